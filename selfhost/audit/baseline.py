@@ -8,7 +8,8 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 from ..core.errors import InputError
 from ..core.files import Unreadable, open_file, parse_json, too_large
@@ -42,6 +43,10 @@ class RowResult(NamedTuple):
         return not self.failed.issubset(other.failed)
 
 
+# results by label and machine
+Rows = dict[str, dict[str, RowResult]]
+
+
 class Baseline(Record):
     """An earlier audit. `rows` has its results by label and machine."""
 
@@ -66,46 +71,22 @@ class Baseline(Record):
         return "changed"
 
 
-class _Reader:
-    """A reader of the lines of an earlier audit. `line` is the number of the last line read, 0 for
-    none.
-    """
+# equal rows are kept once: among a million rows few differ in more than the machine
+_row_result = lru_cache(maxsize=1_000)(RowResult)
 
-    def __init__(self) -> None:
-        self.line = 0
-        self.rows: dict[str, dict[str, RowResult]] = {}
-        # equal rows are kept once: among a million rows few differ in more than the machine
-        self._alike: dict[RowResult, RowResult] = {}
 
-    def read(self, stream: IO[bytes], tell: Tell | None) -> None:
-        """Read all lines. Raises `Unreadable`."""
-        for self.line, text in text_lines(stream):
-            if tell is not None:
-                tell(self.line, None)
-            row = parse_json(text)
-            if not isinstance(row, dict) or "schema" in row:
-                raise _not_a_row("JSON Lines have one object on each line")
-            # a line that reports a problem tells nothing about a machine
-            if row.get("problem") is None:
-                self._add(row)
-        if not self.rows:
-            reason = "holds no row of an audit" if self.line else "is empty"
-            raise Unreadable(reason)
-
-    def _add(self, row: Mapping[str, object]) -> None:
-        """Keep the result in a row. Raises `Unreadable` for an object that is no row."""
-        machine = row.get("machine")
-        label = row.get("label")
-        if not isinstance(machine, str) or not isinstance(label, str):
-            raise _not_a_row("machine and label must be names")
-        result = row.get("result")
-        checks = row.get("failed")
-        if result not in _RESULTS or not isinstance(checks, list):
-            raise _not_a_row(f"result must be one of {', '.join(_RESULTS)}")
-        failed = frozenset(map(str, checks))
-        earlier = RowResult(Result(result), failed)
-        by_machine = self.rows.setdefault(label, {})
-        by_machine[machine] = self._alike.setdefault(earlier, earlier)
+def _add(rows: Rows, row: Mapping[str, object]) -> None:
+    """Keep the result in a row. Raises `Unreadable` for an object that is no row."""
+    machine = row.get("machine")
+    label = row.get("label")
+    if not isinstance(machine, str) or not isinstance(label, str):
+        raise _not_a_row("machine and label must be names")
+    result = row.get("result")
+    checks = row.get("failed")
+    if result not in _RESULTS or not isinstance(checks, list):
+        raise _not_a_row(f"result must be one of {', '.join(_RESULTS)}")
+    failed = frozenset(map(str, checks))
+    rows.setdefault(label, {})[machine] = _row_result(Result(result), failed)
 
 
 def _not_a_row(reason: str) -> Unreadable:
@@ -116,15 +97,26 @@ def read_baseline(path: str, tell: Tell | None = None) -> Baseline:
     """Return the earlier audit in a file. `tell` hears how many rows were read. `InputError` has
     the file and the line.
     """
-    reader = _Reader()
+    rows: Rows = {}
+    # the number of the last line read
+    line = 0
     try:
         stream, size = open_file(path, input_allowed=True)
         with stream:
             if size is not None and size > MAX_BASELINE_BYTES:
                 raise too_large(MAX_BASELINE_BYTES)
-            reader.read(stream, tell)
+            for line, text in text_lines(stream):
+                if tell is not None:
+                    tell(line, None)
+                row = parse_json(text)
+                if not isinstance(row, dict) or "schema" in row:
+                    raise _not_a_row("JSON Lines have one object on each line")
+                # a line that reports a problem tells nothing about a machine
+                if row.get("problem") is None:
+                    _add(rows, row)
+        if not rows:
+            raise Unreadable("holds no row of an audit" if line else "is empty")
     except Unreadable as error:
         problem = error.problem(path, _WRITE_IT)
-        problem = problem.replace(line=reader.line or None)
-        raise InputError([problem]) from None
-    return Baseline(file=path, rows=reader.rows)
+        raise InputError([problem.replace(line=line or None)]) from None
+    return Baseline(file=path, rows=rows)

@@ -48,9 +48,8 @@ class RecordReader:
 
     def __init__(self) -> None:
         self.kinds = Kinds()
-        self.unread_keys: list[UnreadKey] = []
-        # the list and the key of each of the unread keys
-        self._noted: set[tuple[str, str]] = set()
+        # by the list and the key
+        self.unread_keys: dict[tuple[str, str], UnreadKey] = {}
         # the number of the kind by the text of a record
         self._known: dict[str, int] = {}
         self._free_characters = _MOST_CHARACTERS
@@ -81,12 +80,8 @@ class RecordReader:
     def _note_unread_keys(self, record: JsonObject, file: str) -> None:
         """Note each new key that a later version may read, or that is misspelt."""
         for unread in unread_keys(record, file):
-            if len(self.unread_keys) == MOST_UNREAD_KEYS:
-                return
-            place = (unread.fact, unread.key)
-            if place not in self._noted:
-                self._noted.add(place)
-                self.unread_keys.append(unread)
+            if len(self.unread_keys) < MOST_UNREAD_KEYS:
+                self.unread_keys.setdefault((unread.fact, unread.key), unread)
 
     def _like(self, kind_number: int, record: JsonObject) -> MachineOfKind | None:
         """The machine of a record of a known kind; None where its name, a label, its time or a

@@ -5,7 +5,7 @@ A file holds one record, a list of them or one a line. A record is one of our ow
 content; a file and a folder may mix them.
 
 Reading takes three steps. `_Inputs` finds the records of all files, and puts them into batches.
-`BatchReader` parses and checks the records of a batch; from some number of records on, several
+`_read_batch` parses and checks the records of a batch; from some number of records on, several
 processes do this. `_Loader` takes the results in the order of the files: names must differ across
 all files, and every fault of every file is reported, in that order.
 """
@@ -16,6 +16,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from typing import IO, NamedTuple
 
@@ -41,7 +42,7 @@ from .record_text import (
     split_records,
     text_of_start,
 )
-from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below, placed_fault
+from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below
 
 # a file with more wrong records is some other kind of file: reading stops
 MAX_FAULTY = 10_000
@@ -281,6 +282,13 @@ class ReadRecord(NamedTuple):
     problems: tuple[Problem, ...] = ()
     is_down: bool = False
 
+    def placed(self, fault: Problem) -> Problem:
+        """Return a fault of the record with the record's place and its line, or the line of the
+        fault where the record is the whole file.
+        """
+        key = below(self.place, fault.key)
+        return fault.replace(line=self.line or fault.line, key=key)
+
 
 class ReadBatch(NamedTuple):
     """The results of reading a batch, in the batch's order.
@@ -295,66 +303,60 @@ class ReadBatch(NamedTuple):
     results: list[ReadRecord | FileEnd]
 
 
-class BatchReader:
-    """A reader of batches in one process. A machine without a name is called RECORDED."""
+def _read_batch(records: RecordReader, batch: Sequence[Found]) -> ReadBatch:
+    """The machines and the faults of a batch, read by the reader of this process. A machine without
+    a name is called RECORDED.
+    """
+    kinds = records.kinds.known
+    unread_keys = records.unread_keys
+    known = len(kinds)
+    known_keys = len(unread_keys)
+    results: list[ReadRecord | FileEnd] = []
+    for found in batch:
+        if isinstance(found, FileEnd):
+            results.append(found)
+            continue
+        for entry in _entries_of(found.record.entry(), found.file):
+            results.append(_read_entry(records, entry, found.file))
+    return ReadBatch(
+        process=os.getpid(),
+        new_kinds=kinds[known:],
+        new_unread_keys=list(unread_keys.values())[known_keys:],
+        results=results,
+    )
 
-    def __init__(self) -> None:
-        self._records = RecordReader()
 
-    def read(self, batch: Sequence[Found]) -> ReadBatch:
-        """Return the machines and the faults of a batch."""
-        kinds = self._records.kinds.known
-        unread_keys = self._records.unread_keys
-        known = len(kinds)
-        known_keys = len(unread_keys)
-        results: list[ReadRecord | FileEnd] = []
-        for found in batch:
-            if isinstance(found, FileEnd):
-                results.append(found)
-            else:
-                results += self._read(found)
-        return ReadBatch(
-            process=os.getpid(),
-            new_kinds=kinds[known:],
-            new_unread_keys=unread_keys[known_keys:],
-            results=results,
-        )
-
-    def _read(self, found: FoundRecord) -> list[ReadRecord]:
-        """The results of reading a record: one for each machine in it."""
-        file = found.file
-        results = []
-        for entry in _entries_of(found.record.entry(), file):
-            results.append(self._read_entry(entry, file))
-        return results
-
-    def _read_entry(self, entry: Entry, file: str) -> ReadRecord:
-        result = ReadRecord(file, entry.line, entry.place)
-        if entry.fault is not None:
-            problem = entry.fault.problem(file, RECORD_IT)
-            is_down = isinstance(entry.fault, OutOfService)
-            return result._replace(problems=(problem,), is_down=is_down)
-        try:
-            machine = self._records.read(entry.value, file)
-        except MachineFileError as error:
-            return result._replace(problems=error.problems)
-        return result._replace(machine=machine)
+def _read_entry(
+    records: RecordReader,
+    entry: Entry,
+    file: str,
+) -> ReadRecord:
+    result = ReadRecord(file, entry.line, entry.place)
+    if entry.fault is not None:
+        problem = entry.fault.problem(file, RECORD_IT)
+        is_down = isinstance(entry.fault, OutOfService)
+        return result._replace(problems=(problem,), is_down=is_down)
+    try:
+        machine = records.read(entry.value, file)
+    except MachineFileError as error:
+        return result._replace(problems=error.problems)
+    return result._replace(machine=machine)
 
 
 def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBatch]:
     """Yield each batch, read. This process reads the first batches; where there are more, several
     processes read the rest.
     """
-    reader = BatchReader()
+    records = RecordReader()
     count = 0
     for batch in batches:
-        yield reader.read(batch)
+        yield _read_batch(records, batch)
         count += len(batch)
         if processes > 1 and count >= _READ_ALONE:
             break
     else:
         return
-    yield from in_order(batches, BatchReader().read, processes)
+    yield from in_order(batches, partial(_read_batch, RecordReader()), processes)
 
 
 def _entries_of(entry: Entry, file: str) -> Iterator[Entry]:
@@ -415,10 +417,11 @@ class _Loader:
         """The faults for a person: the faults of files, the number of refused records of each file,
         and each reason once.
         """
-        faults = self._of_files.listed()
-        faults += self._refused
-        faults += self._of_records.listed()
-        return faults
+        return [
+            *self._of_files.listed(),
+            *self._refused,
+            *self._of_records.listed(),
+        ]
 
     def add(self, batch: ReadBatch) -> None:
         """Take the results of a batch."""
@@ -447,8 +450,7 @@ class _Loader:
             raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
         faults.records += 1
         if result.is_down:
-            for problem in result.problems:
-                self.down.append(placed_fault(problem, result.line, result.place))
+            self.down += map(result.placed, result.problems)
         elif result.machine is None:
             self._refuse(result, result.problems)
         else:
@@ -467,7 +469,7 @@ class _Loader:
         """Take what is wrong with a record."""
         self._faults.refused += 1
         for problem in problems:
-            placed = placed_fault(problem, result.line, result.place)
+            placed = result.placed(problem)
             self._faults.of_records.append(placed)
             self._of_records.add(placed, problem.key)
 

@@ -34,7 +34,7 @@ from ..core.tables import (
     Remedy,
     TomlRow,
     TomlTable,
-    shipped_record,
+    unchecked_table,
 )
 from ..core.templates import fill
 from ..core.units import parse_size
@@ -786,15 +786,21 @@ class _TogetherReader:
 
     def read(self, table: TomlTable, index: int) -> Wanted:
         """Return the entry of a `[[together]]`, which has that index in `Policy.models`."""
-        members = []
-        for place, name in _names_together(table).items():
-            members.append(self._member(table, place, name))
+        names = _texts_by_place(table, "models", required=True)
         stated = table.values.get("models")
-        if isinstance(stated, list) and len(stated) < 2:
+        if len(names) > _MOST_TOGETHER:
+            most = f"at most {_MOST_TOGETHER:,} can be judged together"
+            message = f"names {len(names):,} models; {most}"
+            table.problem("models", message, "list only models that share one machine")
+            names = {}
+        elif isinstance(stated, list) and len(stated) < 2:
             remedy = (
                 'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
             )
             table.problem("models", "names fewer than two models", remedy)
+        members = []
+        for place, name in names.items():
+            members.append(self._member(table, place, name))
         where = table.fields(Wanted)
         table.close(_OF_ALL)
         return Wanted(
@@ -887,23 +893,10 @@ def _exceptions(root: TomlTable, models: Iterable[Wanted]) -> tuple[Exemption, .
 
 class _StarterPolicy(Stated):
     schema: int
-    text: str = read_by(lambda table, key: str(table.values[key]), default="")
+    text: str
 
 
 def starter_policy() -> str:
     """The text of `specs/common/starter_policy.toml`: valid as it stands."""
-    text = shipped_record(_StarterPolicy, "starter_policy").text
+    text = unchecked_table(_StarterPolicy, "starter_policy").text
     return text.replace("@checks@", " | ".join(CHECKS))
-
-
-def _names_together(table: TomlTable) -> Mapping[int, str]:
-    """The names of the models of a `[[together]]`, by their places in its list. Empty where there
-    are too many.
-    """
-    names = _texts_by_place(table, "models", required=True)
-    if len(names) > _MOST_TOGETHER:
-        most = f"at most {_MOST_TOGETHER:,} can be judged together"
-        message = f"names {len(names):,} models; {most}"
-        table.problem("models", message, "list only models that share one machine")
-        return {}
-    return names

@@ -110,7 +110,8 @@ def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:
         # a label identifies the machine better than the address
         for name in reversed(other.names):
             if name in by_name:
-                by_name[name].add(other.samples)
+                for metric, measured in other.samples.items():
+                    by_name[name].samples[metric] += measured
                 break
         else:
             machines.append(other)
@@ -130,11 +131,6 @@ class _MeasuredMachine:
                 name = sample.label(label, MAX_NAME)
                 if name is not None:
                     self.names.append(name)
-
-    def add(self, samples: Samples) -> None:
-        """Add the samples that another exporter measured of the machine."""
-        for metric, others in samples.items():
-            self.samples[metric] += others
 
     @property
     def sample_of_memory(self) -> Sample | None:

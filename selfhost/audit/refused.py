@@ -93,17 +93,6 @@ class EqualFaults:
         return faults
 
 
-def placed_fault(
-    fault: Problem,
-    line: int | None,
-    place: str | None,
-) -> Problem:
-    """Return a fault with the place of its record and its line, of a record that is the whole file
-    its own line.
-    """
-    return fault.replace(line=line or fault.line, key=below(place, fault.key))
-
-
 def below(*keys: str | None) -> str | None:
     """Return the path of keys below each other, `items[1].name`; None where there is no key."""
     return ".".join(filter(None, keys)) or None

@@ -284,8 +284,7 @@ class Catalogue:
         """Every fault of every file in the user's folders."""
         faults: list[Problem] = []
         for folder in self._users:
-            for problems in folder.faults.values():
-                faults += problems
+            faults += folder.faults
         return tuple(faults)
 
     def id_named(
@@ -399,14 +398,14 @@ class SpecFolder:
         return document, read_model_spec(document, path)
 
     @cached_property
-    def faults(self) -> Mapping[str, Sequence[Problem]]:
-        """The faults of each faulty file, by its id."""
-        faults = {}
+    def faults(self) -> Sequence[Problem]:
+        """The faults of all files."""
+        faults: list[Problem] = []
         for id in self.files:
             try:
                 self.spec(id)
             except SpecError as error:
-                faults[id] = error.problems
+                faults += error.problems
         return faults
 
     @cached_property

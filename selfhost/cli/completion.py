@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.records import Stated
-from ..core.tables import row_names, shipped_table, unchecked_table
+from ..core.tables import row_names, unchecked_table
 from . import COMMANDS
 from .options import Option, options_of, positionals_of
 from .output import write
@@ -121,8 +121,9 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
 
             return FORMATS
         case "--gpu":
-            rows = shipped_table("gpus", catalogue.folder)["gpu"]
-            return [row["words"].replace(" ", "-") for row in rows]
+            from ..machine.gpus import every_card
+
+            return [card.words.replace(" ", "-") for card in every_card()]
         case "--machine":
             from ..machine.profiles import names
 

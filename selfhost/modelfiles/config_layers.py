@@ -55,11 +55,6 @@ class _Groups(NamedTuple):
     feed_forward: tuple[FeedForward, ...]
     doubt: str | None
 
-    @property
-    def has_experts(self) -> bool:
-        """Whether any layer has several experts."""
-        return any(part.experts for part in self.feed_forward)
-
 
 def architecture_of(keys: Keys, stored: Stored) -> Architecture:
     """The architecture that the keys describe. Raises `Unclear` where the cache is not known from
@@ -163,7 +158,7 @@ def _row_of(keys: Keys, groups: _Groups) -> ArchitectureRow:
     if not type.row:
         return ArchitectureRow(name=keys.kind or "unnamed")
     name = ""
-    if groups.has_experts:
+    if any(part.experts for part in groups.feed_forward):
         name = type.row_with_experts
     elif not groups.recurrent:
         name = type.row_without_states

@@ -342,7 +342,9 @@ def _differing_tensors(
     if row_of(architecture) is UNKNOWN_ROW:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     expected = _expected_shapes(architecture)
-    actual = _actual_shapes(model.tensors)
+    actual = _compared_shapes(
+        [(tensor.place, tensor.shape) for tensor in model.tensors]
+    )
     # the tensors that only one of the two has, or whose shapes differ
     unlike = expected.items() ^ actual.items()
     differing = sorted({place for place, _ in unlike})
@@ -381,36 +383,28 @@ def _refuse_tensor(
 
 def _expected_shapes(architecture: Architecture) -> dict[TensorPlace, _Shape]:
     """The shapes of the tensors that the row of an architecture gives."""
-    shapes = {}
+    tensors = []
     for group in gguf_tensors(architecture):
-        name = _usual_name(group.name)
-        shape = _plain_shape(name, group.shape)
         for layer in group.layers or (-1,):
-            shapes[TensorPlace(name, layer)] = shape
-    return shapes
+            tensors.append((TensorPlace(group.name, layer), group.shape))
+    return _compared_shapes(tensors)
 
 
-def _actual_shapes(tensors: Iterable[Tensor]) -> dict[TensorPlace, _Shape]:
-    """The shapes of the tensors of the file."""
+def _compared_shapes(
+    tensors: Iterable[tuple[TensorPlace, _Shape]],
+) -> dict[TensorPlace, _Shape]:
+    """The shapes of tensors by their places, as they are compared: of two names for one tensor the
+    row's, and without dimensions of 1; of a norm the number of all its elements.
+    """
     shapes = {}
-    for tensor in tensors:
-        place = tensor.place
-        name = _usual_name(place.name)
-        shapes[place._replace(name=name)] = _plain_shape(name, tensor.shape)
+    for place, shape in tensors:
+        name = place.name.removesuffix(".weight")
+        name = _TABLE.two_names.get(name, name)
+        plain: _Shape = (prod(shape),)
+        if not name.endswith("norm"):
+            plain = tuple([size for size in shape if size != 1])
+        shapes[TensorPlace(name, place.layer)] = plain
     return shapes
-
-
-def _usual_name(name: str) -> str:
-    """The name by which a tensor is compared: of two names for one tensor, the row's."""
-    name = name.removesuffix(".weight")
-    return _TABLE.two_names.get(name, name)
-
-
-def _plain_shape(name: str, shape: _Shape) -> _Shape:
-    """The shape without dimensions of 1; of a norm the number of all its elements."""
-    if name.endswith("norm"):
-        return (prod(shape),)
-    return tuple([size for size in shape if size != 1])
 
 
 def _name_at(place: TensorPlace) -> str:

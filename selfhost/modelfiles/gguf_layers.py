@@ -312,18 +312,6 @@ class _Layer(NamedTuple):
 
     # differences from the row
 
-    def gate(self) -> str | None:
-        """The form in which the gate of the feed-forward is stored: split, fused or none. None
-        where the layer lacks these matrices.
-        """
-        up = self.shape("ffn_up.weight")
-        down = self.shape("ffn_down.weight")
-        if not up or not down:
-            return None
-        if self.has("ffn_gate.weight"):
-            return "split"
-        return "fused" if up[-1] == 2 * down[0] else "none"
-
     def query_key_norm(self, key_length: int) -> str:
         """The kind of norm of queries and keys, told by the shape of the norm."""
         shape = self.shape("attn_q_norm.weight")
@@ -483,33 +471,10 @@ def _windows(model: GgufModel) -> list[int | None]:
     window = _window(model)
     if window is None:
         return [None] * model.layers
-    stated = model.get(_WINDOW_PATTERN)
-    if isinstance(stated, list):
-        return _listed_windows(model, stated, window)
-    every = model.row.full_every
-    if stated is not None:
-        every = model.number(_WINDOW_PATTERN)
-    if every is None:
-        raise unclear("window", name=model.name, window=window)
-    windows: list[int | None] = [window] * model.layers
-    if every == 0:
-        return windows
-    first_full = every - 1
-    if model.row.full_first:
-        first_full = 0
-    for number in range(first_full, model.layers, every):
-        windows[number] = None
-    return windows
-
-
-def _listed_windows(
-    model: GgufModel,
-    slides: Sequence[object],
-    window: int,
-) -> list[int | None]:
-    """The window of each layer, by a list that has true for each layer with the window. Raises
-    `Unclear` for a list of another length.
-    """
+    # a list has true for each layer with the window
+    slides = model.get(_WINDOW_PATTERN)
+    if not isinstance(slides, list):
+        slides = _layers_with_window(model, window)
     layers = model.layers
     entries = len(slides)
     if not layers <= entries <= model.blocks:
@@ -520,6 +485,22 @@ def _listed_windows(
             layers=layers,
         )
     return [window if has_window else None for has_window in slides[:layers]]
+
+
+def _layers_with_window(model: GgufModel, window: int) -> list[bool]:
+    """Whether each layer has the window, by the interval of full layers."""
+    every = model.number(_WINDOW_PATTERN)
+    if every is None:
+        every = model.row.full_every
+    if every is None:
+        raise unclear("window", name=model.name, window=window)
+    slides = [True] * model.layers
+    # an interval of 0: no layer attends to everything
+    if every > 0:
+        first_full = 0 if model.row.full_first else every - 1
+        for number in range(first_full, model.layers, every):
+            slides[number] = False
+    return slides
 
 
 def _window(model: GgufModel) -> int | None:
@@ -615,14 +596,20 @@ def _parallel_norms(model: GgufModel, states: _States) -> int | None:
 
 
 def _gate(model: GgufModel) -> str | None:
-    """The form in which the gate of the feed-forwards is stored; None where the row states the
-    same.
+    """The form in which the gate of the feed-forwards is stored: split, fused or none. None where
+    the row states the same, and where the first layer lacks these matrices.
     """
-    row = model.row
-    gate = _Layer(model, 0).gate()
-    if gate is None or not row.gate_varies:
+    first = _Layer(model, 0)
+    up = first.shape("ffn_up.weight")
+    down = first.shape("ffn_down.weight")
+    if not (up and down and model.row.gate_varies):
         return None
-    return _unless_usual(gate, row.gate)
+    gate = "none"
+    if first.has("ffn_gate.weight"):
+        gate = "split"
+    elif up[-1] == 2 * down[0]:
+        gate = "fused"
+    return _unless_usual(gate, model.row.gate)
 
 
 def _rope_factors(model: GgufModel) -> str | None:
