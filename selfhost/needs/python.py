@@ -351,8 +351,7 @@ class _PromptPass:
         attention, scans of recurrent layers, masks and arrays that wait.
         """
         account = self.account
-        inner = self._numbers_of_widest_layer()
-        layer_bytes = self._layer_bytes(inner)
+        layer_bytes, line = self._layer()
         scan_bytes = self._scan_bytes()
         most_scores = self._score_bytes()
         scores = most_scores
@@ -377,7 +376,6 @@ class _PromptPass:
             max(most + fixed.most, pictures) + logits,
         )
         others_bytes = ends.likely - layer_bytes
-        line = self._layer_line(inner)
         line += (
             f" + {others_bytes:,} bytes of logits, scores, scans and arrays that wait"
         )
@@ -386,20 +384,17 @@ class _PromptPass:
             how = How.ASSUMED
         return term("activations", ends, account.source, line, how)
 
-    def _layer_bytes(self, inner: int) -> int:
-        """The bytes of a layer's activations: tokens × (width × embedding + inner × widest layer) ×
-        bytes of a number.
+    def _layer(self) -> tuple[int, str]:
+        """The bytes of a layer's activations, with their line of arithmetic: tokens × (width ×
+        embedding + inner × widest layer) × bytes of a number.
         """
-        numbers = self.account.width * self.model.embedding_length
-        numbers += self.account.inner * inner
-        return self.tokens * int(numbers * self.case.width)
-
-    def _layer_line(self, inner: int) -> str:
-        """The bytes of the layer as a line of arithmetic."""
         account = self.account
-        width = f"{account.width:g} × {self.model.embedding_length:,}"
-        numbers = f"({width} + {account.inner:g} × {inner:,})"
-        return f"{self.tokens:,} tokens × {numbers} × {self.case.width} bytes"
+        width = self.model.embedding_length
+        inner = self._numbers_of_widest_layer()
+        numbers = account.width * width + account.inner * inner
+        line = f"({account.width:g} × {width:,} + {account.inner:g} × {inner:,})"
+        line = f"{self.tokens:,} tokens × {line} × {self.case.width} bytes"
+        return self.tokens * int(numbers * self.case.width), line
 
     def _numbers_of_widest_layer(self) -> int:
         """Numbers of a token inside the widest feed-forward or recurrence."""

@@ -169,8 +169,9 @@ def needs_of_case(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
-    audio = _audio_of(case)
-    if audio is None:
+    audio = case.model.audio
+    is_described = case.has_layers and case.has_row and case.model.vocabulary
+    if audio is None or not is_described:
         remedy = "state [architecture] in a spec of the model"
         why = unread("the architecture is not known", remedy, "memory.weights")
         return Needs(files=files, unknown=(why,))
@@ -179,15 +180,6 @@ def needs_of_case(case: Case) -> Needs:
     else:
         terms = _ctranslate2(case, audio, files)
     return Needs(files=files, terms=terms, largest_file_bytes=files.bytes)
-
-
-def _audio_of(case: Case) -> Audio | None:
-    """The audio encoder of the model; None where the model has none, or its layers or its
-    vocabulary are not known.
-    """
-    if case.has_layers and case.has_row and case.model.vocabulary:
-        return case.model.audio
-    return None
 
 
 # ------------------------------------------------------------------ whisper.cpp

@@ -942,9 +942,10 @@ def cache_groups(
     Ling 3 those of the multi-token-prediction blocks (src/llama-model.cpp filters no layer).
     """
     row = row_of(architecture)
-    if row.recomputes:
-        return ()
-    if row.encoder and not (with_idle and row.idle_cache):
+    keeps_tokens = not row.recomputes
+    if row.encoder:
+        keeps_tokens = with_idle and row.idle_cache
+    if not keeps_tokens:
         return ()
     groups: list[CacheGroup] = []
     for attention in architecture.attention:
@@ -1022,14 +1023,9 @@ def _compressed_groups(attention: Attention, layers: int) -> list[CacheGroup]:
     rows = tokens.replace(
         window_tokens=None,
         tokens_per_row=attention.compression,
-        key_length=_length_with_indexer(attention),
+        key_length=attention.key_length + (attention.indexer_length or 0),
     )
     return [tokens, rows]
-
-
-def _length_with_indexer(attention: Attention) -> int:
-    """The number of elements in a row of compressed attention and the key of its indexer."""
-    return attention.key_length + (attention.indexer_length or 0)
 
 
 class State(Record):
@@ -1111,7 +1107,7 @@ def _state_of_compressed(attention: Attention, compression: int) -> State:
     """
     twice = 2 if attention.indexer_heads else 1
     tokens = twice * compression
-    numbers = twice * _length_with_indexer(attention)
+    numbers = twice * (attention.key_length + (attention.indexer_length or 0))
     return State(
         layers=len(attention.layers),
         convolution=0,

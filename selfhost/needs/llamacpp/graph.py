@@ -231,7 +231,12 @@ def _peak_of_layers(graph: Graph, shortened: _Shortened) -> int | None:
     """The most bytes in use while the graph of these layers runs; None where more rounds of a
     pattern would change it.
     """
-    builder = _builder(graph)
+    builder = Builder(graph)
+    if graph.row.altup:
+        # several hidden states; imported here: few models need it
+        from .gemma3n import Gemma3n
+
+        builder = Gemma3n(graph)
     hidden = builder.before()
     begins = list[int]()
     for layer in shortened.layers:
@@ -244,15 +249,3 @@ def _peak_of_layers(graph: Graph, shortened: _Shortened) -> int | None:
         places = [begins[layer] for layer in repetition]
         repetitions.append(Repetition(*places))
     return peak_bytes(graph.inputs, graph.nodes, repetitions)
-
-
-def _builder(graph: Graph) -> Builder:
-    """The builder of the graph: the common one, or Gemma 3n's for a model with several hidden
-    states.
-    """
-    if not graph.row.altup:
-        return Builder(graph)
-    # imported here: few models need it
-    from .gemma3n import Gemma3n
-
-    return Gemma3n(graph)

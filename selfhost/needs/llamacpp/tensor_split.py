@@ -213,7 +213,10 @@ class _Split:
         device.
         """
         if tensor.name == OUTPUT_MATRIX:
-            return self._share_of_output(tensor.shape[-1])
+            # it counts as one more layer behind the last
+            tokens = tensor.shape[-1]
+            given = portions(tokens, 1, self.proportions, self.case.model.layers)
+            return given[self.index] / tokens
         if not tensor.name.startswith(_BLOCK):
             return 1.0
         name = tensor.name.removeprefix(_BLOCK)
@@ -224,11 +227,6 @@ class _Split:
         if name.startswith(_BY_HEADS):
             return self._share_of_heads
         return 1.0
-
-    def _share_of_output(self, tokens: int) -> float:
-        """The share of the output matrix, which counts as one more layer behind the last."""
-        given = portions(tokens, 1, self.proportions, self.case.model.layers)
-        return given[self.index] / tokens
 
     def _share_by_length(self, tensor: FileTensors) -> float:
         """The share of a feed-forward matrix, split by the length that stands in its shape. Two
