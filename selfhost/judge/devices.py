@@ -248,8 +248,7 @@ def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[P
     groups = dict[str, list[Place]]()
     for place in candidates:
         if place.usable_bytes is not None:
-            maker = machine.cards[place.index].vendor
-            groups.setdefault(maker, []).append(place)
+            groups.setdefault(machine.cards[place.index].vendor, []).append(place)
     return list(reversed(groups.values()))
 
 

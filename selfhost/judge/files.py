@@ -351,8 +351,7 @@ class WantedFiles(Record):
             return is_folder
         if is_folder:
             return False
-        wanted = _canonical(self.workload.quantization)
-        return _canonical(model.quantization) == wanted
+        return _canonical(model.quantization) == _canonical(self.workload.quantization)
 
     # -------------------------------------------------------------- what is missing
 

@@ -288,8 +288,7 @@ def _cpp_program(
     if case.workload.audio_seconds is None:
         line += f"; of unknown length, {seconds.least:,} to {seconds.most:,} seconds:"
         line += f" a minute takes {60 * of_second:,} bytes"
-    size = program.plus(sound)
-    return term("runtime", size, _CPP.source, line, How.MEASURED)
+    return term("runtime", program.plus(sound), _CPP.source, line, How.MEASURED)
 
 
 # ------------------------------------------------------------------ faster-whisper
@@ -448,5 +447,4 @@ def _ct2_in_ram(
         likely = least + weights.bytes
     most = max(likely, files.bytes) + libraries
     line = f"{likely:,} bytes of audio, weights and CUDA's libraries{sound.remark}"
-    ends = Size(least, likely, most)
-    return stated_term("compute", ends, _CT2.ram_source, line)
+    return stated_term("compute", Size(least, likely, most), _CT2.ram_source, line)

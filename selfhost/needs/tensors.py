@@ -359,7 +359,7 @@ class ArchitectureRow(Record):
 
 def _with_tuples(values: TomlRow) -> dict[str, Any]:
     """The values with tuples for lists, as fields of a record have them."""
-    frozen: dict[str, Any] = {}
+    frozen = {}
     for key, value in values.items():
         frozen[key] = tuple(value) if isinstance(value, list) else value
     return frozen
@@ -453,7 +453,7 @@ def parameter_counts(architecture: Architecture) -> ParameterCounts:
     """The numbers of parameters that the publisher of a model stores."""
     groups = published_tensors(architecture)
     total = count_parameters(groups)
-    routed = list[TensorGroup]()
+    routed = []
     for group in groups:
         # the matrices of experts, of which a token uses some, without their norms
         if "exps." in group.name and "norm" not in group.name:
@@ -561,8 +561,7 @@ class TensorRule(Record):
 @cache
 def _rules_of(part: str) -> tuple[TensorRule, ...]:
     """The rules for the tensors of a part of models, by the part's name in the file."""
-    lines = _tensors_table().tensors[part]
-    return tuple(TensorRule.from_line(line) for line in lines)
+    return tuple(TensorRule.from_line(line) for line in _tensors_table().tensors[part])
 
 
 def _side_length(expression: str, sizes: Sizes) -> int:
@@ -947,7 +946,7 @@ def cache_groups(
         keeps_tokens = with_idle and row.idle_cache
     if not keeps_tokens:
         return ()
-    groups: list[CacheGroup] = []
+    groups = []
     for attention in architecture.attention:
         layers = _caching_layers(attention, architecture.cache_layers)
         if layers:
@@ -1149,7 +1148,7 @@ def windowed_attention(architecture: Architecture) -> list[Attention]:
 
 def with_every_head(architecture: Architecture) -> Architecture:
     """The architecture with each latent unpacked into keys and values of every head."""
-    unpacked = list[Attention]()
+    unpacked = []
     for group in architecture.attention:
         if group.kind != "latent":
             unpacked.append(group)

@@ -449,8 +449,7 @@ class _OnCards(_Layout):
         refusal = None
         if self.question.runtime is not None:
             devices = [share.device for share in self.shares]
-            rules = self.question.kernel_rules
-            refusal = _refusal(self.question, rules, devices)
+            refusal = _refusal(self.question, self.question.kernel_rules, devices)
         return refusal or self.check()
 
     def _unread(self) -> Finding:
@@ -458,8 +457,7 @@ class _OnCards(_Layout):
         fact = "accelerators"
         for share in self.shares:
             fact = _unread_fact(share.device) or fact
-        why = self.machine.why_unread(fact)
-        unread = undecided("accelerator-unread", why=why)
+        unread = undecided("accelerator-unread", why=self.machine.why_unread(fact))
         return finding(unread, needs=self.needs.on_cards.high_bytes, unit="bytes")
 
     def check(self) -> Finding:
@@ -672,8 +670,7 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_D
     key = "gpus.shared_compute_capability"
     if least == runtime.gpus.compute_capability:
         key = "gpus.compute_capability"
-    source = runtime.sources.get(key, "")
-    figures = {**common, "least": least, "source": source}
+    figures = {**common, "least": least, "source": runtime.sources.get(key, "")}
     yield _Demand(
         is_met=has_capability(device, least), variant="capability", figures=figures
     )

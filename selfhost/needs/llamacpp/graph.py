@@ -132,7 +132,7 @@ def _is_known_attention(heads: Attention) -> bool:
 def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
     """The layers of a model."""
     style = row.graph or Style()
-    layers = list[Layer]()
+    layers = []
     attention = _by_layer(model.attention)
     recurrent = _by_layer(model.recurrent)
     feed_forward = _by_layer(model.feed_forward)
@@ -238,7 +238,7 @@ def _peak_of_layers(graph: Graph, shortened: _Shortened) -> int | None:
 
         builder = Gemma3n(graph)
     hidden = builder.before()
-    begins = list[int]()
+    begins = []
     for layer in shortened.layers:
         begins.append(len(graph.nodes))
         hidden = builder.layer(layer, hidden)

@@ -312,8 +312,7 @@ class _Split:
         """The mean share over the layers that attend, weighted by their number or their bytes."""
         shares = []
         for attention in self.case.model.attention:
-            share = self._share_of_attention(attention)
-            shares.append((weigh(attention), share))
+            shares.append((weigh(attention), self._share_of_attention(attention)))
         return _mean(shares)
 
     def _share_of_attention(self, attention: Attention) -> float:
@@ -360,8 +359,7 @@ class _Split:
         """The mean share over the recurrent layers; 1 for layers that stay whole."""
         shares = []
         for recurrent in self.case.model.recurrent:
-            share = self._share_of_recurrent(recurrent)
-            shares.append((len(recurrent.layers), share))
+            shares.append((len(recurrent.layers), self._share_of_recurrent(recurrent)))
         return _mean(shares)
 
     def _share_of_recurrent(self, recurrent: Recurrent) -> float:
@@ -377,8 +375,7 @@ class _Split:
         assert heads is not None
         assert length is not None
         granule = lcm(length, self._block_of(_OUT_OF_STATES), _STEP) // length
-        turns = self._turns_of(recurrent.layers)
-        return self._share_of_layers(heads, granule, turns)
+        return self._share_of_layers(heads, granule, self._turns_of(recurrent.layers))
 
 
 def _proportions_of(case: Case) -> tuple[float, ...]:
