@@ -39,9 +39,11 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     assert needs is not None
     if runtime is None or case is None or not _has_rule(runtime, case):
         return needs
-    choice = _BatchChoice(needs=needs, case=case, runtime=runtime, machine=machine)
-    if choice.is_too_old:
+    present = installed_on(machine, runtime)
+    version = None if present is None else present.version
+    if is_older(version, runtime.batches.automatic_since):
         return needs
+    choice = _BatchChoice(needs=needs, case=case, runtime=runtime, machine=machine)
     tokens = choice.tokens()
     if tokens is None:
         return needs
@@ -73,14 +75,6 @@ class _BatchChoice(Record):
     case: Case
     runtime: RuntimeSpec
     machine: Machine
-
-    @property
-    def is_too_old(self) -> bool:
-        """Whether the version that is installed is older than the rules."""
-        present = installed_on(self.machine, self.runtime)
-        if present is None:
-            return False
-        return is_older(present.version, self.runtime.batches.automatic_since)
 
     def tokens(self) -> int | None:
         """The number of tokens in a batch; None where the context is so short that no rule

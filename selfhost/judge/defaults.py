@@ -523,18 +523,10 @@ class _Method(PlacedCandidate):
 
 
 def _training_candidates(search: Search) -> Iterator[Candidate]:
-    """Yield the usual method, the other methods, and the last method with shorter examples where
-    the user stated no length.
+    """Yield the usual method, the other methods, and where the user stated no length the last
+    method with each length of examples that is shorter than the usual one.
     """
     yield from search.candidate(_Method, None)
-    for workload in _by_other_methods(search):
-        yield from search.candidate(_Method, workload)
-
-
-def _by_other_methods(search: Search) -> Iterator[Workload]:
-    """Yield the stated workload with each method but the usual one, then with the last method and
-    each length of examples that is shorter than the usual one.
-    """
     usual = search.usual.workload
     stated = search.question.stated
     training = search.runtime.finetuning
@@ -543,12 +535,15 @@ def _by_other_methods(search: Search) -> Iterator[Workload]:
         methods = (stated.finetune_method,)
     for name in methods:
         if name != usual.finetune_method:
-            yield stated.replace(finetune_method=name)
+            by_method = stated.replace(finetune_method=name)
+            yield from search.candidate(_Method, by_method)
     if stated.context_tokens is not None or not methods:
         return
+    by_last = stated.replace(finetune_method=methods[-1])
     for tokens in training.contexts:
         if tokens < (usual.context_tokens or 0):
-            yield stated.replace(finetune_method=methods[-1], context_tokens=tokens)
+            shorter = by_last.replace(context_tokens=tokens)
+            yield from search.candidate(_Method, shorter)
 
 
 # ------------------------------------------------------------------ pictures and video

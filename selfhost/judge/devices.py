@@ -248,8 +248,7 @@ def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[P
     groups = dict[str, list[Place]]()
     for place in candidates:
         if place.usable_bytes is not None:
-            maker = machine.cards[place.index].vendor
-            groups.setdefault(maker, []).append(place)
+            groups.setdefault(machine.cards[place.index].vendor, []).append(place)
     return list(reversed(groups.values()))
 
 
@@ -517,36 +516,33 @@ def share_on_shared(
         return Range.of(1)
     if not layers:
         return Range.of(1)
-    host = _HostTerms(terms=needs.on_host.terms, layers=layers)
-    low = host.share_within(lent.least_bytes, "high_bytes")
-    if host.bytes_at("high_bytes") <= lent.raised_bytes:
+    terms = needs.on_host.terms
+    low = _share_within(lent.least_bytes, terms, layers, "high_bytes")
+    if needs.on_host.high_bytes <= lent.raised_bytes:
         return Range(low, 1.0, 1.0)
     middle = (lent.least_bytes + lent.most_bytes) / 2
-    likely = host.share_within(middle, "bytes")
-    high = host.share_within(lent.most_bytes, "low_bytes")
+    likely = _share_within(middle, terms, layers, "bytes")
+    high = _share_within(lent.most_bytes, terms, layers, "low_bytes")
     return Range(min(low, likely), likely, max(likely, high))
 
 
-class _HostTerms(Record):
-    """The memory terms in RAM of a model with `layers` layers.
-
-    `end` in the methods is the field of a term that counts: the least, the likely or the most
-    bytes.
+def _share_within(
+    limit_bytes: float,
+    terms: Sequence[Term],
+    layers: int,
+    end: str,
+) -> float:
+    """The share of the layers that fits within the limit, beside the terms that do not move. `end`
+    is the field of a term that counts: the least, the likely or the most bytes.
     """
-
-    terms: Sequence[Term]
-    layers: int
-
-    def bytes_at(self, end: str) -> int:
-        """The sum of the terms."""
-        return sum(getattr(term, end) for term in self.terms)
-
-    def share_within(self, limit_bytes: float, end: str) -> float:
-        """The share of the layers that fits within the limit, beside the terms that do not move."""
-        over = self.bytes_at(end) - limit_bytes
-        by_layer = [term for term in self.terms if term.split is Split.LAYERS]
-        moving = sum(getattr(term, end) for term in by_layer)
-        if over <= 0 or not moving:
-            return 1.0
-        fitting = int(self.layers * (1 - over / moving))
-        return max(0, fitting) / self.layers
+    over = -limit_bytes
+    moving = 0
+    for term in terms:
+        size = getattr(term, end)
+        over += size
+        if term.split is Split.LAYERS:
+            moving += size
+    if over <= 0 or not moving:
+        return 1.0
+    fitting = int(layers * (1 - over / moving))
+    return max(0, fitting) / layers

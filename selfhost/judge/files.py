@@ -8,7 +8,7 @@ model, the program, and the workload with format and quantization filled in.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -139,24 +139,17 @@ def bytes_to_make(
     conversion = _conversion_to(spec, runtime, workload)
     if conversion is None:
         return 0
+    # the files from which the wanted file is made
+    sources = [("safetensors", stored_type(spec.architecture))]
+    if workload.quantization not in conversion.types:
+        sources.append((conversion.format, conversion.through))
     making_bytes = 0
-    for format, type in _source_files(spec, conversion, workload):
+    for format, type in sources:
         size = need.weights_files(spec, format, type)
         # a file of unknown size counts as a file
         size_bytes = size.bytes if isinstance(size, Term) else 0
         making_bytes += max(1, size_bytes)
     return making_bytes
-
-
-def _source_files(
-    spec: ModelSpec,
-    conversion: Conversion,
-    workload: Workload,
-) -> Iterator[tuple[str, str]]:
-    """Yield the format and type of each file from which the wanted file is made."""
-    yield "safetensors", stored_type(spec.architecture)
-    if workload.quantization not in conversion.types:
-        yield conversion.format, conversion.through
 
 
 def types_in_turn(
@@ -358,8 +351,7 @@ class WantedFiles(Record):
             return is_folder
         if is_folder:
             return False
-        wanted = _canonical(self.workload.quantization)
-        return _canonical(model.quantization) == wanted
+        return _canonical(model.quantization) == _canonical(self.workload.quantization)
 
     # -------------------------------------------------------------- what is missing
 
@@ -459,15 +451,11 @@ class WantedFiles(Record):
             return repository
         if self.workload.format in ("mlx", "ctranslate2"):
             return None
-        if self._is_quantized_before():
+        rule = self.runtime.rule_of(self.workload.quantization)
+        if rule is not None and not rule.at_load:
             # no publisher is known for a model that somebody quantized
             return None
         return self.spec.repository
-
-    def _is_quantized_before(self) -> bool:
-        """Whether the type is made before the runtime loads the files, not at load."""
-        rule = self.runtime.rule_of(self.workload.quantization)
-        return rule is not None and not rule.at_load
 
 
 def _bytes_to_complete(model: PresentModel, model_bytes: int | None) -> int | None:

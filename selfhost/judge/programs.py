@@ -188,8 +188,7 @@ def _faulty_values(spec: ModelSpec, stated: Workload) -> Iterator[OptionFault]:
     formats = list(QUANTIZATIONS)
     typed = stated.format
     if typed is not None and typed not in formats:
-        guess = nearest(typed, formats)
-        figures = {"typed": typed, "guess": guess, "formats": formats}
+        figures = {"typed": typed, "guess": nearest(typed, formats), "formats": formats}
         yield OptionFault("format", "format-unknown", figures)
     if stated.audio_seconds is not None and spec.modality != "speech":
         yield OptionFault("audio_seconds", "no-recording", {"model": spec.name})

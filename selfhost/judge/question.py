@@ -193,8 +193,7 @@ def _refusal_to_train(
         return None
     elif why is not None:
         # no other program can train: the remedy is the original weights
-        original = "train the original weights (a folder of safetensors files)"
-        remedy = remedy or original
+        remedy = remedy or "train the original weights (a folder of safetensors files)"
     else:
         from ..needs.training import why_not_trained
 

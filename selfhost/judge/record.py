@@ -472,8 +472,7 @@ class Judged(Record):
         tokens = self.workload.prompt_tokens
         if tokens is None or self.decode_tokens_per_second is None:
             return ()
-        seconds = self.first_word_seconds
-        return (Wait(prompt_tokens=tokens, what=None, seconds=seconds),)
+        return (Wait(prompt_tokens=tokens, what=None, seconds=self.first_word_seconds),)
 
     @property
     def waits_for_setting(self) -> bool:

@@ -189,32 +189,28 @@ class _Filling(Record):
             return 0
 
         def bytes_of(count: int) -> int:
-            part = _Layers(start=stop - count, stop=stop, total=self.layers)
-            return sum(part.bytes_of(term, "high_bytes") for term in self.layer_terms)
+            size = 0
+            for term in self.layer_terms:
+                size += _bytes_before(stop, term, "high_bytes", self.layers)
+                size -= _bytes_before(stop - count, term, "high_bytes", self.layers)
+            return size
 
         # 0 layers take no bytes, so that at least 0 layers have room
         return bisect_right(range(stop + 1), left_bytes, key=bytes_of) - 1
 
 
-class _Layers(Record):
-    """The layers from `start` up to, but without, `stop`, of a model with `total` layers."""
-
-    start: int
-    stop: int
-    total: int
-
-    def bytes_of(self, term: Term, end: str) -> int:
-        """The bytes of a term that fall on these layers, at one of its `SIZES`, without the output
-        matrix.
-
-        The shares of all layers and the output matrix add up to the term.
-        """
-        size: int = max(0, getattr(term, end) - term.output_bytes)
-        first = term.first_layer
-        holding = max(1, self.total - first)
-        before_stop = size * max(0, self.stop - first) // holding
-        before_start = size * max(0, self.start - first) // holding
-        return before_stop - before_start
+def _bytes_before(
+    layer: int,
+    term: Term,
+    end: str,
+    layers: int,
+) -> int:
+    """The bytes of a term, at one of its `SIZES`, that fall on the layers before `layer` of a model
+    with `layers` layers, without the output matrix, which with all layers adds up to the term.
+    """
+    size: int = max(0, getattr(term, end) - term.output_bytes)
+    first = term.first_layer
+    return size * max(0, layer - first) // max(1, layers - first)
 
 
 # ------------------------------------------------------------------ the terms of each place
@@ -292,22 +288,20 @@ class _Division(Record):
         stop = self.layers
         # the RAM has the first layers; none where accelerators have all
         for share in [*self.shares, LayerShare("host", self.layers_in_ram)]:
-            start = stop - share.layers
             if share.layers or output_bytes:
-                part = _Layers(start=start, stop=stop, total=self.layers)
-                yield self._part_of(term, share, part, output_bytes)
-            stop = start
+                yield self._part_of(term, share, stop, output_bytes)
+            stop -= share.layers
             output_bytes = 0
 
     def _part_of(
         self,
         term: Term,
         share: LayerShare,
-        part: _Layers,
+        stop: int,
         output_bytes: int,
     ) -> Term:
-        """The part of the term that falls on a share: its layers, and `output_bytes` of the output
-        matrix.
+        """The part of the term that falls on a share: its layers, the last before `stop`, and
+        `output_bytes` of the output matrix.
         """
         line = term.arithmetic
         if term.output_bytes:
@@ -319,7 +313,11 @@ class _Division(Record):
         if how is How.EXACT and share.layers < self.layers:
             # layers that differ in size are assumed to be spread evenly
             how = How.COMPUTED
-        sizes = {end: output_bytes + part.bytes_of(term, end) for end in SIZES}
+        sizes = {}
+        for end in SIZES:
+            before = _bytes_before(stop - share.layers, term, end, self.layers)
+            of_part = _bytes_before(stop, term, end, self.layers) - before
+            sizes[end] = output_bytes + of_part
         return term.replace(
             where=share.where, how=how, arithmetic=line, output_bytes=0, **sizes
         )

@@ -46,8 +46,7 @@ def judge_together(
         members = []
         for question, name in zip(questions, names, strict=True):
             members.append(_Member(name=name, judged=judge(question, machine)))
-        findings = _worst_of_members(members)
-        return Judged(question=questions[0], findings=tuple(findings))
+        return Judged(question=questions[0], findings=tuple(_worst_of_members(members)))
     together = _judged_in_turn(numbers, questions, names, machine)
     if not together.failed:
         return together
@@ -74,8 +73,7 @@ def _judged_in_turn(
     left = machine
     members = {}
     for number in numbers:
-        judged = judge(questions[number], left)
-        member = _Member(name=names[number], judged=judged)
+        member = _Member(name=names[number], judged=judge(questions[number], left))
         left = member.left_of(left)
         members[number] = member
     in_order = [members[number] for number in sorted(members)]

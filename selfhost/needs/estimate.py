@@ -106,8 +106,7 @@ def _with_least_memory(needs: Needs) -> Needs:
     """The needs, with the least memory of the known parts added to the first reason why memory is
     not known.
     """
-    known = MemoryNeed(terms=needs.terms)
-    least = units.binary(known.low_bytes)
+    least = units.binary(MemoryNeed(terms=needs.terms).low_bytes)
     unknown = list(needs.unknown)
     for place, why in enumerate(unknown):
         if why.fact.startswith("memory"):
@@ -154,7 +153,7 @@ def needs_on(
         placed_on = _device_for(case.runtime, device)
         case = case.with_draft_alike(device=placed_on, gpu_maker=device.maker)
         terms = _files_and_memory(case).terms
-    placed = list[Term]()
+    placed = []
     for part in terms:
         where = part.where if part.stays_in_ram else ACCELERATOR
         placed.append(part.replace(where=where))
@@ -250,8 +249,7 @@ def _with_companions(case: Case, needs: Needs) -> Needs:
         needs = _with_own_block(case, needs)
     if case.draft is None:
         return needs
-    draft_needs = needs_of_case(case.draft)
-    return with_draft(needs, draft_needs, case)
+    return with_draft(needs, needs_of_case(case.draft), case)
 
 
 def _with_own_block(case: Case, needs: Needs) -> Needs:
@@ -262,8 +260,7 @@ def _with_own_block(case: Case, needs: Needs) -> Needs:
     if published is None or needs.files is None:
         return needs
     draft = draft_file(case, published)
-    files = with_files(needs.files, draft, published.name)
-    return needs.replace(files=files)
+    return needs.replace(files=with_files(needs.files, draft, published.name))
 
 
 def _as_stated(
@@ -276,7 +273,7 @@ def _as_stated(
     """
     spec = case.spec
     source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
-    unknown: list[Unread] = []
+    unknown = []
     terms = _stated_memory(case, stated, source)
     if not terms:
         remedy = "add memory_bytes to [needs]"
@@ -344,8 +341,7 @@ def _recording_terms(
     # a cache is held whole, scores of attention may not be: the likely size assumes all scores
     low = size // 2 if of_square else size
     high = size * 3 // 2
-    ends = Size(low, size, high)
-    return [computed_term("activations", ends, source, line)]
+    return [computed_term("activations", Size(low, size, high), source, line)]
 
 
 def more_in_conversation(
@@ -414,10 +410,10 @@ def decode_bytes_by_type(
     if model.expert_dtype in case.account.widened:
         # a CPU widens the experts and a GPU does not: the bytes read depend on the placement
         return {}
-    read = _ReadByToken(model)
-    for tensor in typed_tensors(model):
-        read.add(tensor.group.name, tensor.type, tensor.bytes)
-    return read.bytes_by_type
+    tensors = typed_tensors(model)
+    return _read_by_token(
+        model, ((typed.group.name, typed.type, typed.bytes) for typed in tensors)
+    )
 
 
 def _has_typed_experts(case: Case) -> bool:
@@ -455,68 +451,53 @@ def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
     For a publisher's mix the bytes of the nearest recipe are scaled to the size of the mix; {}
     where a size is not known.
     """
-    read = _ReadByToken(case.model)
     tensors: Sequence[FileTensors] = ()
     if case.quantization == recipe:
         tensors = case.tensors_in_header
     if not tensors:
         usual = gguf_files.usual_tensors(case.model, recipe, case.spec.released)
         tensors = usual.tensors
-    for tensor in tensors:
-        if not tensor.extra:
-            read.add(tensor.name, tensor.type, tensor.bytes)
+    read = _read_by_token(
+        case.model,
+        ((file.name, file.type, file.bytes) for file in tensors if not file.extra),
+    )
     if case.quantization == recipe:
-        return read.bytes_by_type
+        return read
     mix = size_of(case)
     like = size_of(case.replace(quantization=recipe))
     if isinstance(mix, Unread) or isinstance(like, Unread):
         return {}
     scaled = {}
-    for type, size in read.bytes_by_type.items():
+    for type, size in read.items():
         scaled[type] = size * mix.bytes // like.bytes
     return scaled
 
 
-class _ReadByToken:
-    """The bytes that one token reads of the added tensors, by their type. Only the used experts
-    count, and layers count as often as the token runs through them.
+def _read_by_token(
+    model: Architecture, tensors: Iterable[tuple[str, str, float]]
+) -> dict[str, int]:
+    """The bytes that one token reads of tensors, each given as its name, type and bytes, by their
+    type. Only the used experts count, and layers count as often as the token runs through them.
     """
-
-    def __init__(self, model: Architecture) -> None:
-        self.model = model
-        self.used = 1
-        self.experts = 1
-        self.bytes_by_type: dict[str, int] = {}
-        for group in model.feed_forward:
-            if group.experts and group.layers:
-                self.used = group.chosen
-                self.experts = group.experts
-                break
-
-    def add(
-        self,
-        name: str,
-        type: str,
-        size: float,
-    ) -> None:
-        """Count tensors of that name, type and size."""
-        if self._is_read_by_row(name):
-            return
+    used = 1
+    experts = 1
+    for group in model.feed_forward:
+        if group.experts and group.layers:
+            used = group.chosen
+            experts = group.experts
+            break
+    # a token reads only one row of a table, unless that is also the output matrix
+    by_row = set(TABLES)
+    if model.tied_embeddings:
+        by_row.remove("token_embd.weight")
+    read = dict[str, int]()
+    for name, type, size in tensors:
+        if name in by_row:
+            continue
         read_bytes = int(size)
         if "_exps." in name:
-            read_bytes = read_bytes * self.used // self.experts
-        stored_layers = self.model.stored_layers
-        if stored_layers and name.startswith("blk."):
-            read_bytes = read_bytes * self.model.layers // stored_layers
-        counted = self.bytes_by_type.get(type, 0)
-        self.bytes_by_type[type] = counted + read_bytes
-
-    def _is_read_by_row(self, name: str) -> bool:
-        """Whether a token reads only one row of the tensor: of a table, unless it is also the
-        output matrix.
-        """
-        if name not in TABLES:
-            return False
-        if name != "token_embd.weight":
-            return True
-        return not self.model.tied_embeddings
+            read_bytes = read_bytes * used // experts
+        if model.stored_layers and name.startswith("blk."):
+            read_bytes = read_bytes * model.layers // model.stored_layers
+        read[type] = read.get(type, 0) + read_bytes
+    return read

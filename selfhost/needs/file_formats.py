@@ -335,7 +335,7 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
     """The quantizations of a model's GGUF files: the usual ones first, then those that only the
     publisher names, the largest first.
     """
-    sizes: dict[str, int] = {}
+    sizes = {}
     for files in spec.files:
         if files.format == "gguf":
             for name, size in files.bytes.items():

@@ -261,8 +261,7 @@ class _Pipeline:
         line = f"{pixels.likely:,} pixels × {usual / _PIXELS:.12g} bytes"
         least = decoder.low_bytes
         ends = Size(least, max(least, likely), max(decoder.high_bytes, most))
-        source = _DIFFUSERS.reserved_source
-        return term("activations", ends, source, line, How.MEASURED)
+        return term("activations", ends, _DIFFUSERS.reserved_source, line, How.MEASURED)
 
     @property
     def pixels(self) -> Size:
@@ -352,7 +351,7 @@ class _Offloading(_Pipeline):
         """The bytes of each component in RAM: a quantized denoiser in its type, the others in 16
         bits.
         """
-        sizes = dict[str, int]()
+        sizes = {}
         for name, number in self.components.items():
             width: float = 2
             if name == "transformer":
@@ -435,10 +434,8 @@ class _Offloading(_Pipeline):
         """The working memory of each component by name: little for encoders, computed for the
         decoder, and for denoisers the bytes per pixel measured with other denoisers.
         """
-        on_device = self.case.replace(device=Device())
-        decoder = _Pipeline(on_device).decoder()
-        encoding = Size(*_DIFFUSERS.encoding)
-        working = dict.fromkeys(self.sizes, encoding)
+        decoder = _Pipeline(self.case.replace(device=Device())).decoder()
+        working = dict.fromkeys(self.sizes, Size(*_DIFFUSERS.encoding))
         working["vae"] = decoder.size
         working["transformer"] = self._by_pixel(_DIFFUSERS.transformer)
         working["unet"] = self._by_pixel(_DIFFUSERS.unet)
@@ -484,8 +481,7 @@ def _layer_as_stated(beside_bytes: int) -> Term:
 
 
 def _working_layer(ends: Size, line: str) -> Term:
-    source = _DIFFUSERS.offload_source
-    return assumed_term("activations", ends, source, line)
+    return assumed_term("activations", ends, _DIFFUSERS.offload_source, line)
 
 
 # ------------------------------------------------------------------ stable-diffusion.cpp
@@ -503,7 +499,7 @@ def usual_mix(parts: ModelParts) -> str:
 
 def needs_of_listed_files(case: Case, parts: ModelParts) -> Needs:
     """Files and memory of stable-diffusion.cpp, whose buffers are reserved one after the other."""
-    sizes = dict[str, Term]()
+    sizes = {}
     for file in parts.files:
         size = file_size(file, case.spec.components, case.quantization)
         if size is None:

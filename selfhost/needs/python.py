@@ -88,8 +88,7 @@ def _with_memory(
 
 def _files_as_published(case: Case) -> Term | Unread:
     """The files in the type that the model is published in."""
-    as_stored = case.replace(quantization=stored_type(case.model))
-    return size_of(as_stored)
+    return size_of(case.replace(quantization=stored_type(case.model)))
 
 
 def _is_narrowed(case: Case) -> bool:
@@ -170,8 +169,7 @@ def _narrowed_weights(case: Case, files: Term) -> Term:
     size = files.bytes + extra
     most = max(files.high_bytes, int(size * 1.005))
     source = f"{files.source}, made while loading"
-    ends = Size(files.low_bytes, size, most)
-    return term("weights", ends, source, line, files.how)
+    return term("weights", Size(files.low_bytes, size, most), source, line, files.how)
 
 
 def _weights(case: Case, files: Term) -> Term:
@@ -274,8 +272,7 @@ def _widened(case: Case, weights: Term) -> Needs:
     source = f"{case.runtime.name}: made bfloat16 when it loads; {case.account.source}"
     ends = Size(int(size * 0.99), size, most)
     wide = computed_term("weights", ends, source, line)
-    mapped_bytes = min(weights.bytes, size)
-    return Needs(terms=(wide,), evictable_bytes=mapped_bytes * 9 // 10)
+    return Needs(terms=(wide,), evictable_bytes=min(weights.bytes, size) * 9 // 10)
 
 
 def _read_by_rows(case: Case, weights: Term) -> Needs:
@@ -351,8 +348,7 @@ class _PromptPass:
         attention, scans of recurrent layers, masks and arrays that wait.
         """
         account = self.account
-        inner = self._numbers_of_widest_layer()
-        layer_bytes = self._layer_bytes(inner)
+        layer_bytes, line = self._layer()
         scan_bytes = self._scan_bytes()
         most_scores = self._score_bytes()
         scores = most_scores
@@ -377,7 +373,6 @@ class _PromptPass:
             max(most + fixed.most, pictures) + logits,
         )
         others_bytes = ends.likely - layer_bytes
-        line = self._layer_line(inner)
         line += (
             f" + {others_bytes:,} bytes of logits, scores, scans and arrays that wait"
         )
@@ -386,20 +381,17 @@ class _PromptPass:
             how = How.ASSUMED
         return term("activations", ends, account.source, line, how)
 
-    def _layer_bytes(self, inner: int) -> int:
-        """The bytes of a layer's activations: tokens × (width × embedding + inner × widest layer) ×
-        bytes of a number.
+    def _layer(self) -> tuple[int, str]:
+        """The bytes of a layer's activations, with their line of arithmetic: tokens × (width ×
+        embedding + inner × widest layer) × bytes of a number.
         """
-        numbers = self.account.width * self.model.embedding_length
-        numbers += self.account.inner * inner
-        return self.tokens * int(numbers * self.case.width)
-
-    def _layer_line(self, inner: int) -> str:
-        """The bytes of the layer as a line of arithmetic."""
         account = self.account
-        width = f"{account.width:g} × {self.model.embedding_length:,}"
-        numbers = f"({width} + {account.inner:g} × {inner:,})"
-        return f"{self.tokens:,} tokens × {numbers} × {self.case.width} bytes"
+        width = self.model.embedding_length
+        inner = self._numbers_of_widest_layer()
+        numbers = account.width * width + account.inner * inner
+        line = f"({account.width:g} × {width:,} + {account.inner:g} × {inner:,})"
+        line = f"{self.tokens:,} tokens × {line} × {self.case.width} bytes"
+        return self.tokens * int(numbers * self.case.width), line
 
     def _numbers_of_widest_layer(self) -> int:
         """Numbers of a token inside the widest feed-forward or recurrence."""
@@ -422,10 +414,8 @@ class _PromptPass:
         """
         size = self._mask_bytes()
         if self.model.has_experts:
-            mixture = Size(*self.account.mixture_bytes)
-            size = size.plus(mixture)
-        added = Size(0, 0, self.account.high_bytes)
-        return size.plus(added)
+            size = size.plus(Size(*self.account.mixture_bytes))
+        return size.plus(Size(0, 0, self.account.high_bytes))
 
     def _scan_bytes(self) -> int:
         """Bytes that the scan of the widest recurrent layer keeps for all tokens."""
@@ -445,8 +435,7 @@ class _PromptPass:
         windows = [group.window_tokens or text for group in self.model.attention]
         if min(windows, default=text) >= text:
             return NO_BYTES
-        of_pair = Size(*self.account.mask_bytes)
-        return of_pair.times(self.sequences * text**2)
+        return Size(*self.account.mask_bytes).times(self.sequences * text**2)
 
     def _picture_bytes(self) -> int:
         """The most bytes that a vision encoder holds for one picture in each sequence."""
@@ -513,8 +502,7 @@ def _program_alone(case: Case) -> Term:
         return overhead(case.runtime)
     size = Size(*account.program_bytes)
     source = f"measured: {account.source}"
-    line = f"{size.likely:,} bytes"
-    return term("runtime", size, source, line, How.MEASURED)
+    return term("runtime", size, source, f"{size.likely:,} bytes", How.MEASURED)
 
 
 def _with_tokenizer(case: Case, program: Term) -> Term:

@@ -65,7 +65,7 @@ def _read_rules(table: TomlTable, key: str) -> Rules:
     """The rules of a table: in each line facts with commas between them ("" for any tensor), and
     the type. A wrong line is noted and left out.
     """
-    rules = list[Rule]()
+    rules = []
     blocks = _rows_of(table, "blocks")
     for place, row in enumerate(table.get(key, "tuple[Any, ...]")):
         fault = _fault_of_rule(row, blocks)
@@ -117,8 +117,7 @@ def _read_row_name(
     message = f"has no row in [{section}]: {shortened(name)}"
     known = tuple(rows)
     otherwise = f"known there: {', '.join(known)}"
-    remedy = table.document.did_you_mean(name, known, otherwise)
-    table.problem(key, message, remedy)
+    table.problem(key, message, table.document.did_you_mean(name, known, otherwise))
     return None
 
 
@@ -533,7 +532,7 @@ def _rules_where(facts: frozenset[str], rules: Rules) -> Rules:
     """The rules that may apply to tensors of a model with these facts, each reduced to its facts
     about a tensor's place.
     """
-    concerning = list[Rule]()
+    concerning = []
     for rule in rules:
         of_places = rule.facts - facts
         if of_places <= _FACTS_OF_PLACES:

@@ -108,8 +108,7 @@ def terms_of_server(case: Case) -> list[Term]:
     if case.device is None:
         return [work, program]
     on_device = program.replace(split=Split.EACH)
-    in_ram = overhead(case.runtime).replace(split=Split.HOST)
-    return [work, on_device, in_ram]
+    return [work, on_device, overhead(case.runtime).replace(split=Split.HOST)]
 
 
 def _longest_prompt(case: Case, device: Device) -> Term:
@@ -227,8 +226,7 @@ class _VllmPass:
             return NO_BYTES
         usual = self.logits * _VLLM.logit_bytes
         fused = self.logits * _VLLM.fused_logit_bytes
-        logits = Size(fused, usual, usual)
-        return logits.plus(self.beside_logits)
+        return Size(fused, usual, usual).plus(self.beside_logits)
 
     @property
     def size(self) -> Size:
@@ -423,7 +421,7 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
     if "float8_e4m3_128x128" in architecture.narrow_types:
         step = 128
     divided = list[float]()
-    shared = list[int]()
+    shared = []
     for group in architecture.attention:
         divided.append(group.heads)
         shared.append(1 if group.kind == "latent" else group.kv_heads)
@@ -431,7 +429,7 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
         divided.append(feed.length / step)
         if feed.shared_length:
             divided.append(feed.shared_length / step)
-    numbers = list[int]()
+    numbers = []
     for number in TENSOR_PARALLEL:
         if any(size % number for size in divided):
             continue
@@ -496,7 +494,7 @@ def _share_of_weights(case: Case, devices: int) -> float:
     """
     if not case.has_all_tensors:
         return 1 / devices
-    kv_heads = dict[int, int]()
+    kv_heads = {}
     for group in case.model.attention:
         kv_heads.update(dict.fromkeys(group.layers, group.kv_heads))
     weights = _Divided(devices)

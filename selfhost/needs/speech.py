@@ -169,8 +169,9 @@ def needs_of_case(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
-    audio = _audio_of(case)
-    if audio is None:
+    audio = case.model.audio
+    is_described = case.has_layers and case.has_row and case.model.vocabulary
+    if audio is None or not is_described:
         remedy = "state [architecture] in a spec of the model"
         why = unread("the architecture is not known", remedy, "memory.weights")
         return Needs(files=files, unknown=(why,))
@@ -179,15 +180,6 @@ def needs_of_case(case: Case) -> Needs:
     else:
         terms = _ctranslate2(case, audio, files)
     return Needs(files=files, terms=terms, largest_file_bytes=files.bytes)
-
-
-def _audio_of(case: Case) -> Audio | None:
-    """The audio encoder of the model; None where the model has none, or its layers or its
-    vocabulary are not known.
-    """
-    if case.has_layers and case.has_row and case.model.vocabulary:
-        return case.model.audio
-    return None
 
 
 # ------------------------------------------------------------------ whisper.cpp
@@ -296,8 +288,7 @@ def _cpp_program(
     if case.workload.audio_seconds is None:
         line += f"; of unknown length, {seconds.least:,} to {seconds.most:,} seconds:"
         line += f" a minute takes {60 * of_second:,} bytes"
-    size = program.plus(sound)
-    return term("runtime", size, _CPP.source, line, How.MEASURED)
+    return term("runtime", program.plus(sound), _CPP.source, line, How.MEASURED)
 
 
 # ------------------------------------------------------------------ faster-whisper
@@ -456,5 +447,4 @@ def _ct2_in_ram(
         likely = least + weights.bytes
     most = max(likely, files.bytes) + libraries
     line = f"{likely:,} bytes of audio, weights and CUDA's libraries{sound.remark}"
-    ends = Size(least, likely, most)
-    return stated_term("compute", ends, _CT2.ram_source, line)
+    return stated_term("compute", Size(least, likely, most), _CT2.ram_source, line)

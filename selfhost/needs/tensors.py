@@ -359,7 +359,7 @@ class ArchitectureRow(Record):
 
 def _with_tuples(values: TomlRow) -> dict[str, Any]:
     """The values with tuples for lists, as fields of a record have them."""
-    frozen: dict[str, Any] = {}
+    frozen = {}
     for key, value in values.items():
         frozen[key] = tuple(value) if isinstance(value, list) else value
     return frozen
@@ -453,7 +453,7 @@ def parameter_counts(architecture: Architecture) -> ParameterCounts:
     """The numbers of parameters that the publisher of a model stores."""
     groups = published_tensors(architecture)
     total = count_parameters(groups)
-    routed = list[TensorGroup]()
+    routed = []
     for group in groups:
         # the matrices of experts, of which a token uses some, without their norms
         if "exps." in group.name and "norm" not in group.name:
@@ -561,8 +561,7 @@ class TensorRule(Record):
 @cache
 def _rules_of(part: str) -> tuple[TensorRule, ...]:
     """The rules for the tensors of a part of models, by the part's name in the file."""
-    lines = _tensors_table().tensors[part]
-    return tuple(TensorRule.from_line(line) for line in lines)
+    return tuple(TensorRule.from_line(line) for line in _tensors_table().tensors[part])
 
 
 def _side_length(expression: str, sizes: Sizes) -> int:
@@ -942,11 +941,12 @@ def cache_groups(
     Ling 3 those of the multi-token-prediction blocks (src/llama-model.cpp filters no layer).
     """
     row = row_of(architecture)
-    if row.recomputes:
+    keeps_tokens = not row.recomputes
+    if row.encoder:
+        keeps_tokens = with_idle and row.idle_cache
+    if not keeps_tokens:
         return ()
-    if row.encoder and not (with_idle and row.idle_cache):
-        return ()
-    groups: list[CacheGroup] = []
+    groups = []
     for attention in architecture.attention:
         layers = _caching_layers(attention, architecture.cache_layers)
         if layers:
@@ -1022,14 +1022,9 @@ def _compressed_groups(attention: Attention, layers: int) -> list[CacheGroup]:
     rows = tokens.replace(
         window_tokens=None,
         tokens_per_row=attention.compression,
-        key_length=_length_with_indexer(attention),
+        key_length=attention.key_length + (attention.indexer_length or 0),
     )
     return [tokens, rows]
-
-
-def _length_with_indexer(attention: Attention) -> int:
-    """The number of elements in a row of compressed attention and the key of its indexer."""
-    return attention.key_length + (attention.indexer_length or 0)
 
 
 class State(Record):
@@ -1111,7 +1106,7 @@ def _state_of_compressed(attention: Attention, compression: int) -> State:
     """
     twice = 2 if attention.indexer_heads else 1
     tokens = twice * compression
-    numbers = twice * _length_with_indexer(attention)
+    numbers = twice * (attention.key_length + (attention.indexer_length or 0))
     return State(
         layers=len(attention.layers),
         convolution=0,
@@ -1153,7 +1148,7 @@ def windowed_attention(architecture: Architecture) -> list[Attention]:
 
 def with_every_head(architecture: Architecture) -> Architecture:
     """The architecture with each latent unpacked into keys and values of every head."""
-    unpacked = list[Attention]()
+    unpacked = []
     for group in architecture.attention:
         if group.kind != "latent":
             unpacked.append(group)

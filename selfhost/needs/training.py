@@ -177,8 +177,7 @@ def _download(case: Case) -> Needs:
     format = "safetensors"
     if case.workload.format in TRAINED_FORMATS:
         format = case.workload.format
-    published = case.replace(format=format, quantization=stored_type(case.model))
-    files = size_of(published)
+    files = size_of(case.replace(format=format, quantization=stored_type(case.model)))
     if isinstance(files, Unread):
         return Needs(unknown=(files,))
     return Needs(files=files)
@@ -445,8 +444,7 @@ def _frozen_as_loaded(training: Training, download: int | None) -> Term:
     elif model.dtype is None:
         most *= 2
     line = f"{training.parameters:,} parameters × {width} bytes"
-    ends = Size(least, size, most)
-    return computed_term("weights", ends, _RULES.frozen_source, line)
+    return computed_term("weights", Size(least, size, most), _RULES.frozen_source, line)
 
 
 # ------------------------------------------------------------------ activations

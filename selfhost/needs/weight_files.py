@@ -520,8 +520,7 @@ def _tensor_bytes(case: Case) -> Term:
     if architecture.matrix_dtype in _BITSANDBYTES:
         # bitsandbytes also quantizes the linear layers of encoders, unless a list excludes them
         least -= 1.5 * encoders
-    ends = Size(int(least), size, int(most))
-    return term("files", ends, source, line, how)
+    return term("files", Size(int(least), size, int(most)), source, line, how)
 
 
 def _packed_size(case: Case) -> Term | Unread:

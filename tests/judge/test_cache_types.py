@@ -99,7 +99,10 @@ def test_on_an_nvidia_gpu_two_types_need_a_build_of_ones_own(
     ("program", "reason", "remedy"),
     [
         pytest.param(
-            "ollama", "in one type, not in", "use --kv-cache q8_0 or q4_0", id="Ollama"
+            "ollama",
+            "or in q8_0 or in q4_0, not in",
+            "--runtime llama-cpp-python or llama.cpp",
+            id="Ollama",
         ),
         pytest.param(
             "vllm",

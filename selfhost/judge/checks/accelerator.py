@@ -9,7 +9,6 @@ program does not run without one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from enum import IntEnum
 from math import ceil
 
 from ... import needs as need
@@ -383,17 +382,6 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
 # ------------------------------------------------------------------ layers on accelerators
 
 
-class _Fit(IntEnum):
-    """The part of a need's range that an accelerator holds: up to the least, the likely or the most
-    bytes, or none.
-    """
-
-    NONE = 0
-    LEAST = 1
-    LIKELY = 2
-    MOST = 3
-
-
 class _CardShare(Record):
     """The part of a model that lies on one accelerator: the need there, and the accelerator.
 
@@ -428,17 +416,6 @@ class _CardShare(Record):
         """
         return self.need.high_bytes - self.usable_bytes()
 
-    def fit(self, *, is_idle: bool) -> _Fit:
-        """The part of the share's range that the accelerator holds."""
-        usable = self.usable_bytes(is_idle=is_idle)
-        if self.need.high_bytes <= usable:
-            return _Fit.MOST
-        if self.need.total_bytes <= usable:
-            return _Fit.LIKELY
-        if self.need.low_bytes <= usable:
-            return _Fit.LEAST
-        return _Fit.NONE
-
 
 def _shares(
     needs: Needs,
@@ -472,8 +449,7 @@ class _OnCards(_Layout):
         refusal = None
         if self.question.runtime is not None:
             devices = [share.device for share in self.shares]
-            rules = self.question.kernel_rules
-            refusal = _refusal(self.question, rules, devices)
+            refusal = _refusal(self.question, self.question.kernel_rules, devices)
         return refusal or self.check()
 
     def _unread(self) -> Finding:
@@ -481,8 +457,7 @@ class _OnCards(_Layout):
         fact = "accelerators"
         for share in self.shares:
             fact = _unread_fact(share.device) or fact
-        why = self.machine.why_unread(fact)
-        unread = undecided("accelerator-unread", why=why)
+        unread = undecided("accelerator-unread", why=self.machine.why_unread(fact))
         return finding(unread, needs=self.needs.on_cards.high_bytes, unit="bytes")
 
     def check(self) -> Finding:
@@ -528,9 +503,12 @@ class _OnCards(_Layout):
             return smaller
         return phrase("smaller/placed", names=names, smaller=smaller)
 
-    def _fit(self, *, is_idle: bool = False) -> _Fit:
-        """The part of the range that each of the accelerators holds."""
-        return min(share.fit(is_idle=is_idle) for share in self.shares)
+    def _hold(self, end: str = "high_bytes", *, is_idle: bool = False) -> bool:
+        """Whether each accelerator holds that end of the range of its need, now or once idle."""
+        for share in self.shares:
+            if getattr(share.need, end) > share.usable_bytes(is_idle=is_idle):
+                return False
+        return True
 
     @property
     def _now_only(self) -> bool:
@@ -546,17 +524,15 @@ class _OnCards(_Layout):
         A part of the range is enough in training, and where an option makes the runtime take less.
         """
         needs = self.needs
+        ruling = None
         if needs.is_lean:
-            fit = self._fit(is_idle=not self._now_only)
-            ruling = _ruling_of_part(fit, "lean")
+            ruling = self._ruling_of_part("lean", is_idle=not self._now_only)
         elif self.question.workload.task == "finetune":
             # training is placed by the memory that is free now
-            ruling = _ruling_of_part(self._fit(), "")
-        else:
-            ruling = None
+            ruling = self._ruling_of_part("", is_idle=False)
         if ruling is not None:
             return ruling
-        if self._fit() is not _Fit.MOST:
+        if not self._hold():
             return self._too_full()
         if needs.is_lean:
             return warning("accelerator-lean")
@@ -593,21 +569,22 @@ class _OnCards(_Layout):
                 "short": worst.lacking_bytes,
                 "devices": worst.device.name,
             }
-        if self._now_only or self._fit(is_idle=True) is not _Fit.MOST:
+        if self._now_only or not self._hold(is_idle=True):
             return failing("accelerator-too-small", is_of_one=is_of_one, **figures)
         free = sum(share.device.memory_free_bytes or 0 for share in shares)
         return warning("accelerator-not-now", free=free, **figures)
 
-
-def _ruling_of_part(fit: _Fit, variant: str) -> Ruling | None:
-    """The ruling where only the likely or only the least bytes fit, in training and with an option
-    that makes a runtime take less; None where more or less fits.
-    """
-    if fit is _Fit.LIKELY:
-        return warning("accelerator-tight", variant)
-    if fit is _Fit.LEAST:
-        return undecided("accelerator-close", variant)
-    return None
+    def _ruling_of_part(self, variant: str, *, is_idle: bool) -> Ruling | None:
+        """The ruling where only the likely or only the least bytes fit, in training and with an
+        option that makes a runtime take less; None where more or less fits.
+        """
+        if self._hold(is_idle=is_idle):
+            return None
+        if self._hold("total_bytes", is_idle=is_idle):
+            return warning("accelerator-tight", variant)
+        if self._hold("low_bytes", is_idle=is_idle):
+            return undecided("accelerator-close", variant)
+        return None
 
 
 def _lean_option(question: Question) -> str:
@@ -693,8 +670,7 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_D
     key = "gpus.shared_compute_capability"
     if least == runtime.gpus.compute_capability:
         key = "gpus.compute_capability"
-    source = runtime.sources.get(key, "")
-    figures = {**common, "least": least, "source": source}
+    figures = {**common, "least": least, "source": runtime.sources.get(key, "")}
     yield _Demand(
         is_met=has_capability(device, least), variant="capability", figures=figures
     )

@@ -101,12 +101,8 @@ class _Terms(Record):
         accepted = self.workload.license
         ruling = self._ruling()
         wanted = []
-        commercial_alone = False
-        commercial_too = False
         if self.workload.commercial:
             wanted.append("commercial use")
-            commercial_alone = accepted is None
-            commercial_too = accepted is not None
         if accepted is not None:
             wanted.append(accepted)
         terms = "conditions that the spec does not list"
@@ -118,16 +114,12 @@ class _Terms(Record):
             has=license.id,
             name=units.short_license(license.id or "no license known"),
             accepted=accepted,
-            commercial_alone=commercial_alone,
-            commercial_too=commercial_too,
+            commercial=self.workload.commercial,
             url=license.url,
-            guess=self._is_guess(ruling),
+            # whether no source confirms the facts on which the ruling rests
+            guess=ruling.code in _GUESSED_TERMS or self._use_is_guess,
             terms=terms,
         )
-
-    def _is_guess(self, ruling: Ruling) -> bool:
-        """Whether no source confirms the facts on which the ruling rests."""
-        return ruling.code in _GUESSED_TERMS or self._use_is_guess
 
     @property
     def _use_is_guess(self) -> bool:

@@ -233,7 +233,7 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
         return program.no_build(remedy)
     installed = installed_on(program.machine, program.runtime)
     if question.requires_runtime and installed is None:
-        return program.not_found()
+        return program.absent(is_required=True)
     machine = program.machine
     if machine.platform in program.runtime.platforms.big_endian_systems:
         return warning("runtime-other-byte-order", processor=machine.architecture)
@@ -242,7 +242,7 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
     if question.loads_named_files and undescribed is not None:
         return warning("runtime-unfamiliar", architecture=undescribed)
     if installed is None:
-        return program.to_be_installed()
+        return program.absent(is_required=False)
     return _version_ruling(question, program, installed.version)
 
 
@@ -326,38 +326,29 @@ class _Program(Record):
             remedy=remedy,
         )
 
-    def to_be_installed(self) -> Ruling:
-        """The ruling for a runtime that is not installed yet. It passes unless the runtime must be
-        built from source.
+    def absent(self, *, is_required: bool) -> Ruling:
+        """The ruling for a runtime that was not found. It passes where the runtime need not be
+        installed already, unless it must be built from source.
         """
-        figures = self._absent_figures()
-        if self.is_from_source:
-            return warning(self._absent_code(), **figures)
-        return passing(self._absent_code(), **figures)
-
-    def not_found(self) -> Ruling:
-        """The ruling for a runtime that must be installed already and was not found."""
-        figures = self._absent_figures()
-        figures["required"] = True
-        if self.machine.runtimes is not None:
-            return failing(self._absent_code(), **figures)
-        search = self.machine.why_unread("runtimes").remedy
-        if search is not None:
-            figures["remedy"] = search
-        return undecided(self._absent_code(), **figures)
-
-    def _absent_code(self) -> str:
+        ruling = passing
+        code = "runtime-not-installed"
+        remedy = self._install_remedy()
+        if is_required:
+            ruling = failing
+        elif self.is_from_source:
+            ruling = warning
         if self.machine.runtimes is None:
-            return "runtime-not-searched"
-        return "runtime-not-installed"
-
-    def _absent_figures(self) -> Figures:
-        platform = self._platform_words() if self.is_from_source else None
-        return {
-            "machine": self.machine.name,
-            "unpublished": platform,
-            "remedy": self._install_remedy(),
-        }
+            code = "runtime-not-searched"
+            if is_required:
+                ruling = undecided
+                remedy = self.machine.why_unread("runtimes").remedy or remedy
+        return ruling(
+            code,
+            machine=self.machine.name,
+            unpublished=self._platform_words() if self.is_from_source else None,
+            required=is_required,
+            remedy=remedy,
+        )
 
     def _install_remedy(self) -> str | None:
         """The remedy that says how to install the runtime on the machine; None where no source
@@ -428,7 +419,9 @@ def what_runtime_follows(question: Question) -> str | None:
     number of users: to leave these out. None for other questions.
     """
     flags = question.runtime_follows
-    return phrase("without-stated", flags=flags) if flags else None
+    if not flags:
+        return None
+    return phrase("without-stated", flags=flags, users=question.lets_users_wait)
 
 
 def what_chose_runtime(question: Question) -> tuple[str, ...]:
@@ -442,8 +435,10 @@ def what_chose_runtime(question: Question) -> tuple[str, ...]:
 
 def other_runtime(runtime: RuntimeSpec) -> str:
     """The remedy where a runtime has no build for the machine's system and processor."""
+    if "text" not in runtime.modalities:
+        return phrase("other-runtime")
     # llama.cpp loads GGUF files
-    if "gguf" in runtime.formats or "text" not in runtime.modalities:
+    if "gguf" in runtime.formats:
         return phrase("other-runtime")
     return phrase("other-runtime/gguf")
 

@@ -112,10 +112,10 @@ class AvailableRam(Record):
 def available_ram(machine: Machine, workload: Workload) -> AvailableRam:
     """Return the RAM that the machine gives under the workload."""
     basis = basis_on(machine, workload)
-    reserve = _reserve_of(machine, workload)
-    idle = without(machine.memory_limit_bytes, reserve.size_bytes)
+    reserve_bytes, source = _reserve_of(machine, workload)
+    idle = without(machine.memory_limit_bytes, reserve_bytes)
     now = machine.memory_available_bytes
-    margin = reserve.size_bytes
+    margin = reserve_bytes
     if machine.memory_total_bytes:
         margin = min(margin, machine.memory_total_bytes // _MARGIN_DIVISOR)
     is_stated = workload.reserve_bytes is not None
@@ -131,8 +131,8 @@ def available_ram(machine: Machine, workload: Workload) -> AvailableRam:
         ceiling = idle
     return AvailableRam(
         basis=basis,
-        reserve_bytes=reserve.size_bytes,
-        reserve_source=reserve.source,
+        reserve_bytes=reserve_bytes,
+        reserve_source=source,
         is_stated=is_stated,
         margin_bytes=margin,
         now_bytes=now,
@@ -170,16 +170,10 @@ def _most(*sizes: int | None) -> int | None:
 # ------------------------------------------------------------------ the reserve
 
 
-class Reserve(Record):
-    """The memory kept for the system, and the source of that figure."""
-
-    size_bytes: int
-    source: str
-
-
-def _reserve_of(machine: Machine, workload: Workload) -> Reserve:
+def _reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
+    """The bytes kept for the system, and the source of that figure."""
     if workload.reserve_bytes is not None:
-        return Reserve(size_bytes=workload.reserve_bytes, source="set by --reserve")
+        return workload.reserve_bytes, "set by --reserve"
     total = machine.memory_total_bytes
     amount = _system_of(machine).reserve_of(total)
     outside = _outside_limit(machine)
@@ -190,13 +184,12 @@ def _reserve_of(machine: Machine, workload: Workload) -> Reserve:
         # the memory outside the limit already serves the system
         amount = max(_CONTAINER_RESERVE_BYTES, amount - outside)
     else:
-        return Reserve(size_bytes=amount, source="assumed for the system itself")
-    inside = "assumed for other processes inside the limit"
-    return Reserve(size_bytes=amount, source=inside)
+        return amount, "assumed for the system itself"
+    return amount, "assumed for other processes inside the limit"
 
 
 def _system_of(machine: Machine) -> _SystemMemory:
-    return _SYSTEMS.get(machine.system or "other", _SYSTEMS["other"])
+    return _SYSTEMS.get(str(machine.system), _SYSTEMS["other"])
 
 
 def _outside_limit(machine: Machine) -> int:
@@ -216,7 +209,7 @@ def reserve_beside(
     workload: Workload,
 ) -> int:
     """The reserve on the smallest machine of that system that gives a model `need_bytes`."""
-    reserve = _reserve_of(machine, workload).size_bytes
+    reserve, _ = _reserve_of(machine, workload)
     divisor = _system_of(machine).reserve_divisor
     if workload.reserve_bytes is not None:
         return reserve
@@ -754,7 +747,13 @@ class _Store(Record):
         if variant and may_fit:
             return warning("disk-slow-or-volatile", variant, filesystem=disk.filesystem)
         if size.least <= total and self._is_assumed():
-            return self._space_assumed(size.most + disk_margin_bytes(disk.total_bytes))
+            stated = disk.total_bytes
+            return warning(
+                "disk-assumed",
+                total=stated,
+                why=self._why_unread().reason if stated is None else None,
+                enough=size.most + disk_margin_bytes(stated),
+            )
         if free is None:
             if size.least > total:
                 return failing("disk-too-small", "in-all", has=disk.total_bytes)
@@ -783,8 +782,3 @@ class _Store(Record):
         fact = f"disks.{self.question.store}"
         facts = {"disks", fact, f"{fact}.free_bytes"}
         return not facts.isdisjoint(self.machine.assumed)
-
-    def _space_assumed(self, enough: int) -> Ruling:
-        total = self.disk.total_bytes
-        why = self._why_unread().reason if total is None else None
-        return warning("disk-assumed", total=total, why=why, enough=enough)

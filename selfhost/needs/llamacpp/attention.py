@@ -149,7 +149,7 @@ class _CachedAttention(_Attention):
         value_places = self.tokens
         if not graph.flash:
             value_places *= graph.widest_values
-        rotated = list[Attention]()
+        rotated = []
         for group in graph.model.attention:
             if group.kind != "latent" and window_of(graph.model, group) == window:
                 rotated.append(group)
@@ -223,7 +223,7 @@ class _CachedAttention(_Attention):
     def flash_attention(self, queries: Node) -> Node:
         """GGML_OP_FLASH_ATTN_EXT. It reads 16 bits, so a cache of 32 is copied whole."""
         cache = self.cache
-        copies = list[Node]()
+        copies = []
         if self.setup.key_type == "f32":
             copies.append(cache.copied(self.key_length))
         if self.setup.value_type == "f32":

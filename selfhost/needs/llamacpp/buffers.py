@@ -100,24 +100,18 @@ def keep_buffers(store: Store, cases: Iterable[Case]) -> None:
         fingerprint = _fingerprint(_as_built(case.model), case.row)
         buffers = by_fingerprint.setdefault(fingerprint, {})
         rows = case.logits_rows
-        for setup, on_device in _buffers_read(case):
+        # those that compute.py reads: of a full context, the same on a device, and of one batch
+        for setup, on_device in (
+            (case.setup, False),
+            (case.setup, True),
+            (case.setup_of_first_batch, False),
+        ):
             name = _name_of(setup, rows, on_device=on_device)
             if name and name not in buffers:
                 buffers[name] = compute_bytes(
                     case.model, case.row, setup, rows, on_device=on_device
                 )
     store.rows("buffers", lambda: by_fingerprint)
-
-
-def _buffers_read(case: Case) -> list[tuple[ContextSetup, bool]]:
-    """The buffers that compute.py reads for a case, each with whether it is on a device: for a full
-    context in RAM, the same on a device, and for one batch in RAM.
-    """
-    return [
-        (case.setup, False),
-        (case.setup, True),
-        (case.setup_of_first_batch, False),
-    ]
 
 
 def _fingerprint(model: Architecture, row: ArchitectureRow) -> str:

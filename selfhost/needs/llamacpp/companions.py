@@ -14,7 +14,6 @@ from __future__ import annotations
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import ModelSpec, PublishedDraft
 from ...core import units
-from ...core.records import Record
 from ...core.units import plural
 from ..case import (
     ENCODER_REMEDY,
@@ -122,14 +121,18 @@ def _encoder_buffer(case: Case) -> Term:
     encoder = encoder_of(case.spec)
     if encoder is None:
         return _buffer_of_unknown_encoder()
-    usual = _usual_input_of(encoder, case.number_set("picture_tokens"))
+    most_tokens = case.number_set("picture_tokens")
+    if encoder.token_side is None:
+        most_tokens = 0
+    size, line = _usual_input_of(encoder, most_tokens)
+    reserved_bytes = encoder.reserved_bytes
+    if most_tokens and reserved_bytes == encoder.largest_bytes:
+        reserved_bytes = size
     on_device = case.is_on_device
-    size = usual.bytes
     high = size * 6 // 5
-    low = usual.reserved_bytes if on_device else 0
-    line = usual.line
-    if on_device and size < usual.reserved_bytes:
-        size = usual.reserved_bytes
+    low = reserved_bytes if on_device else 0
+    if on_device and size < reserved_bytes:
+        size = reserved_bytes
         high = size
         line = f"{size:,} bytes; reserved at load, for pictures that need no more"
     else:
@@ -149,42 +152,27 @@ def _buffer_of_unknown_encoder() -> Term:
     return assumed_term("projector_compute", Size(0, size, most), source, line)
 
 
-class _EncoderInput(Record):
-    """What an encoder is given at once, a picture or sound: the buffer for it in bytes, with its
-    line of arithmetic, and the bytes that a device reserves at load.
+def _usual_input_of(encoder: Encoder, most_tokens: int) -> tuple[int, str]:
+    """The buffer of an encoder for its usual input in bytes, with its line of arithmetic: a picture
+    of `most_tokens` tokens where an option sets their number (0 where none does), else a picture of
+    a megapixel, or `largest_seconds` of sound.
     """
-
-    bytes: int
-    reserved_bytes: int
-    line: str
-
-
-def _usual_input_of(encoder: Encoder, most_tokens: int) -> _EncoderInput:
-    """The buffer of an encoder for its usual input: a picture of `most_tokens` tokens where an
-    option sets their number (0 where none does), else a picture of a megapixel, or
-    `largest_seconds` of sound.
-    """
-    reserved = encoder.reserved_bytes
-    if most_tokens and encoder.token_side is not None:
-        side = encoder.token_side
+    if most_tokens:
+        side = encoder.token_side or 0
         size = encoder.picture_bytes(most_tokens * side**2)
-        if reserved == encoder.largest_bytes:
-            reserved = size
         line = f"{size:,} bytes; for a picture of {most_tokens:,} tokens of {side} × {side} pixels"
-        return _EncoderInput(bytes=size, reserved_bytes=reserved, line=line)
+        return size, line
     largest = encoder.largest_side
     if largest is None:
         size = encoder.largest_bytes
-        line = (
-            f"{size:,} bytes; for {encoder.largest_seconds} seconds of sound, the most"
-        )
-        return _EncoderInput(bytes=size, reserved_bytes=reserved, line=line)
+        seconds = encoder.largest_seconds
+        return size, f"{size:,} bytes; for {seconds} seconds of sound, the most"
     side = min(MEGAPIXEL_SIDE, largest)
     size = encoder.picture_bytes(side**2)
     line = f"{size:,} bytes; for a picture of {side:,} × {side:,}"
     if side < largest:
         line += f", {encoder.largest_bytes:,} for one of {largest:,} × {largest:,}, the most"
-    return _EncoderInput(bytes=size, reserved_bytes=reserved, line=line)
+    return size, line
 
 
 def why_no_own_block(model: ModelSpec) -> str | None:
@@ -225,8 +213,7 @@ def _block_compute(compute: Term) -> Term:
     most = compute.bytes
     size = Size(int(most * least), int(most * likely), most)
     source = f"{_DRAFT_SOURCE}; {measured}"
-    line = f"{likely:g} × {most:,} bytes"
-    return computed_term("mtp_compute", size, source, line)
+    return computed_term("mtp_compute", size, source, f"{likely:g} × {most:,} bytes")
 
 
 def _published_draft(

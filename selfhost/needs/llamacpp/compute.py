@@ -71,8 +71,7 @@ def _buffer_in_ram(case: Case, reserved_bytes: int) -> Term:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
     # llama.cpp reports the reserved bytes: the size is exact if all of them are touched
     how = How.EXACT if high == reserved_bytes else How.COMPUTED
-    ends = Size(low, size, high)
-    return term("compute", ends, _replay_source(case), line, how)
+    return term("compute", Size(low, size, high), _replay_source(case), line, how)
 
 
 def _buffer_on_device(case: Case, size: int) -> Term:
@@ -100,8 +99,7 @@ def _replayed_bytes(
         return None
     if case.model.vocabulary is None and not case.row.encoder:
         return None
-    on_device = case.is_on_device
-    return compute_bytes(case.model, case.row, setup, rows, on_device=on_device)
+    return compute_bytes(case.model, case.row, setup, rows, on_device=case.is_on_device)
 
 
 def _rolled_back_bytes(case: Case) -> int:
@@ -247,7 +245,7 @@ def _masks(case: Case) -> list[int]:
     """
     setup = case.setup
     of_cell = setup.mask_bytes * setup.micro_batch
-    by_window = dict[int | None, int]()
+    by_window = {}
     for group in cache_groups(case.model):
         window = window_of(case.model, group)
         by_window[window] = of_cell * setup.cells_of_layer(window)

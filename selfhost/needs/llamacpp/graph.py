@@ -132,7 +132,7 @@ def _is_known_attention(heads: Attention) -> bool:
 def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
     """The layers of a model."""
     style = row.graph or Style()
-    layers = list[Layer]()
+    layers = []
     attention = _by_layer(model.attention)
     recurrent = _by_layer(model.recurrent)
     feed_forward = _by_layer(model.feed_forward)
@@ -231,9 +231,14 @@ def _peak_of_layers(graph: Graph, shortened: _Shortened) -> int | None:
     """The most bytes in use while the graph of these layers runs; None where more rounds of a
     pattern would change it.
     """
-    builder = _builder(graph)
+    builder = Builder(graph)
+    if graph.row.altup:
+        # several hidden states; imported here: few models need it
+        from .gemma3n import Gemma3n
+
+        builder = Gemma3n(graph)
     hidden = builder.before()
-    begins = list[int]()
+    begins = []
     for layer in shortened.layers:
         begins.append(len(graph.nodes))
         hidden = builder.layer(layer, hidden)
@@ -244,15 +249,3 @@ def _peak_of_layers(graph: Graph, shortened: _Shortened) -> int | None:
         places = [begins[layer] for layer in repetition]
         repetitions.append(Repetition(*places))
     return peak_bytes(graph.inputs, graph.nodes, repetitions)
-
-
-def _builder(graph: Graph) -> Builder:
-    """The builder of the graph: the common one, or Gemma 3n's for a model with several hidden
-    states.
-    """
-    if not graph.row.altup:
-        return Builder(graph)
-    # imported here: few models need it
-    from .gemma3n import Gemma3n
-
-    return Gemma3n(graph)

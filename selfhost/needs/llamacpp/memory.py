@@ -64,8 +64,7 @@ def needs_of_case(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         weights_unknown = files.replace(fact="memory.weights")
-        unknown = (files, weights_unknown, *others.unknown)
-        return others.replace(unknown=unknown)
+        return others.replace(unknown=(files, weights_unknown, *others.unknown))
     weights = needs_of_weights(case, files)
     if case.companions.own_block and case.spec.draft is not None:
         draft = case.spec.draft
@@ -87,8 +86,8 @@ def _beside_weights(case: Case) -> Needs:
     """
     if not case.has_layers:
         return Needs(unknown=(unread_of(case.spec, "memory.kv_cache"),))
-    terms: list[Term] = []
-    unknown: list[Unread] = []
+    terms = []
+    unknown = []
     cache = _keys_and_values(case)
     if isinstance(cache, Unread):
         unknown.append(cache)
@@ -210,8 +209,7 @@ def cache_rows(architecture: Architecture, setup: ContextSetup) -> list[CacheRow
             cached = cached.replace(unsure_cells=setup.cells_per_stream - cached.cells)
         rows.append(cached)
         if group.indexer_elements:
-            with_values = row.indexer_values
-            rows.append(_rows_of_indexer(group, setup, with_values=with_values))
+            rows.append(_rows_of_indexer(group, setup, with_values=row.indexer_values))
     idle_layers = _idle_layers(architecture)
     if widest and idle_layers:
         # rows of values in layers that do not attend, each as long as the longest

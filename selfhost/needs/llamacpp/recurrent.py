@@ -32,15 +32,16 @@ class Recurrence(Part):
     def __init__(self, graph: Graph, group: Recurrent) -> None:
         super().__init__(graph)
         self.state = graph.state_of(group)
-        self.past_inputs = (group.convolution or 1) - 1
-        self.inner_length = group.inner_length or 0
-        self.state_length = group.state_length or 0
-        self.rank = group.time_step_rank or 0
-        self.heads = group.heads or 0
-        self.groups = group.groups or 0
-        self.key_heads = group.key_heads or 0
-        self.key_length = group.key_length or 0
-        self.value_length = group.value_length or 0
+        sizes = sizes_of(group)
+        self.past_inputs: int = max(1, sizes["convolution"]) - 1
+        self.inner_length: int = sizes["inner_length"]
+        self.state_length: int = sizes["state_length"]
+        self.rank: int = sizes["time_step_rank"]
+        self.heads: int = sizes["heads"]
+        self.groups: int = sizes["groups"]
+        self.key_heads: int = sizes["key_heads"]
+        self.key_length: int = sizes["key_length"]
+        self.value_length: int = sizes["value_length"]
         self.has_norm = group.norm is not False
 
     def computed(self, normed: Node) -> Node:

@@ -213,7 +213,10 @@ class _Split:
         device.
         """
         if tensor.name == OUTPUT_MATRIX:
-            return self._share_of_output(tensor.shape[-1])
+            # it counts as one more layer behind the last
+            tokens = tensor.shape[-1]
+            given = portions(tokens, 1, self.proportions, self.case.model.layers)
+            return given[self.index] / tokens
         if not tensor.name.startswith(_BLOCK):
             return 1.0
         name = tensor.name.removeprefix(_BLOCK)
@@ -224,11 +227,6 @@ class _Split:
         if name.startswith(_BY_HEADS):
             return self._share_of_heads
         return 1.0
-
-    def _share_of_output(self, tokens: int) -> float:
-        """The share of the output matrix, which counts as one more layer behind the last."""
-        given = portions(tokens, 1, self.proportions, self.case.model.layers)
-        return given[self.index] / tokens
 
     def _share_by_length(self, tensor: FileTensors) -> float:
         """The share of a feed-forward matrix, split by the length that stands in its shape. Two
@@ -314,8 +312,7 @@ class _Split:
         """The mean share over the layers that attend, weighted by their number or their bytes."""
         shares = []
         for attention in self.case.model.attention:
-            share = self._share_of_attention(attention)
-            shares.append((weigh(attention), share))
+            shares.append((weigh(attention), self._share_of_attention(attention)))
         return _mean(shares)
 
     def _share_of_attention(self, attention: Attention) -> float:
@@ -362,8 +359,7 @@ class _Split:
         """The mean share over the recurrent layers; 1 for layers that stay whole."""
         shares = []
         for recurrent in self.case.model.recurrent:
-            share = self._share_of_recurrent(recurrent)
-            shares.append((len(recurrent.layers), share))
+            shares.append((len(recurrent.layers), self._share_of_recurrent(recurrent)))
         return _mean(shares)
 
     def _share_of_recurrent(self, recurrent: Recurrent) -> float:
@@ -379,8 +375,7 @@ class _Split:
         assert heads is not None
         assert length is not None
         granule = lcm(length, self._block_of(_OUT_OF_STATES), _STEP) // length
-        turns = self._turns_of(recurrent.layers)
-        return self._share_of_layers(heads, granule, turns)
+        return self._share_of_layers(heads, granule, self._turns_of(recurrent.layers))
 
 
 def _proportions_of(case: Case) -> tuple[float, ...]:

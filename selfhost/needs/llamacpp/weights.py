@@ -95,8 +95,7 @@ def needs_of_weights(case: Case, files: Term) -> Needs:
     """
     usual = _usual_tensors(case)
     if usual is None:
-        mapped = whole_files(files, remark="; the whole file")
-        return Needs(terms=(mapped,))
+        return Needs(terms=(whole_files(files, remark="; the whole file"),))
     in_file = _in_file(case, files, usual)
     if case.is_on_device:
         weights = _on_devices(in_file, case.row)
@@ -276,8 +275,7 @@ def _tables_in_ram(in_file: _InFile) -> Term:
     source = f"{weights.source}; llama.cpp keeps the input layer in RAM (load_tensors)"
     line = f"{tables:,} bytes of tables, mapped; a token reads a row of each, the rest may be"
     line += " dropped"
-    size = Size(0, tables, tables)
-    return term("embeddings", size, source, line, weights.how)
+    return term("embeddings", Size(0, tables, tables), source, line, weights.how)
 
 
 class _SecondLayout:
