@@ -412,14 +412,14 @@ def test_a_broken_spec_stops_no_other_answer(
 def test_compare_is_informative_and_wants_two_models(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Exit 0 whatever the routes; one name, an unknown one and several machines are bad usage."""
+    """Exit 0 whatever the routes; one model, an unknown one and several machines are bad usage."""
     assert (
         run(capsys, "compare", "gpt-4o", "deepseek-v3", "--private", *ON_RECORD)[0] == 0
     )
     assert run(capsys, "compare", "gpt2", *ON_RECORD)[:2] == (2, "")
-    code, out, err = run(capsys, "compare", "gpt", "oss", "20b", *ON_RECORD)
+    code, out, err = run(capsys, "compare", "gpt2", "openai-community/gpt2", *ON_RECORD)
     assert (code, out) == (2, "")
-    assert "for example `selfhost compare" in err
+    assert "gpt2 and openai-community/gpt2 are one model, gpt2" in err
     code, out, err = run(capsys, "compare", "gpt2", "gtp2", *ON_RECORD)
     assert (code, out) == (2, "")
     assert "did you mean: gpt2" in err
