@@ -17,10 +17,9 @@ from .record import PARTS_OF_LISTS, Machine
 
 # the keys that this version reads, or writes and needs not read: of a record under an empty name,
 # of an entry of each list under the list's name
-_KNOWN_KEYS: Mapping[str, Sequence[str]] = {
-    "": (*Machine().to_json(), *Machine._fields),
-    **{fact: kind._fields for fact, kind in PARTS_OF_LISTS.items()},
-}
+_KNOWN_KEYS: dict[str, Sequence[str]] = {"": (*Machine().to_json(), *Machine._fields)}
+for _fact, _kind in PARTS_OF_LISTS.items():
+    _KNOWN_KEYS[_fact] = _kind._fields
 # the most unread keys that are kept: records may have any number of keys
 MOST_UNREAD_KEYS = 100
 
