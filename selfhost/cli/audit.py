@@ -26,7 +26,7 @@ from ..core.errors import (
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.tables import Document
-from ..core.units import nearest, utc_today
+from ..core.units import utc_today
 from ..machine.record import Machine
 from ..reports.audit_formats import FORMATS
 from ..reports.audit_text import document
@@ -223,9 +223,9 @@ def _output_of(text: str) -> Output:
     """
     form, equals, path = text.partition("=")
     if form not in FORMATS:
-        near = nearest(form, tuple(FORMATS))
-        remedy = f"did you mean {near}?" if near else f"one of {', '.join(FORMATS)}"
-        raise UsageError(f"unknown format {form!r}", remedy=remedy)
+        from .corrections import unknown_choice
+
+        raise unknown_choice("--format", form, tuple(FORMATS))
     if equals and path in ("", "-"):
         remedy = f"write --format {form}=FILE"
         raise UsageError(f"--format {text} names no file", remedy=remedy)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from ..core.files import input_path, numbered_files
 from ..core.records import Record, shown_path
@@ -46,6 +45,9 @@ class ClosedFolder(Record):
 
     def refuses(self, target: FileTarget, *, is_object: bool) -> bool:
         """Whether a report may not lie at the target. `is_object`: the report is a JSON object."""
+        # imported only where a report goes to a file
+        from pathlib import Path
+
         place = Path(target.place)
         if self.is_tree:
             return any(_are_one_folder(folder, self.path) for folder in place.parents)
@@ -83,7 +85,7 @@ def refuse_targets(
                 raise refused(path, folder.why, _ELSEWHERE)
 
 
-def _are_one_folder(one: Path, other: str) -> bool:
+def _are_one_folder(one: os.PathLike[str], other: str) -> bool:
     """Whether two paths lead to one folder, also where it is mounted in two places."""
     try:
         return os.path.samefile(one, other)

@@ -25,16 +25,12 @@ from ..reports import json
 from ..reports.layout import Blocks
 from ..reports.list_text import TOP, list_document
 from .asked import measured_where_unknown, one_machine, workload_of
-from .output import is_terminal, note_faulty_specs, present, terminal_size, write_json
+from .output import note_faulty_specs, present, write_json
 from .parser import Options
 from .progress import Progress
 
 # up to this number all models are judged: finding the first rows would take as long
 _FEW = 60
-# the lines of a terminal that are not rows
-_OTHER_LINES = 8
-# the rows on a terminal that is too low
-_LEAST_ROWS = 5
 
 
 class ListOptions(Options):
@@ -113,13 +109,11 @@ def _document(
     listing: Ranking,
     notes: Sequence[str],
 ) -> Blocks:
-    """The list for a person. A page has all models and columns, a terminal those that it has room
-    for.
-    """
+    """The list for a person. A page has all models and columns, a text the first models."""
     is_page = options.format == "html"
     top = options.top
     if top is None and not (is_page or options.all):
-        top = _rows_of_terminal(options)
+        top = TOP
     guesses: Sequence[str] = ()
     if not (listing.counts.models or listing.refused):
         guesses = words_in_names(options.words, catalogue)
@@ -134,16 +128,6 @@ def _document(
         today=utc_today(),
         notes=notes,
     )
-
-
-def _rows_of_terminal(options: ListOptions) -> int:
-    """The number of rows to show where none is stated: as many as the terminal has lines for."""
-    if options.output is not None or not is_terminal():
-        return TOP
-    lines = terminal_size().lines
-    if not lines:
-        return TOP
-    return max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES))
 
 
 def chosen_ids(

@@ -17,9 +17,9 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from typing import IO, Self
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO
 
 from ..core.errors import UsageError
 from ..core.files import inputs_opened
@@ -58,16 +58,23 @@ def write_reports(reports: Sequence[tuple[str, Text]]) -> None:
     for target in targets:
         if target.id is not None and target.id in inputs:
             raise input_refused(target.path, inputs[target.id])
-    with _NewFiles() as new_files:
+    # the final path of each new file that is not in place yet, by its temporary path
+    places: dict[str, str] = {}
+    with _removed_at_end(places):
         for target, (_, text) in zip(targets, reports, strict=True):
             try:
                 if isinstance(target, FileTarget):
-                    new_files.write(target, text)
+                    _write_new_file(target, text, places)
                 else:
                     _write_directly(target, text)
             except OSError as error:
                 raise unwritable(target.path, error) from None
-        new_files.put_in_place()
+        for path, place in list(places.items()):
+            try:
+                os.replace(path, place)
+            except OSError as error:
+                raise unwritable(place, error) from None
+            del places[path]
 
 
 def input_refused(path: str, read_as: str) -> UsageError:
@@ -113,88 +120,66 @@ def _write_text(file: IO[bytes], text: Text) -> None:
         file.write(content.encode("utf-8", "replace"))
 
 
-class _NewFiles:
-    """New files, each in the folder of the file that it will replace.
-
-        with _NewFiles() as new_files:
-            new_files.write(target, text)
-            new_files.put_in_place()
-
-    At the end of the block the new files that were not put in place are removed, whatever ends it:
-    an error, Ctrl-C, SIGTERM or SIGHUP.
+@contextmanager
+def _removed_at_end(paths: Iterable[str]) -> Iterator[None]:
+    """Remove the files that are still in `paths` at the end of the block, whatever ends it: an
+    error, Ctrl-C, SIGTERM or SIGHUP.
     """
+    # imported only where a file is written
+    import signal
 
-    def __init__(self) -> None:
-        # the final path of each new file, by its temporary path
-        self._places: dict[str, str] = {}
-        # the signals that `_end` handles inside the block
-        self._signals: list[int] = []
-
-    def __enter__(self) -> Self:
-        # imported only where a file is written
-        import signal
-
-        for name in ("SIGTERM", "SIGHUP"):
-            # Windows has no SIGHUP
-            number = getattr(signal, name, None)
-            # a handler of the caller stays, and so does a signal that nohup ignores
-            if number is None or signal.getsignal(number) is not signal.SIG_DFL:
-                continue
-            try:
-                signal.signal(number, self._end)
-            except ValueError:
-                # only the main thread may set a handler; in other threads a signal leaves the new
-                # files behind
-                return self
-            self._signals.append(number)
-        return self
-
-    def _end(self, number: int, _frame: object) -> None:
-        """Remove the files, and end as the signal ends a process without a handler."""
-        import signal
-
-        self._remove()
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
-
-    def write(self, target: FileTarget, text: Text) -> None:
-        """Write a new file for the target to the disk, with the mode and the owner of the old one
-        where this account may and the file system can keep them.
-        """
-        folder = os.path.dirname(target.place)
-        path = os.path.join(folder, f".selfhost-{os.urandom(6).hex()}.tmp")
-        self._places[path] = target.place
-        mode = 0o666
-        if target.replaced is not None:
-            mode = stat.S_IMODE(target.replaced.st_mode) & 0o777
-        descriptor = os.open(path, _NEW_FILE, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            if target.replaced is not None:
-                _keep_owner_and_mode(path, target.replaced, mode)
-            _write_text(file, text)
-            file.flush()
-            _synchronize(file)
-
-    def put_in_place(self) -> None:
-        """Replace each file by its new one."""
-        for path, place in list(self._places.items()):
-            try:
-                os.replace(path, place)
-            except OSError as error:
-                raise unwritable(place, error) from None
-            del self._places[path]
-
-    def _remove(self) -> None:
-        for path in self._places:
+    def remove() -> None:
+        for path in paths:
             if os.path.exists(path):
                 os.unlink(path)
 
-    def __exit__(self, *_: object) -> None:
-        self._remove()
-        import signal
+    def end(number: int, _frame: object) -> None:
+        """Remove the files, and end as the signal ends a process without a handler."""
+        remove()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
-        for number in self._signals:
+    handled = []
+    for name in ("SIGTERM", "SIGHUP"):
+        # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        # a handler of the caller stays, and so does a signal that nohup ignores
+        if number is None or signal.getsignal(number) is not signal.SIG_DFL:
+            continue
+        # only the main thread may set a handler; in other threads a signal leaves the new files
+        # behind
+        with suppress(ValueError):
+            signal.signal(number, end)
+            handled.append(number)
+    try:
+        yield
+    finally:
+        remove()
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _write_new_file(
+    target: FileTarget,
+    text: Text,
+    places: dict[str, str],
+) -> None:
+    """Write a new file for the target to the disk, with the mode and the owner of the old one where
+    this account may and the file system can keep them. Its final path is put into `places`.
+    """
+    folder = os.path.dirname(target.place)
+    path = os.path.join(folder, f".selfhost-{os.urandom(6).hex()}.tmp")
+    places[path] = target.place
+    mode = 0o666
+    if target.replaced is not None:
+        mode = stat.S_IMODE(target.replaced.st_mode) & 0o777
+    descriptor = os.open(path, _NEW_FILE, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        if target.replaced is not None:
+            _keep_owner_and_mode(path, target.replaced, mode)
+        _write_text(file, text)
+        file.flush()
+        _synchronize(file)
 
 
 def _keep_owner_and_mode(

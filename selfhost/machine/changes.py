@@ -364,9 +364,7 @@ class _Settings:
         """Read the text of a setting whose key is known. A further GPU is added to the earlier
         ones; any other key may be set once.
         """
-        earlier = self.values.get(key, ())
-        is_none = text.lower() == "none" or earlier == ()
-        if key in self.values and (key != "gpu" or is_none):
+        if not self._may_set(key, text):
             self.problems.append(_fault(key, "is set several times", "set it once"))
             return
         try:
@@ -380,6 +378,14 @@ class _Settings:
         else:
             self.values[key] = value
             self.texts[key] = setting
+
+    def _may_set(self, key: str, text: str) -> bool:
+        """Whether a key may be set: for the first time, or to a GPU beside other GPUs."""
+        if key not in self.values:
+            return True
+        if key != "gpu" or text.lower() == "none":
+            return False
+        return bool(self.values[key])
 
 
 def _read_settings(settings: Sequence[str]) -> _Settings:

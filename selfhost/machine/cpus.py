@@ -343,16 +343,9 @@ class RamRow(Stated):
         return Rates(*[rate * bytes_per_mts for rate in rates])
 
 
-def ram_rates(kind: str) -> Sequence[int] | None:
-    """Return the slowest and the fastest usual rate of a kind of RAM in MT/s; None for a kind that
-    is not listed.
-    """
-    return _table().ram.get(kind)
-
-
-def kinds_of_ram() -> Sequence[str]:
-    """Return the kinds of RAM whose rates are listed."""
-    return tuple(_table().ram)
+def ram_rates() -> Mapping[str, Sequence[int]]:
+    """Return the slowest and the fastest usual rate of each kind of RAM in MT/s."""
+    return _table().ram
 
 
 def share_of(kind: str, most_mts: float = inf) -> MemoryShare:

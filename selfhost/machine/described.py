@@ -855,7 +855,7 @@ class _StatedRam(Record):
         slowest = round(rates.least / bytes_per_mts)
         usual = round(rates.usual / bytes_per_mts)
         fastest = round(rates.most / bytes_per_mts)
-        low, high = cpus.ram_rates(self.kind) or (slowest, fastest)
+        low, high = cpus.ram_rates().get(self.kind, (slowest, fastest))
         if isinstance(slots, gpus.Computer):
             return self.mts or (high if self.kind else usual)
         if low > _LARGEST_GAP * fastest:

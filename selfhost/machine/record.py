@@ -418,8 +418,9 @@ class Machine(ShownRecord):
         """The day in UTC on which the facts were read, `YYYY-MM-DD`; None where the record does
         not state a moment in UTC, as every record that selfhost writes does.
         """
-        day, _, time = (self.read_at or "").partition("T")
-        return day if time.endswith("Z") else None
+        if self.read_at is None or not self.read_at.endswith("Z"):
+            return None
+        return self.read_at.partition("T")[0]
 
     @property
     def platform(self) -> str:

@@ -561,10 +561,9 @@ def find_memory(
     is_server = cpus.is_server(processor or "")
     for at, word in phrase.free.items():
         if _KIND_OF_RAM.fullmatch(word):
-            if cpus.ram_rates(word) is None:
-                raise bad_name(
-                    "kind_of_ram", phrase.text, cpus.kinds_of_ram(), word=word
-                )
+            kinds = cpus.ram_rates()
+            if word not in kinds:
+                raise bad_name("kind_of_ram", phrase.text, kinds, word=word)
             ram_kind = word
         elif modules := MODULES.fullmatch(word):
             sticks = int(modules[1])

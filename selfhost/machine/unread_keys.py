@@ -15,8 +15,11 @@ from ..core.records import shortened, shown_path
 from ..core.units import listed, nearest
 from .record import PARTS_OF_LISTS, Machine
 
-# the keys of a record that this version reads, or writes and needs not read
-_KEYS = (*Machine().to_json(), *Machine._fields)
+# the keys that this version reads, or writes and needs not read: of a record under an empty name,
+# of an entry of each list under the list's name
+_KNOWN_KEYS: dict[str, Sequence[str]] = {"": (*Machine().to_json(), *Machine._fields)}
+for _fact, _kind in PARTS_OF_LISTS.items():
+    _KNOWN_KEYS[_fact] = _kind._fields
 # the most unread keys that are kept: records may have any number of keys
 MOST_UNREAD_KEYS = 100
 
@@ -36,7 +39,7 @@ class UnreadKey(NamedTuple):
         """The key and its file, and the key that was perhaps meant."""
         key = shortened(self.key)
         place = shown_path(self.file)
-        meant = nearest(key, _known_keys(self.fact))
+        meant = nearest(key, _KNOWN_KEYS[self.fact])
         if meant is not None:
             place += f"; did you mean {meant}?"
         if self.fact:
@@ -52,23 +55,12 @@ def unread_keys(record: Mapping[str, object], file: str) -> tuple[UnreadKey, ...
 
 def _every_unread_key(record: Mapping[str, object], file: str) -> Iterator[UnreadKey]:
     """Yield the keys of a record that are not read; a key of several entries each time."""
-    for key in record:
-        if key not in _KEYS:
-            yield UnreadKey("", key, file)
-    for fact in PARTS_OF_LISTS:
-        entries = record.get(fact)
-        known = _known_keys(fact)
+    for fact, known in _KNOWN_KEYS.items():
+        entries = record.get(fact) if fact else [record]
         for entry in entries if isinstance(entries, list) else ():
             for key in entry if isinstance(entry, dict) else ():
                 if key not in known:
                     yield UnreadKey(fact, key, file)
-
-
-def _known_keys(fact: str) -> Sequence[str]:
-    """The keys of an entry of that list; for an empty `fact`, of a record."""
-    if not fact:
-        return _KEYS
-    return PARTS_OF_LISTS[fact]._fields
 
 
 def note_on(keys: Iterable[UnreadKey]) -> str:

@@ -153,11 +153,20 @@ def test_a_named_pipe_with_a_reader_is_written_to(
     assert text == run(capsys, *CHECK)[1]
 
 
-@pytest.mark.usefixtures("folder")
-def test_a_pipe_that_nobody_reads_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("inputs")
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("check gpt2 --machine m.json --output pipe", id="output"),
+        pytest.param("audit p.toml --machines m.json --format junit=pipe", id="format"),
+    ],
+)
+def test_a_pipe_that_nobody_reads_is_named(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It is not waited for."""
     os.mkfifo("pipe")
-    code, out, err = run(capsys, *CHECK, "--output", "pipe")
+    code, out, err = run(capsys, *line.split())
     assert (code, out) == (2, "")
     assert "no program reads from this pipe" in err
 

@@ -5,7 +5,7 @@ groups and `ulimit` set for this process, and the free part of these.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ...core.records import Record
@@ -64,43 +64,43 @@ class _GroupLimit(NamedTuple):
     file: str
 
 
-class _MemoryGroup(Record):
-    """A control group, read from the files in its folder that state its memory."""
+def _least_limit(
+    host: Host,
+    folder: str,
+    files: Sequence[str],
+    *,
+    is_known: bool,
+) -> _GroupLimit:
+    """The least limit that these files in the folder of a control group state.
 
-    host: Host
-    folder: str
-    files: _GroupFiles
-    # the numbers in memory.stat, in bytes
-    stat: Mapping[str, int]
+    `ValueError` for a file that states none, unless `is_known`: the least limit of this group and
+    all groups above is known.
+    """
+    least = _GroupLimit(NO_LIMIT, files[0])
+    for file in files:
+        path = f"{folder}/{file}"
+        limit = parse_limit(host.read_text(path))
+        if limit is None and not is_known:
+            raise ValueError(host.why[path])
+        if limit is not None and limit < least.most:
+            least = _GroupLimit(limit, file)
+    return least
 
-    def least_limit(self, *, is_known: bool) -> _GroupLimit:
-        """Return the least limit of this group alone.
 
-        `ValueError` for a file that states none, unless `is_known`: the least limit of this group
-        and all groups above is known.
-        """
-        least = _GroupLimit(NO_LIMIT, self.files.limits[0])
-        for file in self.files.limits:
-            path = f"{self.folder}/{file}"
-            limit = parse_limit(self.host.read_text(path))
-            if limit is None and not is_known:
-                raise ValueError(self.host.why[path])
-            if limit is not None and limit < least.most:
-                least = _GroupLimit(limit, file)
-        return least
-
-    def kept_bytes(self) -> int | None:
-        """Return the bytes that the group uses, without the file pages and the free slab that the
-        group could give up. None where the numbers were not read.
-        """
-        usage = self.host.read_text(f"{self.folder}/{self.files.usage}")
-        used = parse_limit(usage)
-        inactive = self.stat.get(f"{self.files.prefix}inactive_file")
-        active = self.stat.get(f"{self.files.prefix}active_file")
-        if used is None or inactive is None or active is None:
-            return None
-        slab = self.stat.get("slab_reclaimable", 0)
-        return max(0, used - inactive - active - slab)
+def _kept_bytes(
+    used: int | None,
+    stat: Mapping[str, int],
+    prefix: str,
+) -> int | None:
+    """The bytes that a control group uses, without the file pages and the free slab that it could
+    give up. None where the numbers were not read. `stat` are those of its memory.stat.
+    """
+    inactive = stat.get(f"{prefix}inactive_file")
+    active = stat.get(f"{prefix}active_file")
+    if used is None or inactive is None or active is None:
+        return None
+    slab = stat.get("slab_reclaimable", 0)
+    return max(0, used - inactive - active - slab)
 
 
 class _Ulimit(Record):
@@ -207,10 +207,12 @@ def _group_bounds(host: Host) -> list[_Bound]:
     for group in groups.levels:
         stat = parse_sizes(host.read_text(f"{group.folder}/memory.stat"))
         inherited = inherited or stat.get(_INHERITED)
-        memory = _MemoryGroup(host=host, folder=group.folder, files=files, stat=stat)
         # where the inherited limit is known, a file without a limit cannot hide a limit
-        limit = memory.least_limit(is_known=inherited is not None)
-        bounds.append(_bound_of(group.name, limit, memory.kept_bytes()))
+        is_known = inherited is not None
+        limit = _least_limit(host, group.folder, files.limits, is_known=is_known)
+        used = parse_limit(host.read_text(f"{group.folder}/{files.usage}"))
+        kept_bytes = _kept_bytes(used, stat, files.prefix)
+        bounds.append(_bound_of(group.name, limit, kept_bytes))
     if inherited is None:
         return bounds
     # a limit read at an ancestor itself is more precise than the same limit inherited below

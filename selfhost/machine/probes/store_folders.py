@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from string import Template
 from typing import NamedTuple
 
 from ...core.records import Stated
@@ -107,7 +106,12 @@ def _expanded(host: Host, path: str) -> str:
     """
     if host.home and re.match(r"~($|[/\\])", path):
         path = host.home + path[1:]
-    return Template(path).safe_substitute(host.env)
+    if "$" in path:
+        # imported only for a path with variables
+        from string import Template
+
+        path = Template(path).safe_substitute(host.env)
+    return path
 
 
 def _ollama_place(host: Host) -> StoreFolder | None:
