@@ -46,10 +46,8 @@ _REPLACED_NAMES = ("USER", "HOST", "ID")
 
 
 def commands(launch: Launch) -> Lines:
-    """Lines that download and run the model as it was judged; () where it is to be trained."""
+    """Lines that download and run the model as it was judged, for a model that is not trained."""
     question = launch.question
-    if launch.workload.task == "finetune":
-        return ()
     if question.loads_named_files:
         return _lines_of_named_files(launch)
     file = _file_to_name(question)

@@ -377,8 +377,7 @@ class Lister:
         """Judge these models, those first that may get the best places. Yield each id with the
         answer.
         """
-        outlines = self._outlines(ids)
-        for outline in sorted(outlines, key=self.best_key):
+        for outline in sorted(self._outlines(ids), key=self.best_key):
             yield outline.id, self._judged(outline.id)
 
     def _likely_running(

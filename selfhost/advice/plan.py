@@ -250,8 +250,7 @@ def _known_machines(
         best = judged_on(catalogue, meant, meant.workload, profile.machine).judged
         if best.failed and is_offered is None:
             # the offers depend on the model and the question, not on the machine
-            offers = offers_for(catalogue, best, units.utc_today())
-            is_offered = bool(offers)
+            is_offered = bool(offers_for(catalogue, best, units.utc_today()))
         machines.append(_known(profile, best, is_offered=is_offered is True))
 
     def order(known: KnownMachine) -> tuple[object, ...]:
@@ -532,8 +531,7 @@ def _paced(platform: _Platform, machine: Machine) -> Machine:
     is_wanted = wanted > 0 or workload.max_wait_seconds is not None
     if not is_wanted or not platform.runs_in_ram:
         return machine
-    search = _PaceSearch(question=question, machine=machine, wanted=wanted)
-    return search.paced()
+    return _PaceSearch(question=question, machine=machine, wanted=wanted).paced()
 
 
 class _PaceSearch(Record):

@@ -150,8 +150,7 @@ class Reach(Record):
         """
         judged = self.judged
         own_bytes = self._file_bytes(judged.quantization or "", unknown=0)
-        other_bytes = self._file_bytes(quantization, unknown=inf)
-        if other_bytes <= own_bytes:
+        if self._file_bytes(quantization, unknown=inf) <= own_bytes:
             return False
         if not self._has_command(judged):
             return True

@@ -59,27 +59,6 @@ from .words import (
 
 # a row adds "up to 5.10 GiB" if the most that may be needed is over so many times the likely need
 _MUCH_MORE = 1.05
-# codes of findings that a row or the first lines tell
-_TOLD_ABOVE = frozenset(
-    {
-        "memory-too-small",
-        "memory-close",
-        "disk-too-small",
-        "accelerator-too-small",
-        "speed-slow",
-        "speed-too-slow",
-        "speed-when-full",
-        "wait-long",
-        "wait-close",
-        "wait-too-long",
-        "weights-closed",
-        "weights-gated",
-        "weights-yours",
-        "runtime-not-installed",
-    }
-)
-
-
 # a program asks, with no command line
 _BY_PYTHON = Asked()
 
@@ -491,7 +470,7 @@ def _is_told_above(finding: Finding, verdict: Verdict) -> bool:
     has_row, _ = _pace_cells(finding, verdict)
     if finding.check == "speed" and not has_row:
         return is_assumption(finding, verdict)
-    return finding.code in _TOLD_ABOVE or is_assumption(finding, verdict)
+    return finding.code in LABELS.lists["told-above"] or is_assumption(finding, verdict)
 
 
 def _to_run_blocks(verdict: Verdict, setup: Sequence[str]) -> Blocks:
