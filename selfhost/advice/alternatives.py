@@ -454,8 +454,7 @@ class AlternativeSearch(Record):
     def _is_published(self, quantization: str) -> bool:
         """Whether the catalogue knows files of that type in the judged format."""
         spec = self.judged.model
-        format = self.judged.workload.format
-        return spec.repository_of(format, quantization) is not None
+        return spec.repository_of(self.judged.workload.format, quantization) is not None
 
     def _most_file_bytes(self, format: str) -> int:
         """The size of files that leave no weights in RAM; 0 where the size is not known."""

@@ -423,7 +423,7 @@ def lines_of_file(
 ) -> Lines:
     """The line that loads one GGUF file; () where the runtime takes no GGUF file."""
     machine = launch.machine
-    template = launch.file_command
+    template = launch.for_all_users("users_file", launch.template("file"))
     paths = {"file": _shell_path(path, machine)}
     if projector is not None and launch.has_projector:
         paths["projector_file"] = _shell_path(projector, machine)

@@ -496,8 +496,7 @@ class Lister:
         catalogue = self._catalogue
         machine = self._machine
         try:
-            spec = catalogue.spec(id)
-            question = ask(spec, self._workload, catalogue, machine)
+            question = ask(catalogue.spec(id), self._workload, catalogue, machine)
         except SpecError:
             return None
         except WorkloadError as error:

@@ -392,8 +392,7 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
     if needs is None or question.runtime is None:
         return _Platform(question=question, machine=_VAST)
     cpu = needs.cpu
-    platforms = question.runtime.platforms.systems
-    platform = _platform_for(platforms, cpu.architectures)
+    platform = _platform_for(question.runtime.platforms.systems, cpu.architectures)
     system, _, architecture = platform.partition("-")
     needed = cpu.instruction_sets.get(architecture, ())
     recommended = cpu.recommended.get(architecture, ())
@@ -525,13 +524,13 @@ def _paced(platform: _Platform, machine: Machine) -> Machine:
     """The machine with the least cores and bandwidth for the wanted pace and wait; unchanged where
     neither is wanted, or where a GPU computes.
     """
-    question = platform.question
-    workload = question.workload
-    wanted = workload.min_tokens_per_second or 0.0
-    is_wanted = wanted > 0 or workload.max_wait_seconds is not None
-    if not is_wanted or not platform.runs_in_ram:
+    workload = platform.question.workload
+    is_paced = bool(workload.min_tokens_per_second)
+    if not is_paced and workload.max_wait_seconds is None:
         return machine
-    return _PaceSearch(question=question, machine=machine, wanted=wanted).paced()
+    if not platform.runs_in_ram:
+        return machine
+    return _PaceSearch(question=platform.question, machine=machine).paced()
 
 
 class _PaceSearch(Record):
@@ -541,7 +540,11 @@ class _PaceSearch(Record):
 
     question: Question
     machine: Machine
-    wanted: float
+
+    @property
+    def wanted(self) -> float:
+        """Tokens per second; 0 where only a wait was stated."""
+        return self.question.workload.min_tokens_per_second or 0.0
 
     def paced(self) -> Machine:
         """The machine with the fewest cores, then with the least bandwidth for these; without the
@@ -578,8 +581,7 @@ class _PaceSearch(Record):
         steps: int,
     ) -> bool:
         """Whether so many cores, and memory of so many steps of bandwidth, are fast enough."""
-        machine = self._with_bandwidth(cores, steps)
-        judged = judge(self.question, machine)
+        judged = judge(self.question, self._with_bandwidth(cores, steps))
         found = judged.users_pace
         if found is None:
             return False

@@ -239,8 +239,7 @@ class Reach(Record):
     def _recounted(self, changes: Mapping[str, int | str]) -> Question:
         """The judged question under a changed workload."""
         question = self.judged.question
-        workload = question.workload.replace(**changes)
-        return recounted(question, workload, self.machine)
+        return recounted(question, question.workload.replace(**changes), self.machine)
 
     def _placed(self, question: Question) -> Judged:
         """The best placement of a question, at any pace."""

@@ -151,8 +151,7 @@ class ContainerSize(Report):
         """The server and its arguments where no image is used."""
         if not self.arguments:
             return tuple(self.runtime.command_lines.serve.split())
-        service = _service(self.runtime)
-        return (*service.program.split(), *self.arguments)
+        return (*_service(self.runtime).program.split(), *self.arguments)
 
     @property
     def files_are_yours(self) -> bool:
@@ -569,8 +568,7 @@ def _uncertainty(sizable: _Sizable) -> Iterator[Growth]:
     if not spread:
         return
     overhead = sizable.runtime.memory.overhead_high_bytes
-    most_overhead = sizable.service.host_limit_bytes
-    spread += max(0, most_overhead - overhead)
+    spread += max(0, sizable.service.host_limit_bytes - overhead)
     widest = max(terms, key=_spread)
     name = widest.name.replace("_", " ")
     yield _growth("uncertainty", spread, name=name, how=widest.how)

@@ -358,8 +358,7 @@ class _Name(Record):
             return resolved
         tags = ollama.library_tags
         if tag in tags.bytes or tag in tags.unpacked:
-            note = remark("own-file", tag=tag)
-            notes = resolved.notes + note
+            notes = resolved.notes + remark("own-file", tag=tag)
             return resolved.replace(runtime=ollama.id, notes=notes)
         return resolved
 

@@ -603,7 +603,8 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> Sentences:
     for row in rows:
         if row.inside is None:
             continue
-        if row.term in PROCESS_TERMS and row.is_above and not row.inside:
+        is_more = (row.difference or 0) > 0
+        if row.term in PROCESS_TERMS and is_more and not row.inside:
             holds["prompt-cache"] = True
         if row.subject == "memory" or not row.likely:
             continue
