@@ -516,13 +516,7 @@ class Lister:
 
             workload = workload.replace(license=canonical_expression(workload.license))
         ruled_out = set()
-        asks = (
-            workload.license,
-            workload.auditable,
-            workload.commercial,
-            workload.modify,
-        )
-        if any(asks):
+        if any(map(workload.states, ("license", "auditable", "commercial", "modify"))):
             for spec in self._catalogue.specs():
                 for finding in terms_checks(spec, workload):
                     if finding.outcome is Outcome.FAIL:

@@ -330,6 +330,8 @@ def _makers_of_gpus(launch: Launch) -> set[str]:
 
 def _cards_used(launch: Launch) -> list[Accelerator]:
     """The accelerators with memory of their own that hold a part of the model."""
+    if not launch.cards:
+        return []
     return [launch.cards[number] for number in launch.cards_used]
 
 
