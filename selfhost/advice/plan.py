@@ -7,7 +7,7 @@ is wanted, its cores and bandwidth are found by judging machines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..catalogue.index import Catalogue
@@ -210,6 +210,11 @@ def plan_with(
     needs = question.needs
     if needs is not None:
         needs = needs.replace(missing_bytes=question.missing_bytes)
+    reasons = []
+    for finding in found.judged.findings:
+        # other machines are faster than the least one
+        if finding.decides and finding.check not in PACE_CHECKS:
+            reasons.append(finding)
     making = remarks(
         {"made-file": question.making_bytes}, type=question.workload.quantization
     )
@@ -219,20 +224,11 @@ def plan_with(
         workload=question.workload,
         needs=needs,
         least=found.least,
-        reasons=tuple(_reasons(found.judged)),
+        reasons=tuple(reasons),
         machines=_known_machines(catalogue, meant, profiles),
         notes=(*meant.notes, *checked.notes, *making),
         options=workload.options(),
     )
-
-
-def _reasons(judged: Judged) -> Iterator[Finding]:
-    """Yield the findings for which no machine would do. A finding on the pace of the least machine
-    is left out, because other machines are faster.
-    """
-    for finding in judged.findings:
-        if finding.decides and finding.check not in PACE_CHECKS:
-            yield finding
 
 
 # ------------------------------------------------------------------ known machines

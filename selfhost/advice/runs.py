@@ -571,12 +571,6 @@ class _BenchRow(Record):
         """The model and the options."""
         return [self.cells.get(name) for name in _table().signs["setup"]]
 
-    @property
-    def test(self) -> tuple[object, ...]:
-        """The test that was timed: its kind, tokens and depth."""
-        pace = self.pace
-        return pace.term, pace.tokens, pace.depth_tokens
-
 
 def _read_bench(text: str) -> Run | None:
     """The run with the options of the first row with flash attention. It has each test of a prompt
@@ -589,7 +583,9 @@ def _read_bench(text: str) -> Run | None:
     paces: dict[object, Figure] = {}
     for row in rows:
         if row.setup == first.setup:
-            paces.setdefault(row.test, row.pace)
+            pace = row.pace
+            test = pace.term, pace.tokens, pace.depth_tokens
+            paces.setdefault(test, pace)
     left_out = len(rows) - len(paces)
     is_broken = _pattern("broken").search(text)
     holds = {"other-tests": left_out, "broken": is_broken}
