@@ -351,7 +351,11 @@ def _causes(row: AuditRow) -> list[str]:
     return causes
 
 
-def _all_reasons(audit: Audit, result: Result, style: str) -> Blocks:
+def _all_reasons(
+    audit: Audit,
+    result: Result,
+    style: str,
+) -> Blocks:
     """The groups with this result and their reasons; groups that the policy counts come first."""
     groups = [group for group in audit.groups if group.row.result is result]
     for group in sorted(groups, key=lambda group: group.row.exit_code == 0):
