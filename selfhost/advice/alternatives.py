@@ -113,9 +113,11 @@ class AlternativeSearch(Record):
         files and program: another program may take the smaller type by itself.
         """
         found: dict[tuple[object, ...], Alternative] = {}
+        # whether the speed rules out what was judged
+        is_slow = "speed" in self.judged.deciding
         for way in self._ways():
             is_slow_too = is_too_slow(way.judged) or lacks_pace(way.judged)
-            if self._is_slow and is_slow_too:
+            if is_slow and is_slow_too:
                 # another slow form is no way out
                 continue
             alternative = self._alternative(way.judged, way.why)
@@ -130,11 +132,6 @@ class AlternativeSearch(Record):
             if len(found) == _MOST_ALTERNATIVES:
                 break
         return list(found.values())
-
-    @property
-    def _is_slow(self) -> bool:
-        """Whether the speed rules out what was judged."""
-        return "speed" in self.judged.deciding
 
     def _alternative(self, judged: Judged, why: str) -> Alternative:
         """The alternative that a judgement makes, with the command that asks for the same again."""
@@ -205,8 +202,7 @@ class AlternativeSearch(Record):
         runtime = None
         if typed.runtime != stated.runtime:
             runtime = typed.runtime
-        added = Workload(runtime=runtime, quantization=quantization)
-        return added.options().strip()
+        return Workload(runtime=runtime, quantization=quantization).options().strip()
 
     # ------------------------------------------------------------------ the same model
 
@@ -303,7 +299,7 @@ class AlternativeSearch(Record):
         made = []
         for name in self._types_below(runtime):
             is_to_load = need.loads_sixteen_bits(spec, runtime, format, name)
-            if is_to_load or spec.repository_of(format, name) is not None:
+            if is_to_load or self._is_published(name):
                 published.append(name)
                 continue
             other = workload.replace(quantization=name)
@@ -458,8 +454,7 @@ class AlternativeSearch(Record):
     def _is_published(self, quantization: str) -> bool:
         """Whether the catalogue knows files of that type in the judged format."""
         spec = self.judged.model
-        format = self.judged.workload.format or ""
-        return spec.repository_of(format, quantization) is not None
+        return spec.repository_of(self.judged.workload.format, quantization) is not None
 
     def _most_file_bytes(self, format: str) -> int:
         """The size of files that leave no weights in RAM; 0 where the size is not known."""

@@ -28,13 +28,6 @@ from .understood import remark
 Offers = tuple[Offer, ...]
 # a retired model's replacement may be retired itself
 _MOST_SUCCESSORS = 4
-_BY_PUBLISHER = "the successor its publisher names"
-_BY_JUDGEMENT = "its successor (selfhost's choice, not the publisher's)"
-_SAME_LINE = "the newest model of the same line"
-_NAMED = "the closest open-weight model that its spec names"
-_LARGEST = "the largest open-weight model"
-_AS_LARGE = "an open-weight model as large or larger"
-_AS_LARGE_IN_FAMILY = f"{_AS_LARGE} of its family"
 
 
 # ------------------------------------------------------------------ offers
@@ -222,10 +215,10 @@ def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
     followers: list[StandIn] = []
     passed = [outline]
     last = outline
-    why = _BY_PUBLISHER
+    why = "the successor its publisher names"
     while last is not None and len(followers) < _MOST_SUCCESSORS:
         if last.next_is_judged:
-            why = _BY_JUDGEMENT
+            why = "its successor (selfhost's choice, not the publisher's)"
         last = catalogue.outlines.get(last.next or "")
         if last is None or last in passed:
             break
@@ -260,19 +253,21 @@ def _others(
         size = spec.parameters.total or inf
         as_large = [outline for outline in sold if _size(outline) >= size]
         for outline in sorted(as_large, key=differences):
-            is_of_family = outline.family == spec.family
-            yield StandIn(outline, _AS_LARGE_IN_FAMILY if is_of_family else _AS_LARGE)
+            why = "an open-weight model as large or larger"
+            if outline.family == spec.family:
+                why += " of its family"
+            yield StandIn(outline, why)
         return
-    line = _line_of(spec, catalogue)
-    for outline in sorted(line, key=differences):
-        yield StandIn(outline, _SAME_LINE)
+    for outline in sorted(_line_of(spec, catalogue), key=differences):
+        yield StandIn(outline, "the newest model of the same line")
     if spec.availability is not None:
         for id in catalogue.current_first(spec.availability.open_alternatives):
             if id in catalogue.outlines:
-                yield StandIn(catalogue.outlines[id], _NAMED)
+                why = "the closest open-weight model that its spec names"
+                yield StandIn(catalogue.outlines[id], why)
     largest_first = sold[::-1]
     for outline in sorted(largest_first, key=differences):
-        yield StandIn(outline, _LARGEST)
+        yield StandIn(outline, "the largest open-weight model")
 
 
 def _line_of(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:

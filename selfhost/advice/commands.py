@@ -46,10 +46,8 @@ _REPLACED_NAMES = ("USER", "HOST", "ID")
 
 
 def commands(launch: Launch) -> Lines:
-    """Lines that download and run the model as it was judged; () where it is to be trained."""
+    """Lines that download and run the model as it was judged, for a model that is not trained."""
     question = launch.question
-    if launch.workload.task == "finetune":
-        return ()
     if question.loads_named_files:
         return _lines_of_named_files(launch)
     file = _file_to_name(question)
@@ -425,7 +423,7 @@ def lines_of_file(
 ) -> Lines:
     """The line that loads one GGUF file; () where the runtime takes no GGUF file."""
     machine = launch.machine
-    template = launch.file_command
+    template = launch.for_all_users("users_file", launch.template("file"))
     paths = {"file": _shell_path(path, machine)}
     if projector is not None and launch.has_projector:
         paths["projector_file"] = _shell_path(projector, machine)

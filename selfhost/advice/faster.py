@@ -9,7 +9,6 @@ left idle.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.runtime import RuntimeSpec
@@ -25,7 +24,7 @@ from ..judge.judging import judge
 from ..judge.pace.rates import device_bandwidth, sums_are_measured
 from ..judge.question import asked_again
 from ..judge.record import Judged
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 from .alternatives import AlternativeSearch
 from .gains import Gain, gain_of
 
@@ -230,19 +229,24 @@ def _without_slow_cards(
     if len({card.vendor for card in cards}) > 1:
         # the program numbers the GPUs of one maker
         return
-    rated = _rated_cards(cards)
-    slowest = min((card.bytes_per_second for card in rated), default=0)
+    rates = [device_bandwidth(card) or 0 for card in cards]
+    slowest = min(rates, default=0)
+    if slowest == 0:
+        # a bandwidth is not known
+        return
     shares = []
     kept_bytes = 0
     idle = []
-    for card in rated:
-        if card.bytes_per_second == slowest:
+    for card, rate in zip(cards, rates, strict=True):
+        if card.memory_total_bytes is None:
+            return
+        if rate == slowest:
             shares.append("0")
             idle.append(card.name)
         else:
             # the program takes sizes in GiB as proportions
-            shares.append(str(card.memory_bytes // GIB))
-            kept_bytes += card.memory_bytes
+            shares.append(str(card.memory_total_bytes // GIB))
+            kept_bytes += card.memory_total_bytes
     if kept_bytes == 0 or judged.memory is None:
         return
     what = f"{' and '.join(counted(idle))} left idle"
@@ -253,25 +257,6 @@ def _without_slow_cards(
     yield from _with_options(
         what, base, runtime.options_for(_GPU_SHARES), ",".join(shares)
     )
-
-
-class _RatedCard(NamedTuple):
-    """A GPU whose memory has a known size and bandwidth."""
-
-    name: str
-    memory_bytes: int
-    bytes_per_second: float
-
-
-def _rated_cards(cards: Sequence[Accelerator]) -> list[_RatedCard]:
-    """The GPUs with their sizes and bandwidths; an empty list where one of these is not known."""
-    rated = []
-    for card in cards:
-        rate = device_bandwidth(card)
-        if rate is None or card.memory_total_bytes is None:
-            return []
-        rated.append(_RatedCard(card.name, card.memory_total_bytes, rate))
-    return rated
 
 
 def _most_parts(judged: Judged, machine: Machine) -> int | None:

@@ -14,9 +14,6 @@ from ..machine.record import Machine
 
 # a setting is worth naming from this many times the usual pace on (assumed)
 _LEAST_GAIN = 1.3
-# units of a gain
-TOKENS_PER_SECOND = "tokens_per_second"
-SECONDS = "seconds"
 
 
 class Gain(Record):
@@ -46,7 +43,7 @@ def gain_of(
     if usual is None or faster is None:
         return None
     if faster.likely >= _LEAST_GAIN * usual.likely:
-        return Gain(unit=TOKENS_PER_SECOND, usual=usual, faster=faster)
+        return Gain(unit="tokens_per_second", usual=usual, faster=faster)
     wait = _longest_wait(judged, machine)
     faster_wait = _longest_wait(other, machine)
     if wait is None or faster_wait is None:
@@ -56,7 +53,7 @@ def gain_of(
     if wait.seconds.likely < _LEAST_GAIN * faster_wait.seconds.likely:
         return None
     return Gain(
-        unit=SECONDS,
+        unit="seconds",
         prompt_tokens=wait.prompt_tokens,
         usual=wait.seconds,
         faster=faster_wait.seconds,

@@ -85,23 +85,17 @@ class Launch(Record):
         """The line of the program for a use, a family or a kind of files; "" where it has none."""
         return self.lines.by_use.get(use or "", "")
 
+    def for_all_users(self, several: str, one: str) -> str:
+        """The line of the program for a use by several users, if there are several and it has one;
+        else the line `one`.
+        """
+        template = self.template(several) if self.workload.parallel > 1 else ""
+        return template or one
+
     @property
     def default_command(self) -> str:
         """The line of the program for a model of no special kind, for as many users as asked."""
-        return self._template_for_several("users") or self.lines.default
-
-    @property
-    def file_command(self) -> str:
-        """The line of the program for a file that lies on the machine, for as many users as asked;
-        "" where it has none.
-        """
-        return self._template_for_several("users_file") or self.template("file")
-
-    def _template_for_several(self, use: str) -> str:
-        """The line of the program for a use by several users; "" for one user, and where it has
-        none.
-        """
-        return self.template(use) if self.workload.parallel > 1 else ""
+        return self.for_all_users("users", self.lines.default)
 
     @cached_property
     def cards_used(self) -> tuple[int, ...]:
@@ -628,8 +622,7 @@ def _must_name_shared_gpu(launch: Launch) -> bool:
     """
     if "shared_gpu" not in launch.lines.settings:
         return False
-    judged_program = launch.question.runtime
-    if shared_gpu_of(launch.machine, judged_program, is_used=True) is None:
+    if shared_gpu_of(launch.machine, launch.question.runtime, is_used=True) is None:
         return False
     return shared_gpu_of(launch.machine, launch.runtime, is_used=True) is None
 

@@ -377,8 +377,7 @@ class Lister:
         """Judge these models, those first that may get the best places. Yield each id with the
         answer.
         """
-        outlines = self._outlines(ids)
-        for outline in sorted(outlines, key=self.best_key):
+        for outline in sorted(self._outlines(ids), key=self.best_key):
             yield outline.id, self._judged(outline.id)
 
     def _likely_running(
@@ -497,8 +496,7 @@ class Lister:
         catalogue = self._catalogue
         machine = self._machine
         try:
-            spec = catalogue.spec(id)
-            question = ask(spec, self._workload, catalogue, machine)
+            question = ask(catalogue.spec(id), self._workload, catalogue, machine)
         except SpecError:
             return None
         except WorkloadError as error:
@@ -518,13 +516,7 @@ class Lister:
 
             workload = workload.replace(license=canonical_expression(workload.license))
         ruled_out = set()
-        asks = (
-            workload.license,
-            workload.auditable,
-            workload.commercial,
-            workload.modify,
-        )
-        if any(asks):
+        if any(map(workload.states, ("license", "auditable", "commercial", "modify"))):
             for spec in self._catalogue.specs():
                 for finding in terms_checks(spec, workload):
                     if finding.outcome is Outcome.FAIL:

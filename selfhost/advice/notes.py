@@ -25,7 +25,6 @@ from ..judge.pace import Range
 from ..judge.pace.text import pace_of_text
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
-from ..needs.records import Needs
 from .launch import CONVERTED, bytes_worth_bounding
 from .room import Reach
 from .steps import Steps
@@ -161,8 +160,7 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
     """
     by_file: dict[str, list[Problem]] = {}
     for problem in catalogue.own_faults:
-        problems = by_file.setdefault(problem.file, [])
-        problems.append(problem)
+        by_file.setdefault(problem.file, []).append(problem)
     files = list(by_file)
     for file in files[:MAX_PROBLEMS]:
         first, *others = by_file[file]
@@ -264,7 +262,8 @@ def notes_on_cards(
     # another note tells those that the program does not see
     number = len(machine.own_memory_cards)
     number = min(number, judged.question.most_cards or number)
-    used = _cards_of(judged.placed)
+    # the places that hold a part
+    used = {term.where for term in judged.placed.on_cards.terms}
     idle = number - len(used)
     if idle <= 0:
         return
@@ -299,11 +298,6 @@ def note_on_hidden_cards(judged: Judged, machine: Machine) -> Sentences:
         several=hidden > 1,
         typed=bool(runtime.gpus.hidden_by),
     )
-
-
-def _cards_of(needs: Needs) -> set[str]:
-    """The places of the accelerators that hold a part."""
-    return {term.where for term in needs.on_cards.terms}
 
 
 def note_on_clock(machine: Machine, today: str) -> Sentences:
@@ -401,7 +395,7 @@ def _note_on_spilling(reach: Reach) -> Sentences:
         most=most,
         more=most + 1,
         held=units.plural(most, "user"),
-        several=len(_cards_of(layout.placed)) > 1,
+        several=len(layout.placed.on_cards.places) > 1,
         pace=_pace_words(speed.judged),
     )
 

@@ -7,7 +7,7 @@ is wanted, its cores and bandwidth are found by judging machines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..catalogue.index import Catalogue
@@ -210,6 +210,11 @@ def plan_with(
     needs = question.needs
     if needs is not None:
         needs = needs.replace(missing_bytes=question.missing_bytes)
+    reasons = []
+    for finding in found.judged.findings:
+        # other machines are faster than the least one
+        if finding.decides and finding.check not in PACE_CHECKS:
+            reasons.append(finding)
     making = remarks(
         {"made-file": question.making_bytes}, type=question.workload.quantization
     )
@@ -219,20 +224,11 @@ def plan_with(
         workload=question.workload,
         needs=needs,
         least=found.least,
-        reasons=tuple(_reasons(found.judged)),
+        reasons=tuple(reasons),
         machines=_known_machines(catalogue, meant, profiles),
         notes=(*meant.notes, *checked.notes, *making),
         options=workload.options(),
     )
-
-
-def _reasons(judged: Judged) -> Iterator[Finding]:
-    """Yield the findings for which no machine would do. A finding on the pace of the least machine
-    is left out, because other machines are faster.
-    """
-    for finding in judged.findings:
-        if finding.decides and finding.check not in PACE_CHECKS:
-            yield finding
 
 
 # ------------------------------------------------------------------ known machines
@@ -250,8 +246,7 @@ def _known_machines(
         best = judged_on(catalogue, meant, meant.workload, profile.machine).judged
         if best.failed and is_offered is None:
             # the offers depend on the model and the question, not on the machine
-            offers = offers_for(catalogue, best, units.utc_today())
-            is_offered = bool(offers)
+            is_offered = bool(offers_for(catalogue, best, units.utc_today()))
         machines.append(_known(profile, best, is_offered=is_offered is True))
 
     def order(known: KnownMachine) -> tuple[object, ...]:
@@ -393,8 +388,7 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
     if needs is None or question.runtime is None:
         return _Platform(question=question, machine=_VAST)
     cpu = needs.cpu
-    platforms = question.runtime.platforms.systems
-    platform = _platform_for(platforms, cpu.architectures)
+    platform = _platform_for(question.runtime.platforms.systems, cpu.architectures)
     system, _, architecture = platform.partition("-")
     needed = cpu.instruction_sets.get(architecture, ())
     recommended = cpu.recommended.get(architecture, ())
@@ -526,14 +520,13 @@ def _paced(platform: _Platform, machine: Machine) -> Machine:
     """The machine with the least cores and bandwidth for the wanted pace and wait; unchanged where
     neither is wanted, or where a GPU computes.
     """
-    question = platform.question
-    workload = question.workload
-    wanted = workload.min_tokens_per_second or 0.0
-    is_wanted = wanted > 0 or workload.max_wait_seconds is not None
-    if not is_wanted or not platform.runs_in_ram:
+    workload = platform.question.workload
+    is_paced = bool(workload.min_tokens_per_second)
+    if not is_paced and workload.max_wait_seconds is None:
         return machine
-    search = _PaceSearch(question=question, machine=machine, wanted=wanted)
-    return search.paced()
+    if not platform.runs_in_ram:
+        return machine
+    return _PaceSearch(question=platform.question, machine=machine).paced()
 
 
 class _PaceSearch(Record):
@@ -543,7 +536,11 @@ class _PaceSearch(Record):
 
     question: Question
     machine: Machine
-    wanted: float
+
+    @property
+    def wanted(self) -> float:
+        """Tokens per second; 0 where only a wait was stated."""
+        return self.question.workload.min_tokens_per_second or 0.0
 
     def paced(self) -> Machine:
         """The machine with the fewest cores, then with the least bandwidth for these; without the
@@ -580,8 +577,7 @@ class _PaceSearch(Record):
         steps: int,
     ) -> bool:
         """Whether so many cores, and memory of so many steps of bandwidth, are fast enough."""
-        machine = self._with_bandwidth(cores, steps)
-        judged = judge(self.question, machine)
+        judged = judge(self.question, self._with_bandwidth(cores, steps))
         found = judged.users_pace
         if found is None:
             return False

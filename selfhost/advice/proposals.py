@@ -284,8 +284,7 @@ class Proposals(Record):
             place = self.named.index(outline.id)
             worth *= FACTORS.named * (1 - _LESS_FOR_LATER * place)
         else:
-            uses = self.judged.model.uses
-            likeness = standings.likeness(uses, outline)
+            likeness = standings.likeness(self.judged.model.uses, outline)
             has_same_use = likeness.is_alike
             if not likeness.does_work:
                 return

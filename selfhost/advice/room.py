@@ -150,8 +150,7 @@ class Reach(Record):
         """
         judged = self.judged
         own_bytes = self._file_bytes(judged.quantization or "", unknown=0)
-        other_bytes = self._file_bytes(quantization, unknown=inf)
-        if other_bytes <= own_bytes:
+        if self._file_bytes(quantization, unknown=inf) <= own_bytes:
             return False
         if not self._has_command(judged):
             return True
@@ -240,8 +239,7 @@ class Reach(Record):
     def _recounted(self, changes: Mapping[str, int | str]) -> Question:
         """The judged question under a changed workload."""
         question = self.judged.question
-        workload = question.workload.replace(**changes)
-        return recounted(question, workload, self.machine)
+        return recounted(question, question.workload.replace(**changes), self.machine)
 
     def _placed(self, question: Question) -> Judged:
         """The best placement of a question, at any pace."""

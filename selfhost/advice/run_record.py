@@ -59,11 +59,6 @@ class Figure(Record):
         return self.seen / self.likely - 1 if self.likely else None
 
     @property
-    def is_above(self) -> bool:
-        """Whether more was seen than likely."""
-        return self.difference is not None and self.difference > 0
-
-    @property
     def timed_tokens(self) -> int:
         """How many tokens were timed; 0 where the run does not tell."""
         return self.tokens or 0

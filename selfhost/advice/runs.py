@@ -19,7 +19,7 @@ from typing import Any
 from ..core.files import read_ends, text_of
 from ..core.records import Record, Stated
 from ..core.tables import expression, refusal, sentences, shipped_record
-from ..core.units import GB, GIB, KB, KIB, MB, MIB, TB, TIB
+from ..core.units import GIB, MIB
 from ..machine.reader import process
 from ..machine.record import Process
 from .run_record import (
@@ -33,17 +33,6 @@ from .run_record import (
     Run,
 )
 
-# the factor of each unit of an amount
-_SCALES = {
-    "KiB": KIB,
-    "MiB": MIB,
-    "GiB": GIB,
-    "TiB": TIB,
-    "K": KB,
-    "M": MB,
-    "B": GB,
-    "T": TB,
-}
 _AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,4})?) ?([KMGT]iB|[KMBT])?(?![\w.])")
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 # the parts read of a longer log: the start, where a model is loaded, and the end, with the last
@@ -84,13 +73,15 @@ class _AnswerRules(Stated):
 
 class _RunsTable(Stated):
     """`specs/common/runs.toml`. `facts`: by the kind of text the expressions that find its facts;
-    `signs`: words that say something of a log. `bench`: by a column of llama-bench the fact that
-    it holds. `options`: by a fact the options of a command line that give it; `switches`: by an
-    option without a value the fact and its value. The last three sections are sentences.
+    `scales`: the factor of a unit. `signs`: words that say something of a log, and the `setup` of
+    llama-bench. `bench`: by a column of llama-bench the fact that it holds. `options`: by a fact
+    the options of a command line that give it; `switches`: by an option without a value the fact
+    and its value. The last three sections are sentences.
     """
 
     facts: Mapping[str, tuple[str, ...]]
     expressions: Mapping[str, str]
+    scales: Mapping[str, int]
     signs: Mapping[str, tuple[str, ...]]
     bench: Mapping[str, str]
     options: Mapping[str, tuple[str, ...]]
@@ -139,7 +130,7 @@ class _Facts(dict[str, str]):
         match = _AMOUNT.fullmatch(text.strip())
         if match is None:
             return None
-        scale = _SCALES.get(match[2], 1)
+        scale = _table().scales.get(match[2], 1)
         return round(float(match[1]) * scale)
 
     def count(self, name: str) -> int | None:
@@ -535,8 +526,7 @@ class _Requests:
         """Note that the task ended, with so many tokens in its context."""
         self._running.discard(task)
         if tokens_at_end:
-            request = self._by_task[task]
-            request.tokens_at_end = int(tokens_at_end)
+            self._by_task[task].tokens_at_end = int(tokens_at_end)
 
     def time(self, task: str, pace: Figure) -> None:
         """Note a pace of the task. A second pace of the same kind begins the next request."""
@@ -569,10 +559,6 @@ def _paces_of_requests(text: str) -> Figures:
 
 # ---------------------------------------------------------------- the table of llama-bench
 
-# the facts that are the same in all rows of one run
-_SETUP = ("type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts",
-         "flash_attention")  # fmt: skip
-
 
 class _BenchRow(Record):
     """A row of llama-bench's table: the cell of each fact, and the pace of the test."""
@@ -583,13 +569,7 @@ class _BenchRow(Record):
     @property
     def setup(self) -> list[str | None]:
         """The model and the options."""
-        return [self.cells.get(name) for name in _SETUP]
-
-    @property
-    def test(self) -> tuple[object, ...]:
-        """The test that was timed: its kind, tokens and depth."""
-        pace = self.pace
-        return pace.term, pace.tokens, pace.depth_tokens
+        return [self.cells.get(name) for name in _table().signs["setup"]]
 
 
 def _read_bench(text: str) -> Run | None:
@@ -603,7 +583,9 @@ def _read_bench(text: str) -> Run | None:
     paces: dict[object, Figure] = {}
     for row in rows:
         if row.setup == first.setup:
-            paces.setdefault(row.test, row.pace)
+            pace = row.pace
+            test = pace.term, pace.tokens, pace.depth_tokens
+            paces.setdefault(test, pace)
     left_out = len(rows) - len(paces)
     is_broken = _pattern("broken").search(text)
     holds = {"other-tests": left_out, "broken": is_broken}
@@ -790,8 +772,7 @@ def _steadiest_pace(text: str) -> Figure | None:
     at_once = 1
     if at_once not in rates:
         at_once = max(rates, key=lambda number: len(rates[number]))
-    pace = median(rates[at_once])
-    return Figure(term="decode", seen=pace, sequences=at_once)
+    return Figure(term="decode", seen=median(rates[at_once]), sequences=at_once)
 
 
 def _rates_by_sequences(text: str) -> dict[int, list[float]]:

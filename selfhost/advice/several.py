@@ -81,8 +81,7 @@ def describe(
     verdict = check_with(catalogue, model, workload, machine)
     sizes = []
     for quantization in _types_of(verdict, catalogue):
-        question = _asked_in(quantization, verdict, catalogue)
-        size = _size(question, machine)
+        size = _size(_asked_in(quantization, verdict, catalogue), machine)
         if size is not None:
             sizes.append(size)
     loss: Mapping[str, str] = catalogue.section("quantizations", "size")

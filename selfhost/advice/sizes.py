@@ -151,8 +151,7 @@ class ContainerSize(Report):
         """The server and its arguments where no image is used."""
         if not self.arguments:
             return tuple(self.runtime.command_lines.serve.split())
-        service = _service(self.runtime)
-        return (*service.program.split(), *self.arguments)
+        return (*_service(self.runtime).program.split(), *self.arguments)
 
     @property
     def files_are_yours(self) -> bool:
@@ -329,8 +328,7 @@ def size_with(
     if card is not None:
         vast = vast.replace(accelerators=(card,))
     verdict = check_with(catalogue, meant, workload, vast)
-    sizable = _sizable(verdict)
-    size = _size_of(sizable, prompt_cache_bytes)
+    size = _size_of(_sizable(verdict), prompt_cache_bytes)
     return size.replace(notes=size.notes + notes)
 
 
@@ -397,8 +395,7 @@ class _Sizable(Record):
 
     def bound(self, key: str, **values: object) -> str:
         """The option that bounds a growth, with these values; "" where the service has none."""
-        template = self.service.bounds.get(key, "")
-        return fill_partly(template, values)
+        return fill_partly(self.service.bounds.get(key, ""), values)
 
     @property
     def state_bytes(self) -> int:
@@ -412,11 +409,6 @@ class _Sizable(Record):
             return 0
         model = self.verdict.model
         return need.more_in_conversation(model, self.runtime, self.workload)
-
-    @property
-    def host_terms(self) -> list[Term]:
-        """The terms of the need that lie in RAM."""
-        return [term for term in self.memory.terms if term.where == "host"]
 
     def is_mapped(self, term: Term) -> bool:
         """Whether the term lies in the page cache, as the pages of a file."""
@@ -454,8 +446,7 @@ def _sizable(verdict: Verdict) -> _Sizable:
     runtime = verdict.question.runtime
     is_stated_whole = all(term.how is How.STATED for term in memory.terms)
     if runtime is None or is_stated_whole:
-        low = memory.low_bytes
-        raise _refused(verdict, "whole", low=low, high=memory.high_bytes)
+        raise _refused(verdict, "whole", low=memory.low_bytes, high=memory.high_bytes)
     return _Sizable(verdict=verdict, runtime=runtime, needs=needs, memory=memory)
 
 
@@ -478,7 +469,7 @@ def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize
     page_cache = service.mapped_program_bytes
     # all that the server holds in RAM, the page cache with it
     host_bytes = 0
-    for term in sizable.host_terms:
+    for term in sizable.needs.on_host.terms:
         host_bytes += term.bytes
         if sizable.is_mapped(term):
             page_cache += term.bytes
@@ -570,13 +561,14 @@ def _uncertainty(sizable: _Sizable) -> Iterator[Growth]:
     where all figures are exact. If the publisher's own example has a higher limit for the program,
     the difference is added.
     """
-    terms = [term for term in sizable.host_terms if not sizable.is_mapped(term)]
+    terms = [
+        term for term in sizable.needs.on_host.terms if not sizable.is_mapped(term)
+    ]
     spread = sum(map(_spread, terms))
     if not spread:
         return
     overhead = sizable.runtime.memory.overhead_high_bytes
-    most_overhead = sizable.service.host_limit_bytes
-    spread += max(0, most_overhead - overhead)
+    spread += max(0, sizable.service.host_limit_bytes - overhead)
     widest = max(terms, key=_spread)
     name = widest.name.replace("_", " ")
     yield _growth("uncertainty", spread, name=name, how=widest.how)

@@ -221,8 +221,7 @@ def _steps_of_made_file(launch: Launch) -> Steps:
     lines = lines_of_file(launch, made.file, made.projector)
     if not lines:
         return Steps()
-    address = _server_address(launch.runtime)
-    setup = (*_setup(launch, ()), *made.lines, *address)
+    setup = (*_setup(launch, ()), *made.lines, *_server_address(launch.runtime))
     return Steps(setup=setup, commands=lines, commands_class=_UNLISTED)
 
 

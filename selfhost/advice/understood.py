@@ -121,9 +121,9 @@ def judged_in_model_defaults(
         if any(problem.key != "quantization" for problem in error.problems):
             raise
         why = f"{error.problems[0].message}."
-        notes = _note_on_other_files(understood.asked, why)
+        notes = remark("other-files", asked=understood.asked, why=why)
     else:
-        notes = _note_if_not_loaded(understood.asked, meaning.judged, machine)
+        notes = _note_if_not_loaded(understood.asked, meaning.judged)
         if not notes:
             return meaning
     in_other_files = without_implied.replace(notes=without_implied.notes + notes)
@@ -167,33 +167,16 @@ def judged_on(
     return meaning._replace(judged=judged)
 
 
-def _note_if_not_loaded(
-    asked: str,
-    judged: Judged,
-    machine: Machine,
-) -> Sentences:
+def _note_if_not_loaded(asked: str, judged: Judged) -> Sentences:
     """The note on why the model is judged in other files than the name `asked` implies; () where a
     program loads the implied files on the machine.
     """
-    runtime = judged.question.runtime
     is_named = judged.question.stated.runtime is not None
-    if runtime is not None and is_named and judged.has("runtime-no-build"):
-        return remark(
-            "no-program",
-            asked=asked,
-            program=runtime.name,
-            system=machine.system or "this system",
-            id=runtime.id,
-        )
     for finding in judged.findings:
-        if finding.code in _NOT_LOADED_HERE:
-            return _note_on_other_files(asked, finding.reason)
+        is_unbuilt = is_named and finding.code == "runtime-no-build"
+        if is_unbuilt or finding.code in _NOT_LOADED_HERE:
+            return remark("other-files", asked=asked, why=finding.reason)
     return ()
-
-
-def _note_on_other_files(asked: str, why: str) -> Sentences:
-    """The note that the model is judged in other files than the name `asked` implies, and why."""
-    return remark("other-files", asked=asked, why=why)
 
 
 # ------------------------------------------------------------------ a file
@@ -375,8 +358,7 @@ class _Name(Record):
             return resolved
         tags = ollama.library_tags
         if tag in tags.bytes or tag in tags.unpacked:
-            note = remark("own-file", tag=tag)
-            notes = resolved.notes + note
+            notes = resolved.notes + remark("own-file", tag=tag)
             return resolved.replace(runtime=ollama.id, notes=notes)
         return resolved
 

@@ -106,11 +106,15 @@ def verify(
     if identified.states_quantization:
         workload = workload.replace(quantization=None)
     verdict = check_with(
-        catalogue, identified.model, workload, used.machine, follows_machine=False
+        catalogue, identified.model, workload, used, follows_machine=False
     )
     if verdict.model.closed:
         raise refusal("runs", "closed", model=verdict.model.name)
-    notes = list(used.notes)
+    left_alone = {
+        "no-gpu": machine.accelerators and not used.accelerators,
+        "threads": machine.cpu_cores_usable != used.cpu_cores_usable,
+    }
+    notes = list(_notes(left_alone, threads=run.threads))
     named = _name_beside(run, catalogue, identified)
     notes += _notes({"other-name": named}, named=named)
     if run.quantization is None and not identified.states_quantization:
@@ -166,14 +170,7 @@ def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
     return dict.fromkeys(names, str(batch))
 
 
-class _PartUsed(Record):
-    """A machine with only what a run used of it, and sentences on what the run left alone."""
-
-    machine: Machine
-    notes: Sentences
-
-
-def _part_used(run: Run, machine: Machine) -> _PartUsed:
+def _part_used(run: Run, machine: Machine) -> Machine:
     """The machine without GPUs and threads that the run did not use. Raises `SelfhostError` where
     the run used a GPU, and the machine has none.
     """
@@ -181,19 +178,16 @@ def _part_used(run: Run, machine: Machine) -> _PartUsed:
     if used_gpu and machine.accelerators == ():
         gpu = run.gpu or "RTX 4090"
         raise refusal("runs", "no-such-gpu", machine=machine.name, gpu=gpu)
-    notes: tuple[str, ...] = ()
     if run.on_processor:
-        notes = _notes({"no-gpu": machine.accelerators})
         machine = machine.replace(accelerators=())
     threads = run.threads
-    if threads is not None and threads < threads_range(machine).likely:
-        notes += _notes({"threads": True}, threads=threads)
-        machine = machine.replace(
-            cpu_cores_usable=float(threads),
-            cpu_cores_physical=threads,
-            cpu_cores_performance=None,
-        )
-    return _PartUsed(machine=machine, notes=notes)
+    if threads is None or threads >= threads_range(machine).likely:
+        return machine
+    return machine.replace(
+        cpu_cores_usable=float(threads),
+        cpu_cores_physical=threads,
+        cpu_cores_performance=None,
+    )
 
 
 # ---------------------------------------------------------------- of which model
@@ -603,7 +597,8 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> Sentences:
     for row in rows:
         if row.inside is None:
             continue
-        if row.term in PROCESS_TERMS and row.is_above and not row.inside:
+        is_more = (row.difference or 0) > 0
+        if row.term in PROCESS_TERMS and is_more and not row.inside:
             holds["prompt-cache"] = True
         if row.subject == "memory" or not row.likely:
             continue

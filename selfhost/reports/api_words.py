@@ -95,14 +95,9 @@ def no_api_words(workload: Workload) -> str:
         return "nothing may leave the machine"
     if workload.task == "finetune":
         return "the prices known here do not cover fine-tuning"
-    conditions = (
-        workload.commercial,
-        workload.modify,
-        workload.auditable,
-        workload.license,
-    )
+    conditions = ("commercial", "modify", "auditable", "license")
     is_longer = (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
-    if is_longer or any(conditions):
+    if is_longer or any(map(workload.states, conditions)):
         return "this catalogue knows no offer that meets your conditions"
     return "this catalogue knows no offer"
 

@@ -261,8 +261,7 @@ def _why_not(groups: Sequence[MachineGroup]) -> str:
     if not failing:
         return ""
     # among groups of equal gravity, the group with the most machines comes first
-    failing.sort(key=lambda group: group.count, reverse=True)
-    failing.sort(key=lambda group: _gravity(group.row))
+    failing.sort(key=lambda group: (_gravity(group.row), -group.count))
     counts: Counter[str] = Counter()
     for group in failing:
         # a cause counts once a group
@@ -359,8 +358,7 @@ def _all_reasons(
 ) -> Blocks:
     """The groups with this result and their reasons; groups that the policy counts come first."""
     groups = [group for group in audit.groups if group.row.result is result]
-    groups.sort(key=lambda group: group.row.exit_code == 0)
-    for group in groups:
+    for group in sorted(groups, key=lambda group: group.row.exit_code == 0):
         yield from _reasons(group, style)
 
 

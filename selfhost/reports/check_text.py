@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import provider_name
 from ..core import units
-from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
 from ..judge.checks.speed import may_be_too_slow, wait_words
@@ -59,27 +58,6 @@ from .words import (
 
 # a row adds "up to 5.10 GiB" if the most that may be needed is over so many times the likely need
 _MUCH_MORE = 1.05
-# codes of findings that a row or the first lines tell
-_TOLD_ABOVE = frozenset(
-    {
-        "memory-too-small",
-        "memory-close",
-        "disk-too-small",
-        "accelerator-too-small",
-        "speed-slow",
-        "speed-too-slow",
-        "speed-when-full",
-        "wait-long",
-        "wait-close",
-        "wait-too-long",
-        "weights-closed",
-        "weights-gated",
-        "weights-yours",
-        "runtime-not-installed",
-    }
-)
-
-
 # a program asks, with no command line
 _BY_PYTHON = Asked()
 
@@ -491,7 +469,7 @@ def _is_told_above(finding: Finding, verdict: Verdict) -> bool:
     has_row, _ = _pace_cells(finding, verdict)
     if finding.check == "speed" and not has_row:
         return is_assumption(finding, verdict)
-    return finding.code in _TOLD_ABOVE or is_assumption(finding, verdict)
+    return finding.code in LABELS.lists["told-above"] or is_assumption(finding, verdict)
 
 
 def _to_run_blocks(verdict: Verdict, setup: Sequence[str]) -> Blocks:
@@ -637,13 +615,15 @@ def _room_words(verdict: Verdict) -> str:
     if verdict.machine.memory_available_bytes is not None:
         # a simulated machine has no open programs, so this applies to real machines only
         start = "With other programs closed, there is also room"
-    options = {part.options for part in parts}
+    settings = list(parts)
+    options = set(parts.values())
     if len(options) == 1 and "" not in options:
         # options that stand beside each setting are told once
-        start = f"{start}, with {parts[0].options},"
-        settings = [part.setting for part in parts]
+        start = f"{start}, with {options.pop()},"
     else:
-        settings = [part.with_options for part in parts]
+        for place, setting in enumerate(settings):
+            if parts[setting]:
+                settings[place] = f"{setting} with {parts[setting]}"
     if len(settings) == 1:
         pace = "" if verdict.has_cards_to_add else ", which is slower"
         return f"{start} for {settings[0]}{pace}."
@@ -652,44 +632,30 @@ def _room_words(verdict: Verdict) -> str:
     return f"{start} for one of: {', '.join(first)}, or {last}.{pace}"
 
 
-class _RoomPart(Record):
-    """A setting for which there is room, and the options to type beside it: without them `check`
-    would take another program or type.
+def _room_parts(verdict: Verdict) -> dict[str, str]:
+    """The settings for which there is room: a longer context, more users, a larger type; each with
+    the options to type beside it: without them `check` would take another program or type.
     """
-
-    setting: str
-    options: str
-
-    @property
-    def with_options(self) -> str:
-        """`361 users at once with --runtime vllm`."""
-        return f"{self.setting} with {self.options}" if self.options else self.setting
-
-
-def _room_parts(verdict: Verdict) -> list[_RoomPart]:
-    """The settings for which there is room: a longer context, more users, a larger type."""
     room = verdict.room
     workload = verdict.workload
     if room is None:
-        return []
+        return {}
     options = verdict.room_options
-    parts = []
+    parts = {}
     longest_tokens = room.longest_context_tokens or 0
     if longest_tokens > (workload.context_tokens or 0):
         tokens = units.tokens(longest_tokens)
         setting = f"a context of {tokens}"
         if longest_tokens == verdict.question.trained_tokens:
             setting = f"the full context ({tokens})"
-        parts.append(_RoomPart(setting=setting, options=options.longest_context_tokens))
+        parts[setting] = options.longest_context_tokens
     most_parallel = room.most_parallel or 0
     if most_parallel > workload.parallel:
-        setting = f"{most_parallel:,} users at once"
-        parts.append(_RoomPart(setting=setting, options=options.most_parallel))
+        parts[f"{most_parallel:,} users at once"] = options.most_parallel
     # a model without a type is judged by the need that its spec states, and has no larger type
     is_of_a_type = workload.quantization is not None
     if is_of_a_type and room.best_quantization not in (None, workload.quantization):
-        setting = f"{room.best_quantization} weights"
-        parts.append(_RoomPart(setting=setting, options=options.best_quantization))
+        parts[f"{room.best_quantization} weights"] = options.best_quantization
     return parts
 
 

@@ -20,6 +20,7 @@ from .answer_words import (
     shutdown_words,
 )
 from .api_words import price_words
+from .labels import LABELS
 from .layout import Blocks, Column, Table, command, line, strong, texts
 from .model_figures import figures_of, have_paces
 from .several_text import note_blocks
@@ -27,8 +28,6 @@ from .words import RANGES, format_words, pace_title, planned_words
 
 # the number of models that fit in 60 columns beside the row names; more models make further tables
 SIDE_BY_SIDE = 3
-# the answers on openness that a first look needs
-_ANSWERS_SHOWN = ("commercial use", "open source", "auditable", "current")
 
 
 def compare_document(
@@ -116,7 +115,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
         "license": figures.license,
     }
     for row in (*compared.permissions, *compared.openness):
-        if verbose or row.name in _ANSWERS_SHOWN:
+        if verbose or row.name in LABELS.lists["compared"]:
             facts[row.name] = OPENNESS_WORDS[row.answer]
     return facts
 

@@ -35,18 +35,6 @@ Json = Mapping[str, Any]
 _LONG = 88
 # a longer list of numbers is counted
 _LONG_NUMBERS = 44
-# keys whose value `no` is shown, too
-_TELLING = ("fits", "writable", "complete", "api")
-# sizes in files and on disks, which are told in powers of ten
-_DECIMAL = (
-    "disk_bytes",
-    "download_bytes",
-    "free_bytes",
-    "largest_file_bytes",
-    "size_bytes",
-)
-# the keys of a disk that the columns of the table of disks show
-_DISK_KEYS = ("purpose", "path", "free_bytes", "disk_bytes", "filesystem", "writable")
 # a likely figure with its ends
 _RANGES = (
     ("likely", "low", "high"),
@@ -84,7 +72,7 @@ def value_words(key: str, value: object) -> str:
     if isinstance(value, bool):
         if value:
             return "yes"
-        if key in _TELLING:
+        if key in LABELS.lists["telling"]:
             return "no"
         return ""
     if isinstance(value, int | float):
@@ -101,7 +89,7 @@ def value_words(key: str, value: object) -> str:
 
 def _number_words(key: str, value: float) -> str:
     """A number in the unit named by the end of its key, or the plain number."""
-    if key in _DECIMAL:
+    if key in LABELS.lists["decimal"]:
         return units.decimal(value)
     for end, write in _UNITS.items():
         if key.endswith(end):
@@ -463,7 +451,7 @@ def _disks_blocks(disks: Sequence[Json]) -> Blocks:
     for disk in disks:
         # the key `disk_bytes` makes `value_words` tell the size in the units of disks
         told = {**disk, "disk_bytes": disk["total_bytes"]}
-        cells = [value_words(key, told[key]) for key in _DISK_KEYS]
+        cells = [value_words(key, told[key]) for key in LABELS.lists["disk"]]
         rows.append(tuple(cells))
     yield Table.of("disks", rows)
 

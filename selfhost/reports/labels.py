@@ -47,7 +47,7 @@ class Labels(Stated):
       of the figures of `verify`.
     - `check`, `show`, `show_verdict`, `machine`: titles of the sections under `-v`, by the key of
       the JSON that a section shows. `findings`: titles by the outcome, the worst first.
-    - `show_first`: what the first screen of `show` lists.
+    - `lists`: the names that screens choose by. `styles`: how a terminal draws a style.
     - `tables`: by their names tables, with their `indent` in blanks and their `columns`, each a
       title, a sign and a number. The sign is `>` where cells stand at the right, `~` where they
       wrap; title and sign may have places to fill. A narrow terminal leaves out the column with the
@@ -69,7 +69,8 @@ class Labels(Stated):
     show_verdict: Words
     machine: Words
     findings: Words
-    show_first: Mapping[str, tuple[str, ...]]
+    lists: Mapping[str, tuple[str, ...]]
+    styles: Words
     rules: Mapping[str, tuple[str, str]]
     tables: Mapping[str, TomlRow]
 

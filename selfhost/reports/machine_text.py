@@ -35,8 +35,6 @@ Thing = TypeVar("Thing")
 _SHOWN = 3
 # the first screen names so many facts that were not read
 _FIRST_UNREAD = 2
-# the facts that decide most about what runs
-_DECISIVE = ("memory", "accelerators", "architecture", "disks")
 _NOT_READ = "not read"
 _NONE_FOUND = "none found"
 
@@ -252,7 +250,8 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
     """
     entries = list(machine.unread)
     if most is not None:
-        entries.sort(key=lambda entry: not entry.fact.startswith(_DECISIVE))
+        decisive = LABELS.lists["decisive"]
+        entries.sort(key=lambda entry: not entry.fact.startswith(decisive))
     shown = entries[:most]
     facts: dict[tuple[str, str | None], dict[str, None]] = {}
     for entry in shown:

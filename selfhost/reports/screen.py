@@ -20,6 +20,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from .labels import LABELS
 from .layout import (
     GLUE,
     Blocks,
@@ -31,19 +32,6 @@ from .layout import (
     style_of,
 )
 
-# yellow and cyan colour single words and bars only: on a white ground they are hard to read
-_STYLES = {
-    "strong": "bold",
-    "command": "bold",
-    "comment": "dim",
-    "local": "bold green",
-    "api": "bold yellow",
-    "neither": "bold red",
-    "pass": "green",
-    "warn": "yellow",
-    "fail": "red",
-    "unknown": "cyan",
-}
 _BAR_CELLS = 20
 # cells between two columns
 _GAP = 2
@@ -132,7 +120,7 @@ def _lines(
 
 def rich_style(part: str) -> str:
     """The style of a part in rich's words; empty for a part without a style."""
-    return _STYLES.get(style_of(part), "")
+    return LABELS.styles.get(style_of(part), "")
 
 
 def _text(part: str) -> Text:

@@ -19,6 +19,7 @@ from .answer_words import (
     ordered,
 )
 from .api_words import API_RISKS, offer_words
+from .labels import LABELS
 from .layout import (
     AS_TOPIC,
     Blocks,
@@ -42,14 +43,10 @@ from .words import (
     would_run,
 )
 
-# codes of findings that another line tells, or that no single command mends
-_TOLD_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
 _TOO_MUCH = (
     "That may be more than the machine has: run them one after another. A [[together]] in the"
     " policy of `selfhost audit` judges them together, and counts shared files once."
 )
-# the answer for one model has the costs, which would not fit into the table
-_COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
 _MORE = f"Every finding: -v · {RANGES}"
 
 
@@ -84,7 +81,8 @@ def several_blocks(
     yield from section(title, _ways_out(others, asked))
     yield line()
     if verdicts[0].monthly_cost is not None:
-        yield line(_COST_ALONE)
+        # they would not fit into the table
+        yield line("The cost of a month: selfhost check MODEL, with the same options.")
     if verbose:
         yield from _findings(verdicts)
     else:
@@ -180,7 +178,7 @@ def _warnings(running: Sequence[Verdict]) -> Iterator[Topic]:
 
 def _is_told_elsewhere(finding: Finding, verdict: Verdict) -> bool:
     """Whether another line of the screen tells the finding."""
-    if finding.code in _TOLD_ELSEWHERE:
+    if finding.code in LABELS.lists["told-elsewhere"]:
         return True
     if finding.check == "accelerator" and verdict.waits_for_setting:
         return True

@@ -122,7 +122,7 @@ def _first_facts(model: ModelSpec) -> Iterator[FigureRow]:
             terms = units.short_license(model.license.id)
         yield "license", terms, ""
     for row in openness.rows(model):
-        if row.name in LABELS.show_first["openness"]:
+        if row.name in LABELS.lists["openness"]:
             yield row.name, OPENNESS_WORDS[row.answer], row.why
     architecture = model.architecture
     if architecture is not None and architecture.context_tokens is not None:
@@ -160,7 +160,7 @@ def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
     """Yield a row for each quantization, the largest first. Of many quantizations, only the most
     usual ones and the judged one have a row.
     """
-    usual = (*LABELS.show_first["types"], verdict.workload.quantization)
+    usual = (*LABELS.lists["types"], verdict.workload.quantization)
     if len(sizes) > _MOST_SIZES:
         sizes = [size for size in sizes if size.quantization in usual] or sizes
     largest_first = sorted(sizes, key=attrgetter("bytes"), reverse=True)

@@ -136,12 +136,7 @@ def _growth_row(growth: Growth) -> FigureRow:
     if growth.bound and unbound_bytes > growth.bytes:
         bound += f"  (without it {units.binary(unbound_bytes)})"
     most = units.binary(growth.bytes) if growth.bytes else "none"
-    return _growth_name(growth), most, bound
-
-
-def _growth_name(growth: Growth) -> str:
-    """The name of a growth in words."""
-    return growth.name.replace("_", " ")
+    return growth.name.replace("_", " "), most, bound
 
 
 def _terms(size: ContainerSize) -> Blocks:
@@ -150,7 +145,9 @@ def _terms(size: ContainerSize) -> Blocks:
     from . import json
     from .details import sections
 
-    whys = (f"{_growth_name(growth)}: {growth.why}" for growth in size.growths)
+    whys = []
+    for growth in size.growths:
+        whys.append(f"{growth.name.replace('_', ' ')}: {growth.why}")
     yield from section("Why it can grow", texts(whys))
     terms = {"terms": json.record(size.needs.terms)}
     yield from sections(terms, {"terms": "What the memory holds"})

@@ -159,14 +159,9 @@ def _condition_words(workload: Workload) -> list[str]:
     conditions = []
     if workload.memory_basis != "default":
         conditions.append(f"judged by {workload.memory_basis} memory")
-    if workload.private:
-        conditions.append("private")
-    if workload.commercial:
-        conditions.append("commercial")
-    if workload.modify:
-        conditions.append("modify")
-    if workload.auditable:
-        conditions.append("auditable")
+    for name in ("private", "commercial", "modify", "auditable"):
+        if workload.states(name):
+            conditions.append(name)
     if workload.license:
         conditions.append(f"license {workload.license}")
     return conditions

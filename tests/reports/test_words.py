@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from selfhost import Workload
-from selfhost.judge.checks import StatedWords
+from selfhost.judge.checks import WORDS, StatedWords
 from selfhost.judge.pace import Range
 from selfhost.judge.record import Finding, Outcome
 from selfhost.machine.record import Machine
 from selfhost.reports.answer_words import failed_words, undecided_words
 from selfhost.reports.api_words import no_api_words
 from selfhost.reports.details import label_of
+from selfhost.reports.labels import LABELS
 from selfhost.reports.layout import plain
 from selfhost.reports.words import (
     age_blocks,
@@ -43,6 +44,12 @@ from selfhost.reports.words import (
 def test_what_fails_is_said_shortly(codes: list[str], words: str) -> None:
     """What decides most comes first."""
     assert failed_words(codes) == words
+
+
+@pytest.mark.parametrize("screen", ["told-above", "told-elsewhere"])
+def test_a_finding_that_a_screen_leaves_out_exists(screen: str) -> None:
+    """With a slip in the code, its sentence would stand on the screen twice."""
+    assert set(LABELS.lists[screen]) <= WORDS.codes.keys()
 
 
 def test_what_is_open_is_not_all_unknown() -> None:
