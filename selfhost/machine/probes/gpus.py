@@ -50,7 +50,7 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         found = [_read_apple(host)]
         place = "sysctl"
     cards = _cards_in(found)
-    unread = _why_memory_is_unread(found)
+    unread = _joined_reasons(found)
     if cards or unread is None:
         sources = [part.source for part in found if part.source]
         source = "; ".join(sources) or f"{place}: no GPU of NVIDIA, AMD or Intel"
@@ -63,16 +63,21 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         facts.lack(fact, unread.reason, unread.remedy)
 
 
-def _why_memory_is_unread(found: Sequence[Cards]) -> Why | None:
-    """The first reason why the memory of some cards is unread; where no card was found, why cards
-    may be there unseen. None where neither is so.
+def _joined_reasons(found: Sequence[Cards]) -> Why | None:
+    """The reasons why the memory of some cards is unread; where no card was found, why cards may be
+    there unseen. None where neither is so.
     """
     has_cards = any(part.cards for part in found)
+    whys = []
     for part in found:
         memories = [card.memory_total_bytes for card in part.cards]
         if part.unread is not None and (None in memories or not has_cards):
-            return part.unread
-    return None
+            whys.append(part.unread)
+    if not whys:
+        return None
+    # reasons may have the same remedy
+    remedies = dict.fromkeys(why.remedy for why in whys if why.remedy)
+    return Why("; ".join(why.reason for why in whys), "; ".join(remedies))
 
 
 def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:

@@ -605,6 +605,16 @@ def test_apple_metal_limit(build: Build) -> None:
             assert "two thirds" in why(machine).reason
 
 
+def test_each_card_whose_memory_is_unread_has_its_reason(build: Build) -> None:
+    """The reasons of two makers are told in one run, each with what to do about it."""
+    files = NODES | BUS | intel("0000:83:00.0")
+    told = why(read_machine(build(files, nvml={"error": 9})))
+    assert "not loaded" in told.reason
+    assert "Intel" in told.reason
+    alone = why(read_machine(build(intel("0000:83:00.0"))))
+    assert alone.remedy and alone.remedy in told.remedy
+
+
 CONTAINER = {"/run/.containerenv": "x"}
 
 
