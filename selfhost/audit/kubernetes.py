@@ -126,8 +126,8 @@ class _Node:
         all_labels = value_at(node, "metadata", "labels")
         if isinstance(all_labels, Mapping):
             self.labels = all_labels
-        name = plain(value_at(node, "metadata", "name"), MAX_NAME)
-        self.has_slices = name in with_slices
+        self.stated_name = value_at(node, "metadata", "name")
+        self.has_slices = plain(self.stated_name, MAX_NAME) in with_slices
         # the condition `Ready`; {} where the node states none
         self.ready: Answer = {}
         for condition in rows_of(node, "status", "conditions"):
@@ -138,8 +138,7 @@ class _Node:
 
     def entry(self) -> Entry:
         """Return the record of the node, or a fault where the cluster calls the node NotReady."""
-        stated_name = value_at(self.node, "metadata", "name")
-        name = machine_name(stated_name, self.labels.get(_HOST))
+        name = machine_name(self.stated_name, self.labels.get(_HOST))
         if self.readiness not in (None, "True"):
             # the last known values of a node that is down do not show what the node has now
             reason = f"{name or 'a machine'}{NOT_JUDGED}Kubernetes calls it NotReady"

@@ -138,11 +138,9 @@ FACT_KEYS = {
 
 
 class EntryFault(NamedTuple):
-    """A fault of a key of an entry, and what to write instead. `entry` is the index of the entry in
-    `Policy.models`.
-    """
+    """A fault of a key of an entry, and what to write instead."""
 
-    entry: int
+    entry: Wanted
     key: str
     message: str
     remedy: Remedy
@@ -574,7 +572,7 @@ class Policy(Record):
         """
         document = self.document()
         for fault in faults:
-            _add_fault(document, self.models[fault.entry], fault)
+            _add_fault(document, fault)
         return document.problems
 
 
@@ -618,8 +616,8 @@ def _refuse_faults(
         return
     if judge is not None:
         for wanted, error in refused_entries(document, models, judge):
-            for fault in faults_of(wanted.index, error):
-                _add_fault(document, wanted, fault)
+            for fault in faults_of(wanted, error):
+                _add_fault(document, fault)
     raise PolicyError(document.problems)
 
 
@@ -664,36 +662,32 @@ def fault_of_names(wanted: Wanted, check_name: NameCheck) -> SelfhostError | Non
     return None
 
 
-def faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
+def faults_of(wanted: Wanted, error: SelfhostError) -> Iterator[EntryFault]:
     """Yield the faults of an entry for which an error was raised: one for each key, or for the file
     that the entry names.
     """
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if not problems:
         meant = partial(remedy_of_name, error)
-        yield EntryFault(index, "name", error.message, meant)
+        yield EntryFault(wanted, "name", error.message, meant)
     for problem in problems:
         if isinstance(error, WorkloadError):
             field = problem.key or "name"
             key = KEYS_OF_FIELDS.get(field, field)
             remedy = in_a_policy(problem.remedy)
-            yield EntryFault(index, key, problem.message, remedy)
+            yield EntryFault(wanted, key, problem.message, remedy)
         else:
             message = str(problem.replace(remedy=None))
             remedy = problem.remedy or _NAME_A_FILE
-            yield EntryFault(index, "name", message, remedy)
+            yield EntryFault(wanted, "name", message, remedy)
 
 
-def _add_fault(
-    document: Document,
-    wanted: Wanted,
-    fault: EntryFault,
-) -> None:
+def _add_fault(document: Document, fault: EntryFault) -> None:
     """Note the fault at the key of the entry."""
     key = fault.key
-    if wanted.members and key not in _KEYS_OF_TOGETHER:
+    if fault.entry.members and key not in _KEYS_OF_TOGETHER:
         key = "models"
-    document.add((*wanted.path, key), fault.message, fault.remedy)
+    document.add((*fault.entry.path, key), fault.message, fault.remedy)
 
 
 def remedy_of_name(error: SelfhostError) -> str | None:

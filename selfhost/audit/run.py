@@ -185,13 +185,13 @@ def entry_problems(
     """
     faults: list[EntryFault] = []
     for index, error in refused.items():
-        faults += faults_of(index, error)
+        faults += faults_of(policy.models[index], error)
     message = f"selects none of the {machines:,} machines"
     if machines == 1:
         message = "does not select the machine"
     remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
     for wanted in unplaced:
-        faults.append(EntryFault(wanted.index, "machines", message, remedy))
+        faults.append(EntryFault(wanted, "machines", message, remedy))
     return policy.problems(faults) if faults else ()
 
 

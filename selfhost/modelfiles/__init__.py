@@ -105,16 +105,11 @@ def _read_folder(path: str) -> LocalModel:
     if CONFIG not in names:
         fault = "unfinished" if unfinished else "no-model"
         refuse(path, fault, names=listed(map(shown, unfinished or names), 4))
-    notes = (*notes, _why_without_weights(names))
-    return read_lone_config(os.path.join(path, CONFIG), notes)
-
-
-def _why_without_weights(names: Sequence[str]) -> str:
-    """The reason why a folder with these names has no weights that are read."""
+    why = reason("no-weights")
     pickles = weight_files_ending(names, ".bin", ".pt", ".pth")
     if pickles:
-        return reason("pickles", name=shown(pickles[0]))
-    return reason("no-weights")
+        why = reason("pickles", name=shown(pickles[0]))
+    return read_lone_config(os.path.join(path, CONFIG), (*notes, why))
 
 
 def _ending(names: list[str], *endings: str) -> list[str]:

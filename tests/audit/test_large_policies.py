@@ -331,10 +331,11 @@ def test_the_lines_of_late_faults_need_no_second_parsing(
         return {}
 
     monkeypatch.setattr("tomllib.loads", note)
+    alone, together = read.models
     faults = [
-        EntryFault(0, "name", "is wrong", None),
-        EntryFault(1, "name", "is wrong", None),
-        EntryFault(1, "machines", "is wrong", None),
+        EntryFault(alone, "name", "is wrong", None),
+        EntryFault(together, "name", "is wrong", None),
+        EntryFault(together, "machines", "is wrong", None),
     ]
     problems = read.problems(faults)
     places = [(problem.line, problem.key) for problem in problems]
