@@ -823,6 +823,7 @@ CASES = [
     ("Apache-2.0", "Apache-2.0 OR MIT", True),
     ("CC-BY-4.0", "Apache-2.0 OR MIT", False),
     ("Apache-2.0 OR CC-BY-NC-4.0", "Apache-2.0", True),
+    ("CC-BY-NC-4.0 OR Apache-2.0", "Apache-2.0", True),
     ("Apache-2.0 AND CC-BY-NC-4.0", "Apache-2.0", False),
     ("MIT AND CC-BY-4.0", "MIT OR Apache-2.0", False),
     ("Apache-2.0", "MIT OR Apache-2.0 AND CC-BY-4.0", False),
