@@ -600,7 +600,9 @@ def _tables(keys: Keys, row: ArchitectureRow) -> Values:
     context = keys.size("context")
     if context is None:
         keys.unknown["architecture.context_tokens"] = "config.json does not say"
-    if keys.published_type is None:
+    if keys.stated_type is None:
+        keys.unknown["architecture.dtype"] = "config.json does not say"
+    elif keys.published_type is None:
         why = f"torch_dtype {short(keys.stated_type)} is not known"
         keys.unknown["architecture.dtype"] = why
     has_positions = row.positions and not row.position_offset
