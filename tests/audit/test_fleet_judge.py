@@ -91,6 +91,12 @@ SIX = machines_with(8, 9, 12, 10, 11, 13)
         pytest.param({"memory": FAIL}, {}, id="outcome"),
         pytest.param({"memory": FAIL}, {"disk": FAIL}, id="check"),
         pytest.param(
+            {"memory": FAIL, "code": "a"}, {"memory": FAIL, "code": "b"}, id="reason"
+        ),
+        pytest.param(
+            {"memory": FAIL, "route": Route.API}, {"memory": FAIL}, id="route"
+        ),
+        pytest.param(
             {"loaded": {"runtime": "a"}}, {"loaded": {"runtime": "b"}}, id="program"
         ),
         pytest.param(
