@@ -437,12 +437,27 @@ def fine_print(
     elif question.chosen is not None:
         yield question.chosen
     if runtime is not None and workload.task != "finetune":
+        yield from _note_on_batches(judged, runtime)
         yield from _notes_on_loading(understood, question, runtime)
     yield from _note_on_conversion(question)
     if to_type.server:
         quoted = [f"`{line}`" for line in to_type.server]
         lines = " and, in another terminal, ".join(quoted)
         yield from remark("server", lines=lines, tokens=workload.context_tokens)
+
+
+def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
+    """Yield a note on the batch size in which prompts are read, if the size is not the usual
+    one.
+    """
+    tokens = None if judged.needs is None else judged.needs.batch_tokens
+    if tokens is not None:
+        yield from remark(
+            "batches",
+            tokens=tokens,
+            program=runtime.name,
+            told=bool(runtime.batches.beside_ram),
+        )
 
 
 def _notes_on_loading(

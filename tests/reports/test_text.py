@@ -244,7 +244,7 @@ def test_a_minimum_is_that_of_each_sequence(wanted: float | None, code: int) -> 
 
     What is needed is needed by each who waits, stated or not.
     """
-    workload = Workload(parallel=64, min_tokens_per_second=wanted)
+    workload = Workload(parallel=64, runtime="llama.cpp", min_tokens_per_second=wanted)
     verdict = check("mistral-7b", workload, machine="rtx 3090")
     assert (verdict.exit_code, verdict.workload.parallel) == (code, 64)
     assert verdict.speed is not None
