@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
-from ..core.records import Stated, shortened
+from ..core.records import Record, Stated, shortened
 from ..core.tables import unchecked_record
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
@@ -55,22 +55,7 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     resolution = read_in_any_way(typed, catalogue)
     if resolution is not None:
         return resolution
-    raise _no_name(typed) or _UnknownName(typed, catalogue).error()
-
-
-def _no_name(typed: str) -> UnknownModelError | None:
-    """The error for a text that cannot be a model's name; None for one that can."""
-    quoted = f'"{shortened(typed)}"'
-    count = len(typed)
-    if count > MAX_NAME_LENGTH:
-        message = f"{quoted} has {count:,} characters, too many for a model's name"
-    elif not typed.strip():
-        message = "no model was named"
-    elif not canonical(typed):
-        message = f"{quoted} is not a model's name"
-    else:
-        return None
-    return UnknownModelError(message, remedy=SEE_NAMES)
+    raise _UnknownName(typed=typed, catalogue=catalogue).error()
 
 
 class _Hint(NamedTuple):
@@ -83,37 +68,88 @@ class _Hint(NamedTuple):
     remedy: str = "{check}"
 
 
-class _UnknownName:
-    """A typed name that no model has, and its parts.
+class _UnknownName(Record):
+    """A typed name that no model has, and its parts."""
 
-    Of `unsloth/Foo-7B-GGUF:Q4_K_M` the `owner` is `unsloth`, the `base` `Foo-7B`, with the owner
-    `unsloth/Foo-7B`, and the `key` `foo-7-b`, as `canonical` writes it. `form` is the form of the
-    files that the name states.
-    """
+    typed: str
+    catalogue: Catalogue
 
-    def __init__(self, typed: str, catalogue: Catalogue) -> None:
-        self.typed = typed
-        self.catalogue = catalogue
-        self.quoted = f'"{shortened(typed)}"'
-        self.unwrapped = unwrap(typed)
-        self.name = self.unwrapped.removesuffix(":latest")
-        self.owner, _, self.last_part = self.name.rpartition("/")
+    @property
+    def quoted(self) -> str:
+        """The typed name as messages quote it."""
+        return f'"{shortened(self.typed)}"'
+
+    @cached_property
+    def unwrapped(self) -> str:
+        """The name without quotes, command and address."""
+        return unwrap(self.typed)
+
+    @cached_property
+    def name(self) -> str:
+        """The unwrapped name without the tag that every name has."""
+        return self.unwrapped.removesuffix(":latest")
+
+    @property
+    def owner(self) -> str:
+        """The account: `unsloth` of `unsloth/Foo-7B-GGUF:Q4_K_M`."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def last_part(self) -> str:
+        """The name without its account: `Foo-7B-GGUF:Q4_K_M`."""
+        return self.name.rpartition("/")[2]
+
+    @cached_property
+    def split(self) -> SplitName:
+        """The name with all words for the form of its files removed: its `base` is `Foo-7B`, and
+        `with_owner` is `unsloth/Foo-7B`.
+        """
         split = SplitName(self.owner, self.last_part, None)
         for shorter in splits(self.name):
             # the last split has all words of the form removed
             split = shorter
-        self.base = split.base
-        self.with_owner = split.with_owner
-        self.form = split.form or Form()
-        self.key = canonical(self.base)
+        return split
+
+    @property
+    def base(self) -> str:
+        """The last part without the words for the form of the files."""
+        return self.split.base
+
+    @property
+    def form(self) -> Form:
+        """The form of the files that the name states."""
+        return self.split.form or Form()
+
+    @cached_property
+    def key(self) -> str:
+        """The base as `canonical` writes it: `foo-7-b`."""
+        return canonical(self.base)
 
     def error(self) -> UnknownModelError:
         """The error that tells most about the name."""
+        error = self._no_name()
+        if error is not None:
+            return error
         latin = latin_spelling(self.unwrapped, self.catalogue)
         if latin is not None:
             # a Latin spelling can be compared with known names
-            return _UnknownName(latin, self.catalogue).error()
+            return _UnknownName(typed=latin, catalogue=self.catalogue).error()
         return self._several() or self._unknown()
+
+    def _no_name(self) -> UnknownModelError | None:
+        """The error for a text that cannot be a model's name; None for one that can."""
+        count = len(self.typed)
+        if count > MAX_NAME_LENGTH:
+            message = (
+                f"{self.quoted} has {count:,} characters, too many for a model's name"
+            )
+        elif not self.typed.strip():
+            message = "no model was named"
+        elif not canonical(self.typed):
+            message = f"{self.quoted} is not a model's name"
+        else:
+            return None
+        return UnknownModelError(message, remedy=SEE_NAMES)
 
     def _several(self) -> UnknownModelError | None:
         """The error for names of models with commas between them; None for any other name."""
@@ -144,7 +180,7 @@ class _UnknownName:
             return error
         return UnknownModelError(
             self._not_in_catalogue() + self._size_by_name(),
-            nearest=partial(near_names, self.with_owner, self.catalogue),
+            nearest=partial(near_names, self.split.with_owner, self.catalogue),
             remedy=SEE_NAMES,
         )
 
@@ -317,7 +353,7 @@ class _UnknownName:
         have. None for any other name.
         """
         known = _known_names(self.catalogue)
-        name = _last_part_to_compare(self.with_owner)
+        name = _last_part_to_compare(self.split.with_owner)
         if known.meant_by(name) or known.longer_than(name):
             # a typing slip or a shortened name explains the name better than a fine-tune does
             return None
@@ -592,14 +628,24 @@ class _KnownNames:
         return names
 
     def longer_than(self, typed: _ComparedName) -> list[str]:
-        """The ids that begin with the words of the typed name, the newest first."""
+        """The ids that begin with the words of the typed name."""
         longer = []
         for id, key in self._keys_of_ids.items():
             if key.startswith(f"{typed.key}-"):
                 longer.append(id)
-        outlines = self.catalogue.outlines
-        longer.sort(key=lambda id: outlines[id].released or "", reverse=True)
         return longer
+
+    def of_family(self, typed: _ComparedName) -> list[str]:
+        """The ids that begin with the typed name, or belong to a family of that name, the newest
+        first.
+        """
+        outlines = self.catalogue.outlines
+        ids = self.longer_than(typed)
+        for outline in outlines.values():
+            if canonical(outline.family or "") == typed.key:
+                ids.append(outline.id)
+        ids.sort(key=lambda id: outlines[id].released or "", reverse=True)
+        return ids
 
     def alike(self, typed: _ComparedName) -> list[str]:
         """The ids of the models whose names are most similar to the typed one, by difflib's
@@ -636,7 +682,7 @@ def _numbers_in(name: str) -> list[str]:
 
 def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     """The known names nearest to a typed one, one for each model: slips, else other sizes, then the
-    newest models whose ids begin with the name, then similar names.
+    family's newest models, then similar names.
 
     The search takes longer than the rest of an answer (6 ms), so it runs only for an error that is
     shown.
@@ -644,7 +690,7 @@ def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     known = _known_names(catalogue)
     searched = _last_part_to_compare(typed)
     names = known.meant_by(searched)
-    names += known.longer_than(searched)
+    names += known.of_family(searched)
     names += known.alike(searched)
     name_by_id: dict[str, str] = {}
     for name in names:

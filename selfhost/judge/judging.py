@@ -50,8 +50,8 @@ def judge(question: Question, machine: Machine) -> Judged:
         if question.refusal is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
-    on_machine = _OnMachine.of(question, machine)
-    machine = on_machine.machine
+    machine = _machine_for(question, machine)
+    on_machine = _OnMachine(question=question, machine=machine)
     layout = on_machine.layout()
     on_gpu = bool(machine.accelerators) and layout.placement == "accelerator"
     processor = cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
@@ -74,20 +74,24 @@ def layout_for(question: Question, machine: Machine) -> Judged:
     Where memory does not surely hold all users at once, the layout holds as many users as have room
     as surely as one has, if the runtime lets the others wait. A layout without room has no pace.
     """
-    return _OnMachine.of(question, machine).layout()
+    machine = _machine_for(question, machine)
+    return _OnMachine(question=question, machine=machine).layout()
 
 
 def best_layout(question: Question, machine: Machine) -> Judged:
     """The layout that is judged where no user may wait for a turn, with its pace."""
-    return _OnMachine.of(question, machine).best_layout()
+    machine = _machine_for(question, machine)
+    return _OnMachine(question=question, machine=machine).best_layout()
 
 
 def first_layout_with_room(question: Question, machine: Machine) -> Judged:
     """The first layout that has room, without its pace; where no layout has room, the layout that
     lacks the least memory.
     """
+    machine = _machine_for(question, machine)
+    on_machine = _OnMachine(question=question, machine=machine)
     seen = []
-    for layout in _OnMachine.of(question, machine).layouts(at_any_pace=True):
+    for layout in on_machine.layouts(at_any_pace=True):
         if not layout.failed:
             return layout
         seen.append(layout)
@@ -139,20 +143,18 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     return min((in_ram, *seen), key=Judged.lacking_bytes)
 
 
+def _machine_for(question: Question, machine: Machine) -> Machine:
+    """The machine, without its accelerators where an option is for the CPU alone."""
+    if question.device_makers == ():
+        return machine.replace(accelerators=())
+    return machine
+
+
 class _OnMachine(Record):
     """A question whose memory need is counted, compared with a machine."""
 
     question: Question
     machine: Machine
-
-    @classmethod
-    def of(cls, question: Question, machine: Machine) -> _OnMachine:
-        """Return the question on the machine, without its accelerators where an option is for the
-        CPU alone.
-        """
-        if question.device_makers == ():
-            machine = machine.replace(accelerators=())
-        return cls(question=question, machine=machine)
 
     def layout(self) -> Judged:
         """The layout that is judged, as `layout_for` returns it."""
@@ -354,7 +356,7 @@ def _seconds_behind(
     trained_tokens = question.trained_tokens
     if trained_tokens is not None and prompt_tokens > trained_tokens:
         return None
-    machine = _OnMachine.of(question, machine).machine
+    machine = _machine_for(question, machine)
     workload = question.workload.replace(prompt_tokens=prompt_tokens)
     step = step_of(question.spec, question.runtime, workload)
     asked = question.replace(workload=workload, step=step)

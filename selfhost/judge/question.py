@@ -486,10 +486,7 @@ def _files_here(
     """
     part = request.files.part
     if part is not None:
-        missing_bytes = (counted.alone.download_bytes or 0) - part.size_bytes
-        if part.missing_bytes is not None or missing_bytes <= 0:
-            return part
-        return part.replace(missing_bytes=missing_bytes)
+        return _with_missing_bytes(part, counted.alone.download_bytes or 0)
     if loaded.loads_named_files or request.runtime is None:
         return None
     wanted = WantedFiles(
@@ -500,3 +497,10 @@ def _files_here(
         catalogue=catalogue,
     )
     return wanted.copy_on(machine)
+
+
+def _with_missing_bytes(part: DownloadedFiles, model_bytes: int) -> DownloadedFiles:
+    """The named part of the files, with the bytes that are still missing."""
+    if part.missing_bytes is not None or model_bytes <= part.size_bytes:
+        return part
+    return part.replace(missing_bytes=model_bytes - part.size_bytes)
