@@ -471,7 +471,7 @@ class _Prediction(Record):
         if is_host and uses_gpu and not predicted.high:
             return seen.replace(why=_why("beside-gpu"))
         why = self._why_not_compared_bytes(seen.term)
-        # as a process does before its context is full
+        # a process takes less until its context is full
         is_less = seen.seen < predicted.low - seen.rounding
         if why is None and is_less and seen.term in PROCESS_TERMS:
             why = _why("not-filled")
@@ -524,7 +524,8 @@ class _Prediction(Record):
         holds_cache = term in (EVERYTHING_ELSE, ALL_MEMORY, "kv_cache")
         if run.drafts and term in (EVERYTHING_ELSE, ALL_MEMORY):
             return _why("holds-draft")
-        if run.context_tokens is None and (holds_cache or term == "compute"):
+        follows_context = holds_cache or term == "compute"
+        if run.context_tokens is None and follows_context:
             return _why("no-context")
         if holds_cache and run.kv_cache_type not in KV_CACHE_CHOICES:
             return _why("cache-type")
