@@ -95,36 +95,6 @@ class Request(Record):
     runtime: RuntimeSpec | None
 
 
-def programs_that(
-    does: Callable[[RuntimeSpec], bool],
-    spec: ModelSpec,
-    catalogue: Catalogue,
-) -> str:
-    """The option to type for the runtimes that load the model and satisfy `does`; empty where no
-    runtime does.
-    """
-    loading = runtimes_that_load(spec, catalogue.runtime_ids(), catalogue)
-    fitting = [runtime.id for runtime in loading if does(runtime)]
-    return f"use --runtime {' or '.join(fitting)}" if fitting else ""
-
-
-def runtimes_that_load(
-    spec: ModelSpec,
-    ids: Iterable[str],
-    catalogue: Catalogue,
-) -> Iterator[RuntimeSpec]:
-    """Yield the runtimes of these ids that load the model."""
-    for id in ids:
-        runtime = catalogue.runtime(id)
-        if need.why_not_loaded(spec, runtime) is None:
-            yield runtime
-
-
-def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:
-    """Whether the runtime loads files in one of the formats, or no formats are named."""
-    return not formats or not set(formats).isdisjoint(runtime.formats)
-
-
 def named_as_listed(
     spec: ModelSpec,
     stated: Workload,
@@ -408,6 +378,36 @@ def _is_type_of(
         return runtime.rule_of(quantization) is not None
     _, default = need.default_format_and_quantization(spec, runtime)
     return quantization == default or _has_sized_files(spec, runtime, quantization)
+
+
+def programs_that(
+    does: Callable[[RuntimeSpec], bool],
+    spec: ModelSpec,
+    catalogue: Catalogue,
+) -> str:
+    """The option to type for the runtimes that load the model and satisfy `does`; empty where no
+    runtime does.
+    """
+    loading = runtimes_that_load(spec, catalogue.runtime_ids(), catalogue)
+    fitting = [runtime.id for runtime in loading if does(runtime)]
+    return f"use --runtime {' or '.join(fitting)}" if fitting else ""
+
+
+def runtimes_that_load(
+    spec: ModelSpec,
+    ids: Iterable[str],
+    catalogue: Catalogue,
+) -> Iterator[RuntimeSpec]:
+    """Yield the runtimes of these ids that load the model."""
+    for id in ids:
+        runtime = catalogue.runtime(id)
+        if need.why_not_loaded(spec, runtime) is None:
+            yield runtime
+
+
+def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:
+    """Whether the runtime loads files in one of the formats, or no formats are named."""
+    return not formats or not set(formats).isdisjoint(runtime.formats)
 
 
 # ------------------------------------------------------------------ the quantization
