@@ -189,7 +189,9 @@ class _UsualText(_TextInTurn):
         where no sentence is needed.
         """
         question = judged.question
-        if not question.in_turn or question.here is not None or not judged.fits:
+        if not question.in_turn or question.here is not None:
+            return None
+        if not judged.fits:
             return None
         usual = self.default_type
         if judged.quantization == usual:
@@ -749,7 +751,9 @@ def _in_types_of_list(question: Question, catalogue: Catalogue) -> Iterator[Work
     for name in question.in_turn:
         yield stated.replace(quantization=name)
     runtime = question.runtime
-    if question.in_turn or runtime is None or not takes_first_of_list(question):
+    if question.in_turn:
+        return
+    if runtime is None or not takes_first_of_list(question):
         return
     for name in runtime.gpus.quantizations:
         yield stated.replace(quantization=name)

@@ -267,7 +267,8 @@ class _InRam(_Layout):
         """The finding whether the part of the RAM that an option states (`memory_share`) holds the
         model, and the system leaves that much.
 
-        Without such an option, the finding of `_shared_ruling`.
+        Without such an option, and where the size of the RAM or the need is not known, the finding
+        of `_shared_ruling`.
         """
         total = self.machine.memory_total_bytes
         memory = self.needs.memory
