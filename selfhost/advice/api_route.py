@@ -82,15 +82,15 @@ class _OfferSearch(Record):
         """
         offers = self.offers_of(spec.id)
         # without a day no offer counts as ended
-        prices = self.catalogue.offers_path
-        if spec.closed and not offers_of(prices, spec.id, today=""):
+        path = self.catalogue.offers_path
+        if spec.closed and not offers_of(path, spec.id, today=""):
             offers = self._offers_without_price(spec)
         if offers and any(finding.decides for finding in self._terms_of(spec)):
             return ()
+        if not self.question.context_asked:
+            return offers
         wanted_tokens = self.question.workload.context_tokens
         if wanted_tokens is None:
-            return offers
-        if not self.question.context_asked:
             return offers
         if wanted_tokens > _longest_context(spec):
             return ()
@@ -186,13 +186,16 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
     """Yield the models that may stand in for a model at an API; the caller takes the first that is
     offered and meets the conditions of the question.
 
-    Successors come first, the newest successor before the ones between. For an open model, other
-    open models follow that have as many parameters or more and read the same kind of input, in this
-    order: not superseded, made for the same purpose, base model or not like the model, of the same
-    family, nearest in size. The size of a closed model is not known. For a closed model follow the
-    other models of its provider's line, the newest first, then the open-weight models that its spec
-    names, then all others, the largest first; within each group, models for the same purpose come
-    first and superseded models last.
+    Successors come first, the last of the chain before the ones between.
+
+    For an open model, the open models of its modality follow that have as many parameters or more,
+    the nearest in size first. For a closed model, whose size is not known, follow the other models
+    of its provider's line, the newest first; then the open-weight models that its spec names; then
+    all other open models, the largest first.
+
+    These orders count between models that differ alike from the wanted one. Before that, models
+    that are not superseded come first, then those for the same purpose, those that are base models
+    or not as the wanted one is, and those of its family.
     """
     own = catalogue.outlines.get(spec.id)
     purpose = "general" if own is None else own.purpose
@@ -211,7 +214,9 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
 
 
 def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
-    """The chain of successors; one that has a successor itself comes after one that has none."""
+    """The chain of successors; one that has a successor itself comes after one that has none. All
+    that follow one that selfhost chose count as chosen by selfhost.
+    """
     followers: list[StandIn] = []
     passed = [outline]
     last = outline
@@ -415,7 +420,7 @@ def month(
     if modality == "embedding":
         load = _without_answers(load)
     here = None
-    # a model that fails only for its speed has hours, too
+    # a model that is only too slow has hours, too
     if judged.needs is not None and set(judged.failed) <= {"speed"}:
         here = _local_cost(load, judged)
     costs = []
@@ -508,5 +513,6 @@ def _hours_of(load: Load, speed: Speed | None) -> Range | None:
     writing_seconds = 1 / (speed.parallel_total or decode)
     reading = reading_seconds * (load.input_tokens_per_day / 3600)
     writing = writing_seconds * (load.output_tokens_per_day / 3600)
+    # of `Seconds` the slow end is the longest
     slow, likely, fast = reading + writing
     return Range(low=fast, likely=likely, high=slow)

@@ -98,8 +98,8 @@ def _candidates(
         yield from _with_draft(question.spec, base)
     can_shrink_cache = runtime.keeps_cache_in(_SMALLER_CACHE)
     # a smaller cache may leave room for the whole model on the GPUs
-    is_part_in_ram = judged.placement == "split"
-    if can_shrink_cache and is_part_in_ram and stated.kv_cache_type is None:
+    may_fit_whole = judged.placement == "split"
+    if can_shrink_cache and may_fit_whole and stated.kv_cache_type is None:
         yield _Candidate(
             what=f"a KV cache of {_SMALLER_CACHE}, which is a little less exact",
             workload=base.replace(kv_cache_type=_SMALLER_CACHE),
@@ -107,7 +107,7 @@ def _candidates(
     speed = judged.speed
     if speed is not None and speed.crossing_seconds:
         yield from _with_larger_batches(runtime, base)
-    # nobody stated where layers lie
+    # the user stated where layers lie
     is_placed = bool(placing_options(question))
     if not is_placed and _gains_from_split_layers(judged, machine):
         yield from _with_split_layers(runtime, base)
@@ -181,8 +181,8 @@ def _gains_from_split_layers(judged: Judged, machine: Machine) -> bool:
 
 
 def _with_split_layers(runtime: RuntimeSpec, base: Workload) -> Iterator[_Candidate]:
-    """Yield the setting that splits each layer over the GPUs, if the runtime has an option for
-    it.
+    """Yield the setting that splits each layer over all GPUs, if the runtime has a split mode by
+    tensor, as llama.cpp has.
     """
     names = []
     for name, option in runtime.named_options.items():
@@ -198,16 +198,17 @@ def _over_idle_cards(
     machine: Machine,
     base: Workload,
 ) -> Iterator[_Candidate]:
-    """Yield the setting that splits each layer over all equal GPUs, if the model lies on fewer of
-    them and the runtime has an option for it.
+    """Yield the setting that splits each layer over more equal GPUs than the model lies on, if the
+    runtime has an option for the number of parts, as vLLM has.
     """
     parts = _most_parts(judged, machine)
-    if parts is not None:
-        what = f"each layer split over {parts} GPUs"
-        # the usual program may have no such option
-        base = base.replace(runtime=runtime.id)
-        names = runtime.options_for(_PARTS_OF_LAYERS)
-        yield from _with_options(what, base, names, str(parts))
+    if parts is None:
+        return
+    what = f"each layer split over {parts} GPUs"
+    # the usual program may have no such option
+    base = base.replace(runtime=runtime.id)
+    names = runtime.options_for(_PARTS_OF_LAYERS)
+    yield from _with_options(what, base, names, str(parts))
 
 
 def _without_slow_cards(
@@ -216,11 +217,12 @@ def _without_slow_cards(
     machine: Machine,
     base: Workload,
 ) -> Iterator[_Candidate]:
-    """Yield the setting that leaves the GPUs with the slowest memory idle.
+    """Yield the setting that leaves the GPUs with the slowest memory idle; nothing where all are as
+    fast, or the speed or the size of one is not known.
 
     Layers are computed one after the other, so that each token waits for the slowest GPU. If the
-    other GPUs do not hold the judged type and the user stated no type, the setting has the usual
-    one.
+    other GPUs do not hold the judged type and the user stated no type, the setting has the model's
+    usual type in the runtime.
     """
     question = judged.question
     cards = machine.own_memory_cards
@@ -260,8 +262,9 @@ def _without_slow_cards(
 
 
 def _most_parts(judged: Judged, machine: Machine) -> int | None:
-    """The largest number of GPUs over which the runtime can split the model, all like those on
-    which the model lies; None where the model lies on as many already.
+    """The largest number of equal GPUs over which the runtime can split the model. The GPUs are
+    like the first of those on which the model lies. None where it cannot be split over more than
+    those.
     """
     needs = judged.placed
     used = {term.where for term in needs.on_cards.terms}

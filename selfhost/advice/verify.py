@@ -110,11 +110,11 @@ def verify(
     )
     if verdict.model.closed:
         raise refusal("runs", "closed", model=verdict.model.name)
-    left_alone = {
+    unused = {
         "no-gpu": machine.accelerators and not used.accelerators,
         "threads": machine.cpu_cores_usable != used.cpu_cores_usable,
     }
-    notes = list(_notes(left_alone, threads=run.threads))
+    notes = list(_notes(unused, threads=run.threads))
     named = _name_beside(run, catalogue, identified)
     notes += _notes({"other-name": named}, named=named)
     if run.quantization is None and not identified.states_quantization:
@@ -137,7 +137,7 @@ def verify(
 
 
 def _notes(holds: Mapping[str, object], **figures: object) -> Sentences:
-    """The sentences for the reader whose condition holds."""
+    """The sentences of `[note]` in runs.toml whose conditions hold."""
     return sentences("runs", "note", holds, **figures)
 
 
@@ -235,9 +235,11 @@ def _name_beside(
     catalogue: Catalogue,
     identified: Identified,
 ) -> str | None:
-    """The id of another model, which the run itself names beside the typed one; None where the run
-    names the same, one with other parameters than it had, as a draft, or none of the shipped
-    catalogue, whose ids tell nothing of the user.
+    """The id of the model that the run itself names, where that is not the typed model.
+
+    None where the run names the typed model or no model. None also for a model that is not in the
+    shipped catalogue, whose id could tell something of the user, and for a model with another
+    number of parameters than the run had, which may be the draft.
     """
     if identified.by != "typed":
         return None
@@ -250,8 +252,9 @@ def _name_beside(
     if not isinstance(found.model, str):
         return None
     named = id_of(found.model, catalogue)
-    is_same = named == id_of(identified.model, catalogue)
-    if named is None or is_same or not catalogue.is_shipped(named):
+    if named is None or not catalogue.is_shipped(named):
+        return None
+    if named == id_of(identified.model, catalogue):
         return None
     return named if _may_be_run_of(catalogue.spec(named), run) else None
 
@@ -295,8 +298,8 @@ def _named(
 
 def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
     """Whether the run had about as many parameters as the model. A file may hold a shared table
-    twice, as the file of Qwen2.5 0.5B does (630 million parameters instead of 494). True for all
-    models but text models, whose parameters lie in several files.
+    twice, as the file of Qwen2.5 0.5B does (630 million parameters instead of 494). True for
+    models of other kinds than text, because their parameters lie in several files.
     """
     if spec.modality != "text":
         return True
@@ -333,13 +336,14 @@ def pace_at(
     workload: Workload,
     depth_tokens: int | None,
 ) -> Speed | None:
-    """The pace with so many tokens in the context; `depth_tokens` of None means a short chat."""
+    """The pace with so many tokens in the context; None or 0 `depth_tokens` mean a short chat."""
     context = verdict.context_tokens
     if not depth_tokens:
         return verdict.speed
     if verdict.speed is None or context is None:
         return verdict.speed
-    # the context of a benchmark is only as long as its prompt
+    # a benchmark has a context as long as its prompt, which leaves no room for an answer: then the
+    # usual context for that prompt is taken
     context_tokens = context if depth_tokens < context else None
     behind = workload.replace(context_tokens=context_tokens, prompt_tokens=depth_tokens)
     deeper = check_with(
@@ -398,7 +402,7 @@ class _Prediction(Record):
         speed = pace_at(self.catalogue, self.verdict, self.workload, depth)
         predicted = self._pace(seen, speed)
         if predicted is not None:
-            return _compared(seen, predicted, self._why_other_pace(seen))
+            return _compared(seen, predicted, self._why_not_compared_pace(seen))
         how = None
         if speed is not None and speed.decode is None:
             how = speed.how
@@ -425,7 +429,7 @@ class _Prediction(Record):
         shared = total.low / parallel
         return alone._replace(low=min(alone.low, shared))
 
-    def _why_other_pace(self, seen: Figure) -> str | None:
+    def _why_not_compared_pace(self, seen: Figure) -> str | None:
         """Why the pace cannot be compared; None where it can."""
         is_prompt = seen.term == "prompt"
         least = LEAST_TOKENS[seen.term]
@@ -466,8 +470,8 @@ class _Prediction(Record):
         predicted = self._bytes(seen, memory, is_host=is_host)
         if is_host and uses_gpu and not predicted.high:
             return seen.replace(why=_why("beside-gpu"))
-        why = self._why_other_bytes(seen.term)
-        # as a process does before its context is full
+        why = self._why_not_compared_bytes(seen.term)
+        # a process takes less until its context is full
         is_less = seen.seen < predicted.low - seen.rounding
         if why is None and is_less and seen.term in PROCESS_TERMS:
             why = _why("not-filled")
@@ -514,17 +518,18 @@ class _Prediction(Record):
                 mapped_bytes += term.high_bytes
         return max(0, file_bytes - mapped_bytes)
 
-    def _why_other_bytes(self, term: str) -> str | None:
-        """Why figures of that term cannot be compared; None where they can."""
+    def _why_not_compared_bytes(self, term: str) -> str | None:
+        """Why figures of that term of memory cannot be compared; None where they can."""
         run = self.run
         holds_cache = term in (EVERYTHING_ELSE, ALL_MEMORY, "kv_cache")
         if run.drafts and term in (EVERYTHING_ELSE, ALL_MEMORY):
             return _why("holds-draft")
-        if run.context_tokens is None and (holds_cache or term == "compute"):
+        follows_context = holds_cache or term == "compute"
+        if run.context_tokens is None and follows_context:
             return _why("no-context")
         if holds_cache and run.kv_cache_type not in KV_CACHE_CHOICES:
             return _why("cache-type")
-        if term == "compute" and self._computed_more:
+        if term == "compute" and self._had_other_buffer:
             return _why("other-buffer", batch=MICRO_BATCH_TOKENS)
         if term in ("weights", "repacked_weights") and self._repacked_otherwise:
             return _why("repacked")
@@ -543,9 +548,10 @@ class _Prediction(Record):
         return bool(runtime.crashing_sets(self.verdict.machine.instruction_sets))
 
     @property
-    def _computed_more(self) -> bool:
-        """Whether the run had another batch, more logits or more GPUs than are predicted.
-        llama-completion has room for the logits of a whole batch, a server for one a sequence.
+    def _had_other_buffer(self) -> bool:
+        """Whether the run had another compute buffer than is predicted: of another batch, with more
+        logits, or on more GPUs. llama-completion has room for the logits of a whole batch, a server
+        for one a sequence.
         """
         run = self.run
         if run.batch_tokens not in (None, MICRO_BATCH_TOKENS):
@@ -577,22 +583,22 @@ def _why(reason: str, **figures: object) -> str:
     return clause
 
 
-def _is_part(term: Term, seen: str) -> bool:
-    """Whether the term of the need is a part of the figure called `seen`."""
-    if seen == ALL_MEMORY:
+def _is_part(term: Term, measured: str) -> bool:
+    """Whether the term of the need is a part of what was measured, a `Figure.term` of memory."""
+    if measured == ALL_MEMORY:
         return True
-    if seen == EVERYTHING_ELSE:
+    if measured == EVERYTHING_ELSE:
         return term.name != "weights"
-    if seen == MODEL_FILE:
+    if measured == MODEL_FILE:
         return term.name == "weights"
-    return term.name == seen
+    return term.name == measured
 
 
 # ---------------------------------------------------------------- what explains the differences
 
 
 def _causes(rows: Sequence[Figure], verdict: Verdict) -> Sentences:
-    """Sentences on what most often explains such differences."""
+    """The sentences on what most often explains differences such as those of the rows."""
     holds = {"busy": False, "prompt-cache": False, "foreign": False, "basis": False}
     for row in rows:
         if row.inside is None:

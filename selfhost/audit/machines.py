@@ -44,7 +44,7 @@ from .record_text import (
 )
 from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below
 
-# a file with more wrong records is some other kind of file: reading stops
+# a file whose records have more faults is some other kind of file: reading stops
 MAX_FAULTY = 10_000
 # machines take 0.4 to 0.9 kB each, so that all fit into half a gigabyte
 MAX_MACHINES = 500_000
@@ -151,7 +151,7 @@ class _Inputs:
     def __init__(self, paths: Sequence[str], stdin: bytes | None) -> None:
         self._paths = dict.fromkeys(paths)
         self._stdin = stdin
-        # files that are read no further
+        # files that `_Loader` says are to be read no further
         self.abandoned: set[str] = set()
         self.not_read: list[str] = []
 
@@ -344,8 +344,8 @@ def _read_entry(
 
 
 def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBatch]:
-    """Yield each batch, read. This process reads the first batches; where there are more, several
-    processes read the rest.
+    """Yield each batch, read. This process reads the first batches. Where more are left, and
+    several processes may read, they read the rest.
     """
     records = RecordReader()
     count = 0
@@ -355,13 +355,14 @@ def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBa
         if processes > 1 and count >= _READ_ALONE:
             break
     else:
+        # none is left: no process is started
         return
     yield from in_order(batches, partial(_read_batch, RecordReader()), processes)
 
 
 def _entries_of(entry: Entry, file: str) -> Iterator[Entry]:
-    """Yield the machines of a record: one of an own record, or all machines in the answer of
-    another system.
+    """Yield the machines of a record: one of selfhost's own record, or all machines in the answer
+    of another system.
     """
     value = entry.value
     if not isinstance(value, Mapping) or "schema" in value:
@@ -369,22 +370,20 @@ def _entries_of(entry: Entry, file: str) -> Iterator[Entry]:
         return
     for read in READERS.values():
         machines = read(value, file)
-        if machines is not None:
-            break
-    else:
-        if not any(fact in value for fact in FACTS):
-            reason = (
-                "is neither a machine record nor the output of a system that selfhost"
-                " reads"
-            )
-            entry = entry._replace(fault=Unreadable(reason, _what_to_give()))
-        # else a record without its schema
-        yield entry
+        if machines is None:
+            continue
+        for machine in machines:
+            place = below(entry.place, machine.place)
+            line = entry.line if place is None else None
+            yield machine._replace(place=place, line=line)
         return
-    for machine in machines:
-        place = below(entry.place, machine.place)
-        line = entry.line if place is None else None
-        yield machine._replace(place=place, line=line)
+    # with a fact it is an own record that lacks its schema
+    if not any(fact in value for fact in FACTS):
+        reason = (
+            "is neither a machine record nor the output of a system that selfhost reads"
+        )
+        entry = entry._replace(fault=Unreadable(reason, _what_to_give()))
+    yield entry
 
 
 # --------------------------------------------------------------------------- taking the results
@@ -466,7 +465,7 @@ class _Loader:
                 self._refuse(result, [problem])
 
     def _refuse(self, result: ReadRecord, problems: Sequence[Problem]) -> None:
-        """Take what is wrong with a record."""
+        """Note the faults of a record, and count the record as refused."""
         self._faults.refused += 1
         for problem in problems:
             placed = result.placed(problem)
@@ -496,8 +495,10 @@ class _Loader:
             raise Unreadable(message)
 
     def _name(self, result: ReadRecord) -> str:
-        """The name of a machine whose record states none, made of the file's name. An address is no
-        name.
+        """The name of a machine whose record states none: the file's name, with a number unless the
+        record is alone in its file. An address is no name.
+
+        The number is the line where a record stands on lines of its own, else the count of records.
         """
         base = os.path.basename(result.file)
         stem, extension = os.path.splitext(base)
@@ -506,15 +507,15 @@ class _Loader:
         if is_address(stem):
             stem = f"machine-{len(self.machines) + 1}"
         number = self._faults.records
-        if result.place is None and result.line is not None:
-            number = result.line
-        elif result.place is None and number == 1:
-            return stem
         # items of a list may stand on one line: their count tells them apart
-        return f"{stem}:{number}"
+        if result.place is not None:
+            return f"{stem}:{number}"
+        if result.line is not None:
+            return f"{stem}:{result.line}"
+        return stem if number == 1 else f"{stem}:{number}"
 
     def _end_file(self, end: FileEnd) -> None:
-        """Take the faults of a file that was read, and begin the next."""
+        """Take the faults of a file that was read. The next file begins with none."""
         faults = self._faults
         faults.of_file = faults.of_file or end.problem
         if faults.of_file is None and not faults.records:

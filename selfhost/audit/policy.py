@@ -74,7 +74,7 @@ _MOST_TOGETHER = 1_000
 # the keys of a [[together]] table itself; all other keys belong to its models
 _KEYS_OF_TOGETHER = ("machines", "severity")
 _NEEDS = ("private", "commercial", "modify", "auditable")
-# keys that belong to no entry, and the remedy for such a key in an entry
+# keys of [needs], which belong to no entry, and the remedy for such a key in an entry
 _OF_ALL = dict.fromkeys(
     (*_NEEDS, "license"), "write it under [needs]: it holds for every model"
 )
@@ -160,7 +160,7 @@ class StatedFact(NamedTuple):
 
 
 def _selectors(table: TomlTable, key: str) -> Selectors:
-    """The valid selectors of a key. The faults of others are noted."""
+    """The selectors of a key. A text that is no selector is noted as a fault and left out."""
     if table.values.get(key) == []:
         remedy = "leave the key out to take every machine"
         table.problem(key, "is empty, so no machine would be judged", remedy)
@@ -179,8 +179,8 @@ def _texts_by_place(
     *,
     required: bool = False,
 ) -> Mapping[int, str]:
-    """The texts in a list, by their places in the list. Its faults are noted, and those of its
-    values.
+    """The texts in the list of a key, by their places in the list. The faults of the list and of
+    its values are noted.
     """
     texts = frozenset(table.get(key, "tuple[str, ...]", required=required))
     if not texts:
@@ -215,7 +215,9 @@ def _selector(
 
 @lru_cache(maxsize=1)
 def _class_names(document: Document) -> Mapping[str, None]:
-    """The names of the file's classes, which were read before, whatever else is wrong with them."""
+    """The names of the file's classes, also of those with faults. The classes must be read before
+    the selectors that name them.
+    """
     names: dict[str, None] = {}
     for _, record in document.records:
         if isinstance(record, MachineClass):
@@ -561,8 +563,8 @@ class Policy(Record):
         return "default"
 
     def document(self) -> Document:
-        """Return the file's text without its values, to find the lines of faults that show only
-        later.
+        """Return the document of the file's text, without values. It finds the lines of faults that
+        show only later.
         """
         return Document(self.file, {}, self.text)
 
@@ -626,10 +628,11 @@ def refused_entries(
     models: Iterable[Wanted],
     judge: PolicyJudge,
 ) -> Iterator[tuple[Wanted, SelfhostError]]:
-    """Yield the entries that cannot be judged, each with the reason, one more than MOST_REFUSED at
-    most.
+    """Yield the entries that cannot be judged, each with the reason. After one more than
+    MOST_REFUSED nothing more is judged.
 
-    Of an entry with faults only the names are checked: what it asks for is not known.
+    Of an entry with faults, and of all entries where `[needs]` has faults, only the names are
+    checked: what they ask for is not known.
     """
     check_name = cache(judge.fault_of_name)
     are_needs_faulty = document.has_faults("needs")
@@ -663,7 +666,10 @@ def fault_of_names(wanted: Wanted, check_name: NameCheck) -> SelfhostError | Non
 
 
 def faults_of(wanted: Wanted, error: SelfhostError) -> Iterator[EntryFault]:
-    """Yield the faults of an entry for which an error was raised: one for each key, or for the file
+    """Yield the faults of an entry for which `error` was raised: one for each problem that the
+    error holds, else one for the name.
+
+    Problems of a `WorkloadError` are faults of keys; those of other errors are faults of the file
     that the entry names.
     """
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
@@ -769,12 +775,12 @@ class _TogetherReader:
 
     def __init__(self, needs: Workload, entries: Iterable[Wanted]) -> None:
         self._needs = needs
-        # entries by name and by label
+        # the entries that a list may mean by a name or a label
         self._entries = defaultdict(list)
         labelled = _labelled(entries)
         for wanted in labelled:
             self._entries[wanted.name].append(wanted)
-        # a label overrides a name
+        # a label means one entry, also where it is the name of several
         for wanted in labelled:
             self._entries[wanted.label] = [wanted]
 
@@ -829,11 +835,11 @@ class _TogetherReader:
 
 
 def _labelled(models: Iterable[Wanted]) -> tuple[Wanted, ...]:
-    """The entries with labels that differ, because some readers keep only the first of two equal
-    names.
+    """The entries with labels that differ, because some programs that read a report keep only the
+    first of two equal names.
 
-    A name that several entries have is written with all that the entry asks, then with the entry's
-    index where needed.
+    A label that several entries have is written with all that the entry asks; one that several
+    entries still have then, with the entry's index, too.
     """
     labelled = list(models)
     for label_of in (_full_label, _numbered_label):
@@ -853,7 +859,10 @@ def _full_label(wanted: Wanted) -> str:
     parts = [wanted.label]
     for key, words in ASKED.items():
         value = getattr(wanted.asked, key)
-        if value is None or (key, value) == ("parallel", 1):
+        if value is None:
+            continue
+        # of `parallel`, the usual number
+        if key == "parallel" and value == 1:
             continue
         if isinstance(value, float):
             value = f"{value:g}"

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property, partial
-from shlex import quote
 from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
+from ..core.quoting import shell_line, shell_word
 from ..core.records import Record, Stated, shortened
 from ..core.tables import unchecked_record
 from ..core.templates import fill
@@ -157,7 +157,7 @@ class _UnknownName(Record):
         for name in names:
             if id_of(name, self.catalogue) is None:
                 return None
-        remedy = f"put a space between the names: {' '.join(map(quote, names))}"
+        remedy = f"put a space between the names: {shell_line(names)}"
         return UnknownModelError(f"{self.quoted} is several models", remedy=remedy)
 
     def _unknown(self) -> UnknownModelError:
@@ -168,7 +168,7 @@ class _UnknownName(Record):
                 return error
         hint = self._hint()
         if hint is not None:
-            plain = f"selfhost check {quote(hint.spec_id)}"
+            plain = f"selfhost check {shell_word(hint.spec_id)}"
             with_options = plain + self._options(hint.spec_id)
             return UnknownModelError(
                 f"{self._not_in_catalogue()}: {hint.why}",
@@ -240,7 +240,7 @@ class _UnknownName(Record):
         remedy = SEE_NAMES
         if instead:
             before = fill(sentence.before_command, figures)
-            remedy = f"{before}selfhost check {quote(instead[0])}"
+            remedy = f"{before}selfhost check {shell_word(instead[0])}"
         if table == "thing":
             return NotAModelError(
                 message, kind=thing.kind, nearest=instead, remedy=remedy
@@ -298,7 +298,7 @@ class _UnknownName(Record):
         return _Hint(
             spec_id,
             f"{quantization} is not a known quantization",
-            f"`selfhost show {quote(spec_id)} -v` lists what there is",
+            f"`selfhost show {shell_word(spec_id)} -v` lists what there is",
         )
 
     def _in_another_format(self) -> _Hint | None:
@@ -348,9 +348,9 @@ class _UnknownName(Record):
         return None
 
     def _made_from(self) -> _Hint | None:
-        """The hint for a name that leaves out words of one id (`qwen coder 32b`); else for a tuned
-        model: the model that its name contains, or the model whose layers all tunes of that line
-        have. None for any other name.
+        """The hint for a name that leaves out words of one id (`qwen coder 32b`). Else the hint for
+        the name of a tuned model: at the model whose name it contains, or at the model whose layers
+        all tunes of that line have. None for any other name.
         """
         known = _known_names(self.catalogue)
         name = _last_part_to_compare(self.split.with_owner)
@@ -369,10 +369,9 @@ class _UnknownName(Record):
                 spec_id,
                 f"if it is made from {spec_id}, as its name says, it needs as much",
             )
-        # the word that names a line of fine-tunes also stands in the names of listed models
-        lines = set(words) - known.words_of_ids
-        longest = max(map(len, lines), default=0)
-        # words of three letters are in too many names
+        # a line of tunes has a word that no id has; words of three letters are in too many names
+        own_words = set(words) - known.words_of_ids
+        longest = max(map(len, own_words), default=0)
         if longest <= 3:
             return None
         return self._layers_of_line(words)
@@ -394,8 +393,9 @@ class _UnknownName(Record):
 class Thing(Stated):
     """A row of specs/common/things.toml.
 
-    Rows of the table `thing` have `aliases` and a `kind`. `names` are beginnings of names, `whole`
-    complete names. `try_instead`: ids of models.
+    Rows of the table `thing` have `aliases` and a `kind`. Rows of other tables have `names`, which
+    are beginnings of names, and `whole`, which are complete names. `answer`, `about` and `writes`
+    fill the sentence of the table. `try_instead`: ids of models. `runs_with`: ids of runtimes.
     """
 
     name: str = ""
@@ -461,8 +461,8 @@ class _Repository:
         self.key = canonical(last_part)
         self.words = frozenset(self.key.split("-"))
         if not _numbers_in(self.key):
-            # many accounts have a repository with such a name of words alone: only this account's
-            # is meant
+            # many accounts have a repository of such a name, which has no number: this account's
+            # alone is meant
             self.key = canonical(name)
 
 
@@ -479,8 +479,8 @@ def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
 
 
 class _PartOfName(NamedTuple):
-    """Words of a name that may be another model's name, and the words around them, which must not
-    state another size.
+    """Some words of a name, which may be another model's name, and the other words `around`, which
+    must not state another size.
     """
 
     words: _Words

@@ -39,7 +39,7 @@ Text = str | Iterable[str]
 _BINARY = getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 # opening neither waits for a pipe's reader nor makes a terminal this process's own
-_AS_IT_STANDS = (
+_PIPE_OR_DEVICE = (
     os.O_WRONLY | _BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 )
 # error numbers of file systems that cannot synchronize a file; any other error means that the
@@ -59,22 +59,22 @@ def write_reports(reports: Sequence[tuple[str, Text]]) -> None:
         if target.id is not None and target.id in inputs:
             raise input_refused(target.path, inputs[target.id])
     # the final path of each new file that is not in place yet, by its temporary path
-    places: dict[str, str] = {}
-    with _removed_at_end(places):
+    unfinished: dict[str, str] = {}
+    with _removed_at_end(unfinished):
         for target, (_, text) in zip(targets, reports, strict=True):
             try:
                 if isinstance(target, FileTarget):
-                    _write_new_file(target, text, places)
+                    _write_new_file(target, text, unfinished)
                 else:
                     _write_directly(target, text)
             except OSError as error:
                 raise unwritable(target.path, error) from None
-        for path, place in list(places.items()):
+        for path, place in list(unfinished.items()):
             try:
                 os.replace(path, place)
             except OSError as error:
                 raise unwritable(place, error) from None
-            del places[path]
+            del unfinished[path]
 
 
 def input_refused(path: str, read_as: str) -> UsageError:
@@ -83,41 +83,6 @@ def input_refused(path: str, read_as: str) -> UsageError:
     if read_as != path:
         reason += f", as {shown_path(read_as)}"
     return refused(path, reason, "name another file for the report")
-
-
-def _opened(path: str) -> int:
-    """The descriptor of a pipe or a device. Raises `UsageError` for a pipe that nobody reads."""
-    try:
-        descriptor = os.open(path, _AS_IT_STANDS)
-        if os.name == "posix":
-            os.set_blocking(descriptor, True)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            remedy = "start the program that reads it first, or name a file"
-            raise refused(path, "no program reads from this pipe", remedy) from None
-        raise unwritable(path, error) from None
-    return descriptor
-
-
-def _write_directly(target: Target, text: Text) -> None:
-    """Write to an open descriptor, a pipe or a device, after what was printed so far."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
-    if isinstance(target, DescriptorTarget):
-        # unlike a newly opened file, a copy shares the position and the append mode
-        descriptor = os.dup(target.number)
-    else:
-        descriptor = _opened(target.path)
-    with os.fdopen(descriptor, "wb") as file:
-        _write_text(file, text)
-
-
-def _write_text(file: IO[bytes], text: Text) -> None:
-    pieces = [text] if isinstance(text, str) else text
-    for piece in pieces:
-        content = piece.replace("\n", os.linesep)
-        file.write(content.encode("utf-8", "replace"))
 
 
 @contextmanager
@@ -162,14 +127,15 @@ def _removed_at_end(paths: Iterable[str]) -> Iterator[None]:
 def _write_new_file(
     target: FileTarget,
     text: Text,
-    places: dict[str, str],
+    unfinished: dict[str, str],
 ) -> None:
-    """Write a new file for the target to the disk, with the mode and the owner of the old one where
-    this account may and the file system can keep them. Its final path is put into `places`.
+    """Write a new, temporary file for the target to the disk, with the mode and the owner of the
+    old one where this account may and the file system can keep them. `unfinished` gets its path,
+    with the path that it will have in the end.
     """
     folder = os.path.dirname(target.place)
     path = os.path.join(folder, f".selfhost-{os.urandom(6).hex()}.tmp")
-    places[path] = target.place
+    unfinished[path] = target.place
     mode = 0o666
     if target.replaced is not None:
         mode = stat.S_IMODE(target.replaced.st_mode) & 0o777
@@ -205,3 +171,38 @@ def _synchronize(file: IO[bytes]) -> None:
     except OSError as error:
         if error.errno not in _NO_FSYNC:
             raise
+
+
+def _write_directly(target: Target, text: Text) -> None:
+    """Write to an open descriptor, a pipe or a device, after what was printed so far."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    if isinstance(target, DescriptorTarget):
+        # unlike a newly opened file, a copy shares the position and the append mode
+        descriptor = os.dup(target.number)
+    else:
+        descriptor = _opened(target.path)
+    with os.fdopen(descriptor, "wb") as file:
+        _write_text(file, text)
+
+
+def _opened(path: str) -> int:
+    """The descriptor of a pipe or a device. Raises `UsageError` for a pipe that nobody reads."""
+    try:
+        descriptor = os.open(path, _PIPE_OR_DEVICE)
+        if os.name == "posix":
+            os.set_blocking(descriptor, True)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            remedy = "start the program that reads it first, or name a file"
+            raise refused(path, "no program reads from this pipe", remedy) from None
+        raise unwritable(path, error) from None
+    return descriptor
+
+
+def _write_text(file: IO[bytes], text: Text) -> None:
+    pieces = [text] if isinstance(text, str) else text
+    for piece in pieces:
+        content = piece.replace("\n", os.linesep)
+        file.write(content.encode("utf-8", "replace"))

@@ -165,6 +165,7 @@ def _with_reason(candidate: Candidate, judged: Judged) -> Judged:
 
 def _accelerator_names(judged: Judged, machine: Machine) -> str:
     """The names of the accelerators that hold the model, or "the RAM"."""
+    # a layout may lie on an accelerator that was not read
     if not machine.cards:
         return "the RAM"
     if not judged.is_on_accelerators and not judged.offload:

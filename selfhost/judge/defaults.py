@@ -1,11 +1,12 @@
 """The defaults that depend on the machine, as lists of candidates.
 
 `with_machine_defaults` takes a question that was judged in the model's own defaults, and returns
-the candidate that suits the machine best. `candidates` lists them, the best first, and
-`choosing.choose` judges them. There is a list for each of:
+the judgement of the candidate that suits the machine best. `candidates` lists them, and
+`choosing.choose` judges them in this order until one is good. There is a list for each of:
 
-- text: the program for many requests, or the largest type that accelerators hold; if the usual type
-  does not run, the first smaller type that does; if only Ollama's library has the file, Ollama;
+- text: the usual type; if it does not run, each smaller type; the programs for many requests; the
+  types that are larger than the usual one, the largest first; Ollama, if only its library has the
+  file;
 - training: the first method that accelerators hold, and the last method with shorter examples too;
 - pictures and video: the first type of the program's list that accelerators hold, then the types of
   other programs.
@@ -76,7 +77,9 @@ def takes_first_of_list(question: Question) -> bool:
     stated no type, named no files, and stated no runtime without such a list.
     """
     runtime = question.runtime
-    if question.needs is None or runtime is None or _are_files_fixed(question):
+    if question.needs is None or runtime is None:
+        return False
+    if _are_files_fixed(question):
         return False
     stated = question.stated
     if stated.task != "generate" or stated.quantization is not None:
@@ -107,7 +110,9 @@ def with_machine_defaults(
 
 
 def candidates(search: Search) -> Iterator[Candidate]:
-    """The candidates for the question, the best first. The usual defaults are one of them."""
+    """The candidates for the question, in the order in which they are tried. The usual defaults are
+    one of them.
+    """
     question = search.question
     if takes_first_of_list(question):
         return _picture_candidates(search)
@@ -184,7 +189,9 @@ class _UsualText(_TextInTurn):
         where no sentence is needed.
         """
         question = judged.question
-        if not question.in_turn or question.here is not None or not judged.fits:
+        if not question.in_turn or question.here is not None:
+            return None
+        if not judged.fits:
             return None
         usual = self.default_type
         if judged.quantization == usual:
@@ -232,9 +239,10 @@ class _ProgramForMany(Candidate):
         return _is_as_good(judged, self.search.usual, self.search.machine)
 
     def rank(self, judged: Judged) -> Rank:
-        """The rank by pace, the fastest first, which is before that of every other text candidate,
-        where the usual one does not run, or gives each of several users less than reading speed;
-        else the rank after all others.
+        """The rank by pace, the fastest first: it is before the rank of every other text candidate.
+
+        It is infinite, so after all others, where the candidate does not run, and where the usual
+        one runs and is not too slow for many users.
         """
         usual = self.search.usual
         pace = judged.users_pace
@@ -269,8 +277,8 @@ class _ProgramForMany(Candidate):
 
 
 def _is_slower_for_many(usual: Judged, pace: float) -> bool:
-    """Whether the usual candidate gives each of several users less than reading speed, and less
-    than `pace` in tokens a second.
+    """Whether there are several users, and the usual candidate gives each of them less than reading
+    speed and less than `pace` in tokens a second.
     """
     if usual.question.workload.parallel == 1 or usual.users_pace is None:
         return False
@@ -279,21 +287,23 @@ def _is_slower_for_many(usual: Judged, pace: float) -> bool:
 
 
 def _programs_for_many(search: Search) -> Iterator[Candidate]:
-    """Yield a candidate for each runtime that is preferred on the machine's number of accelerators,
-    or that lets requests wait which the usual one does not serve at reading speed: in the stated
-    type, or first in the runtime's usual type, then in its listed types.
+    """Yield candidates in the stated runtime, or in each runtime that serves many requests: in the
+    stated type, or first in the runtime's usual type, then in its listed types.
 
-    The usual runtime in its usual type is judged already.
+    A runtime is a candidate if it is preferred on the machine's number of accelerators. If the user
+    stated no runtime, and the usual one does not run at reading speed, each runtime that lets
+    requests wait is a candidate, too. The usual runtime in its usual type is judged already.
     """
     number = len(places(search.machine.accelerators))
     stated = search.question.stated
-    is_kept = stated.runtime is not None or _runs_at_reading_speed(search.usual)
+    keeps_usual = stated.runtime is not None or _runs_at_reading_speed(search.usual)
     for name in USUAL.packed:
         runtime = search.catalogue.runtime(name)
         if stated.runtime not in (None, runtime.id):
             continue
         is_preferred = 0 < runtime.gpus.preferred_from <= number
-        if not is_preferred and (is_kept or not runtime.batches.queues_requests):
+        may_wait = runtime.batches.queues_requests and not keeps_usual
+        if not is_preferred and not may_wait:
             continue
         types: tuple[str | None, ...] = (stated.quantization,)
         if stated.quantization is None:
@@ -358,8 +368,8 @@ class _LargerType(Candidate):
 
 
 def _larger_types(search: Search) -> Iterator[Candidate]:
-    """The types of the program's list that are larger than the usual one, the largest first; none
-    where the user stated a type.
+    """Yield a candidate in each type of the program's list that is larger than the usual one, the
+    largest first; none where the user stated a type, or accelerators do not hold the usual one.
     """
     spec = search.question.spec
     if search.question.stated.quantization is not None:
@@ -552,9 +562,9 @@ def _training_candidates(search: Search) -> Iterator[Candidate]:
 class _PictureType(PlacedCandidate):
     """A candidate in one type of pictures or video, in the usual runtime or in another.
 
-    `preference` decides between candidates that run in equal places; the least wins. The order in
-    which accelerators are tried differs from it: of two candidates that do not fit whole, the one
-    of fewer bits is preferred, since its parts and its download are smaller.
+    `preference` decides between candidates that run in equal places; the least wins. It is another
+    order than that in which types are tried on accelerators (`_Turn`): of two candidates that do
+    not fit whole, the one of fewer bits is preferred, since its parts and its download are smaller.
     """
 
     preference: int
@@ -579,8 +589,12 @@ class _PictureType(PlacedCandidate):
 class _Turn(IntEnum):
     """The turn in which a type of pictures or video is tried on accelerators, the first first.
 
-    `LISTED`: a type of the usual program. `MADE_IN_FOUR_BITS`: what that program makes of the
-    published weights. `ELSEWHERE`: a file for another program.
+    - `BEST_USUAL`: the usual type, the first of the usual program's list. `OTHER_USUAL`: the usual
+      type that is not the first.
+    - `LISTED`: another type of that list. `MADE_IN_FOUR_BITS`: one that the program makes of the
+      published weights.
+    - `EIGHT_BITS_ELSEWHERE`: a file of 8 bits or more for another program. `ELSEWHERE`: any other
+      file for another program.
     """
 
     BEST_USUAL = 0
@@ -592,8 +606,8 @@ class _Turn(IntEnum):
 
 
 class _PictureChoice(Record):
-    """A type of pictures or video that is not asked for yet; `workload` states it, and is None for
-    the usual type.
+    """A type of pictures or video that may become a candidate. `workload` states the type, and is
+    None for the usual one.
     """
 
     workload: Workload | None
@@ -601,9 +615,8 @@ class _PictureChoice(Record):
 
 
 def _picture_candidates(search: Search) -> Iterator[Candidate]:
-    """Yield the picture candidates in the order in which the search tries them.
-
-    Without accelerators the order is that of the preference, else that of the turns.
+    """Yield the picture candidates in the order in which the search tries them: with accelerators
+    in that of the turns, else in that of the preference.
     """
     preferred = _picture_choices(search)
     tried = preferred
@@ -738,7 +751,9 @@ def _in_types_of_list(question: Question, catalogue: Catalogue) -> Iterator[Work
     for name in question.in_turn:
         yield stated.replace(quantization=name)
     runtime = question.runtime
-    if question.in_turn or runtime is None or not takes_first_of_list(question):
+    if question.in_turn:
+        return
+    if runtime is None or not takes_first_of_list(question):
         return
     for name in runtime.gpus.quantizations:
         yield stated.replace(quantization=name)

@@ -95,36 +95,6 @@ class Request(Record):
     runtime: RuntimeSpec | None
 
 
-def programs_that(
-    does: Callable[[RuntimeSpec], bool],
-    spec: ModelSpec,
-    catalogue: Catalogue,
-) -> str:
-    """The option to type for the runtimes that load the model and satisfy `does`; empty where no
-    runtime does.
-    """
-    loading = runtimes_that_load(spec, catalogue.runtime_ids(), catalogue)
-    fitting = [runtime.id for runtime in loading if does(runtime)]
-    return f"use --runtime {' or '.join(fitting)}" if fitting else ""
-
-
-def runtimes_that_load(
-    spec: ModelSpec,
-    ids: Iterable[str],
-    catalogue: Catalogue,
-) -> Iterator[RuntimeSpec]:
-    """Yield the runtimes of these ids that load the model."""
-    for id in ids:
-        runtime = catalogue.runtime(id)
-        if need.why_not_loaded(spec, runtime) is None:
-            yield runtime
-
-
-def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:
-    """Whether the runtime loads files in one of the formats, or no formats are named."""
-    return not formats or not set(formats).isdisjoint(runtime.formats)
-
-
 def named_as_listed(
     spec: ModelSpec,
     stated: Workload,
@@ -133,7 +103,7 @@ def named_as_listed(
     machine: Machine,
 ) -> Request:
     """Return the request with license, runtime and quantization under canonical names. Where no
-    runtime was named, the request has the runtime that is taken.
+    runtime was named, the request has the usual one, or the first that takes what was stated.
 
     Raises `WorkloadError` with everything that makes no sense.
     """
@@ -151,7 +121,7 @@ def named_as_listed(
             figures = {"why": problem.message, "remedy": problem.remedy}
             faults.append(OptionFault("license", "license-unknown", figures))
     runtime = _runtime_for(spec, stated, files, catalogue)
-    is_program = not isinstance(runtime, OptionFault)
+    is_runtime_known = not isinstance(runtime, OptionFault)
     if isinstance(runtime, OptionFault):
         faults.append(runtime)
         runtime = None
@@ -173,7 +143,7 @@ def named_as_listed(
     elif runtime is not None:
         changes["runtime"] = runtime.id
     workload = stated.replace(**changes)
-    if is_program:
+    if is_runtime_known:
         faults += _options_refused(spec, workload, runtime, catalogue)
     if faults:
         raise error_of(*faults)
@@ -259,7 +229,7 @@ def _named_runtime(
         instead = thing.runs_with or runtimes
         figures = {"typed": typed, "what": what, "runtimes": instead}
         return OptionFault("runtime", "runtime-other", figures)
-    # llama-server is llama.cpp, too
+    # a tool may be a part of a runtime: llama-server means llama.cpp
     guess = thing.name if thing is not None else _meant_runtime(wanted, spec, ids)
     return OptionFault(
         "runtime",
@@ -339,9 +309,12 @@ def _first_that_takes(
     machine: Machine,
     usual: RuntimeSpec,
 ) -> RuntimeSpec:
-    """The first runtime that takes the quantization, the KV cache and the options that were stated,
-    one with a build for the machine before the others; one that queues requests where the usual
-    runtime does not serve as many. The usual runtime where it takes them all, and where none does.
+    """The usual runtime where it takes the quantization, the KV cache, the options and the number
+    of sequences that were stated.
+
+    Else the first runtime that takes them all, one with a build for the machine before the others.
+    Where the usual runtime does not serve that many sequences, the other must queue requests. The
+    usual runtime, too, where no runtime takes them all.
     """
     if workload.task == "finetune":
         return usual
@@ -405,6 +378,36 @@ def _is_type_of(
         return runtime.rule_of(quantization) is not None
     _, default = need.default_format_and_quantization(spec, runtime)
     return quantization == default or _has_sized_files(spec, runtime, quantization)
+
+
+def programs_that(
+    does: Callable[[RuntimeSpec], bool],
+    spec: ModelSpec,
+    catalogue: Catalogue,
+) -> str:
+    """The option to type for the runtimes that load the model and satisfy `does`; empty where no
+    runtime does.
+    """
+    loading = runtimes_that_load(spec, catalogue.runtime_ids(), catalogue)
+    fitting = [runtime.id for runtime in loading if does(runtime)]
+    return f"use --runtime {' or '.join(fitting)}" if fitting else ""
+
+
+def runtimes_that_load(
+    spec: ModelSpec,
+    ids: Iterable[str],
+    catalogue: Catalogue,
+) -> Iterator[RuntimeSpec]:
+    """Yield the runtimes of these ids that load the model."""
+    for id in ids:
+        runtime = catalogue.runtime(id)
+        if need.why_not_loaded(spec, runtime) is None:
+            yield runtime
+
+
+def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:
+    """Whether the runtime loads files in one of the formats, or no formats are named."""
+    return not formats or not set(formats).isdisjoint(runtime.formats)
 
 
 # ------------------------------------------------------------------ the quantization
@@ -566,9 +569,9 @@ def _has_sized_files(
 
 
 def _can_apply(spec: ModelSpec, rule: QuantizationRule | None) -> bool:
-    """Whether a runtime gets the weights into the type of its rule. False only where the runtime
-    would have to quantize weights that are quantized already. Without a rule the type is that of
-    published files.
+    """Whether a runtime can have the weights in the type of its rule. False only where the runtime
+    would have to quantize weights at load that are quantized already. `rule` is None for the type
+    of published files.
     """
     if rule is None or not rule.at_load:
         return True

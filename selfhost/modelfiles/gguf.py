@@ -85,73 +85,6 @@ def read_gguf(path: str) -> LocalModel:
     )
 
 
-class _Layers(NamedTuple):
-    """The layers that a header tells.
-
-    `architecture` is None where they are not known. `differing` are the tensors that differ from
-    those which the row of the architecture gives.
-    """
-
-    architecture: Architecture | None
-    differing: tuple[TensorPlace, ...] = ()
-
-
-def _notes(
-    model: GgufModel,
-    quantization: str,
-    layers: _Layers,
-) -> Notes:
-    """The sentences about a quantization that the header states otherwise, about a tokenizer that
-    llama.cpp does not know, and about tensors that differ from the row's.
-    """
-    notes = []
-    stated = model.values.get("general.file_type")
-    name = _stated_quantization(model)
-    if stated is not None and name != quantization:
-        said = f"general.file_type is {name or repr(stated)[:40]}"
-        held = listed(_matrix_types(model.tensors), 3)
-        notes.append(f"{said}, but its tensors are {held}; judged as {quantization}")
-    tokenizer = model.values.get("tokenizer.ggml.model")
-    if isinstance(tokenizer, str) and tokenizer not in _TABLE.tokenizers:
-        notes.append(reason("tokenizer", name=clean(tokenizer)))
-    if layers.differing:
-        tensors = listed(map(_name_at, layers.differing), 3)
-        notes.append(reason("other-tensors", name=model.name, tensors=tensors))
-    return tuple(notes)
-
-
-def _refuse_other_kinds(model: GgufModel) -> None:
-    """Raise `SpecError` for a file that holds no model that is judged alone, such as an adapter."""
-    if not model.name:
-        refuse(model.path, "unusable", what="general.architecture is missing")
-    for kind in (model.name, clean(model.values.get("general.type")).lower()):
-        other = _TABLE.not_a_model.get(kind)
-        if other is not None:
-            fail(model.path, other.message, other.remedy)
-    if not model.tensors:
-        refuse(model.path, "no-tensors")
-
-
-def _refuse_mixed_parts(
-    path: str,
-    headers: Sequence[GgufHeader],
-    tensors: Sequence[Tensor],
-) -> None:
-    """Raise `SpecError` where the parts do not belong to one model."""
-    count = len(tensors)
-    promised = headers[0].values.get("split.tensors.count", count)
-    unlike = len({tensor.name for tensor in tensors})
-    if promised == count == unlike:
-        return
-    refuse(
-        path,
-        "mixed",
-        unlike=unlike,
-        parts=len(headers),
-        promised=str(promised)[:20],
-    )
-
-
 def _headers(path: str) -> list[GgufHeader]:
     """The headers of all parts. The named file is read first, so that its faults come before those
     of its siblings.
@@ -174,6 +107,38 @@ def _headers(path: str) -> list[GgufHeader]:
             what = f"its parts have more than {MAX_TENSORS:,} tensors"
             refuse(path, "damaged", what=what)
     return headers
+
+
+def _refuse_mixed_parts(
+    path: str,
+    headers: Sequence[GgufHeader],
+    tensors: Sequence[Tensor],
+) -> None:
+    """Raise `SpecError` where the parts do not belong to one model."""
+    count = len(tensors)
+    promised = headers[0].values.get("split.tensors.count", count)
+    different_names = len({tensor.name for tensor in tensors})
+    if promised == count == different_names:
+        return
+    refuse(
+        path,
+        "mixed",
+        unlike=different_names,
+        parts=len(headers),
+        promised=str(promised)[:20],
+    )
+
+
+def _refuse_other_kinds(model: GgufModel) -> None:
+    """Raise `SpecError` for a file that holds no model that is judged alone, such as an adapter."""
+    if not model.name:
+        refuse(model.path, "unusable", what="general.architecture is missing")
+    for kind in (model.name, clean(model.values.get("general.type")).lower()):
+        other = _TABLE.not_a_model.get(kind)
+        if other is not None:
+            fail(model.path, other.message, other.remedy)
+    if not model.tensors:
+        refuse(model.path, "no-tensors")
 
 
 def _quantization(model: GgufModel) -> str:
@@ -219,48 +184,20 @@ def _name_by_types(types: Sequence[str]) -> str:
     return usual
 
 
-def _spec(
-    model: GgufModel,
-    files: PublishedFiles,
-    layers: _Layers,
-) -> ModelSpec:
-    """The spec of the model, whose files have this size. Raises `Malformed`."""
-    terms = license_of(
-        clean(model.values.get("general.license")),
-        clean(model.values.get("general.license.link")),
-        model.unknown,
-    )
-    header = f"header of {shown(model.path)}"
-    modality = "text"
-    if model.is_image_model:
-        modality = "image"
-    elif model.row.embeds or model.values.get(f"{model.name}.pooling_type"):
-        modality = "embedding"
-    return spec_of(
-        model.path,
-        clean(model.values.get("general.name")),
-        modality=modality,
-        license=terms,
-        parameters=_parameters(model, layers),
-        architecture=layers.architecture,
-        files=(files,),
-        safety=Safety(formats=("gguf",), remote_code=False),
-        sources={
-            "architecture": header,
-            "parameters": f"tensor table, {header}",
-            "license": header,
-            "safety": "a GGUF file holds no code",
-        },
-        unknown=model.unknown,
-        tensors=_loaded_tensors(model),
-        refused=model.refused,
-        tokenizer=True,
-    )
+class _Layers(NamedTuple):
+    """The layers that a header tells.
+
+    `architecture` is None where they are not known. `differing` are the tensors that differ from
+    those which the row of the architecture gives.
+    """
+
+    architecture: Architecture | None
+    differing: tuple[TensorPlace, ...] = ()
 
 
 def _layers(model: GgufModel) -> _Layers:
     """The layers of the model. Where the file does not tell them, the reason is added to
-    `model.unknown`. Raises `Malformed`.
+    `model.unknown`, and to `model.refused` where llama.cpp refuses the file. Raises `Malformed`.
     """
     try:
         architecture = architecture_of(model)
@@ -275,69 +212,16 @@ def _layers(model: GgufModel) -> _Layers:
         return _Layers(None)
 
 
-def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:
-    """The tensors that llama.cpp loads, with equal tensors counted as one; () where the type of a
-    tensor is not known.
-    """
-    alike: Counter[FileTensors] = Counter()
-    for tensor in model.tensors:
-        if not tensor.bytes or tensor.type not in BLOCKS:
-            return ()
-        name, layer = tensor.place
-        one = FileTensors(
-            name=clean(name),
-            shape=tensor.shape,
-            type=tensor.type,
-            count=1,
-            bytes=tensor.bytes,
-            extra=layer >= model.layers,
-        )
-        alike[one] += 1
-    loaded = []
-    for one, count in alike.items():
-        loaded.append(one.replace(count=count, bytes=count * one.bytes))
-    return tuple(loaded)
-
-
-def _parameters(model: GgufModel, layers: _Layers) -> Parameters:
-    """The numbers of parameters: all, those that a token uses, and those of multi-token-prediction
-    blocks.
-
-    They are counted in the file, without the tables of RoPE, which are no weights. Where the row of
-    the architecture gives the same tensors, the row's count is the total. Only the row tells how
-    many of the experts' parameters are not active.
-    """
-    total = 0
-    predicting = 0
-    for tensor in model.tensors:
-        elements = prod(tensor.shape)
-        if tensor.place.layer >= model.layers:
-            predicting += elements
-        elif not tensor.name.startswith(("rope_freqs.", "rope_factors_")):
-            total += elements
-    has_experts = any("exps." in tensor.name for tensor in model.tensors)
-    active = None if has_experts else total
-    if layers.architecture is not None:
-        counts = parameter_counts(layers.architecture)
-        if not layers.differing:
-            total = counts.total
-        active = total - (counts.total - counts.active)
-    if total > MAX_PARAMETERS:
-        raise Malformed(f"{total:.1e} parameters")
-    return Parameters(
-        total=total or None, active=active or None, mtp=predicting or None
-    )
-
-
 def _differing_tensors(
     model: GgufModel,
     architecture: Architecture,
 ) -> tuple[TensorPlace, ...]:
-    """The tensors of the file that differ from those which the row of its architecture gives.
+    """The tensors that the file or the row of its architecture lacks, and those whose shapes differ
+    in the two.
 
-    Some tensors may be missing, extra or of another shape: optional ones, those of
-    multi-token-prediction blocks, and those of a layer where one tensor stands for several. Raises
-    `Unclear` for any other difference, because the file is then of another architecture.
+    Only some tensors may differ: optional ones, those of multi-token-prediction blocks, and those
+    of a layer where one tensor stands for several. Raises `Unclear` for any other difference,
+    because the file is then of another architecture.
     """
     if row_of(architecture) is UNKNOWN_ROW:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
@@ -405,6 +289,123 @@ def _compared_shapes(
             plain = tuple([size for size in shape if size != 1])
         shapes[TensorPlace(name, place.layer)] = plain
     return shapes
+
+
+def _spec(
+    model: GgufModel,
+    files: PublishedFiles,
+    layers: _Layers,
+) -> ModelSpec:
+    """The spec of the model in these files. Raises `Malformed`."""
+    terms = license_of(
+        clean(model.values.get("general.license")),
+        clean(model.values.get("general.license.link")),
+        model.unknown,
+    )
+    header = f"header of {shown(model.path)}"
+    modality = "text"
+    if model.is_image_model:
+        modality = "image"
+    elif model.row.embeds or model.values.get(f"{model.name}.pooling_type"):
+        modality = "embedding"
+    return spec_of(
+        model.path,
+        clean(model.values.get("general.name")),
+        modality=modality,
+        license=terms,
+        parameters=_parameters(model, layers),
+        architecture=layers.architecture,
+        files=(files,),
+        safety=Safety(formats=("gguf",), remote_code=False),
+        sources={
+            "architecture": header,
+            "parameters": f"tensor table, {header}",
+            "license": header,
+            "safety": "a GGUF file holds no code",
+        },
+        unknown=model.unknown,
+        tensors=_loaded_tensors(model),
+        refused=model.refused,
+        tokenizer=True,
+    )
+
+
+def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:
+    """The tensors that llama.cpp loads, with equal tensors counted as one; () where the type of a
+    tensor is not known.
+    """
+    alike: Counter[FileTensors] = Counter()
+    for tensor in model.tensors:
+        if not tensor.bytes or tensor.type not in BLOCKS:
+            return ()
+        name, layer = tensor.place
+        one = FileTensors(
+            name=clean(name),
+            shape=tensor.shape,
+            type=tensor.type,
+            count=1,
+            bytes=tensor.bytes,
+            extra=layer >= model.layers,
+        )
+        alike[one] += 1
+    loaded = []
+    for one, count in alike.items():
+        loaded.append(one.replace(count=count, bytes=count * one.bytes))
+    return tuple(loaded)
+
+
+def _parameters(model: GgufModel, layers: _Layers) -> Parameters:
+    """The numbers of parameters: the total, those that a token uses, and those of
+    multi-token-prediction blocks, which are not in the total. Raises `Malformed`.
+
+    They are counted in the file, without the tables of RoPE, which are no weights. Where the row of
+    the architecture gives the same tensors, the row's count is the total. Only the row tells how
+    many of the experts' parameters are not active.
+    """
+    total = 0
+    predicting = 0
+    for tensor in model.tensors:
+        elements = prod(tensor.shape)
+        if tensor.place.layer >= model.layers:
+            predicting += elements
+        elif not tensor.name.startswith(("rope_freqs.", "rope_factors_")):
+            total += elements
+    has_experts = any("exps." in tensor.name for tensor in model.tensors)
+    active = None if has_experts else total
+    if layers.architecture is not None:
+        counts = parameter_counts(layers.architecture)
+        if not layers.differing:
+            total = counts.total
+        active = total - (counts.total - counts.active)
+    if total > MAX_PARAMETERS:
+        raise Malformed(f"{total:.1e} parameters")
+    return Parameters(
+        total=total or None, active=active or None, mtp=predicting or None
+    )
+
+
+def _notes(
+    model: GgufModel,
+    quantization: str,
+    layers: _Layers,
+) -> Notes:
+    """The sentences about a quantization in the header that the tensors contradict, about a
+    tokenizer that llama.cpp does not know, and about tensors that differ from the row's.
+    """
+    notes = []
+    stated = model.values.get("general.file_type")
+    name = _stated_quantization(model)
+    if stated is not None and name != quantization:
+        said = f"general.file_type is {name or repr(stated)[:40]}"
+        held = listed(_matrix_types(model.tensors), 3)
+        notes.append(f"{said}, but its tensors are {held}; judged as {quantization}")
+    tokenizer = model.values.get("tokenizer.ggml.model")
+    if isinstance(tokenizer, str) and tokenizer not in _TABLE.tokenizers:
+        notes.append(reason("tokenizer", name=clean(tokenizer)))
+    if layers.differing:
+        tensors = listed(map(_name_at, layers.differing), 3)
+        notes.append(reason("other-tensors", name=model.name, tensors=tensors))
+    return tuple(notes)
 
 
 def _name_at(place: TensorPlace) -> str:

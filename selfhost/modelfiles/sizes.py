@@ -72,8 +72,8 @@ class Sizes:
         stand_in: _Value,
         kind: type[Unclear] = Unclear,
     ) -> _Value:
-        """Note the fault of a value, and return the value to read on with. Raises after too many
-        faults.
+        """Note the fault of a value, and return `stand_in`, the value to read on with. Raises
+        `Unclear` after too many faults.
         """
         if len(self.faults) == MAX_PROBLEMS:
             raise kind(why)
@@ -81,16 +81,16 @@ class Sizes:
         return stand_in
 
     def contradiction(self, why: str, stand_in: _Value) -> _Value:
-        """Raise what several values contradict. Where one of them is a stand-in, which may cause
-        the contradiction, return the value to read on with.
+        """Raise `Unclear` for values that contradict each other. After faults return `stand_in`
+        instead, because another stand-in may have caused the contradiction.
         """
         if not self.faults:
             raise Unclear(why)
         return stand_in
 
     def all_faults(self, raised: Unclear) -> Unclear:
-        """All faults of single values, of the kind of the first; without any, what was raised.
-        Beside faults that is not told, because stand-ins may have caused it.
+        """One error with all faults of single values, of the kind of the first fault. Without
+        faults it is `raised`, which is not told beside faults: stand-ins may have caused it.
         """
         for kind in self.faults.values():
             return kind("; ".join(self.faults))
@@ -122,7 +122,8 @@ class Sizes:
         layer: int | None = None,
     ) -> int | None:
         """A whole number of at least `least`; None where it is missing. From a list with one entry
-        per layer, the entry of `layer`, or the number that all entries have.
+        per layer, the entry of `layer`, or the number that all entries have. The fault of any other
+        value is noted, and the least number above 0 stands in.
         """
         value = self.get(*keys)
         if isinstance(value, list) and len(value) >= self.layers:
@@ -149,7 +150,7 @@ class Sizes:
         return self.number(key, layer=layer) or 0
 
     def size(self, *keys: str) -> int | None:
-        """The first of these numbers that is above 0; None without one."""
+        """The first of the numbers of these keys that is above 0; None without one."""
         for key in keys:
             number = self.number(key)
             if number:
@@ -157,7 +158,7 @@ class Sizes:
         return None
 
     def needed(self, *keys: str, layer: int | None = None) -> int:
-        """A number above 0. Raises `Unclear` where there is none."""
+        """A number above 0. Where there is none, the fault is noted, and 1 stands in."""
         value = self.number(*keys, layer=layer)
         if value:
             return value
@@ -165,7 +166,9 @@ class Sizes:
         return self.fault(why, 1)
 
     def missing(self, *keys: str) -> str:
-        """That the first of the keys is missing, and a key of the file that may be a slip."""
+        """The clause that the first of the keys is missing, with a key of the file that may be a
+        slip for one of them.
+        """
         names = self.names_of(keys)
         why = f"{names[0]} is missing"
         for typed in sorted(self.written):
@@ -175,8 +178,8 @@ class Sizes:
         return why
 
     def sizes(self, keys: Mapping[str, str]) -> Values:
-        """The sizes of a layer by the names of fields of its record. `keys`: the key of each
-        field.
+        """The sizes of a layer by the names of fields of its record. `keys` has the key of each
+        field. A missing size is noted as a fault.
         """
         sizes = {}
         for name, key in keys.items():
@@ -202,8 +205,8 @@ def grouped(
     """The parts of layers, with equal parts in one group, in the order of their first layers. Entry
     i of `layers` is the part of layer i, which was read from the `sizes`.
 
-    Raises `Unclear` for sizes that contradict each other; `names` has the names of sizes for the
-    message.
+    Raises `Unclear` for sizes that contradict each other, and returns () where faults of values may
+    have caused that. `names` has the names of sizes for the message.
     """
     places: dict[_LayerPart, list[int]] = {}
     for number, layer in enumerate(layers):

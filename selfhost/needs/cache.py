@@ -44,7 +44,8 @@ _STATE_NUMBER_BYTES = 4
 
 class CacheSize(Record):
     """The bytes of keys and values that a group of layers keeps for all sequences, likely (`bytes`)
-    and at most (`high_bytes`).
+    and at most (`high_bytes`). As `_of_one_token` returns it, those that one of the layers keeps of
+    one token.
 
     Several devices divide the cache by its `heads`. In a line of arithmetic `before` stands before
     the number of layers, and `line` after it.
@@ -56,6 +57,49 @@ class CacheSize(Record):
     high_bytes: int
     before: str
     line: str
+
+
+def cache_terms(case: Case) -> list[Term]:
+    """The terms of the KV cache and of recurrent states, without terms of no bytes."""
+    keys = _keys_and_values(case)
+    states = _recurrent_states(case, keys)
+    terms = [term for term in (keys, states) if term.bytes]
+    is_converted_by_mlx = (
+        case.account.windows == "rotated" and case.spec.quantized is None
+    )
+    if is_converted_by_mlx and case.model.dtype == "float32":
+        # MLX files made of weights in 32 bits may hold 16 bits
+        return [term.replace(low_bytes=term.low_bytes // 2) for term in terms]
+    return terms
+
+
+def _keys_and_values(case: Case) -> Term:
+    """The term of the KV cache of all layers. A speech model also keeps the keys and values of the
+    audio.
+    """
+    caches = cache_sizes(case)
+    likely = sum(cache.bytes for cache in caches)
+    most = sum(cache.high_bytes for cache in caches)
+    size = Size(likely, likely, most)
+    ending = of_sequences(case.sequences)
+    lines = [
+        (cache.before, cache.layers, f" × {cache.line}{ending}") for cache in caches
+    ]
+    if case.model.audio is not None:
+        heard = _heard_bytes(case, case.model.audio)
+        # the length of the text is not known: at the least no text is cached
+        size = Size(heard, likely + heard, most + heard)
+        lines.append(_line_of_heard(case, case.model.audio))
+    if any(_is_full_latent(group) for group in case.model.attention):
+        # a class of transformers may cache the latent alone
+        size = size._replace(least=size.least // 20)
+    line = by_layers(lines)
+    step = case.runtime.memory.cache_step_tokens
+    if step > 1:
+        line += f"; in steps of {step} tokens"
+    kind = "the type of the model" if case.cache_width > 1 else "FP8"
+    source = f"{case.runtime.name}: keys and values in {kind}"
+    return computed_term("kv_cache", size, source, line)
 
 
 def cache_sizes(case: Case) -> list[CacheSize]:
@@ -90,8 +134,8 @@ def _of_one_token(
     """What one layer of a group keeps of one token: elements of keys and values × bytes of a number
     (`width`).
 
-    The most includes the keys of an indexer. MLX LM always keeps these; `mlx_indexer` is their
-    length there.
+    The most includes the keys of an indexer, which a runtime may keep. MLX LM always keeps them;
+    `mlx_indexer` is their length there, and 0 in other runtimes.
     """
     elements = group.key_elements + group.value_elements
     before, line = words_of_row(group)
@@ -164,44 +208,11 @@ def _rotates(case: Case) -> bool:
     return windows == "all"
 
 
-def cache_terms(case: Case) -> list[Term]:
-    """The terms of the KV cache and of recurrent states, without terms of no bytes."""
-    keys = _keys_and_values(case)
-    terms = [part for part in (keys, _recurrent_states(case, keys)) if part.bytes]
-    if (
-        case.account.windows == "rotated"
-        and case.spec.quantized is None
-        and case.model.dtype == "float32"
-    ):
-        # MLX files made of weights in 32 bits may hold 16 bits
-        return [part.replace(low_bytes=part.low_bytes // 2) for part in terms]
-    return terms
-
-
-def _state_of_layer(case: Case, recurrent: Recurrent) -> tuple[int, str]:
-    """The bytes that one recurrent layer keeps of one sequence, with their part of a line of
-    arithmetic: numbers of 32 bits. Some runtimes store the inputs of convolutions, or whole states,
-    in the type of the model.
-    """
-    state = state_of(recurrent, case.model)
-    account = case.account
-    width = case.cache_width if account.typed_states else _STATE_NUMBER_BYTES
-    inputs = state.convolution
-    if account.widened and recurrent.kind != "rglru":
-        # LinearAttentionLayer of transformers keeps as many inputs as the convolution is wide
-        taps = recurrent.convolution or 1
-        inputs = inputs * taps // max(1, taps - 1)
-    is_narrow = recurrent.kind in account.narrow_states
-    memory_width = width if is_narrow else _STATE_NUMBER_BYTES
-    line = f"({inputs:,} × {width} bytes + {state.memory:,} × {memory_width} bytes)"
-    return inputs * width + state.memory * memory_width, line
-
-
 def _recurrent_states(case: Case, keys: Term) -> Term:
     """The term of the recurrent states: layers × sequences × bytes of one state.
 
-    Some runtimes may store half as much; some reserve for the states at least a share of the bytes
-    of keys and values.
+    At the least a runtime stores half of that, unless it stores states in the type of the model.
+    Some reserve for the states at least a share of the bytes of `keys`, the keys and values.
     """
     sequences = case.parallel
     size = 0
@@ -225,33 +236,25 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
     return computed_term("recurrent_state", Size(low, size, size), source, line)
 
 
-def _keys_and_values(case: Case) -> Term:
-    """The term of the KV cache of all layers. A speech model also keeps the keys and values of the
-    audio.
+def _state_of_layer(case: Case, recurrent: Recurrent) -> tuple[int, str]:
+    """The bytes that one recurrent layer keeps of one sequence, with their part of a line of
+    arithmetic. A layer keeps inputs of a convolution, and a memory.
+
+    Numbers have 32 bits. Some runtimes store the inputs in the type of the model, and of some kinds
+    of layers the memory, too.
     """
-    caches = cache_sizes(case)
-    likely = sum(cache.bytes for cache in caches)
-    most = sum(cache.high_bytes for cache in caches)
-    size = Size(likely, likely, most)
-    ending = of_sequences(case.sequences)
-    lines = [
-        (cache.before, cache.layers, f" × {cache.line}{ending}") for cache in caches
-    ]
-    if case.model.audio is not None:
-        heard = _heard_bytes(case, case.model.audio)
-        # the length of the text is not known: at the least no text is cached
-        size = Size(heard, likely + heard, most + heard)
-        lines.append(_line_of_heard(case, case.model.audio))
-    if any(_is_full_latent(group) for group in case.model.attention):
-        # a class of transformers may cache the latent alone
-        size = size._replace(least=size.least // 20)
-    line = by_layers(lines)
-    step = case.runtime.memory.cache_step_tokens
-    if step > 1:
-        line += f"; in steps of {step} tokens"
-    kind = "the type of the model" if case.cache_width > 1 else "FP8"
-    source = f"{case.runtime.name}: keys and values in {kind}"
-    return computed_term("kv_cache", size, source, line)
+    state = state_of(recurrent, case.model)
+    account = case.account
+    width = case.cache_width if account.typed_states else _STATE_NUMBER_BYTES
+    inputs = state.convolution
+    if account.widened and recurrent.kind != "rglru":
+        # LinearAttentionLayer of transformers keeps as many inputs as the convolution is wide
+        taps = recurrent.convolution or 1
+        inputs = inputs * taps // max(1, taps - 1)
+    is_narrow = recurrent.kind in account.narrow_states
+    memory_width = width if is_narrow else _STATE_NUMBER_BYTES
+    line = f"({inputs:,} × {width} bytes + {state.memory:,} × {memory_width} bytes)"
+    return inputs * width + state.memory * memory_width, line
 
 
 def _is_full_latent(group: Attention) -> bool:

@@ -270,18 +270,20 @@ def _type_in_mlx(
     architecture: Architecture,
     name: str,
 ) -> str:
-    """The type that mlx_lm.convert gives a group of tensors. Rows that do not divide into groups
-    keep 16 bits, or torch_dtype.
+    """The type that mlx_lm.convert gives a group of tensors when it makes files in the type `name`.
+
+    Vectors, convolutions, norms, and rows that do not divide into groups keep 16 bits. If the
+    published weights have 32 bits, they keep these, except in files of 16 bits.
     """
     scheme = mlx_scheme(name)
     plain = "bfloat16"
-    step = 1
+    weights_in_group = 1
     if scheme is not None:
-        step = scheme.group or 1
+        weights_in_group = scheme.group or 1
         if architecture.dtype == "float32":
             plain = "float32"
     is_quantized = _is_matrix(group) and not _has_any(group.name, _NOT_LINEAR)
-    if not is_quantized or group.shape[0] % step:
+    if not is_quantized or group.shape[0] % weights_in_group:
         return plain
     if architecture.matrix_dtype == "ternary" and _is_linear(group, architecture):
         return "ternary"
@@ -289,7 +291,7 @@ def _type_in_mlx(
 
 
 def _sum_of(tensors: Iterable[TypedGroup]) -> Term:
-    """The files with these tensors alone; a line of arithmetic lists the bytes by type."""
+    """The term of files with these tensors alone; its arithmetic lists the bytes by type."""
     total = 0.0
     sizes = []
     for tensor in tensors:
@@ -491,15 +493,15 @@ def _by_tensors(case: Case) -> Term:
     wider_mtp_bytes = max(0, 2 * mtp_parameters - mtp_bytes)
     most = likely * 101 // 100 + wider_mtp_bytes
     unloaded = Size(undescribed_bytes * 199 // 200, likely, most)
-    loaded = _tensor_bytes(case)
+    loaded = _loaded_tensors(case)
     line = loaded.arithmetic
     if likely:
         line += f" + {likely:,} bytes of other blocks in the files"
     return loaded.with_size(loaded.size.plus(unloaded), line)
 
 
-def _tensor_bytes(case: Case) -> Term:
-    """The size of the loaded tensors, each in its stored type, with the encoders."""
+def _loaded_tensors(case: Case) -> Term:
+    """The term of the loaded tensors, each in its stored type, and of the encoders."""
     architecture = case.model
     encoders = case.encoders
     tensors = _sum_of(typed_tensors(architecture))
@@ -529,7 +531,7 @@ def _packed_size(case: Case) -> Term | Unread:
 
     Some files hold a tied table twice, or multi-token-prediction blocks in 16 bits. Some recipes
     leave recurrent layers and shared experts in 16 bits, and in mixtures of experts and in NVFP4
-    attention too. The most includes all of these; `_kept_wide` estimates the likely part.
+    attention too. The most includes all of these; `_more_by_recipe` estimates the likely part.
     """
     name = case.quantization
     if not case.has_all_tensors:
@@ -565,31 +567,31 @@ def _why_not_awq(model: Architecture, group: int) -> Unread | None:
 def _with_wide_layers(case: Case, method: str) -> Term:
     """The size of the files of a packed model, with the layers that recipes leave in 16 bits."""
     model = case.model
-    files = _tensor_bytes(case)
+    files = _loaded_tensors(case)
     parts = {layer.part for layer in linear_layers(model)}
     may_be_wide = {"recurrent", "shared_expert"}
     if method == "nvfp4" or "expert" in parts:
         may_be_wide |= {"attention", "latent values"}
     more_at_most = more_in_16_bits(case, may_be_wide)
-    kept_wide = _kept_wide(case, method, parts, more_at_most)
+    more_likely = _more_by_recipe(case, method, parts, more_at_most)
     line = files.arithmetic
-    if kept_wide:
-        line += f" + {kept_wide:,} bytes for layers left wide"
+    if more_likely:
+        line += f" + {more_likely:,} bytes for layers left wide"
     # parameters that some files hold beside the loaded ones, in 16 bits
-    unloaded = case.spec.parameters.mtp or 0
+    unloaded_parameters = case.spec.parameters.mtp or 0
     if model.tied_embeddings:
-        unloaded += model.published_tokens * model.embedding_length
+        unloaded_parameters += model.published_tokens * model.embedding_length
     how = files.how
     source = f"layout of {method}: linear layers of the blocks; all else in 16 bits"
     if more_at_most:
         how = How.ASSUMED
         source += "; recipes differ in what they leave in 16 bits"
-    likely = files.bytes + kept_wide
-    most = int(files.bytes * 1.005) + 2 * unloaded + more_at_most
+    likely = files.bytes + more_likely
+    most = int(files.bytes * 1.005) + 2 * unloaded_parameters + more_at_most
     return term("files", Size(files.low_bytes, likely, most), source, line, how)
 
 
-def _kept_wide(
+def _more_by_recipe(
     case: Case,
     method: str,
     parts: set[str],
@@ -723,7 +725,7 @@ def loaded_of(case: Case, files: Term) -> Term:
     all of the files count.
     """
     if case.has_all_tensors and _has_unloaded_tensors(case, files):
-        return _tensor_bytes(case)
+        return _loaded_tensors(case)
     return files
 
 
@@ -786,8 +788,9 @@ def loaded_bits(
 
 
 def active_parameters(case: Case) -> int:
-    """The number of parameters that one token reads, each counted as often as it is read: the
-    active parameters, without encoders, and without tables, of which a token reads one row.
+    """The number of parameters that one token reads: the active parameters, without encoders, and
+    without tables, of which a token reads one row. Weights that several layers share are counted
+    once for each of these layers.
     """
     parameters = case.spec.parameters
     architecture = case.model
@@ -816,19 +819,22 @@ def _parameters_of_tables(case: Case) -> int:
 
 
 def read_bytes(case: Case, loaded_bytes: int) -> int:
-    """The bytes that one token reads of `loaded_bytes` of weights: without encoders and tables,
-    which most quantizers leave in 16 bits, the share of the active parameters in the rest.
+    """The bytes that one token reads of `loaded_bytes` of weights.
+
+    A token reads no encoders and no tables. Of the other bytes it reads as large a share as
+    `active_parameters` has in the other parameters.
     """
-    beside = case.encoders + _parameters_of_tables(case)
-    rest = (case.spec.parameters.total or 0) - beside
+    in_tables = _parameters_of_tables(case)
+    rest = (case.spec.parameters.total or 0) - case.encoders - in_tables
     if rest <= 0:
         return 0
+    # most quantizers leave encoders and tables in the type of the published weights
     plain_bits = _bits(case.model.dtype)
     table_bits = plain_bits
     if case.format == "mlx":
         # mlx_lm.convert quantizes tables, and no encoder
         plain_bits = 16.0
         table_bits = _bits(case.quantization)
-    beside_bits = plain_bits * case.encoders + table_bits * _parameters_of_tables(case)
-    rest_bytes = max(0, loaded_bytes - int(beside_bits / 8))
+    unread_bits = plain_bits * case.encoders + table_bits * in_tables
+    rest_bytes = max(0, loaded_bytes - int(unread_bits / 8))
     return rest_bytes * active_parameters(case) // rest

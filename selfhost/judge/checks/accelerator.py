@@ -232,8 +232,8 @@ class _InRam(_Layout):
         )
 
     def _without_stated_parts(self, runtime: RuntimeSpec) -> Finding | None:
-        """The finding for an option that splits each layer over more accelerators than the runtime
-        finds, or than it can divide the model over; None for other questions.
+        """The finding for an option that splits each layer over a number of accelerators that the
+        machine does not have, or into which the model does not divide; None for other questions.
         """
         parts = self.question.stated_parts
         if not self.cards or self.needs.memory is None:
@@ -267,7 +267,8 @@ class _InRam(_Layout):
         """The finding whether the part of the RAM that an option states (`memory_share`) holds the
         model, and the system leaves that much.
 
-        Without such an option, the finding of `_shared_ruling`.
+        Without such an option, and where the size of the RAM or the need is not known, the finding
+        of `_shared_ruling`.
         """
         total = self.machine.memory_total_bytes
         memory = self.needs.memory
@@ -320,8 +321,9 @@ class _InRam(_Layout):
         return warning("accelerator-partly", "limited", **figures)
 
     def _lent(self, sharing: Cards) -> SharedMemory | None:
-        """The RAM that the system lends to the GPU on which the runtime computes; None where the
-        runtime uses no such GPU, or the lent amount is not known.
+        """The RAM that the system lends to the GPU that shares it. None where the amount is not
+        known, and where settings of the owner decide on it and the runtime does not compute on that
+        GPU.
         """
         lent = lent_to_gpu(self.machine)
         runtime = self.question.runtime
@@ -355,8 +357,8 @@ def _unread_fact(card: Accelerator) -> str | None:
 
 
 def _computes_in_ram(runtime: RuntimeSpec, card: Accelerator) -> bool:
-    """Whether the card shares the RAM, and the runtime computes on the card. Of the demands on a
-    GPU, only the list of AMD's is looked at: the finding tells the others as a refusal.
+    """Whether the card shares the RAM, and the runtime computes on such a card. Of what the runtime
+    demands of a GPU, only its list of AMD GPUs is looked at: `_refusal` tells what else is not met.
     """
     if not card.unified:
         return False
@@ -435,13 +437,15 @@ def _shares(
 
 
 class _OnCards(_Layout):
-    """A model on accelerators: `shares` has the part that lies on each."""
+    """A model on accelerators: `shares` has the part that lies on each. For a GPU that takes a
+    stated part of the RAM, `_stated_share_check` makes the only share.
+    """
 
     shares: tuple[_CardShare, ...]
 
     def placed_check(self) -> Finding:
-        """The finding whether the used accelerators hold their shares, now or once they are
-        idle.
+        """The finding whether the memory of the used accelerators is known, the runtime computes on
+        them, and they have room for their shares: the first of these that is not so.
         """
         unread = [share for share in self.shares if not share.is_read]
         if unread or not self.shares:
@@ -493,7 +497,7 @@ class _OnCards(_Layout):
         options that place layers there. With `has_room` nobody is told of a smaller type, so it is
         not worked out whether one fits.
         """
-        # in RAM, where a GPU that shares it takes a stated part
+        # the RAM is such a place where a GPU takes a stated part of it
         places = {share.need.where for share in self.shares}
         terms = [term for term in self.needs.terms if term.where in places]
         question = None if has_room else self.question
@@ -545,7 +549,7 @@ class _OnCards(_Layout):
         return warning("accelerator-partly", smaller=self._what_would_fit())
 
     def _what_would_fit(self) -> str:
-        """The phrase that names what may make the accelerators hold all of the model."""
+        """The phrase that names what is smaller, so that the accelerators may hold all of it."""
         question = self.question
         usable = sum(share.usable_bytes() for share in self.shares)
         device = Device(maker=gpu_maker(self.machine, question.runtime))
@@ -576,7 +580,7 @@ class _OnCards(_Layout):
 
     def _ruling_of_part(self, variant: str, *, is_idle: bool) -> Ruling | None:
         """The ruling where only the likely or only the least bytes fit, in training and with an
-        option that makes a runtime take less; None where more or less fits.
+        option that makes a runtime take less; None where the most fits, or not even the least.
         """
         if self._hold(is_idle=is_idle):
             return None
