@@ -173,9 +173,12 @@ def _note_if_not_loaded(asked: str, judged: Judged) -> Sentences:
     """
     is_named = judged.question.stated.runtime is not None
     for finding in judged.findings:
-        is_unbuilt = is_named and finding.code == "runtime-no-build"
-        if is_unbuilt or finding.code in _NOT_LOADED_HERE:
-            return remark("other-files", asked=asked, why=finding.reason)
+        why = finding.reason
+        if is_named and finding.code == "runtime-no-build":
+            program = judged.workload.runtime
+            return remark("other-files", asked=asked, why=why, program=program)
+        if finding.code in _NOT_LOADED_HERE:
+            return remark("other-files", asked=asked, why=why)
     return ()
 
 
