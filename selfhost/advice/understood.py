@@ -123,7 +123,7 @@ def judged_in_model_defaults(
         why = f"{error.problems[0].message}."
         notes = remark("other-files", asked=understood.asked, why=why)
     else:
-        notes = _note_if_not_loaded(understood.asked, meaning.judged, machine)
+        notes = _note_if_not_loaded(understood.asked, meaning.judged)
         if not notes:
             return meaning
     in_other_files = without_implied.replace(notes=without_implied.notes + notes)
@@ -167,27 +167,18 @@ def judged_on(
     return meaning._replace(judged=judged)
 
 
-def _note_if_not_loaded(
-    asked: str,
-    judged: Judged,
-    machine: Machine,
-) -> Sentences:
+def _note_if_not_loaded(asked: str, judged: Judged) -> Sentences:
     """The note on why the model is judged in other files than the name `asked` implies; () where a
     program loads the implied files on the machine.
     """
-    runtime = judged.question.runtime
     is_named = judged.question.stated.runtime is not None
-    if runtime is not None and is_named and judged.has("runtime-no-build"):
-        return remark(
-            "no-program",
-            asked=asked,
-            program=runtime.name,
-            system=machine.system or "this system",
-            id=runtime.id,
-        )
     for finding in judged.findings:
+        why = finding.reason
+        if is_named and finding.code == "runtime-no-build":
+            program = judged.workload.runtime
+            return remark("other-files", asked=asked, why=why, program=program)
         if finding.code in _NOT_LOADED_HERE:
-            return remark("other-files", asked=asked, why=finding.reason)
+            return remark("other-files", asked=asked, why=why)
     return ()
 
 

@@ -214,7 +214,7 @@ class _Inputs:
                     if file in self.abandoned:
                         break
         except Unreadable as error:
-            problem = error.problem(file, RECORD_IT)
+            problem = error.problem(file, _remedy_of(file))
         yield FileEnd(file, problem)
 
     def _stream_of(self, path: str) -> IO[bytes]:
@@ -226,6 +226,15 @@ class _Inputs:
         if self._stdin is not None:
             return BytesIO(self._stdin)
         return open_file("/dev/stdin", input_allowed=True).stream
+
+
+def _remedy_of(file: str) -> str:
+    """What to do where a whole file has no machine: a pipe is read even if the command before it
+    failed.
+    """
+    if file == _STANDARD_INPUT:
+        return "run the command before the pipe on its own, and look at its output"
+    return RECORD_IT
 
 
 def _may_hold_records(path: str) -> bool:
@@ -519,8 +528,8 @@ class _Loader:
         faults = self._faults
         faults.of_file = faults.of_file or end.problem
         if faults.of_file is None and not faults.records:
-            message = "holds no machine"
-            faults.of_file = Problem(file=end.file, message=message, remedy=RECORD_IT)
+            fault = Unreadable("holds no machine")
+            faults.of_file = fault.problem(end.file, _remedy_of(end.file))
         if faults.of_file is not None:
             self._of_files.add(faults.of_file)
         self.problems += faults.listed(end.file)

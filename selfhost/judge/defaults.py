@@ -296,7 +296,7 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
     """
     number = len(places(search.machine.accelerators))
     stated = search.question.stated
-    keeps_usual = stated.runtime is not None or _runs_at_reading_speed(search.usual)
+    keeps_usual = stated.runtime is not None or _suits_its_users(search.usual)
     for name in USUAL.packed:
         runtime = search.catalogue.runtime(name)
         if stated.runtime not in (None, runtime.id):
@@ -477,6 +477,15 @@ def _runs_at_reading_speed(judged: Judged) -> bool:
     if not judged.fits or pace is None:
         return False
     return not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND)
+
+
+def _suits_its_users(usual: Judged) -> bool:
+    """Whether the usual candidate runs, and each user likely gets text as fast as people read. One
+    user may have a pace that is not known: the program limits that of a small model.
+    """
+    if usual.users_pace is None and usual.question.workload.parallel == 1:
+        return usual.fits
+    return _runs_at_reading_speed(usual)
 
 
 def _is_as_good(

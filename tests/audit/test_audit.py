@@ -441,6 +441,15 @@ def test_records_from_standard_input(text: str, names: list[str]) -> None:
     assert [machine.name for machine in in_utf_16.machines] == names
 
 
+@pytest.mark.parametrize(
+    "text", [pytest.param(b"", id="nothing"), pytest.param(b"[]", id="no machine")]
+)
+def test_an_empty_pipe_sends_to_the_command_before_it(text: bytes) -> None:
+    """A pipe is read even if its command failed: one more recorded machine is no way out."""
+    (problem,) = load_machines("-", stdin=text).problems
+    assert "the command before the pipe" in (problem.remedy or "")
+
+
 def test_records_of_several_lines_in_one_stream_are_refused_with_what_to_type() -> None:
     """`cat records/*.json | selfhost audit --machines -` said to look at the output of cat."""
     text = json.dumps(json.loads(record()), indent=2)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.local_models import config
 from helpers.paths import RECORDS
 from judge.small import finding_of, speed_of
 from selfhost import Workload, check
@@ -466,3 +467,19 @@ def test_a_stated_type_stays_in_the_program_for_many(
     """F16 would be bfloat16 in vLLM, and nobody asked for that."""
     verdict = check("qwen3-8b", Workload(quantization=typed), machine="4x H100 PCIe")
     assert (verdict.workload.runtime, verdict.quantization) == taken
+
+
+def test_one_user_keeps_the_program_whose_pace_is_not_known(tmp_path: Path) -> None:
+    """The pace of a model of two megabytes is that of the program: no cause to take a server."""
+    path = config(
+        tmp_path,
+        hidden_size=256,
+        intermediate_size=512,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=1000,
+    )
+    typed = Workload(quantization="Q4_K_M", runtime="llama.cpp")
+    assert speed_of(check(path, typed, machine="rtx 4090")).decode is None
+    assert check(path, machine="rtx 4090").workload.runtime == "llama.cpp"
