@@ -25,6 +25,7 @@ from selfhost.machine.record import Accelerator, Machine
 
 FAIL = Outcome.FAIL
 PASS = Outcome.PASS
+UNKNOWN = Outcome.UNKNOWN
 WARN = Outcome.WARN
 # what is found on a machine: the outcome of each check that does not pass, what is `loaded`, and
 # the reason `code` and the `route` of what fails
@@ -135,6 +136,9 @@ def test_groups_stand_in_the_order_of_their_first_machines() -> None:
     ("checks", "rows"),
     [
         pytest.param({"memory": FAIL}, 3, id="covered"),
+        pytest.param(
+            {"memory": UNKNOWN, "route": Route.UNKNOWN}, 3, id="covered though unknown"
+        ),
         pytest.param({"disk": FAIL}, 0, id="other check"),
         pytest.param({}, 0, id="none"),
     ],

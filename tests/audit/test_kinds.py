@@ -93,12 +93,15 @@ def test_a_machine_is_given_back_as_it_was_kept(
 
 
 def test_machines_with_other_free_memory_of_a_gpu_are_apart() -> None:
-    """Free RAM parts no machines; the least free memory of the GPUs comes first."""
-    busy = MACHINE.replace(accelerators=(CARD.replace(memory_free_bytes=GIB), CARD))
-    kept = Machines([MACHINE, busy, MACHINE.replace(memory_available_bytes=GIB)])
+    """Free RAM parts no machines, the memory of each GPU does; the least comes first."""
+    used = CARD.replace(memory_free_bytes=GIB)
+    first_is_used = MACHINE.replace(accelerators=(used, CARD))
+    second_is_used = MACHINE.replace(accelerators=(CARD, used))
+    less_ram = MACHINE.replace(memory_available_bytes=GIB)
+    kept = Machines([MACHINE, first_is_used, less_ram, second_is_used])
     numbers = {place: machine.numbers for place, machine in enumerate(kept.kept)}
     (kind,) = kept.kinds.known
-    assert kind.by_free_memory_of_cards(numbers) == [[1], [0, 2]]
+    assert kind.by_free_memory_of_cards(numbers) == [[1], [3], [0, 2]]
 
 
 class Needs:
