@@ -18,7 +18,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record, Stated
 from ..core.tables import row_names, shipped_record
 from ..core.templates import fill
-from ..core.units import nearest, short_license
+from ..core.units import canonical, nearest, short_license
 from .spec import Availability, License, ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
@@ -485,8 +485,8 @@ def remedy_of_id(text: str) -> str:
 
 
 def _license_meant(plain: str) -> str | None:
-    """The id of the license that has this name, begins with it, or is spelt nearly so; None where
-    none does.
+    """The id of the license that has this name or begins with it, or the last version of the
+    license of this name, or the id that is spelt nearly so; None where there is none.
     """
     from packaging.licenses import LICENSES  # type: ignore[attr-defined]
 
@@ -497,10 +497,16 @@ def _license_meant(plain: str) -> str | None:
     # reports show short names such as `Llama-3.1-Community`
     shown = {short_license(id).lower(): id for id in row_names("licenses")}
     begun = []
+    versions = []
     for id in ids:
         if id.lower().startswith(plain):
             begun.append(id)
+        name = re.sub(r"-\d+\.\d+(-only)?$", "", id.lower())
+        if name != id.lower() and canonical(name) == canonical(plain):
+            versions.append(id)
     if begun and re.search(r"\d", plain):
         return min(begun, key=len)
+    if versions:
+        return max(versions)
     guess = nearest(plain, [*ids, *shown])
     return shown.get(guess or "", guess)

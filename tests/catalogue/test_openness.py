@@ -769,6 +769,11 @@ def test_conditions_are_told_one_after_the_other() -> None:
         pytest.param(" MIT Licence ", "MIT", id="no number"),
         pytest.param(" gpl 3 ", "GPL-3.0-only", id="spaces around"),
         pytest.param("mpl 2", "MPL-2.0", id="shortest that begins so"),
+        pytest.param("gpl", "GPL-3.0-only", id="last version"),
+        pytest.param("AGPL", "AGPL-3.0-only", id="last of two versions"),
+        pytest.param("apache", "Apache-2.0", id="last of three versions"),
+        pytest.param("cc-by", "CC-BY-4.0", id="last of four versions"),
+        pytest.param("cc0", "CC0-1.0", id="digit in the name"),
         pytest.param("unlicnse", "Unlicense", id="slip"),
         pytest.param(
             "Llama 3.1 Community", "LicenseRef-Llama-3.1-Community", id="short name"
