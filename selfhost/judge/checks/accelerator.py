@@ -317,6 +317,8 @@ class _InRam(_Layout):
         else:
             figures["remedy"] = phrase("lend", line=line, restart=lent.owner_decides)
         figures["lent"] = least if lent.owner_decides else (least, lent.most_bytes)
+        if not lent.raised_bytes:
+            return warning("accelerator-limited", **figures)
         figures["raisable"] = high <= lent.raised_bytes
         return warning("accelerator-partly", "limited", **figures)
 

@@ -33,7 +33,7 @@ from selfhost.judge.question import ask
 from selfhost.judge.record import Question, Route
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
-from selfhost.machine.record import Machine
+from selfhost.machine.record import Accelerator, Machine
 from selfhost.machine.understand import cards_named
 from selfhost.needs.records import CpuNeed
 
@@ -71,6 +71,18 @@ SITUATIONS = [
         "accelerator-partly",
         question(needs=needs_of(27 * GIB, 28 * GIB)),
         MACHINE.replace(accelerators=(GPU,)),
+    ),
+    # Windows lends half of the RAM (Task Manager's "shared GPU memory"), and has no line for more
+    Situation(
+        "warn",
+        "accelerator-limited",
+        question(needs=needs_of(9 * GIB, 10 * GIB), runtime=None),
+        MACHINE.replace(
+            system="windows",
+            accelerators=(
+                Accelerator(vendor="amd", name="AMD Radeon 780M", unified=True),
+            ),
+        ),
     ),
     # likely 20 GiB, at most 25, on a GPU that gives 22
     Situation(
