@@ -493,12 +493,16 @@ def _is_as_good(
     usual: Judged,
     machine: Machine,
 ) -> bool:
-    """Whether the candidate runs at reading speed on accelerators, with no finding worse than the
-    usual one's.
+    """Whether the candidate runs at reading speed on accelerators, where another program than the
+    usual one has room to spare, and with no finding worse than the usual one's.
 
     The candidate's runtime must be installed where the usual runtime is.
     """
     if not _runs_at_reading_speed(judged) or not _is_surely_held(judged, machine):
+        return False
+    is_other_program = judged.workload.runtime != usual.workload.runtime
+    if is_other_program and judged.has("accelerator-tight"):
+        # its smaller types leave room for more users
         return False
     if judged.has("memory-tight") and not usual.has("memory-tight"):
         return False

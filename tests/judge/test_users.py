@@ -125,6 +125,14 @@ def test_a_server_is_taken_where_the_usual_program_does_not_serve(
     assert (verdict.workload.runtime, verdict.route) == ("vllm", Route.LOCAL)
 
 
+def test_a_server_is_taken_in_the_type_that_leaves_room_for_users() -> None:
+    """16 bits had room for 11 of 50 users on a 4090, and `--quant fp8` for twice as many."""
+    taken = check("qwen3-8b", parallel=50, machine="rtx 4090")
+    stated = check("qwen3-8b", parallel=50, quantization="fp8", machine="rtx 4090")
+    assert taken.speed == stated.speed
+    assert taken.speed is not None
+
+
 def test_no_program_is_proposed_that_refuses_a_stated_option() -> None:
     """vLLM was proposed for `fp8` beside `ub`, which only llama.cpp has."""
     with pytest.raises(WorkloadError) as raised:
