@@ -140,12 +140,14 @@ def _closed_trees(options: argparse.Namespace) -> Iterator[ClosedFolder]:
     Every run reads the first two, often by a stored form, so what is opened does not tell. A new
     spec may be made in the specs of a checkout.
     """
-    own = ClosedFolder(path=package_folder(), why=_OF_SELFHOST, is_tree=True)
-    yield own
+    program = ClosedFolder(path=package_folder(), why=_OF_SELFHOST, is_tree=True)
+    yield program
     if not _is_new_spec(options):
-        yield own.replace(path=shipped_folder())
+        yield program.replace(path=shipped_folder())
     for root in _texts(options, "root"):
-        yield own.replace(path=root, why="it would lie in the tree that --root reads")
+        yield program.replace(
+            path=root, why="it would lie in the tree that --root reads"
+        )
 
 
 def _read_folders(options: argparse.Namespace) -> Iterator[ClosedFolder]:

@@ -329,13 +329,13 @@ def _first_that_takes(
     names = dict.fromkeys(
         (*USUAL.by_modality[spec.modality], *USUAL.packed, *catalogue.runtime_ids())
     )
+    is_served = _serves(workload.parallel, usual)
     taking = []
     for runtime in runtimes_that_load(spec, names, catalogue):
         if not loads_one_of(formats, runtime):
             continue
         if not takes_settings(workload, runtime):
             continue
-        is_served = _serves(workload.parallel, usual)
         if not is_served and not runtime.batches.queues_requests:
             continue
         if quantization is None or _is_type_of(spec, runtime, quantization):

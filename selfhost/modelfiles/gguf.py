@@ -397,8 +397,8 @@ def _notes(
     name = _stated_quantization(model)
     if stated is not None and name != quantization:
         said = f"general.file_type is {name or repr(stated)[:40]}"
-        held = listed(_matrix_types(model.tensors), 3)
-        notes.append(f"{said}, but its tensors are {held}; judged as {quantization}")
+        types = listed(_matrix_types(model.tensors), 3)
+        notes.append(f"{said}, but its tensors are {types}; judged as {quantization}")
     tokenizer = model.values.get("tokenizer.ggml.model")
     if isinstance(tokenizer, str) and tokenizer not in _TABLE.tokenizers:
         notes.append(reason("tokenizer", name=clean(tokenizer)))

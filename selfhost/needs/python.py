@@ -212,19 +212,19 @@ def _as_mapped(case: Case, weights: Term) -> Needs:
     """The weights of files that a CPU maps into memory, and the bytes of these files that the
     system may drop; on a GPU all of the weights.
     """
-    whole = Needs(terms=(weights,))
+    loaded = Needs(terms=(weights,))
     if not case.account.maps_files:
-        return whole
+        return loaded
     if _has_no_kernel(case):
         return _widened(case, weights)
     type = weight_files.loaded_type(case.runtime, case.spec, case.quantization)
     if type != case.quantization:
         # while the model loads, the mapped files and the weights made of them are resident together
         mapped_bytes = weights.bytes * DTYPES[case.quantization] / DTYPES[type]
-        return whole.replace(evictable_bytes=int(mapped_bytes))
+        return loaded.replace(evictable_bytes=int(mapped_bytes))
     if _is_read_in_place(case):
         return _read_by_rows(case, weights)
-    return whole
+    return loaded
 
 
 def _is_read_in_place(case: Case) -> bool:

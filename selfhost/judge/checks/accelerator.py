@@ -509,10 +509,17 @@ class _OnCards(_Layout):
             return smaller
         return phrase("smaller/placed", names=names, smaller=smaller)
 
-    def _hold(self, end: str = "high_bytes", *, is_idle: bool = False) -> bool:
-        """Whether each accelerator holds that end of the range of its need, now or once idle."""
-        for share in self.shares:
-            if getattr(share.need, end) > share.usable_bytes(is_idle=is_idle):
+    def _hold_most(self, *, is_idle: bool = False) -> bool:
+        """Whether each accelerator holds the most that may lie there, now or once idle."""
+        most_bytes = [share.need.high_bytes for share in self.shares]
+        return self._hold(most_bytes, is_idle=is_idle)
+
+    def _hold(self, sizes: Sequence[int], *, is_idle: bool) -> bool:
+        """Whether each accelerator holds so many bytes, now or once idle. `sizes` has the bytes for
+        each share.
+        """
+        for share, size in zip(self.shares, sizes, strict=True):
+            if size > share.usable_bytes(is_idle=is_idle):
                 return False
         return True
 
@@ -538,7 +545,7 @@ class _OnCards(_Layout):
             ruling = self._ruling_of_part("", is_idle=False)
         if ruling is not None:
             return ruling
-        if not self._hold():
+        if not self._hold_most():
             return self._too_full()
         if needs.is_lean:
             return warning("accelerator-lean")
@@ -575,7 +582,7 @@ class _OnCards(_Layout):
                 "short": worst.lacking_bytes,
                 "devices": worst.device.name,
             }
-        if self._now_only or not self._hold(is_idle=True):
+        if self._now_only or not self._hold_most(is_idle=True):
             return failing("accelerator-too-small", is_of_one=is_of_one, **figures)
         free = sum(share.device.memory_free_bytes or 0 for share in shares)
         return warning("accelerator-not-now", free=free, **figures)
@@ -584,11 +591,13 @@ class _OnCards(_Layout):
         """The ruling where only the likely or only the least bytes fit, in training and with an
         option that makes a runtime take less; None where the most fits, or not even the least.
         """
-        if self._hold(is_idle=is_idle):
+        if self._hold_most(is_idle=is_idle):
             return None
-        if self._hold("total_bytes", is_idle=is_idle):
+        likely_bytes = [share.need.total_bytes for share in self.shares]
+        if self._hold(likely_bytes, is_idle=is_idle):
             return warning("accelerator-tight", variant)
-        if self._hold("low_bytes", is_idle=is_idle):
+        least_bytes = [share.need.low_bytes for share in self.shares]
+        if self._hold(least_bytes, is_idle=is_idle):
             return undecided("accelerator-close", variant)
         return None
 
