@@ -417,3 +417,19 @@ def test_a_slow_gpu_is_filled_before_the_fast_ones(machine: str) -> None:
     used = {place.where for place in verdict.memory.places if place.total_bytes}
     assert len(used - {"host"}) == 3
     assert not any("idle" in note for note in verdict.notes)
+
+
+def test_a_mix_of_a_listed_size_lies_whole_on_the_card_that_ran_it() -> None:
+    """Two layers of a UD-Q6_K_XL of a guessed size were left to the RAM; llama-bench ran the file
+    on an R9700 of 31.86 GiB with `-sm none`.
+    """
+    verdict = check(
+        "qwen3.6-35b-a3b",
+        machine="radeon ai pro r9700 32gb 128gb ram linux",
+        quantization="UD-Q6_K_XL",
+        runtime="llama.cpp",
+        context_tokens=2048,
+    )
+    assert route_of(verdict, offered=True) is Route.LOCAL
+    assert verdict.is_on_accelerators
+    assert not verdict.offload
