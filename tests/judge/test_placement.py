@@ -21,6 +21,7 @@ from judge.small import (
     needs_of,
     question,
     route_of,
+    speed_of,
 )
 from selfhost import Route, Workload, check
 from selfhost.advice.sizes import disks_of
@@ -433,3 +434,21 @@ def test_a_mix_of_a_listed_size_lies_whole_on_the_card_that_ran_it() -> None:
     assert route_of(verdict, offered=True) is Route.LOCAL
     assert verdict.is_on_accelerators
     assert not verdict.offload
+
+
+def test_experts_of_a_mixed_file_have_all_of_its_types() -> None:
+    """Two mixes whose files differ by 1 % decode alike with experts in RAM. As many parameters of
+    one type as the experts have, by chance, made the larger 9 % slower.
+    """
+    likely = []
+    for quantization in ("UD-Q4_K_M", "UD-Q4_K_XL"):
+        verdict = check(
+            "qwen3.6-35b-a3b",
+            machine="rtx 3060 12gb, ryzen 7 5700x, 64gb ddr4",
+            quantization=quantization,
+            runtime="llama.cpp",
+        )
+        decode = speed_of(verdict).decode
+        assert decode is not None
+        likely.append(decode.likely)
+    assert likely[1] == pytest.approx(likely[0], rel=0.04)

@@ -199,7 +199,7 @@ class Cores(Record):
         operations = 0.0
         for name, count in step.parameters_met().items():
             share = self._prompt_share(name)
-            if step.has_experts and not tables.type_called(name).prompt_of_experts:
+            if step.has_experts and not tables.type_called(name).experts_only:
                 share *= tables.prompt.experts_on_cores.likely
             operations += 2 * count / share
         return operations

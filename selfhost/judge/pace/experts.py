@@ -15,8 +15,7 @@ from . import Step
 from .ranges import Amount
 from .tables import pace_tables
 
-# the relative difference up to which the parameters of a type count as those of the experts: MXFP4
-# in gpt-oss
+# the relative difference up to which the parameters of a type count as those of the experts
 _SAME_COUNT = 0.02
 
 
@@ -84,12 +83,15 @@ def _parameters_read(step: Step) -> dict[str, float]:
 def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
     """The bytes that a step reads of a share of the experts, by type.
 
-    A type with as many parameters as the experts is the type of the experts. Otherwise the experts
-    have the same types as all weights that are read.
+    A type that files have for experts alone is their type, if as many parameters are stored in it.
+    Otherwise the experts have the same types as all weights that are read: parameters of a mixed
+    file are estimates, which may be as many as the experts by chance.
     """
     used = step.experts.used
     parameters = _parameters_read(step)
     for name, count in parameters.items():
+        if not pace_tables().type_called(name).experts_only:
+            continue
         if abs(count - used) <= _SAME_COUNT * used:
             return {name: int(share * step.read_bytes[name])}
     part = share * used / sum(parameters.values())

@@ -410,15 +410,15 @@ class CoreRow(Stated):
 class TypeRow(Figures):
     """The figures of computing with weights of a stored type; None where a figure was not measured.
 
-    `prompt_of_experts`: `prompt` was measured on experts. `prompt_on_arm`: the figure in place of
-    `prompt`, on Arm cores with the dot product.
+    `experts_only`: files have the type for experts alone, on which `prompt` was measured.
+    `prompt_on_arm`: the figure in place of `prompt`, on Arm cores with the dot product.
     """
 
     unpack: float = 1.0
     gb_per_s: float = read_by(name="gb_s")
     unpack_gb_per_s: float | None = read_by(name="unpack_gb_s", default=None)
     prompt: ByVectors | None = None
-    prompt_of_experts: bool = False
+    experts_only: bool = False
     prompt_on_arm: float | None = None
     rows: ByVectors | None = None
 
