@@ -13,6 +13,7 @@ from published import (
     CARD,
     Row,
     has_experts,
+    in_stated_vm,
     machine_of,
     model_and_type,
     rows,
@@ -83,7 +84,8 @@ def _prediction_of(row: Row) -> Prediction:
             workload = workload.replace(
                 prompt_tokens=tokens, context_tokens=tokens + 512
             )
-            answer = ask(row["spec"], workload, machine=row["machine"])
+            machine = in_stated_vm(machine_named(row["machine"]), row["source"])
+            answer = ask(row["spec"], workload, machine=machine)
             return Prediction(answer.prompt, answer.needs)
         case "together":
             workload = workload.replace(parallel=row["tokens"], context_tokens=1024)
@@ -238,6 +240,7 @@ def _pace_on_cards(row: Row, runtime: str) -> Range | None:
     judged.
     """
     machine = machine_of(row["device"], CARD, row["memory_gb"])
+    machine = in_stated_vm(machine, row["source"])
     (card,) = machine.accelerators or ()
     cards = tuple(repeat(card, row["gpus"]))
     workload = Workload(

@@ -29,7 +29,15 @@ from .processor import (
     processor_of,
 )
 from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
-from .tables import DecodingRow, DeviceFacts, ShareRow, SumRow, pace_tables
+from .tables import (
+    ANY_COMPUTER,
+    DecodingRow,
+    DeviceFacts,
+    HostComputer,
+    ShareRow,
+    SumRow,
+    pace_tables,
+)
 
 _GB = units.GB
 # a row that rests on fewer is a guess
@@ -40,16 +48,13 @@ _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 # ------------------------------------------------------------------ the rows that fit it
 
 
-class HostComputer(NamedTuple):
-    """The computer around a GPU: its system, and the architecture of its processor; None where they
-    do not matter.
-    """
-
-    system: str | None = None
-    architecture: str | None = None
-
-
-_ANY_COMPUTER = HostComputer()
+def computer_around(machine: Machine) -> HostComputer:
+    """The computer around the GPUs of a machine."""
+    return HostComputer(
+        system=machine.system,
+        architecture=machine.architecture,
+        is_vm=machine.scope == "vm",
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -85,7 +90,7 @@ def decoding_row(
     device: Accelerator,
     program: str = "",
     backend: str | None = None,
-    computer: HostComputer = _ANY_COMPUTER,
+    computer: HostComputer = ANY_COMPUTER,
 ) -> DecodingRow:
     """The row that tells how such GPUs decode with a runtime."""
     facts = _facts_of(device)
@@ -94,8 +99,7 @@ def decoding_row(
             facts,
             program=program,
             backend=backend,
-            system=computer.system,
-            host=computer.architecture,
+            computer=computer,
         ):
             return row
     raise LookupError("decode has no row for all other GPUs")
@@ -162,9 +166,10 @@ def sums_are_measured(device: Accelerator, *, parts: int) -> bool:
     return row.program == MEASURED_PROGRAM and row.devices >= _FEWEST_DEVICES
 
 
-def layer_from_python(device: Accelerator) -> Seconds:
-    """The seconds in which Python launches one layer on the device."""
-    return Seconds(*decoding_row(device, "python").layer_us) * 1e-6
+def layer_from_python(device: Accelerator, computer: HostComputer) -> Seconds:
+    """The seconds in which Python launches one layer on the device in that computer."""
+    row = decoding_row(device, "python", computer=computer)
+    return Seconds(*row.layer_us) * 1e-6
 
 
 # ------------------------------------------------------------------ a GPU
@@ -180,7 +185,7 @@ class Gpu(Record):
     device: Accelerator
     peak_bandwidth: Range
     guessed: str | None = None
-    computer: HostComputer = _ANY_COMPUTER
+    computer: HostComputer = ANY_COMPUTER
 
     def row(self, step: Step) -> DecodingRow:
         """The decoding row of such GPUs with the step's runtime."""
@@ -244,7 +249,9 @@ class Gpu(Record):
             ends.append(max(taken, least))
         seconds = Seconds(*ends) + self._unpacking_experts(step) * share
         if step.is_eager:
-            return longest(seconds, layer_from_python(self.device) * step.layers)
+            return longest(
+                seconds, layer_from_python(self.device, self.computer) * step.layers
+            )
         return seconds
 
     def _unpacking_experts(self, step: Step) -> Seconds:
@@ -306,7 +313,7 @@ class Gpu(Record):
     ) -> Seconds:
         """The seconds in which the layers of a step are launched."""
         if step.launched_layers is not None:
-            return layer_from_python(self.device) * step.launched_layers
+            return layer_from_python(self.device, self.computer) * step.launched_layers
         launching = self._launching_alike(step, row, is_split=is_split)
         if row.delta_us is None:
             return launching
@@ -363,7 +370,9 @@ class Gpu(Record):
         of_token = (longest(computing, reading) + self._unpacking_experts(step)) / batch
         taken = of_token.plus_independent(attending)
         if step.launched_layers is not None:
-            launching = layer_from_python(self.device) * step.launched_layers
+            launching = (
+                layer_from_python(self.device, self.computer) * step.launched_layers
+            )
             return longest(taken, launching / batch)
         launching = rates.launched_seconds * (step.layers / batch)
         return taken.plus_independent(launching)
@@ -559,7 +568,7 @@ def _operations_of_batch(
 
 
 @lru_cache(maxsize=4096)
-def gpu_of(device: Accelerator, computer: HostComputer = _ANY_COMPUTER) -> Gpu | None:
+def gpu_of(device: Accelerator, computer: HostComputer = ANY_COMPUTER) -> Gpu | None:
     """Return the GPU with its bandwidth: by its driver or name, else between the maker's cards with
     as much memory; None where neither tells.
     """

@@ -216,6 +216,19 @@ class DeviceFacts(Record):
     capability: str | None
 
 
+class HostComputer(Record):
+    """The computer around a GPU: its system, the architecture of its processor, and whether it is a
+    virtual machine; None where they do not matter.
+    """
+
+    system: str | None = None
+    architecture: str | None = None
+    is_vm: bool | None = None
+
+
+ANY_COMPUTER = HostComputer()
+
+
 class DeviceRow(Figures):
     """A row of the file with its conditions on a GPU. The values () and None admit any GPU.
 
@@ -227,6 +240,7 @@ class DeviceRow(Figures):
     backend: str | None = None
     systems: tuple[str, ...] = read_by(_words, name="system", default=())
     hosts: tuple[str, ...] = read_by(_words, name="host", default=())
+    vm: bool | None = None
     unified: bool | None = None
     integrated: bool | None = None
     less_power: bool | None = None
@@ -245,8 +259,7 @@ class DeviceRow(Figures):
         *,
         program: str = "",
         backend: str | None = None,
-        system: str | None = None,
-        host: str | None = None,
+        computer: HostComputer = ANY_COMPUTER,
         work: str = "",
     ) -> bool:
         """Whether the row holds for the GPU, the runtime, the computer and the kind of work."""
@@ -254,14 +267,15 @@ class DeviceRow(Figures):
             return False
         if self.generations and facts.generation not in self.generations:
             return False
-        if self.systems and system not in self.systems:
+        if self.systems and computer.system not in self.systems:
             return False
-        if self.hosts and host not in self.hosts:
+        if self.hosts and computer.architecture not in self.hosts:
             return False
         # a tolerance of 1 %: peaks and clocks are rounded
         if facts.flops_of_cycle > 1.01 * self.most_flops:
             return False
         if not _are_as_wanted(
+            (self.vm, computer.is_vm),
             (self.unified, facts.unified),
             (self.integrated, facts.integrated),
             (self.less_power, facts.less_power),
