@@ -30,9 +30,12 @@ from selfhost.judge.pace.layout import laid_out
 from selfhost.machine import gpus
 from selfhost.needs.records import Needs
 
-# the end of the group of runs of vLLM whose steps waited for its scheduler: 0.6 answers 1.8 to 2.7
-# times as much as 0.5.3 (blog.vllm.ai, 2024-09-05)
-OLD_BUILD = "before 0.5"
+# the ends of groups of runs of outdated builds: of vLLM whose steps waited for its scheduler (0.6
+# answers 1.8 to 2.7 times as much as 0.5.3: blog.vllm.ai, 2024-09-05), and of llama.cpp whose Vulkan
+# read prompts on Intel's GPUs without their matrix units or in small tiles (ggml-org/llama.cpp#14001
+# of 2025-06, #18178 of 2026-01)
+OLD_VLLM = "before 0.5"
+OLD_VULKAN = "before 2026"
 _VLLM_OF_EARLY_2024 = "0.4."
 # llama.cpp's own size of a micro-batch
 _MICRO_BATCH = 512
@@ -230,7 +233,7 @@ def of_vllm(use: str) -> Iterator[Run]:
         if row["gpus"] > 1:
             group += ", each layer divided"
         if row["version"].startswith(_VLLM_OF_EARLY_2024):
-            group += f", {OLD_BUILD}"
+            group += f", {OLD_VLLM}"
         model = f"{model_and_type(row)}, vLLM {row['version']}"
         yield Run.of(group, row["device"], model, row["tokens_per_second"], pace)
 

@@ -266,10 +266,17 @@ class Gpu(Record):
     def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
         # bytes of weights that would take as long to read as the context
         context_bytes = step.context().cached_bytes * row.context_times
-        slower_bytes = step.read_bytes.get("BF16", 0) * (1 / row.bf16 - 1)
-        plain_bytes = step.weights_bytes - step.packed_bytes + slower_bytes
+        plain_bytes = float(step.weights_bytes - step.packed_bytes)
+        packed_bytes = float(step.packed_bytes)
+        # as many bytes more as take the time that a type takes longer
+        for name, share in row.types.items():
+            more_bytes = step.read_bytes.get(name, 0) * (1 / share - 1)
+            if name in step.packed_bytes_by_type:
+                packed_bytes += more_bytes
+            else:
+                plain_bytes += more_bytes
         return _TokenOnGpu(
-            packed_bytes=step.packed_bytes,
+            packed_bytes=packed_bytes,
             few_bits_bytes=_bytes_in_few_bits(step),
             plain_bytes=plain_bytes,
             context_bytes=context_bytes,
@@ -387,8 +394,8 @@ class Gpu(Record):
 class _TokenOnGpu(NamedTuple):
     """The work of one token on a GPU.
 
-    - `packed_bytes`: the bytes of weights that are unpacked. `few_bits_bytes`: the part of them in
-      types of few bits.
+    - `packed_bytes`: as many bytes of weights as take as long to read as those that are unpacked.
+      `few_bits_bytes`: the part of them in types of few bits.
     - `plain_bytes`: as many bytes of weights as take as long to read as the other weights.
     - `context_bytes`: as many bytes of weights as take as long to read as the context.
     - `unpacking_seconds`: the time in which the kernels unpack; 0 where unpacking is no limit.
@@ -396,7 +403,7 @@ class _TokenOnGpu(NamedTuple):
       limit.
     """
 
-    packed_bytes: int
+    packed_bytes: float
     few_bits_bytes: int
     plain_bytes: float
     context_bytes: float
@@ -629,13 +636,15 @@ def shared_gpu_of(
     if is_used and not _is_surely_used(machine, device, runtime):
         return None
     rate = device_bandwidth(device)
-    if rate is not None:
-        return Gpu(device=device, peak_bandwidth=Range.of(rate))
-    peak = _peak_of_ram(machine)
+    peak = _peak_of_ram(machine) if rate is None else _RamPeak(Range.of(rate))
     if peak is None:
         return None
-    rates = peak.bytes_per_second
-    return Gpu(device=device, peak_bandwidth=rates, guessed=peak.source)
+    return Gpu(
+        device=device,
+        peak_bandwidth=peak.bytes_per_second,
+        guessed=peak.source,
+        computer=computer_around(machine),
+    )
 
 
 def _shared_device(machine: Machine) -> Accelerator | None:

@@ -14,7 +14,7 @@ from math import inf
 from typing import TypeVar
 
 from ...core.errors import SpecError
-from ...core.records import FileKey, Record, Stated, read_by
+from ...core.records import FileKey, FrozenDict, Record, Stated, read_by
 from ...core.stored import shipped_store
 from ...core.tables import TomlTable, stored_table
 from ...machine import cpus, gpus
@@ -305,7 +305,7 @@ class DecodingRow(DeviceRow):
       longer as their clock is lower.
     - `least_rows`: the rows that an instruction multiplies at least, at `most_of_flops` of the
       peak.
-    - `bf16`: the rate at which weights in BF16 are read, as a share of that of others.
+    - `types`: the rates at which weights of some types are read, as shares of that of others.
     - `delta_us`: what a layer with a delta rule takes beside others.
     """
 
@@ -321,7 +321,7 @@ class DecodingRow(DeviceRow):
     delta_us: Amount | None = None
     half_layers: bool = False
     few_bits: Range = Range.of(1)
-    bf16: float = 1.0
+    types: Mapping[str, float] = FrozenDict()
     slow: float
     fast: float
     runs: int
