@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from program_runs import OLD_VULKAN
 from published import (
     CARD,
     PROCESSOR,
@@ -312,6 +313,8 @@ def _run_on_intel(
         report_left_out(row["spec"], row["device"], f"no pace of {work}")
         return
     kind = "experts" if has_inactive_parameters(row["spec"]) else "dense"
+    if work == "prompt" and row["backend"] == "vulkan" and row["built"] < "2026":
+        kind += f", {OLD_VULKAN}"
     yield Run.of(
         f"{work} {row['backend']}, {kind}",
         row["device"],

@@ -23,7 +23,7 @@ from functools import cache
 from typing import NamedTuple
 
 from card_runs import SEVERAL
-from program_runs import OLD_BUILD, of_programs
+from program_runs import OLD_VLLM, OLD_VULKAN, of_programs
 from published import has_experts, vendor_of_device
 from residuals import HEADING, Run, machine_named, print_line, print_misses
 from speed_residuals import SOURCES
@@ -106,6 +106,7 @@ BY_PROGRAM = (
     "speed_integrated.json",
     "speed_arcs.json",
     "speed_november.json",
+    "speed_less_sure.json",
 )
 BLIND = "speed_blind.json"
 
@@ -128,8 +129,9 @@ class ScoredRun(NamedTuple):
         model = self.run.model.split()[0].rstrip(",")
         if self.work != DECODE and has_experts(model):
             parts.append("experts")
-        if self.run.group.endswith(OLD_BUILD):
-            parts.append(OLD_BUILD)
+        for old_build in (OLD_VLLM, OLD_VULKAN):
+            if self.run.group.endswith(old_build):
+                parts.append(old_build)
         return ", ".join(parts)
 
 

@@ -13,6 +13,7 @@ from published import (
     CARD,
     Row,
     has_experts,
+    in_stated_vm,
     machine_of,
     model_and_type,
     rows,
@@ -29,9 +30,12 @@ from selfhost.judge.pace.layout import laid_out
 from selfhost.machine import gpus
 from selfhost.needs.records import Needs
 
-# the end of the group of runs of vLLM whose steps waited for its scheduler: 0.6 answers 1.8 to 2.7
-# times as much as 0.5.3 (blog.vllm.ai, 2024-09-05)
-OLD_BUILD = "before 0.5"
+# the ends of groups of runs of outdated builds: of vLLM whose steps waited for its scheduler (0.6
+# answers 1.8 to 2.7 times as much as 0.5.3: blog.vllm.ai, 2024-09-05), and of llama.cpp whose Vulkan
+# read prompts on Intel's GPUs without their matrix units or in small tiles (ggml-org/llama.cpp#14001
+# of 2025-06, #18178 of 2026-01)
+OLD_VLLM = "before 0.5"
+OLD_VULKAN = "before 2026"
 _VLLM_OF_EARLY_2024 = "0.4."
 # llama.cpp's own size of a micro-batch
 _MICRO_BATCH = 512
@@ -83,7 +87,8 @@ def _prediction_of(row: Row) -> Prediction:
             workload = workload.replace(
                 prompt_tokens=tokens, context_tokens=tokens + 512
             )
-            answer = ask(row["spec"], workload, machine=row["machine"])
+            machine = in_stated_vm(machine_named(row["machine"]), row["source"])
+            answer = ask(row["spec"], workload, machine=machine)
             return Prediction(answer.prompt, answer.needs)
         case "together":
             workload = workload.replace(parallel=row["tokens"], context_tokens=1024)
@@ -228,7 +233,7 @@ def of_vllm(use: str) -> Iterator[Run]:
         if row["gpus"] > 1:
             group += ", each layer divided"
         if row["version"].startswith(_VLLM_OF_EARLY_2024):
-            group += f", {OLD_BUILD}"
+            group += f", {OLD_VLLM}"
         model = f"{model_and_type(row)}, vLLM {row['version']}"
         yield Run.of(group, row["device"], model, row["tokens_per_second"], pace)
 
@@ -238,6 +243,7 @@ def _pace_on_cards(row: Row, runtime: str) -> Range | None:
     judged.
     """
     machine = machine_of(row["device"], CARD, row["memory_gb"])
+    machine = in_stated_vm(machine, row["source"])
     (card,) = machine.accelerators or ()
     cards = tuple(repeat(card, row["gpus"]))
     workload = Workload(

@@ -28,6 +28,8 @@ PROCESSOR = "processor"
 # RAM beside a card, and memory of a device, where the source does not state it
 _RAM_BYTES = 64 * GIB
 _UNKNOWN_MEMORY_GB = 32
+# words of a source that tell a virtual machine: notebooks of Colab are some
+_WORDS_OF_VM = ("virtual machine", "Colab")
 # instruction sets of most desktops of the runs; no rule of a GPU's pace depends on others
 _X86_SETS = ("avx2", "avx512f", "avx512_bf16")
 
@@ -115,6 +117,14 @@ def _gpus_of(
         memory_total_bytes=size_bytes if is_card else None,
     )
     return (card,)
+
+
+def in_stated_vm(machine: Machine, source: str) -> Machine:
+    """The machine, as a virtual one where the words of the source say so."""
+    for words in _WORDS_OF_VM:
+        if words in source:
+            return machine.replace(scope="vm")
+    return machine
 
 
 def machine_of_row(row: Row) -> Machine:

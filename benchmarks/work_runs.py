@@ -11,6 +11,7 @@ from published import (
     PROCESSOR,
     SHARES_RAM,
     Row,
+    in_stated_vm,
     machine_of,
     rows,
     with_cores,
@@ -84,6 +85,7 @@ def of_training() -> Iterator[Run]:
     for row in rows("speed_training.json"):
         kind = SHARES_RAM if _is_apple(row) else CARD
         machine = machine_of(row["device"], kind, row["memory_gb"])
+        machine = in_stated_vm(machine, row["source"])
         placed = _needs_on(_SMALL, stated, machine)
         spec = catalogue.spec(row["spec"])
         job = _job(machine, spec, placed, _trainer(row), "bfloat16")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from judge.small import speed_of
 from selfhost import check
 from selfhost.judge.pace import Range
 from selfhost.judge.record import Verdict
@@ -17,13 +18,15 @@ MODEL = "llama-3.1-8b-instruct"
 def judged(
     machine: str = CARD,
     runtime: str = "llama.cpp",
+    model: str = MODEL,
+    quantization: str = "Q4_K_M",
     **options: str,
 ) -> Verdict:
     return check(
-        MODEL,
+        model,
         machine=machine,
         runtime=runtime,
-        quantization="Q4_K_M",
+        quantization=quantization,
         context_tokens=2048,
         runtime_options=options,
     )
@@ -32,9 +35,12 @@ def judged(
 def pace(
     machine: str = CARD,
     runtime: str = "llama.cpp",
+    model: str = MODEL,
+    quantization: str = "Q4_K_M",
     **options: str,
 ) -> Range:
-    told = judged(machine, runtime, **options).decode_tokens_per_second
+    verdict = judged(machine, runtime, model, quantization, **options)
+    told = verdict.decode_tokens_per_second
     assert told is not None
     return told
 
@@ -52,8 +58,42 @@ def test_the_stated_backend_narrows_the_pace(device: str, seen: float) -> None:
 
 
 def test_vulkan_is_another_driver_in_windows() -> None:
+    """And the build of winget, which the answer names there, has no other backend."""
     windows = CARD.replace("linux", "windows")
     assert pace(windows, dev="Vulkan0").likely > 1.5 * pace(dev="Vulkan0").likely
+    assert pace(windows) == pace(windows, dev="Vulkan0")
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "device", "seen"),
+    [
+        # kyuz0/intel-b70-ai-toolboxes; Q4_K types are at the likely pace there
+        pytest.param("llama-2-7b-chat", "Q4_0", "Vulkan0", 87.4, id="faster by Mesa"),
+        pytest.param("gpt-oss-20b", "MXFP4_MOE", "SYCL0", 50.4, id="slower by SYCL"),
+    ],
+)
+def test_a_type_has_a_pace_of_its_own(
+    model: str,
+    quantization: str,
+    device: str,
+    seen: float,
+) -> None:
+    told = pace(model=model, quantization=quantization, dev=device)
+    assert told.likely == pytest.approx(seen, rel=0.15)
+
+
+def test_the_backend_tells_the_pace_of_a_gpu_that_shares_the_ram() -> None:
+    """A Core Ultra 7 258V wrote 18.9 tokens/s with SYCL (jmsirvent/llm-intel-arc) and read 358 of a
+    prompt.
+    """
+    laptop = "core ultra 7 258v arc 140v 32gb linux"
+    told = speed_of(judged(laptop, dev="SYCL0"))
+    untold = pace(laptop)
+    assert told.decode is not None
+    assert told.prompt is not None
+    assert told.decode.low < 18.9 < told.decode.high < 2.5 * told.decode.low
+    assert untold.high > 3 * untold.low
+    assert told.prompt.likely == pytest.approx(358, rel=0.15)
 
 
 def test_a_program_without_sycl_has_the_pace_of_vulkan() -> None:

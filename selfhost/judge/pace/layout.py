@@ -30,7 +30,7 @@ from . import Step
 from .cores import Cores, cores_of
 from .experts import ApartExperts, experts_apart, experts_used
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
-from .rates import Gpu, HostComputer, gpu_of, shared_gpu_of, sum_row
+from .rates import Gpu, computer_around, gpu_of, shared_gpu_of, sum_row
 from .tables import SumRow, pace_tables
 
 # if the shares on GPUs reach 1 minus this, all layers lie on GPUs: the difference is rounding
@@ -102,8 +102,7 @@ class LaidOut(Record):
             # a GPU number beyond the devices that were read belongs to no known GPU
             if number >= len(devices):
                 return ()
-            computer = HostComputer(self.machine.system, self.machine.architecture)
-            gpu = gpu_of(devices[number], computer)
+            gpu = gpu_of(devices[number], computer_around(self.machine))
             if gpu is None:
                 return ()
             used.append(UsedGpu(share / total, gpu))

@@ -29,7 +29,15 @@ from .processor import (
     processor_of,
 )
 from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
-from .tables import DecodingRow, DeviceFacts, ShareRow, SumRow, pace_tables
+from .tables import (
+    ANY_COMPUTER,
+    DecodingRow,
+    DeviceFacts,
+    HostComputer,
+    ShareRow,
+    SumRow,
+    pace_tables,
+)
 
 _GB = units.GB
 # a row that rests on fewer is a guess
@@ -40,16 +48,13 @@ _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 # ------------------------------------------------------------------ the rows that fit it
 
 
-class HostComputer(NamedTuple):
-    """The computer around a GPU: its system, and the architecture of its processor; None where they
-    do not matter.
-    """
-
-    system: str | None = None
-    architecture: str | None = None
-
-
-_ANY_COMPUTER = HostComputer()
+def computer_around(machine: Machine) -> HostComputer:
+    """The computer around the GPUs of a machine."""
+    return HostComputer(
+        system=machine.system,
+        architecture=machine.architecture,
+        is_vm=machine.scope == "vm",
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -85,7 +90,7 @@ def decoding_row(
     device: Accelerator,
     program: str = "",
     backend: str | None = None,
-    computer: HostComputer = _ANY_COMPUTER,
+    computer: HostComputer = ANY_COMPUTER,
 ) -> DecodingRow:
     """The row that tells how such GPUs decode with a runtime."""
     facts = _facts_of(device)
@@ -94,8 +99,7 @@ def decoding_row(
             facts,
             program=program,
             backend=backend,
-            system=computer.system,
-            host=computer.architecture,
+            computer=computer,
         ):
             return row
     raise LookupError("decode has no row for all other GPUs")
@@ -162,9 +166,10 @@ def sums_are_measured(device: Accelerator, *, parts: int) -> bool:
     return row.program == MEASURED_PROGRAM and row.devices >= _FEWEST_DEVICES
 
 
-def layer_from_python(device: Accelerator) -> Seconds:
-    """The seconds in which Python launches one layer on the device."""
-    return Seconds(*decoding_row(device, "python").layer_us) * 1e-6
+def layer_from_python(device: Accelerator, computer: HostComputer) -> Seconds:
+    """The seconds in which Python launches one layer on the device in that computer."""
+    row = decoding_row(device, "python", computer=computer)
+    return Seconds(*row.layer_us) * 1e-6
 
 
 # ------------------------------------------------------------------ a GPU
@@ -180,7 +185,7 @@ class Gpu(Record):
     device: Accelerator
     peak_bandwidth: Range
     guessed: str | None = None
-    computer: HostComputer = _ANY_COMPUTER
+    computer: HostComputer = ANY_COMPUTER
 
     def row(self, step: Step) -> DecodingRow:
         """The decoding row of such GPUs with the step's runtime."""
@@ -244,7 +249,9 @@ class Gpu(Record):
             ends.append(max(taken, least))
         seconds = Seconds(*ends) + self._unpacking_experts(step) * share
         if step.is_eager:
-            return longest(seconds, layer_from_python(self.device) * step.layers)
+            return longest(
+                seconds, layer_from_python(self.device, self.computer) * step.layers
+            )
         return seconds
 
     def _unpacking_experts(self, step: Step) -> Seconds:
@@ -259,10 +266,17 @@ class Gpu(Record):
     def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
         # bytes of weights that would take as long to read as the context
         context_bytes = step.context().cached_bytes * row.context_times
-        slower_bytes = step.read_bytes.get("BF16", 0) * (1 / row.bf16 - 1)
-        plain_bytes = step.weights_bytes - step.packed_bytes + slower_bytes
+        plain_bytes = float(step.weights_bytes - step.packed_bytes)
+        packed_bytes = float(step.packed_bytes)
+        # as many bytes more as take the time that a type takes longer
+        for name, share in row.types.items():
+            more_bytes = step.read_bytes.get(name, 0) * (1 / share - 1)
+            if name in step.packed_bytes_by_type:
+                packed_bytes += more_bytes
+            else:
+                plain_bytes += more_bytes
         return _TokenOnGpu(
-            packed_bytes=step.packed_bytes,
+            packed_bytes=packed_bytes,
             few_bits_bytes=_bytes_in_few_bits(step),
             plain_bytes=plain_bytes,
             context_bytes=context_bytes,
@@ -306,7 +320,7 @@ class Gpu(Record):
     ) -> Seconds:
         """The seconds in which the layers of a step are launched."""
         if step.launched_layers is not None:
-            return layer_from_python(self.device) * step.launched_layers
+            return layer_from_python(self.device, self.computer) * step.launched_layers
         launching = self._launching_alike(step, row, is_split=is_split)
         if row.delta_us is None:
             return launching
@@ -363,7 +377,9 @@ class Gpu(Record):
         of_token = (longest(computing, reading) + self._unpacking_experts(step)) / batch
         taken = of_token.plus_independent(attending)
         if step.launched_layers is not None:
-            launching = layer_from_python(self.device) * step.launched_layers
+            launching = (
+                layer_from_python(self.device, self.computer) * step.launched_layers
+            )
             return longest(taken, launching / batch)
         launching = rates.launched_seconds * (step.layers / batch)
         return taken.plus_independent(launching)
@@ -378,8 +394,8 @@ class Gpu(Record):
 class _TokenOnGpu(NamedTuple):
     """The work of one token on a GPU.
 
-    - `packed_bytes`: the bytes of weights that are unpacked. `few_bits_bytes`: the part of them in
-      types of few bits.
+    - `packed_bytes`: as many bytes of weights as take as long to read as those that are unpacked.
+      `few_bits_bytes`: the part of them in types of few bits.
     - `plain_bytes`: as many bytes of weights as take as long to read as the other weights.
     - `context_bytes`: as many bytes of weights as take as long to read as the context.
     - `unpacking_seconds`: the time in which the kernels unpack; 0 where unpacking is no limit.
@@ -387,7 +403,7 @@ class _TokenOnGpu(NamedTuple):
       limit.
     """
 
-    packed_bytes: int
+    packed_bytes: float
     few_bits_bytes: int
     plain_bytes: float
     context_bytes: float
@@ -559,7 +575,7 @@ def _operations_of_batch(
 
 
 @lru_cache(maxsize=4096)
-def gpu_of(device: Accelerator, computer: HostComputer = _ANY_COMPUTER) -> Gpu | None:
+def gpu_of(device: Accelerator, computer: HostComputer = ANY_COMPUTER) -> Gpu | None:
     """Return the GPU with its bandwidth: by its driver or name, else between the maker's cards with
     as much memory; None where neither tells.
     """
@@ -620,13 +636,15 @@ def shared_gpu_of(
     if is_used and not _is_surely_used(machine, device, runtime):
         return None
     rate = device_bandwidth(device)
-    if rate is not None:
-        return Gpu(device=device, peak_bandwidth=Range.of(rate))
-    peak = _peak_of_ram(machine)
+    peak = _peak_of_ram(machine) if rate is None else _RamPeak(Range.of(rate))
     if peak is None:
         return None
-    rates = peak.bytes_per_second
-    return Gpu(device=device, peak_bandwidth=rates, guessed=peak.source)
+    return Gpu(
+        device=device,
+        peak_bandwidth=peak.bytes_per_second,
+        guessed=peak.source,
+        computer=computer_around(machine),
+    )
 
 
 def _shared_device(machine: Machine) -> Accelerator | None:

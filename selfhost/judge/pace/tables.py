@@ -14,7 +14,7 @@ from math import inf
 from typing import TypeVar
 
 from ...core.errors import SpecError
-from ...core.records import FileKey, Record, Stated, read_by
+from ...core.records import FileKey, FrozenDict, Record, Stated, read_by
 from ...core.stored import shipped_store
 from ...core.tables import TomlTable, stored_table
 from ...machine import cpus, gpus
@@ -216,6 +216,19 @@ class DeviceFacts(Record):
     capability: str | None
 
 
+class HostComputer(Record):
+    """The computer around a GPU: its system, the architecture of its processor, and whether it is a
+    virtual machine; None where they do not matter.
+    """
+
+    system: str | None = None
+    architecture: str | None = None
+    is_vm: bool | None = None
+
+
+ANY_COMPUTER = HostComputer()
+
+
 class DeviceRow(Figures):
     """A row of the file with its conditions on a GPU. The values () and None admit any GPU.
 
@@ -227,6 +240,7 @@ class DeviceRow(Figures):
     backend: str | None = None
     systems: tuple[str, ...] = read_by(_words, name="system", default=())
     hosts: tuple[str, ...] = read_by(_words, name="host", default=())
+    vm: bool | None = None
     unified: bool | None = None
     integrated: bool | None = None
     less_power: bool | None = None
@@ -245,8 +259,7 @@ class DeviceRow(Figures):
         *,
         program: str = "",
         backend: str | None = None,
-        system: str | None = None,
-        host: str | None = None,
+        computer: HostComputer = ANY_COMPUTER,
         work: str = "",
     ) -> bool:
         """Whether the row holds for the GPU, the runtime, the computer and the kind of work."""
@@ -254,14 +267,15 @@ class DeviceRow(Figures):
             return False
         if self.generations and facts.generation not in self.generations:
             return False
-        if self.systems and system not in self.systems:
+        if self.systems and computer.system not in self.systems:
             return False
-        if self.hosts and host not in self.hosts:
+        if self.hosts and computer.architecture not in self.hosts:
             return False
         # a tolerance of 1 %: peaks and clocks are rounded
         if facts.flops_of_cycle > 1.01 * self.most_flops:
             return False
         if not _are_as_wanted(
+            (self.vm, computer.is_vm),
             (self.unified, facts.unified),
             (self.integrated, facts.integrated),
             (self.less_power, facts.less_power),
@@ -291,7 +305,7 @@ class DecodingRow(DeviceRow):
       longer as their clock is lower.
     - `least_rows`: the rows that an instruction multiplies at least, at `most_of_flops` of the
       peak.
-    - `bf16`: the rate at which weights in BF16 are read, as a share of that of others.
+    - `types`: the rates at which weights of some types are read, as shares of that of others.
     - `delta_us`: what a layer with a delta rule takes beside others.
     """
 
@@ -307,7 +321,7 @@ class DecodingRow(DeviceRow):
     delta_us: Amount | None = None
     half_layers: bool = False
     few_bits: Range = Range.of(1)
-    bf16: float = 1.0
+    types: Mapping[str, float] = FrozenDict()
     slow: float
     fast: float
     runs: int

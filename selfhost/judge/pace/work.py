@@ -18,7 +18,7 @@ from ..record import Question
 from . import AUDIO, DOCUMENTS, IMAGE, MUSIC, PICTURES_READ, TRAINED, VIDEO, Speed
 from .job import Job, job_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
-from .rates import device_bandwidth, layer_from_python
+from .rates import computer_around, device_bandwidth, layer_from_python
 from .tables import Figures, pace_tables
 
 # the unit of the pace of other work than text, by modality
@@ -174,7 +174,9 @@ def _seconds_on_gpu(
         share = job.share("picture") * part
     computing = job.seconds(1.0, share) * operations
     # sentence-transformers launches the operations once for each batch
-    return computing + layer_from_python(device) * (job.layers / figures.batch)
+    return computing + layer_from_python(device, computer_around(job.machine)) * (
+        job.layers / figures.batch
+    )
 
 
 def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
@@ -262,7 +264,9 @@ def _seconds_of_training_step(
     computing += _unpacking_seconds(job, workload, job.device)
     if job.trainer_layers is not None:
         return computing
-    launching = layer_from_python(job.device) * (job.layers * _passes(workload))
+    launching = layer_from_python(job.device, computer_around(job.machine)) * (
+        job.layers * _passes(workload)
+    )
     if workload.finetune_method != "full":
         launching *= training_figures().adapted_layer
     return longest(computing, launching)
