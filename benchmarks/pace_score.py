@@ -105,6 +105,7 @@ BY_PROGRAM = (
     "speed_laptops.json",
     "speed_integrated.json",
     "speed_arcs.json",
+    "speed_hosts.json",
 )
 BLIND = "speed_blind.json"
 

@@ -128,6 +128,7 @@ SOURCES: Mapping[str, Runs] = {
     **of_program_file("speed_laptops.json", _NEW),
     **of_program_file("speed_integrated.json", _NEW),
     **of_program_file("speed_arcs.json", _NEW),
+    **of_program_file("speed_hosts.json", _NEW),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(
         of_processors, "speed_processors.json"
