@@ -548,6 +548,7 @@ class ReadingFigures(Figures):
     guest_share: float
     client_peaks: Range
     unknown_modules: Range
+    most_of_one_module_gib: float
     across_sockets: SocketShares
 
 
