@@ -70,6 +70,7 @@ FITTED = (
     RunSet("speed_split_later.json, in that fit since", DECODE),
     RunSet("speed_split_newest.json, fitted", DECODE),
     RunSet("speed_split.json, prompts, fitted", PROMPT),
+    RunSet("speed_split_later.json, prompts, in the fit since", PROMPT),
     RunSet("speed_split_newest.json, prompts, fitted", PROMPT),
     RunSet("speed_processors_prompts.json, fitted", ""),
     RunSet("speed_intel.json, fitted", PROMPT),

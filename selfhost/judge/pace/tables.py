@@ -335,6 +335,12 @@ class SumRow(DeviceRow):
     link_gb_per_s: float | None = read_by(name="link_gb_s", default=None)
 
 
+class StagedRow(DeviceRow):
+    """The bytes a second at which weights in RAM cross to a GPU that does not read them there."""
+
+    per_second: Range
+
+
 class ShareRow(DeviceRow):
     """The share of its peak of arithmetic that a GPU reaches.
 
@@ -534,7 +540,6 @@ class PromptFigures(Figures):
     expert_tile_tokens: Amount
     most_of_link: float
     share_of_link: float
-    staged_per_second: Range
     any_link: Range
 
 
@@ -576,6 +581,7 @@ class PaceTables:
     cores = _rows("core", CoreRow)
     decoding = _rows("decode", DecodingRow)
     together = _rows("together", SumRow)
+    staged = _rows("staged", StagedRow)
     shares = _rows("share", ShareRow)
     token = _table("token", BatchFactors)
     batch = _table("batch", BatchFigures)
