@@ -258,3 +258,15 @@ def test_the_largest_laptops_have_the_newer_memory() -> None:
     decode = speed_of(answer).decode
     assert decode is not None
     assert decode.likely > 14 / 1.5
+
+
+def test_a_guest_on_arm_decodes_as_those_with_the_dot_product() -> None:
+    """A c7g.4xlarge wrote 131.35 tokens/s of Llama 3.2 1B in Q4_0 (ggml-org/llama.cpp#18458): in no
+    fit, within a range around three wide.
+    """
+    asked = Workload(quantization="Q4_0", runtime="llama.cpp")
+    answer = check("llama-3.2-1b-instruct", asked, machine="c7g.4xlarge")
+    decode = speed_of(answer).decode
+    assert decode is not None
+    assert decode.low < 131.35 < decode.high
+    assert decode.high / decode.low < 3.2
