@@ -70,6 +70,7 @@ FITTED = (
     RunSet("speed_split_later.json, in that fit since", DECODE),
     RunSet("speed_split_newest.json, fitted", DECODE),
     RunSet("speed_split.json, prompts, fitted", PROMPT),
+    RunSet("speed_split_later.json, prompts, in the fit since", PROMPT),
     RunSet("speed_split_newest.json, prompts, fitted", PROMPT),
     RunSet("speed_processors_prompts.json, fitted", ""),
     RunSet("speed_intel.json, fitted", PROMPT),
@@ -107,6 +108,7 @@ BY_PROGRAM = (
     "speed_arcs.json",
     "speed_november.json",
     "speed_less_sure.json",
+    "speed_hosts.json",
 )
 BLIND = "speed_blind.json"
 

@@ -89,6 +89,9 @@ SOURCES: Mapping[str, Runs] = {
         of_split, "kept", "speed_split_later.json"
     ),
     "speed_split_later.json, by the machine's name": of_split_by_name,
+    "speed_split_later.json, prompts, in the fit since": partial(
+        of_split_prompts, "kept", "speed_split_later.json"
+    ),
     **of_both_uses(
         "speed_split_newest.json",
         _NEW,
@@ -132,6 +135,7 @@ SOURCES: Mapping[str, Runs] = {
         of_programs, "kept", "speed_november.json"
     ),
     **of_program_file("speed_less_sure.json", _NEW),
+    **of_program_file("speed_hosts.json", _NEW),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(
         of_processors, "speed_processors.json"

@@ -164,7 +164,10 @@ def _machine_of(row: Row) -> Machine:
     """The machine of a run, with the bandwidth of its RAM where the source tells it."""
     device = _name_of_driver(row["device"])
     machine = machine_of(device, CARD, row["memory_gb"])
-    machine = machine.replace(cpu_model=row["host"] or "unknown")
+    # the RAM of the host is told in words, so that a laptop may have one module
+    machine = machine.replace(
+        cpu_model=row["host"] or "unknown", memory_total_bytes=None
+    )
     if row["ram_gb_per_s"] is None:
         return machine
     rate = int(row["ram_gb_per_s"] * 1e9)

@@ -153,6 +153,12 @@ class MemoryShare(Stated):
     up_to_mts: float = inf
     takes_either: bool = False
 
+    def with_core(self, gb_per_s: float | None) -> MemoryShare:
+        """Return the row for cores that read so much each; None means as the row says."""
+        if gb_per_s is None:
+            return self
+        return self.replace(core_gb_per_s=gb_per_s)
+
     def read_bytes_per_second(self, peak: float, cores: float | None) -> float:
         """Return the bytes a second at which `cores` cores (None: enough) read weights while a
         model decodes.
@@ -447,9 +453,7 @@ def series_called(name: str) -> ProcessorSeries | None:
     if row is None:
         return None
     kind = row.kind_of(words)
-    share = share_of(kind, row.mts[-1])
-    if row.core_gb_per_s is not None:
-        share = share.replace(core_gb_per_s=row.core_gb_per_s)
+    share = share_of(kind, row.mts[-1]).with_core(row.core_gb_per_s)
     ram = RamRow(channels=row.channels, mts=row.mts, bits=row.bits)
     if any(_fits_any(shape, words) for shape in row.kinds_of):
         ram = ram.replace(kinds=row.kinds)
@@ -786,11 +790,19 @@ class Chip(NamedRow):
     memory_gib: int | None = None
     kind: str | None = None
     core: str | None = None
+    core_gb_per_s: float | None = None
     ghz: float | None = None
     tflops: float | None = None
     neural: bool = False
     smaller: SmallerChip | None = None
     mac: SoldMac | None = None
+
+    @property
+    def share(self) -> MemoryShare | None:
+        """How its cores read its memory; None where `kind` does not tell."""
+        if self.kind is None:
+            return None
+        return share_of(self.kind).with_core(self.core_gb_per_s)
 
 
 class _MetalShare(Stated):

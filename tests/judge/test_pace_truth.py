@@ -17,7 +17,7 @@ from judge.small import speed_of
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import Step, expert_parameters
-from selfhost.judge.pace.rates import decoding_row, share_row
+from selfhost.judge.pace.rates import decoding_row, share_row, staged_per_second
 from selfhost.judge.question import ask
 from selfhost.machine import gpus
 from selfhost.machine.gpus import every_card
@@ -96,6 +96,7 @@ def test_every_gpu_has_a_row_for_text_and_pictures() -> None:
             assert decoding_row(device, program)
         for work in ("prompt", "picture", "picture_ggml"):
             assert share_row(device, work)
+        assert staged_per_second(device).low < staged_per_second(device).likely
     newer, older = (
         decoding_row(Accelerator(vendor="nvidia", name=name))
         for name in ("NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 2080")

@@ -129,6 +129,14 @@ def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> Non
             "llama.cpp",
             15.27,
         ),
+        # cores that read their memory over narrow links (speed_hosts.json)
+        (
+            "ryzen ai max+ 395 128gb windows no gpu",
+            "gpt-oss-20b",
+            "UD-Q8_K_XL",
+            "llama.cpp",
+            21.4,
+        ),
     ],
 )
 def test_what_others_saw_of_a_kind_of_processor_lies_inside(
@@ -220,3 +228,65 @@ def test_much_ram_does_not_lie_in_one_module() -> None:
     assert many is not None
     assert few.ends.low < many.ends.low
     assert few.ends.likely == many.ends.likely
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        # the middle one of five with 64 GB, and the only one in no fit (speed_processors_many.json
+        # and speed_processors_newest.json)
+        pytest.param("ryzen 7 pro 8845hs", id="fitted"),
+        pytest.param("i7-13700t", id="in no fit"),
+    ],
+)
+def test_a_named_laptop_with_much_ram_has_two_modules(processor: str) -> None:
+    few, many = (
+        bandwidth(named(f"{processor} {memory}")[0]) for memory in ("32gb", "64gb")
+    )
+    assert few is not None
+    assert many is not None
+    assert few.ends.low < many.ends.low
+    assert few.ends.likely < many.ends.likely
+
+
+def test_the_largest_laptops_have_the_newer_memory() -> None:
+    """An i9-14900HX wrote 14 tokens/s of Qwen2.5 7B in Q4_K_M (speed_processors_prompts.json): with
+    4.7 GB for each more than the 51.2 GB/s of DDR4-3200.
+    """
+    asked = Workload(quantization="Q4_K_M", runtime="llama.cpp")
+    answer = check("qwen2.5-7b-instruct", asked, machine="i9-14900hx 32gb")
+    decode = speed_of(answer).decode
+    assert decode is not None
+    assert decode.likely > 14 / 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "quantization", "seen"),
+    [
+        pytest.param(
+            "c7g.4xlarge",
+            "llama-3.2-1b-instruct",
+            "Q4_0",
+            131.35,
+            id="ggml-org/llama.cpp#18458",
+        ),
+        pytest.param(
+            "i7-3770k 16gb",
+            "qwen2.5-1.5b-instruct",
+            "Q2_K",
+            13.0,
+            id="speed_processors_newest.json",
+        ),
+    ],
+)
+def test_what_cores_are_narrows_the_range(
+    name: str, model: str, quantization: str, seen: float
+) -> None:
+    """Guests on Arm with the dot product, and processors with AVX alone: runs in no fit, in ranges
+    about three wide.
+    """
+    workload = Workload(quantization=quantization, runtime="llama.cpp")
+    decode = speed_of(check(model, workload, machine=name)).decode
+    assert decode is not None
+    assert decode.low < seen < decode.high
+    assert decode.high / decode.low < 3.2

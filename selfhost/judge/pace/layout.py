@@ -30,7 +30,14 @@ from . import Step
 from .cores import Cores, cores_of
 from .experts import ApartExperts, experts_apart, experts_used
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
-from .rates import Gpu, computer_around, gpu_of, shared_gpu_of, sum_row
+from .rates import (
+    Gpu,
+    computer_around,
+    gpu_of,
+    shared_gpu_of,
+    staged_per_second,
+    sum_row,
+)
 from .tables import SumRow, pace_tables
 
 # if the shares on GPUs reach 1 minus this, all layers lie on GPUs: the difference is rounding
@@ -315,10 +322,12 @@ class LaidOut(Record):
         The link sets the rate. Weights that do not lie where a GPU reads them are copied no faster
         than a core copies them there first.
         """
-        figures = pace_tables().prompt
-        links = [_link_of(used.gpu) for used in self.gpus]
-        carried = lowest(*links) * figures.share_of_link
-        return lowest(carried, figures.staged_per_second)
+        share_of_link = pace_tables().prompt.share_of_link
+        rates = []
+        for _, gpu in self.gpus:
+            rates.append(_link_of(gpu) * share_of_link)
+            rates.append(staged_per_second(gpu.device))
+        return lowest(*rates)
 
     # -------------------------------------------------------------- in words
 

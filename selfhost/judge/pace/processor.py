@@ -631,10 +631,10 @@ def _named_memory(processor: Processor) -> _NamedMemory | None:
             return None
     chip = processor.named_chip
     if chip is not None:
-        if not chip.kind:
+        if chip.share is None:
             return None
         peaks = _same_peaks(chip.gb_per_s * _GB)
-        return _NamedMemory(chip.name, cpus.share_of(chip.kind), peaks)
+        return _NamedMemory(chip.name, chip.share, peaks)
     if series is not None:
         return _memory_of_series(series)
     if not is_client_by_class(machine):
@@ -732,6 +732,9 @@ def _modules_are_unknown(processor: Processor) -> bool:
         return False
     is_stated = machine.memory_bandwidth_bytes_per_second is not None
     if is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED:
+        return False
+    in_one_module = pace_tables().reading.most_of_one_module_gib * units.GIB
+    if (machine.memory_total_bytes or 0) > in_one_module:
         return False
     series = processor.series
     if series is None:

@@ -166,6 +166,18 @@ def sums_are_measured(device: Accelerator, *, parts: int) -> bool:
     return row.program == MEASURED_PROGRAM and row.devices >= _FEWEST_DEVICES
 
 
+@lru_cache(maxsize=1024)
+def staged_per_second(device: Accelerator) -> Range:
+    """The bytes a second at which weights in RAM cross to such a GPU, where it does not read them
+    there.
+    """
+    facts = _facts_of(device)
+    for row in pace_tables().staged:
+        if row.fits(facts):
+            return row.per_second
+    raise LookupError("staged has no row for all other GPUs")
+
+
 def layer_from_python(device: Accelerator, computer: HostComputer) -> Seconds:
     """The seconds in which Python launches one layer on the device in that computer."""
     row = decoding_row(device, "python", computer=computer)

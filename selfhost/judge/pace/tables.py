@@ -349,6 +349,12 @@ class SumRow(DeviceRow):
     link_gb_per_s: float | None = read_by(name="link_gb_s", default=None)
 
 
+class StagedRow(DeviceRow):
+    """The bytes a second at which weights in RAM cross to a GPU that does not read them there."""
+
+    per_second: Range
+
+
 class ShareRow(DeviceRow):
     """The share of its peak of arithmetic that a GPU reaches.
 
@@ -548,7 +554,6 @@ class PromptFigures(Figures):
     expert_tile_tokens: Amount
     most_of_link: float
     share_of_link: float
-    staged_per_second: Range
     any_link: Range
 
 
@@ -562,6 +567,7 @@ class ReadingFigures(Figures):
     guest_share: float
     client_peaks: Range
     unknown_modules: Range
+    most_of_one_module_gib: float
     across_sockets: SocketShares
 
 
@@ -589,6 +595,7 @@ class PaceTables:
     cores = _rows("core", CoreRow)
     decoding = _rows("decode", DecodingRow)
     together = _rows("together", SumRow)
+    staged = _rows("staged", StagedRow)
     shares = _rows("share", ShareRow)
     token = _table("token", BatchFactors)
     batch = _table("batch", BatchFigures)
