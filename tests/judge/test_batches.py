@@ -240,7 +240,11 @@ def test_more_gpus_do_not_lengthen_the_wait_that_decides(model: str) -> None:
     two = check(model, Workload(purpose="agent"), machine="2x H100, 512 GB RAM")
     four = check(model, Workload(purpose="agent"), machine="4x H100, 512 GB RAM")
     assert batch_of(two) == batch_of(four) == 4096
-    assert two.route == "unknown"
+    longer = two.waits[0].seconds
+    shorter = four.waits[0].seconds
+    assert longer is not None
+    assert shorter is not None
+    assert shorter.likely < longer.likely
     assert four.route == "local"
 
 
