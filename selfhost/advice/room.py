@@ -16,6 +16,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.records import Record
+from ..core.workload import MOST_TOKENS
 from ..judge.checks import Outcome
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.space import disk_check
@@ -101,7 +102,8 @@ class Reach(Record):
         if _is_unbounded(question.row):
             # such a model is judged with any context that was asked for
             most = max(most, asked_tokens)
-        return self._most_with("context_tokens", most, 1, self.fits)
+        # the header of a damaged file may state more than can be asked for
+        return self._most_with("context_tokens", min(most, MOST_TOKENS), 1, self.fits)
 
     def _most_parallel(self, runtime: RuntimeSpec) -> int | None:
         """The most sequences at once; None where not even one fits."""

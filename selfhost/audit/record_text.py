@@ -22,6 +22,7 @@ from ..core.files import (
     MAX_TEXT_BYTES,
     Unreadable,
     encoding_of,
+    object_of,
     parse_json,
     read_some,
     too_large,
@@ -69,7 +70,7 @@ class RecordText(NamedTuple):
         if not self.text:
             return Entry(self.value, self.line, self.place)
         try:
-            value = parse_json(self.text, max_signs=self.max_signs)
+            value = parse_json(self.text, max_signs=self.max_signs, pairs=object_of)
         except Unreadable as error:
             return Entry(None, self.line, self.place, error)
         return Entry(value, self.line, self.place)

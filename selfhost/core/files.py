@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .errors import Problem
-from .records import Record
+from .records import Record, shortened
 
 if TYPE_CHECKING:
     import json
@@ -390,12 +390,13 @@ def parse_json(
     *,
     max_signs: int = MAX_SIGNS,
     constant: Callable[[str], Any] | None = None,
+    pairs: Callable[[list[tuple[str, Any]]], Any] | None = None,
     remedy: str = "give the file as its program wrote it",
 ) -> Any:
     """The value that a JSON text states.
 
-    `constant` makes the values for NaN and Infinity, which are refused without it. Raises
-    `Unreadable`, with `remedy` where the text has more than `max_signs` signs.
+    `constant` makes the values for NaN and Infinity, which are refused without it. `pairs` makes
+    each object. Raises `Unreadable`, with `remedy` where the text has more than `max_signs` signs.
     """
     import json
 
@@ -407,7 +408,11 @@ def parse_json(
         reason = f"holds about {signs:,} values; at most {max_signs:,} are read"
         raise Unreadable(reason, remedy, kind=LARGE)
     try:
-        value = json.loads(text, parse_constant=constant or _refuse_constant)
+        value = json.loads(
+            text,
+            parse_constant=constant or _refuse_constant,
+            object_pairs_hook=pairs,
+        )
     except json.JSONDecodeError as error:
         raise _syntax_fault(text, error) from None
     except RecursionError:
@@ -431,6 +436,18 @@ def value_at(value: Any, *path: str | int) -> Any:
             value = value[int(key)]
         else:
             return None
+    return value
+
+
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of a JSON text whose keys differ, for `pairs` of `parse_json`. Raises
+    `Unreadable` where a key is repeated, of which JSON does not say which value counts.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise Unreadable(f"states {shortened(repeated)!r} twice", "state it once")
     return value
 
 

@@ -76,8 +76,8 @@ _ONLY_FINETUNE = (
     "checkpointing",
 )
 _option = partial(read_by, default=None)
-_MOST_TOKENS = 10**9
-_TOKENS: Limits = {"minimum": 1, "maximum": _MOST_TOKENS, "parse": parse_tokens}
+MOST_TOKENS = 10**9
+_TOKENS: Limits = {"minimum": 1, "maximum": MOST_TOKENS, "parse": parse_tokens}
 _BYTES: Limits = {"maximum": MOST_BYTES, "parse": parse_size}
 
 
@@ -293,7 +293,7 @@ class Workload(Record):
             return None
         tokens = self.prompt_tokens + ANSWER_TOKENS
         # llama.cpp rounds a context up to a multiple of 256
-        return min(-(-tokens // 256) * 256, _MOST_TOKENS)
+        return min(-(-tokens // 256) * 256, MOST_TOKENS)
 
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
         """The seconds that a download of `size_bytes` takes; None where no speed was stated, or the

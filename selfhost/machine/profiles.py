@@ -33,6 +33,8 @@ KINDS = (
 )
 _GUESTS = ("ci", "cloud", "virtual")
 _WITHOUT_DISKS = ("cloud", "board")
+# what people write around the label of a hosted runner: "macos-15 GitHub runner"
+_AROUND_LABELS = ("github", "actions", "hosted", "runner")
 _DISKS_TO_CHOOSE = Unread(
     fact="disks",
     reason="whoever orders the machine chooses its disk",
@@ -273,12 +275,13 @@ def machine_called(text: str) -> NotedMachine | None:
     also be a label of hosted runners, `ubuntu-latest`.
     """
     key = canonical(text)
-    found = _names_by_spelling().get(key, ())
+    words = [word for word in key.split("-") if word not in _AROUND_LABELS]
+    label = "-".join(words)
+    found = _names_by_spelling().get(key) or _names_by_spelling().get(label, ())
     if len(found) > 1:
         return None
     if found:
         return NotedMachine(load(found[0]).machine, None)
-    label = key.removeprefix("github-").removeprefix("actions-")
     for row in shipped_record(RunnerLabels, "runner_labels").label:
         labels = set(map(canonical, row.labels))
         if key in labels or label in labels:

@@ -531,11 +531,18 @@ class Process(Record):
 
 def json_in(path: str | os.PathLike[str]) -> object:
     """Return the JSON in a file that `Machine.from_file` takes. Raises `MachineFileError`."""
-    from ..core.files import LARGE, Unreadable, parse_json, read_file, text_of
+    from ..core.files import (
+        LARGE,
+        Unreadable,
+        object_of,
+        parse_json,
+        read_file,
+        text_of,
+    )
 
     try:
         content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
-        return parse_json(text_of(content))
+        return parse_json(text_of(content), pairs=object_of)
     except Unreadable as error:
         problem = error.problem(_file_name(path), WRITE_ONE)
         if error.kind == LARGE:

@@ -56,6 +56,16 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
         assert sequences == 256 or memory(parallel=sequences + 1) in ("fail", "unknown")
 
 
+def test_a_file_that_states_a_context_of_billions_is_answered() -> None:
+    """What no question can ask for was asked, and the error named --context."""
+    spec = check("smollm2-1.7b-instruct", machine="16GB RAM").model
+    assert spec.architecture is not None
+    architecture = spec.architecture.replace(context_tokens=2**32 - 1)
+    verdict = check(spec.replace(architecture=architecture), machine="16GB RAM")
+    assert verdict.room is not None
+    assert verdict.room.longest_context_tokens is not None
+
+
 def test_the_best_quantization_fits_the_disk_whichever_is_asked_for() -> None:
     """3 GB are free: a file of 4.4 GB is no more the best for having been asked for. With nothing
     free there is none.

@@ -187,6 +187,12 @@ def test_what_is_no_usable_json_says_why(
     assert parse_json(nested(MAX_DEPTH))
 
 
+def test_a_record_that_states_a_key_twice_is_a_fault() -> None:
+    """Of `"memory_total_bytes"` twice the last counted, and nothing was said."""
+    said = entries('{"a": 1}\n{"a": 1, "b": {"c": 2, "c": 3}}\n')
+    assert said == [(1, {"a": 1}), (2, "states 'c' twice")]
+
+
 def entries(
     text: str | bytes, max_record_bytes: int = 10_000
 ) -> list[tuple[int | None, Any]]:

@@ -221,6 +221,25 @@ def test_the_option_that_makes_nvfp4_fit_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cards", "route", "remedy"),
+    [(6, "unknown", "`--pipeline-parallel-size 6`"), (4, "api", "a smaller")],
+    ids=case_id,
+)
+def test_whole_layers_on_six_cards_are_left_open(
+    cards: int, route: str, remedy: str
+) -> None:
+    """local-inference-lab/rtx6kpro#7: vLLM serves it there with three parts of two cards each; it
+    was told not to run.
+    """
+    workload = Workload(runtime="vllm", quantization="fp8", context_tokens=98_304)
+    machine = f"{cards}x rtx pro 6000, 512gb"
+    verdict = check("qwen3.5-397b-a17b", workload, machine=machine)
+    (card,) = [each for each in verdict.findings if each.check == "accelerator"]
+    assert verdict.route == route
+    assert remedy in (card.remedy or "")
+
+
+@pytest.mark.parametrize(
     ("free_gib", "share"),
     # of 121.7 GiB: nothing read, and as public reports of a DGX Spark have it
     [(None, "0.82"), (101, "0.82"), (80, "0.65")],

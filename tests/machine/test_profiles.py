@@ -139,6 +139,7 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
         ("ubuntu-latest", "github-ubuntu-24.04"),
         ("macos-latest", "github-macos-15"),
         ("macos-15", "github-macos-15"),
+        ("macos-14 GitHub runner", "github-macos-15"),
         ("linux_16_core_arm", "github-linux-16-core-arm"),
         (
             "saas-linux-medium-amd64-gpu-standard",

@@ -583,9 +583,34 @@ class _OnCards(_Layout):
                 "devices": worst.device.name,
             }
         if self._now_only or not self._hold_most(is_idle=True):
+            in_row = self._cards_in_a_row()
+            if in_row:
+                return undecided("accelerator-close", "row", cards=in_row)
             return failing("accelerator-too-small", is_of_one=is_of_one, **figures)
         free = sum(share.device.memory_free_bytes or 0 for share in shares)
         return warning("accelerator-not-now", free=free, **figures)
+
+    def _cards_in_a_row(self) -> int:
+        """The number of accelerators that together have the memory for the model, where they are
+        more than each layer can be divided over. A runtime that divides layers also lays whole
+        layers on one accelerator after another, which is not counted here. 0 for no such number.
+        """
+        runtime = self.question.runtime
+        if runtime is None or not runtime.account.divides_layers:
+            return 0
+        question = self.question
+        if question.stated_parts is not None or question.spec.architecture is None:
+            return 0
+        share = self.shares[0]
+        cards = []
+        for card in self.machine.own_memory_cards:
+            if card.vendor == share.device.vendor:
+                cards.append(share.replace(device=card))
+        has = sum(card.usable_bytes(is_idle=not self._now_only) for card in cards)
+        needed = sum(share.need.high_bytes for share in self.shares)
+        if len(cards) > len(self.shares) and has >= needed:
+            return len(cards)
+        return 0
 
     def _ruling_of_part(self, variant: str, *, is_idle: bool) -> Ruling | None:
         """The ruling where only the likely or only the least bytes fit, in training and with an
