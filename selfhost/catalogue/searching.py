@@ -64,8 +64,6 @@ class _Hint(NamedTuple):
     spec_id: str
     # the reason, as a clause
     why: str
-    # the command to type, with the placeholders {check} and {plain}
-    remedy: str = "{check}"
 
 
 class _UnknownName(Record):
@@ -168,12 +166,11 @@ class _UnknownName(Record):
                 return error
         hint = self._hint()
         if hint is not None:
-            plain = f"selfhost check {shell_word(hint.spec_id)}"
-            with_options = plain + self._options(hint.spec_id)
+            options = self._options(hint.spec_id)
             return UnknownModelError(
                 f"{self._not_in_catalogue()}: {hint.why}",
                 nearest=(hint.spec_id,),
-                remedy=fill(hint.remedy, {"plain": plain, "check": with_options}),
+                remedy=f"selfhost check {shell_word(hint.spec_id)}{options}",
             )
         error = self._thing_error("line")
         if error is not None:
@@ -295,11 +292,7 @@ class _UnknownName(Record):
         spec_id = id_of(name, self.catalogue)
         if spec_id is None:
             return None
-        return _Hint(
-            spec_id,
-            f"{quantization} is not a known quantization",
-            f"`selfhost show {shell_word(spec_id)} -v` lists what there is",
-        )
+        return _Hint(spec_id, f"{quantization} is not a known quantization")
 
     def _in_another_format(self) -> _Hint | None:
         """The hint for a known model in files whose size is not known; None for any other name."""
@@ -308,11 +301,8 @@ class _UnknownName(Record):
             return None
         spec_id = match.resolution.spec_id
         holds = f"its name says that it holds {spec_id} in another format"
-        return _Hint(
-            spec_id,
-            f"{holds} ({match.form.written}), whose size is not known",
-            "for the known formats: {plain}",
-        )
+        why = f"{holds} ({match.form.written}), whose size is not known"
+        return _Hint(spec_id, why)
 
     def _same_name(self) -> _Hint | None:
         """The hint for a known model's name in an account that may hold other weights; None for any
@@ -323,11 +313,7 @@ class _UnknownName(Record):
             return None
         spec_id = match.resolution.spec_id
         repository = f'this repository of "{shortened(self.owner)}"'
-        return _Hint(
-            spec_id,
-            f"{repository} may hold other weights than {spec_id}",
-            "if it holds the same weights: {check}",
-        )
+        return _Hint(spec_id, f"{repository} may hold other weights than {spec_id}")
 
     def _same_layers(self) -> _Hint | None:
         """The hint for a repository that has the layers of a known model, as `alike.toml` lists it;
