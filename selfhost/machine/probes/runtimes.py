@@ -4,7 +4,7 @@ Nothing is run and nothing imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..record import LM_STUDIO, PresentRuntime
 from .host import Facts, Host
@@ -35,54 +35,67 @@ def read_runtimes(host: Host, facts: Facts) -> None:
 def _program_folders(host: Host) -> list[str]:
     """The folders of PATH, then the usual ones of this system, each once."""
     path = host.env.get("PATH", "")
-    folders = path.split(host.paths.pathsep)
-    for folder in present_table().folders.get(host.system, ()):
-        folders.append(folder.replace("~", host.home))
     # a PATH may name one folder thousands of times
-    once = dict.fromkeys(folders)
-    return list(filter(host.is_absolute, once))
+    folders = dict.fromkeys(path.split(host.paths.pathsep))
+    for folder in present_table().folders.get(host.system, ()):
+        folders[folder.replace("~", host.home)] = None
+    return list(filter(host.is_absolute, folders))
 
 
-def _search(host: Host, folders: Iterable[str]) -> list[PresentRuntime]:
+def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
     """The runtimes of the programs in these folders, and of Python packages, sorted by id.
 
     The first program of a runtime gives the path, else the first package. The first package gives
     the version, which no program states.
     """
-    programs = _programs_in(host, folders)
-    seen = [PresentRuntime(id=id, path=path) for path, id in programs.items()]
-    seen.extend(_packages(host, programs))
+    programs = dict(_programs_in(host, folders))
     runtimes: dict[str, PresentRuntime] = {}
-    for runtime in seen:
-        first = runtimes.setdefault(runtime.id, runtime)
-        if first.version is None:
-            runtimes[runtime.id] = first.replace(version=runtime.version)
+    for path, id in programs.items():
+        runtimes.setdefault(id, PresentRuntime(id=id, path=path))
+    for package in _packages(host, programs):
+        runtime = runtimes.setdefault(package.id, package)
+        if runtime.version is None:
+            runtimes[package.id] = runtime.replace(version=package.version)
     return [runtimes[id] for id in sorted(runtimes)]
 
 
-def _programs_in(host: Host, folders: Iterable[str]) -> Mapping[str, str]:
-    """The programs in these folders, and LM Studio's own, each path with the runtime's id."""
+def _programs_in(host: Host, folders: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the path of each program in these folders, and of LM Studio's own, with the id of its
+    runtime.
+    """
     table = present_table()
     suffix = ".exe" if host.system == "windows" else ""
-    ids = {}
     for folder in folders:
         for command, id in table.commands.items():
-            ids[host.join(folder, command + suffix)] = id
+            path = host.join(folder, command + suffix)
+            if host.is_program(path):
+                yield path, id
     for program in table.lm_studio.get(host.system, ()):
-        ids[program.replace("~", host.home)] = LM_STUDIO
-    return {path: id for path, id in ids.items() if host.is_program(path)}
+        path = program.replace("~", host.home)
+        if host.is_program(path):
+            yield path, LM_STUDIO
 
 
 def _packages(host: Host, programs: Iterable[str]) -> Iterator[PresentRuntime]:
-    """Yield the packages of runtimes in every environment, then those of this Python."""
+    """Yield the packages of runtimes by names of folders such as `mlx_lm-0.32.2.dist-info`."""
+    distributions = present_table().distributions
+    for folder in _package_folders(host, programs):
+        for entry in host.names(folder, r".+-.+\.dist-info"):
+            name, _, version = entry.removesuffix(".dist-info").partition("-")
+            id = distributions.get(name.lower().replace("_", "-"))
+            if id is not None:
+                path = host.join(folder, entry)
+                yield PresentRuntime(id=id, version=version, path=path)
+
+
+def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
+    """Yield the folders of packages of every environment, then those of this Python."""
     for environment in _environments(host, programs):
         library = host.join(environment, "lib")
         # on Windows no folder for the Python version lies between the two
         for version in ("", *host.names(library, "python3.*")):
-            folder = host.join(library, version, "site-packages")
-            yield from _packages_in(host, folder)
-    for folder in host.ask("python_path") or ():
-        yield from _packages_in(host, folder)
+            yield host.join(library, version, "site-packages")
+    yield from host.ask("python_path") or ()
 
 
 def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
@@ -99,17 +112,3 @@ def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
             yield environment
     work = host.ask("cwd") or "/"
     yield host.join(work, ".venv")
-
-
-def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
-    """Yield the runtimes in a folder of packages, by names such as `mlx_lm-0.32.2.dist-info`."""
-    distributions = present_table().distributions
-    for entry in host.names(folder, r".+-.+\.dist-info"):
-        name, _, version = entry.removesuffix(".dist-info").partition("-")
-        id = distributions.get(name.lower().replace("_", "-"))
-        if id is not None:
-            yield PresentRuntime(
-                id=id,
-                version=version,
-                path=host.join(folder, entry),
-            )
