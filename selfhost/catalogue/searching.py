@@ -277,7 +277,6 @@ class _UnknownName(Record):
         """The hint at the model that the name most likely stands for; None where there is none."""
         return (
             self._in_unknown_quantization()
-            or self._in_another_format()
             or self._same_name()
             or self._same_layers()
             or self._made_from()
@@ -294,26 +293,18 @@ class _UnknownName(Record):
             return None
         return _Hint(spec_id, f"{quantization} is not a known quantization")
 
-    def _in_another_format(self) -> _Hint | None:
-        """The hint for a known model in files whose size is not known; None for any other name."""
-        match = next(matches(self.name, self.catalogue), None)
-        if match is None or match.form is None:
-            return None
-        spec_id = match.resolution.spec_id
-        holds = f"its name says that it holds {spec_id} in another format"
-        why = f"{holds} ({match.form.written}), whose size is not known"
-        return _Hint(spec_id, why)
-
     def _same_name(self) -> _Hint | None:
-        """The hint for a known model's name in an account that may hold other weights; None for any
-        other name.
+        """The hint for a known model's name in an account that may hold other weights, or in files
+        whose size is not known; None for any other name.
         """
         match = next(matches(self.last_part, self.catalogue), None)
-        if match is None or not self.owner:
+        if match is None:
             return None
         spec_id = match.resolution.spec_id
-        repository = f'this repository of "{shortened(self.owner)}"'
-        return _Hint(spec_id, f"{repository} may hold other weights than {spec_id}")
+        named = f"its name is that of {spec_id}"
+        return _Hint(
+            spec_id, f"{named}, but it may hold other weights or another format"
+        )
 
     def _same_layers(self) -> _Hint | None:
         """The hint for a repository that has the layers of a known model, as `alike.toml` lists it;
