@@ -233,7 +233,10 @@ class _UnknownName(Record):
         row = catalogue.section("things", "sentence")[table]
         sentence = unchecked_record(_ThingSentence, row)
         message = fill(sentence.message, figures)
-        instead = [id for id in thing.try_instead if id in catalogue]
+        instead = []
+        for id in thing.try_instead:
+            if id in catalogue:
+                instead.append(id)
         remedy = SEE_NAMES
         if instead:
             before = fill(sentence.before_command, figures)

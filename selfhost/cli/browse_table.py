@@ -102,9 +102,10 @@ class ModelTable(ScrollView):
         self.rows = rows
         self.is_old = False
         self._cursor = 0
-        ids = [row.model.id for row in rows]
-        if id in ids and not is_at_top:
-            self._cursor = ids.index(id)
+        if not is_at_top:
+            for index, row in enumerate(rows):
+                if row.model.id == id:
+                    self._cursor = index
         self._hidden_columns = set()
         if len({row.placement for row in rows}) < 2:
             self._hidden_columns.add(_PLACEMENT_COLUMN)
@@ -161,12 +162,15 @@ class ModelTable(ScrollView):
         needed = {}
         for at, column in enumerate(columns):
             width = self._widths.get(at, 0)
-            # an empty column is not shown
-            if width and at not in self._hidden_columns:
+            if width == 0:
+                # an empty column is not shown
+                continue
+            if at not in self._hidden_columns:
                 needed[at] = max(width, cell_len(column.title))
         width_of_table = self.size.width - 1
-        shown = kept_columns(self._form, needed, width_of_table)
-        self._shown_widths = {at: needed[at] for at in shown}
+        self._shown_widths = {}
+        for at in kept_columns(self._form, needed, width_of_table):
+            self._shown_widths[at] = needed[at]
 
     def rows_on_screen(self) -> Sequence[Verdict]:
         """The rows that can be seen."""

@@ -277,7 +277,9 @@ def _described_by(phrase: Phrase) -> Description:
     cards = choose_cards(phrase, named, has_no_gpu=setting.has_no_gpu)
     if is_open and processor is None:
         # after a GPU, a number that could name either is a processor's
-        processor = find_number(phrase, beside_gpu=bool(cards)) or find_kind(phrase)
+        processor = find_number(phrase, beside_gpu=bool(cards))
+        if processor is None:
+            processor = find_kind(phrase)
     name = None if processor is None else processor.name
     return Description(
         product=product,
@@ -360,7 +362,8 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
             places.append(at)
         if word in words.systems:
             system = words.systems[word]
-            is_wsl = is_wsl or word.startswith("wsl")
+            if word.startswith("wsl"):
+                is_wsl = True
         # these computers have four-digit models like GPUs: `vostro 3070`
         number = phrase.free_word(at + 1)
         if word in words.numbered and fits(r"\d{4}", number):
@@ -606,7 +609,8 @@ def find_maker(phrase: Phrase) -> FoundMaker:
     for at, word in phrase.free.items():
         vendor = gpus.vendor_of(word)
         if vendor != gpus.UNKNOWN:
-            maker = maker or vendor
+            if maker is None:
+                maker = vendor
         elif word not in vocabulary().gpu_words:
             continue
         places.append(at)

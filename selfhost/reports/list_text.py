@@ -227,7 +227,7 @@ def _footer(
     if only_running and counts.running:
         candidates = counts.running
     parts = [f"{len(rows)} of {candidates:,}"]
-    if candidates < counts.models or len(rows) < candidates:
+    if len(rows) < counts.models:
         parts.append("all: --all")
     if not wide:
         parts.append("columns: --wide")
