@@ -2,8 +2,7 @@
 
 `faster_settings` takes what was judged, as an `AlternativeSearch`. It judges the same question
 under each setting that the program has, and returns those that still run and gain enough: a draft,
-a smaller KV cache, a larger batch, a part of each layer on each of several equal GPUs, or slow GPUs
-left idle.
+a smaller KV cache, a larger batch, or a part of each layer on each of several equal GPUs.
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ from ..catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ..catalogue.spec import ModelSpec
 from ..core.quoting import shell_word
 from ..core.records import Record
-from ..core.units import GIB, counted
 from ..core.workload import Workload
 from ..judge.checks.accelerator import placing_options
 from ..judge.devices import index_of
 from ..judge.judging import judge
-from ..judge.pace.rates import device_bandwidth, sums_are_measured
+from ..judge.pace.rates import sums_are_measured
 from ..judge.question import asked_again
 from ..judge.record import Judged
 from ..machine.record import Machine
@@ -37,7 +35,6 @@ _SMALLER_CACHE = "q8_0"
 _MICRO_BATCH = "micro_batch_tokens"
 _BATCH = "batch_tokens"
 _PARTS_OF_LAYERS = "parts_of_layers"
-_GPU_SHARES = "gpu_shares"
 # no split of each layer is proposed above this pace in tokens a second: dense models of 12 to 51
 # tokens a second gained, one of 175 lost (tests/truth/speed_tensor_split.json); nobody measured one
 # between them
@@ -107,14 +104,11 @@ def _candidates(
     speed = judged.speed
     if speed is not None and speed.crossing_seconds:
         yield from _with_larger_batches(runtime, base)
-    # the user stated where layers lie
-    is_placed = bool(placing_options(question))
-    if not is_placed and _gains_from_split_layers(judged, machine):
+    # nothing is proposed where the user stated where layers lie
+    if not placing_options(question) and _gains_from_split_layers(judged, machine):
         yield from _with_split_layers(runtime, base)
     if question.stated_parts is None:
         yield from _over_idle_cards(judged, runtime, machine, base)
-    if not is_placed:
-        yield from _without_slow_cards(judged, runtime, machine, base)
 
 
 def _with_draft(spec: ModelSpec, base: Workload) -> Iterator[_Candidate]:
@@ -209,56 +203,6 @@ def _over_idle_cards(
     base = base.replace(runtime=runtime.id)
     names = runtime.options_for(_PARTS_OF_LAYERS)
     yield from _with_options(what, base, names, str(parts))
-
-
-def _without_slow_cards(
-    judged: Judged,
-    runtime: RuntimeSpec,
-    machine: Machine,
-    base: Workload,
-) -> Iterator[_Candidate]:
-    """Yield the setting that leaves the GPUs with the slowest memory idle; nothing where all are as
-    fast, or the speed or the size of one is not known.
-
-    Layers are computed one after the other, so that each token waits for the slowest GPU. If the
-    other GPUs do not hold the judged type and the user stated no type, the setting has the model's
-    usual type in the runtime.
-    """
-    question = judged.question
-    cards = machine.own_memory_cards
-    if len(cards) < len(machine.cards):
-        return
-    if len({card.vendor for card in cards}) > 1:
-        # the program numbers the GPUs of one maker
-        return
-    rates = [device_bandwidth(card) or 0 for card in cards]
-    slowest = min(rates, default=0)
-    if slowest == 0:
-        # a bandwidth is not known
-        return
-    shares = []
-    kept_bytes = 0
-    idle = []
-    for card, rate in zip(cards, rates, strict=True):
-        if card.memory_total_bytes is None:
-            return
-        if rate == slowest:
-            shares.append("0")
-            idle.append(card.name)
-        else:
-            # the program takes sizes in GiB as proportions
-            shares.append(str(card.memory_total_bytes // GIB))
-            kept_bytes += card.memory_total_bytes
-    if kept_bytes == 0 or judged.memory is None:
-        return
-    what = f"{' and '.join(counted(idle))} left idle"
-    if judged.memory.total_bytes > kept_bytes and question.stated.quantization is None:
-        _, usual = need.default_format_and_quantization(question.spec, runtime)
-        base = base.replace(quantization=usual)
-        what += f", in {usual}"
-    yield from _with_options(
-        what, base, runtime.options_for(_GPU_SHARES), ",".join(shares)
-    )
 
 
 def _most_parts(judged: Judged, machine: Machine) -> int | None:

@@ -114,7 +114,7 @@ class Task(Record):
                 else:
                     boxes.append(part)
             decide = partial(self._decide, question.wanted, judge)
-            search = AlikeSearch(self.kind.slots, self.numbers, decide)
+            search = AlikeSearch(self.numbers, decide)
             try:
                 results.append(search.machines_that_fare_alike(boxes))
             except SelfhostError as error:

@@ -20,9 +20,7 @@ number, and each half is judged in the same way (`AlikeSearch`):
     8 and 15      fail, pass: halve at 12            16 and 32: pass, so all four pass
     8 and 10      fail, so both fail                 12 and 15: fail, pass: halve, and judge each
 
-The number that halves is a number on which the difference rests: free disk space for the check of
-the disk, bandwidth for the check of the pace, and otherwise a size of memory, first of all the
-limit.
+The number that halves is the number in which the machines differ most.
 
 **When machines are not taken together.** The free memory of an accelerator decides where layers
 lie, and so what the RAM must hold, in no fixed order: machines that differ in it are never taken
@@ -34,7 +32,7 @@ remedy helps the others, too. It is a machine with the least of some number, so 
 are judged again.
 
 **What halving saves.** Judgements for each verdict, measured on the fleet of
-`benchmarks/audit_scale.py`: 0.67 for 1,000 machines and 20 models, 0.35 for 5,000 and 20, 0.17 for
+`benchmarks/audit_scale.py`: 0.68 for 1,000 machines and 20 models, 0.35 for 5,000 and 20, 0.18 for
 20,000 and 5. A plain loop needs one, for no two of these machines have equal numbers: for 5,000
 machines more than twice the time (computed). `audit_scale.py --compare` holds the answers of both
 against each other.
@@ -50,7 +48,6 @@ from typing import Any, NamedTuple
 
 from ..core.errors import SelfhostError
 from ..core.records import Record, Values
-from ..judge.record import PACE_CHECKS
 from ..machine.record import BANDWIDTH, Machine
 
 Labels = Mapping[str, str]
@@ -72,12 +69,11 @@ class Slot(NamedTuple):
     part: str = ""
 
 
-_LIMIT = "memory_limit_bytes"
 _CARDS = "accelerators"
 # numbers of a machine itself
 OF_MACHINE = (
     Slot("memory_available_bytes"),
-    Slot(_LIMIT),
+    Slot("memory_limit_bytes"),
     Slot("memory_total_bytes"),
     Slot("swap_free_bytes"),
     Slot(BANDWIDTH),
@@ -87,9 +83,6 @@ OF_ENTRIES = {
     "disks": ("free_bytes", "total_bytes"),
     _CARDS: ("memory_free_bytes",),
 }
-_MEMORY = "memory"
-# the fact that decides a check; every other check depends on the sizes of memory
-_FACT_OF_CHECK = {"disk": "disks", **dict.fromkeys(PACE_CHECKS, BANDWIDTH)}
 # the facts in which machines of one kind differ, in addition to the numbers
 _OF_ONE_MACHINE = ("name", "labels", "read_at")
 
@@ -316,50 +309,34 @@ class AlikeMachines(NamedTuple):
 Outcomes = list[AlikeMachines] | SelfhostError
 
 
-class _Column(NamedTuple):
-    """The numbers of all machines of a box in one slot, which belongs to `fact`."""
+def _spread(numbers: Numbers) -> float:
+    """How many times the least of these numbers the largest is."""
+    return max(numbers) / max(min(numbers), 1)
 
-    fact: str
-    numbers: Numbers
 
-    @property
-    def basis(self) -> str:
-        """The basis of the checks that these numbers decide: this fact, or memory for any size of
-        memory.
-        """
-        return self.fact if self.fact in _FACT_OF_CHECK.values() else _MEMORY
+def _middle(numbers: Numbers) -> int:
+    """The least number of the larger half of the machines, of which not all have one number."""
+    values = sorted(numbers)
+    middle = values[len(values) // 2]
+    if middle > values[0]:
+        return middle
+    # most machines have the least number: the others form the larger half
+    return next(value for value in values if value > middle)
 
-    @property
-    def least(self) -> int:
-        return min(self.numbers)
 
-    @property
-    def most(self) -> int:
-        return max(self.numbers)
-
-    @property
-    def middle(self) -> int:
-        """The least number of the larger half of the machines."""
-        values = sorted(self.numbers)
-        middle = values[len(values) // 2]
-        if middle > values[0]:
-            return middle
-        # most machines have the least number: the others form the larger half
-        return next(value for value in values if value > middle)
-
-    def halves(self, box: Places) -> list[Places]:
-        """Return the machines of a box with the smaller numbers, then those with the larger
-        numbers.
-        """
-        middle = self.middle
-        smaller = []
-        larger = []
-        for place, number in zip(box, self.numbers, strict=True):
-            if number < middle:
-                smaller.append(place)
-            else:
-                larger.append(place)
-        return [smaller, larger]
+def _halves(box: Places, numbers: Numbers) -> list[Places]:
+    """The machines of a box with the smaller of these numbers, one for each machine, then those
+    with the larger.
+    """
+    middle = _middle(numbers)
+    smaller = []
+    larger = []
+    for place, number in zip(box, numbers, strict=True):
+        if number < middle:
+            smaller.append(place)
+        else:
+            larger.append(place)
+    return [smaller, larger]
 
 
 class AlikeSearch:
@@ -367,13 +344,7 @@ class AlikeSearch:
     given numbers.
     """
 
-    def __init__(
-        self,
-        slots: Sequence[Slot],
-        numbers: NumbersByMachine,
-        decide: Decide,
-    ) -> None:
-        self._facts = [slot.fact for slot in slots]
+    def __init__(self, numbers: NumbersByMachine, decide: Decide) -> None:
         self._numbers = numbers
         self._decide = cache(decide)
 
@@ -388,22 +359,18 @@ class AlikeSearch:
         while waiting:
             box = waiting.pop()
             columns = self._columns(box)
-            least = [column.least for column in columns]
-            most = [column.most for column in columns]
-            worst = self._decide(tuple(least))
-            best = self._decide(tuple(most))
+            worst = self._decide(tuple(map(min, columns)))
+            best = self._decide(tuple(map(max, columns)))
             if worst.key == best.key:
                 found[worst.key].add(box, worst.lacks, (worst.warned, best.warned))
             else:
-                column = _column_that_decides(columns, worst.key, best.key)
-                waiting += column.halves(box)
+                waiting += _halves(box, max(columns, key=_spread))
         return [self._alike(key, machines) for key, machines in found.items()]
 
-    def _columns(self, places: Places) -> list[_Column]:
-        """The numbers of these machines, a column for each slot."""
+    def _columns(self, places: Places) -> list[Numbers]:
+        """The numbers of these machines, those of one slot together."""
         rows = [self._numbers[place] for place in places]
-        numbers_by_slot = zip(*rows, strict=True)
-        return list(map(_Column, self._facts, numbers_by_slot))
+        return list(zip(*rows, strict=True))
 
     def _alike(self, key: DecisionKey, found: _Found) -> AlikeMachines:
         """The group of the machines that were found, with the machine that lacks most, the first of
@@ -431,7 +398,7 @@ class AlikeSearch:
         """
         candidates = {places[0]}
         for column in self._columns(places):
-            index = column.numbers.index(column.least)
+            index = column.index(min(column))
             candidates.add(places[index])
         return sorted(candidates)
 
@@ -453,23 +420,3 @@ class _Found:
         self.places += places
         self.lacks = max(self.lacks, lacks)
         self.warned.update(warned)
-
-
-def _column_that_decides(
-    columns: Iterable[_Column],
-    worst: DecisionKey,
-    best: DecisionKey,
-) -> _Column:
-    """The column along which a box is halved: a column on which the difference rests, else the
-    first that differs.
-    """
-    different = set(worst.findings) ^ set(best.findings)
-    bases = {_FACT_OF_CHECK.get(finding.check, _MEMORY) for finding in different}
-    differing = [column for column in columns if column.least < column.most]
-    deciding = [column for column in differing if column.basis in bases]
-    candidates = deciding or differing
-    for column in candidates:
-        # among the sizes of memory, the limit decides most often
-        if column.basis != _MEMORY or column.fact == _LIMIT:
-            return column
-    return candidates[0]

@@ -192,11 +192,8 @@ def _missing_facts(
     if is_read:
         return {}
     if key == "bandwidth":
-        return {
-            fact: value.bytes_per_second,
-            "memory_bandwidth_how": None,
-            "memory_bandwidth_bound": None,
-        }
+        stated: FactValues = value.facts
+        return stated
     if key == "disk":
         value = filled_disks(machine.disks, value)
     return {fact: value}

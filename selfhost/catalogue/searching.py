@@ -64,8 +64,6 @@ class _Hint(NamedTuple):
     spec_id: str
     # the reason, as a clause
     why: str
-    # the command to type, with the placeholders {check} and {plain}
-    remedy: str = "{check}"
 
 
 class _UnknownName(Record):
@@ -168,12 +166,11 @@ class _UnknownName(Record):
                 return error
         hint = self._hint()
         if hint is not None:
-            plain = f"selfhost check {shell_word(hint.spec_id)}"
-            with_options = plain + self._options(hint.spec_id)
+            options = self._options(hint.spec_id)
             return UnknownModelError(
                 f"{self._not_in_catalogue()}: {hint.why}",
                 nearest=(hint.spec_id,),
-                remedy=fill(hint.remedy, {"plain": plain, "check": with_options}),
+                remedy=f"selfhost check {shell_word(hint.spec_id)}{options}",
             )
         error = self._thing_error("line")
         if error is not None:
@@ -236,7 +233,10 @@ class _UnknownName(Record):
         row = catalogue.section("things", "sentence")[table]
         sentence = unchecked_record(_ThingSentence, row)
         message = fill(sentence.message, figures)
-        instead = [id for id in thing.try_instead if id in catalogue]
+        instead = []
+        for id in thing.try_instead:
+            if id in catalogue:
+                instead.append(id)
         remedy = SEE_NAMES
         if instead:
             before = fill(sentence.before_command, figures)
@@ -280,7 +280,6 @@ class _UnknownName(Record):
         """The hint at the model that the name most likely stands for; None where there is none."""
         return (
             self._in_unknown_quantization()
-            or self._in_another_format()
             or self._same_name()
             or self._same_layers()
             or self._made_from()
@@ -295,38 +294,19 @@ class _UnknownName(Record):
         spec_id = id_of(name, self.catalogue)
         if spec_id is None:
             return None
-        return _Hint(
-            spec_id,
-            f"{quantization} is not a known quantization",
-            f"`selfhost show {shell_word(spec_id)} -v` lists what there is",
-        )
-
-    def _in_another_format(self) -> _Hint | None:
-        """The hint for a known model in files whose size is not known; None for any other name."""
-        match = next(matches(self.name, self.catalogue), None)
-        if match is None or match.form is None:
-            return None
-        spec_id = match.resolution.spec_id
-        holds = f"its name says that it holds {spec_id} in another format"
-        return _Hint(
-            spec_id,
-            f"{holds} ({match.form.written}), whose size is not known",
-            "for the known formats: {plain}",
-        )
+        return _Hint(spec_id, f"{quantization} is not a known quantization")
 
     def _same_name(self) -> _Hint | None:
-        """The hint for a known model's name in an account that may hold other weights; None for any
-        other name.
+        """The hint for a known model's name in an account that may hold other weights, or in files
+        whose size is not known; None for any other name.
         """
         match = next(matches(self.last_part, self.catalogue), None)
-        if match is None or not self.owner:
+        if match is None:
             return None
         spec_id = match.resolution.spec_id
-        repository = f'this repository of "{shortened(self.owner)}"'
+        named = f"its name is that of {spec_id}"
         return _Hint(
-            spec_id,
-            f"{repository} may hold other weights than {spec_id}",
-            "if it holds the same weights: {check}",
+            spec_id, f"{named}, but it may hold other weights or another format"
         )
 
     def _same_layers(self) -> _Hint | None:

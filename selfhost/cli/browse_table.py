@@ -47,7 +47,7 @@ class ModelTable(ScrollView):
     ModelTable > .table--cursor { background: $primary 40%; text-style: bold; }
     ModelTable > .table--old { text-style: dim; }
     """
-    COMPONENT_CLASSES = {"table--header", "table--cursor", "table--old"}
+    COMPONENT_CLASSES = {"table--row", "table--header", "table--cursor", "table--old"}
     BINDINGS = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
@@ -71,9 +71,8 @@ class ModelTable(ScrollView):
     def __init__(self) -> None:
         super().__init__()
         self.rows: Sequence[Verdict] = ()
-        # True where all models lie in the same memory, so that no column names the memory
-        self._has_one_placement = True
-        self._has_paces = True
+        # the places of the columns that tell nothing of these rows
+        self._hidden_columns: set[int] = set()
         # whether the rows belong to an earlier question
         self.is_old = False
         self._pace_title = ""
@@ -88,7 +87,6 @@ class ModelTable(ScrollView):
         self._form = table_of_paces("listed wide", (), "")
         # the width of each column that is shown, from left to right
         self._shown_widths: dict[int, int] = {}
-        self._styles_known: dict[str, Style] = {}
 
     # ------------------------------------------------------------ what is shown
 
@@ -105,10 +103,14 @@ class ModelTable(ScrollView):
         self.is_old = False
         self._cursor = 0
         if not is_at_top:
-            self._cursor = _index_of(id, rows)
-        placements = {row.placement for row in rows}
-        self._has_one_placement = len(placements) < 2
-        self._has_paces = have_paces(rows)
+            for index, row in enumerate(rows):
+                if row.model.id == id:
+                    self._cursor = index
+        self._hidden_columns = set()
+        if len({row.placement for row in rows}) < 2:
+            self._hidden_columns.add(_PLACEMENT_COLUMN)
+        if not have_paces(rows):
+            self._hidden_columns.add(_PACE_COLUMN)
         self.virtual_size = Size(0, len(rows) + 1)
         self._follow_cursor()
         self._fit_columns()
@@ -153,7 +155,9 @@ class ModelTable(ScrollView):
     def _fit_columns(self) -> None:
         """Widen columns for the rows on the screen. A narrow table leaves columns out."""
         for row in self.rows_on_screen():
-            self._widen_for(self._cells_of(row))
+            for at, cell in enumerate(self._cells_of(row)):
+                known = self._widths.get(at, 0)
+                self._widths[at] = max(known, cell_len(clean(cell)))
         columns = self._form.columns[:-_COLUMNS_LEFT_OUT]
         needed = {}
         for at, column in enumerate(columns):
@@ -161,22 +165,12 @@ class ModelTable(ScrollView):
             if width == 0:
                 # an empty column is not shown
                 continue
-            if at == _PLACEMENT_COLUMN and self._has_one_placement:
-                continue
-            if at == _PACE_COLUMN and not self._has_paces:
-                continue
-            title_width = cell_len(column.title)
-            needed[at] = max(width, title_width)
+            if at not in self._hidden_columns:
+                needed[at] = max(width, cell_len(column.title))
         width_of_table = self.size.width - 1
-        shown = kept_columns(self._form, needed, width_of_table)
-        self._shown_widths = {at: needed[at] for at in shown}
-
-    def _widen_for(self, cells: Cells) -> None:
-        """Widen the columns so that they have room for these cells."""
-        for at, cell in enumerate(cells):
-            width = cell_len(clean(cell))
-            known = self._widths.get(at, 0)
-            self._widths[at] = max(known, width)
+        self._shown_widths = {}
+        for at in kept_columns(self._form, needed, width_of_table):
+            self._shown_widths[at] = needed[at]
 
     def rows_on_screen(self) -> Sequence[Verdict]:
         """The rows that can be seen."""
@@ -204,18 +198,18 @@ class ModelTable(ScrollView):
 
     def render_line(self, y: int) -> Strip:
         """Return a line of the screen: the titles first, then the rows."""
-        style = self._style("")
+        style = self.get_component_rich_style("table--row")
         if y == 0:
-            style += self._style("table--header")
+            style += self.get_component_rich_style("table--header")
             titles = [column.title for column in self._form.columns]
             return self._strip(titles, style)
         index = self._row_index_at(y)
         if index >= len(self.rows):
             return Strip.blank(self.size.width, style)
         if self.is_old:
-            style += self._style("table--old")
+            style += self.get_component_rich_style("table--old")
         if index == self._cursor:
-            style += self._style("table--cursor")
+            style += self.get_component_rich_style("table--cursor")
         row = self.rows[index]
         return self._strip(self._cells_of(row), style)
 
@@ -223,25 +217,6 @@ class ModelTable(ScrollView):
         """The index of the row on a line of the screen; the line 0 has the titles."""
         first = round(self.scroll_y)
         return first + y - 1
-
-    def _style(self, part: str) -> Style:
-        """The style of a part of the table; the style of the table itself for an empty name.
-
-        Styles are kept, because computing one takes longer than drawing a line.
-        """
-        known = self._styles_known.get(part)
-        if known is not None:
-            return known
-        style = self.rich_style
-        if part:
-            style = self.get_component_rich_style(part)
-        self._styles_known[part] = style
-        return style
-
-    def notify_style_update(self) -> None:
-        """Forget the styles, because a theme has changed."""
-        self._styles_known.clear()
-        super().notify_style_update()
 
     def _strip(self, cells: Sequence[str], style: Style) -> Strip:
         """The cells of the columns that are shown, each as wide as its column."""
@@ -251,8 +226,7 @@ class ModelTable(ScrollView):
             cell = cells[at]
             text = clean(cell)
             if self._form.columns[at].right:
-                length = width - cell_len(text) + len(text)
-                text = text.rjust(length)
+                text = " " * (width - cell_len(text)) + text
             text = set_cell_size(text, width)
             own_style = Style.parse(rich_style(cell) or "none")
             segments.append(Segment(text, style + own_style))
@@ -265,13 +239,12 @@ class ModelTable(ScrollView):
     def action_move(self, rows: int) -> None:
         """Move the cursor by so many rows, at most to the first or last."""
         last = len(self.rows) - 1
-        index = min(last, self._cursor + rows)
-        index = max(0, index)
+        index = max(0, min(last, self._cursor + rows))
         if index == self._cursor:
             return
         self._cursor = index
+        # this fits the columns if it scrolls
         self._follow_cursor()
-        self._fit_columns()
         self.refresh()
         self.post_message(self.Moved(self.current_id))
 
@@ -312,11 +285,3 @@ class ModelTable(ScrollView):
             self.action_open()
         else:
             self.action_move(index - self._cursor)
-
-
-def _index_of(id: str | None, rows: Sequence[Verdict]) -> int:
-    """The index of the row of that model; 0 where there is none."""
-    for index, row in enumerate(rows):
-        if row.model.id == id:
-            return index
-    return 0

@@ -523,10 +523,9 @@ def _soldered_rate(series: cpus.ProcessorSeries | None) -> int | None:
     """
     if series is None or series.memory != "soldered":
         return None
-    rates = series.bytes_per_second
-    if rates.least != rates.most:
+    if len(set(series.mts)) > 1:
         return None
-    return round(rates.usual)
+    return round(series.bytes_per_second.usual)
 
 
 def _assumed(computer: _Computer, facts: FactValues) -> list[str]:
@@ -850,11 +849,7 @@ class _StatedRam(Record):
         """
         if slots.memory == "bus":
             return None
-        bytes_per_mts = slots.bits * slots.channels / 8 * units.MB
-        rates = slots.bytes_per_second
-        slowest = round(rates.least / bytes_per_mts)
-        usual = round(rates.usual / bytes_per_mts)
-        fastest = round(rates.most / bytes_per_mts)
+        slowest, usual, fastest = slots.mts
         low, high = cpus.ram_rates().get(self.kind, (slowest, fastest))
         if isinstance(slots, gpus.Computer):
             return self.mts or (high if self.kind else usual)

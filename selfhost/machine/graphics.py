@@ -15,7 +15,7 @@ from .cards import (
     unknown_gpu,
 )
 from .gpus import GpuRow
-from .phrases import Found, Phrase, WordRun
+from .phrases import Phrase, WordRun
 from .processors import two_readings
 from .words import (
     BREAK,
@@ -34,12 +34,6 @@ _STEP_OF_RAM_GIB = 4
 _MOST_ODD_RAM_GIB = 6
 
 
-class FoundCards(Found):
-    """The GPUs that were found, in the order of their names in the text."""
-
-    cards: Sequence[NamedCards] = ()
-
-
 class Around(Record):
     """The facts about the machine around GPUs that help to read their names.
 
@@ -56,16 +50,9 @@ class Around(Record):
 _UNKNOWN_MACHINE = Around()
 
 
-class _CardSize(Found):
-    """A size beside the name of a card. None where the size is not the card's own."""
-
-    memory_gib: float | None = None
-
-
 class _Mention(Record):
     """The name of a GPU in a text.
 
-    - `phrase`: the text with the words of the name claimed.
     - `run`: the words of the name; `typed` is the name without fillers and sizes.
     - `size_gib`: the first size in the name; None where there is none.
     - `meant`: the GPUs that the name can mean, at least one.
@@ -120,45 +107,38 @@ class _Mention(Record):
         readings = [*processors, self.first.label.lower()]
         raise two_readings(self.phrase, number, readings)
 
-    def found(self) -> FoundCards:
-        """Return the GPUs that the name means, by the size and the count beside the name, with the
-        places of all these words.
-
-        No GPU is returned for the name of the GPU inside the named processor.
+    def claimed(self) -> NamedCards | None:
+        """Claim the name with the size and the count beside it, and return the GPUs that it means;
+        None for the name of the GPU inside the named processor.
         """
-        places = [*self.run.places]
+        self.phrase.claim(*self.run.places)
         if self.is_unified:
             if self.around.has_processor and not self.first.integrated:
-                return FoundCards(places=places)
-            cards = equal_cards_meant(self.meant, self.typed, None, 1)
-            return FoundCards(cards=[cards], places=places)
+                return None
+            return equal_cards_meant(self.meant, self.typed, None, 1)
         # as in `rtx 6000 pro max-q 96gb`, where `q` is not the end of a name
         run = self.phrase.with_fillers(self.run)
-        size = self._size(run.end)
-        places += size.places
-        count = self.phrase.after(size).count_beside(run)
-        places += count.places
-        gib = size.memory_gib
-        cards = equal_cards_meant(self.meant, self.typed, gib, count.number)
-        return FoundCards(cards=[cards], places=places)
+        memory_gib = self._size(run.end)
+        count = self.phrase.claim_count(run)
+        return equal_cards_meant(self.meant, self.typed, memory_gib, count)
 
     def _of_one(self, gib: float) -> float:
         """The memory of one card in GiB, where `gib` is that of all of them: 24 of `2x 3090 48gb
         vram`. Any other size is returned as it is.
         """
         run = self.phrase.with_fillers(self.run)
-        one_gib = gib / (self.phrase.count_beside(run).number or 1)
+        one_gib = gib / (self.phrase.copy().claim_count(run) or 1)
         return one_gib if self.is_sold_with(one_gib) else gib
 
-    def _size(self, end: int) -> _CardSize:
-        """The size in the name, else the size behind the place `end`, else the size before the
-        name.
+    def _size(self, end: int) -> float | None:
+        """The size in the name in GiB, else the size behind the place `end`, else the size before
+        the name, which is claimed. None where no size is the card's own.
 
         Raises `UnknownGpuError` for a size that can only be the card's, where the card is not sold
         with it.
         """
         if self.is_sold_with(self.size_gib):
-            return _CardSize(memory_gib=self.size_gib)
+            return self.size_gib
         phrase = self.phrase
         at = end
         if phrase.word(at) in (BREAK, "vram", "with"):
@@ -170,23 +150,27 @@ class _Mention(Record):
         # `gbram` is the RAM's size, unless another size follows
         is_of_ram = word.endswith("bram")
         if is_of_ram and not is_size(phrase.word(at + 1)):
-            return _CardSize()
+            return None
         if self.is_sold_with(gib):
-            return _CardSize(memory_gib=gib, places=(at,))
+            phrase.claim(at)
+            return gib
         if word.endswith("vram"):
-            return _CardSize(memory_gib=self._of_one(gib), places=(at,))
+            gib = self._of_one(gib)
+            phrase.claim(at)
+            return gib
         first = self.first
         if f"{gib:g}gb" in first.named - first.word_set:
             # the size belongs to the name of the card and is not its memory
-            return _CardSize(places=(at,))
+            phrase.claim(at)
+            return None
         is_bare = at == end and word.endswith("b")
         if phrase.is_of_gpus or (is_bare and _is_no_ram(phrase, gib)):
             # `2x 2080 ti 22gb` are two changed cards rather than 22 GB in all
             raise not_sold_so(self.meant, gib)
-        return _CardSize()
+        return None
 
-    def _size_before(self) -> _CardSize:
-        """The card's size before its name, where another size is the RAM's.
+    def _size_before(self) -> float | None:
+        """Claim the card's size before its name, where another size is the RAM's.
 
         Raises `UnknownMachineError` for `2x16gb v100`, which can be modules of RAM.
         """
@@ -197,36 +181,33 @@ class _Mention(Record):
             modules = MODULES.fullmatch(word)
             if modules is not None and self.is_sold_with(float(modules[2])):
                 raise bad_name("modules", phrase.text, word=word, card=self.first.label)
-        elif not phrase.without((at,)).has_memory:
-            return _CardSize()
+        elif not any(phrase.memory_gib(place) for place in phrase.free if place != at):
+            return None
         gib = phrase.memory_gib(at)
-        if self.is_sold_with(gib):
-            return _CardSize(memory_gib=gib, places=(at,))
-        return _CardSize()
+        if not self.is_sold_with(gib):
+            return None
+        phrase.claim(at)
+        return gib
 
 
-def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
-    """All GPUs that the free words name, by the longest names. Raises `UnknownGpuError`."""
-    free_before = phrase.free
+def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> list[NamedCards]:
+    """Claim all GPUs that the free words name, by the longest names, and return them in the order
+    of the text. Raises `UnknownGpuError`.
+    """
     cards_at: dict[int, NamedCards] = {}
     for run in phrase.runs():
-        # an earlier run may have claimed words of this one
-        if not phrase.is_free(run):
-            continue
         mention = _mention(phrase, run, around)
         if mention is None:
             continue
         if mention.is_processor(has_cards=bool(cards_at)):
             continue
-        found = mention.found()
-        phrase = phrase.after(found)
-        for cards in found.cards:
-            # a GPU inside the processor is counted once
-            if not cards.is_unified or cards not in cards_at.values():
-                cards_at[run.start] = cards
-    in_order = [cards_at[place] for place in sorted(cards_at)]
-    places = free_before.keys() - phrase.free.keys()
-    return FoundCards(cards=in_order, places=places)
+        cards = mention.claimed()
+        if cards is None:
+            continue
+        # a GPU inside the processor is counted once
+        if not cards.is_unified or cards not in cards_at.values():
+            cards_at[run.start] = cards
+    return [cards_at[place] for place in sorted(cards_at)]
 
 
 def _mention(
@@ -255,7 +236,7 @@ def _mention(
     if not meant:
         return None
     mention = _Mention(
-        phrase=phrase.without(run.places),
+        phrase=phrase,
         around=around,
         run=run,
         typed=typed,

@@ -4,10 +4,10 @@ means two things.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import NamedTuple
 
-from ..core.records import Record
 from .cpus import MAKERS
 from .words import BREAK, SIZE, count_in, is_size, tokens, vocabulary
 
@@ -32,49 +32,30 @@ class WordRun(NamedTuple):
         return " ".join(self.words)
 
 
-class Found(Record):
-    """The result of a matcher, with the places of the words that the matcher claims."""
-
-    places: Collection[int] = ()
-
-
-class Count(Found):
-    """The number of things that a name means, which `2x` or `x2` states; 1 where no word does."""
-
-    number: int = 1
-
-
-class Phrase(NamedTuple):
+class Phrase:
     """The words of a text in order.
 
     The place of a word is its number, counted from 0. `free` has the words that no matcher has
-    claimed, by their places. `is_of_gpus`: the text must name GPUs and nothing else.
+    claimed, by their places: at first every word but the breaks between parts. `is_of_gpus`: the
+    text must name GPUs and nothing else.
     """
 
-    text: str
-    words: Sequence[str]
-    free: Mapping[int, str]
-    is_of_gpus: bool = False
+    def __init__(self, text: str, *, is_of_gpus: bool = False) -> None:
+        self.text = text
+        self.is_of_gpus = is_of_gpus
+        self.words = tokens(text)
+        self.free = {at: word for at, word in enumerate(self.words) if word != BREAK}
 
-    @classmethod
-    def of(cls, text: str, *, is_of_gpus: bool = False) -> Phrase:
-        """Return the phrase of a text. Every word is free but the breaks between parts."""
-        words = tokens(text)
-        free = {at: word for at, word in enumerate(words) if word != BREAK}
-        return cls(text, words, free, is_of_gpus)
+    def copy(self) -> Phrase:
+        """Return a copy, in which words can be claimed on trial."""
+        other = copy(self)
+        other.free = dict(self.free)
+        return other
 
-    def without(self, places: Collection[int]) -> Phrase:
-        """Return the phrase in which the words at these places are claimed, too."""
-        free = {at: word for at, word in self.free.items() if at not in places}
-        return self._replace(free=free)
-
-    def after(self, found: Found | None) -> Phrase:
-        """Return the phrase in which the words of `found` are claimed; the phrase itself for
-        None.
-        """
-        if found is None:
-            return self
-        return self.without(found.places)
+    def claim(self, *places: int) -> None:
+        """Claim the words at these places."""
+        for at in places:
+            self.free.pop(at, None)
 
     @property
     def free_words(self) -> Sequence[str]:
@@ -103,17 +84,15 @@ class Phrase(NamedTuple):
         """Return the words from the place `start` to the place before `end`."""
         return WordRun(start, end, self.words[start:end])
 
-    def is_free(self, run: WordRun) -> bool:
-        """Whether no word of the run is claimed."""
-        return all(at in self.free for at in run.places)
-
     def runs(self, longest: int = _LONGEST_NAME) -> Iterator[WordRun]:
-        """Yield the runs of free words that stand side by side, the longest first."""
+        """Yield the runs of words that stand side by side, the longest first. All words of a run
+        are free when it is yielded.
+        """
         count = len(self.words)
         for length in range(min(longest, count), 0, -1):
             for start in range(count - length + 1):
                 run = self.run(start, start + length)
-                if self.is_free(run):
+                if all(at in self.free for at in run.places):
                     yield run
 
     def memory_gib(self, at: int) -> float:
@@ -124,11 +103,6 @@ class Phrase(NamedTuple):
         if size is None or size[2] != "gb":
             return 0.0
         return float(size[1])
-
-    @property
-    def has_memory(self) -> bool:
-        """Whether a size in GB is among the free words."""
-        return any(map(self.memory_gib, self.free))
 
     def with_fillers(self, run: WordRun) -> WordRun:
         """Return the run with the fillers around it, such as `geforce`, beyond which its size or
@@ -144,9 +118,10 @@ class Phrase(NamedTuple):
             end += 1
         return self.run(start, end)
 
-    def count_beside(self, run: WordRun) -> Count:
-        """Return the count beside the run: `2x` before the run, or `x2` behind the run or its size.
-        One other word may stand between, such as the break in `rtx 3090 (x2)`.
+    def claim_count(self, run: WordRun) -> int:
+        """Claim the count beside the run, `2x` before the run, or `x2` behind the run or its size,
+        and return it; 1 where there is none. One other word may stand between, such as the break in
+        `rtx 3090 (x2)`.
         """
         end = run.end
         # a claimed size behind the run is the run's own
@@ -156,8 +131,9 @@ class Phrase(NamedTuple):
         for at in (around.start - 1, around.end, around.end + 1):
             number = count_in(self.free_word(at))
             if number is not None and self._is_count_of(around, at):
-                return Count(number=number, places=(at,))
-        return Count()
+                self.claim(at)
+                return number
+        return 1
 
     def _is_count_of(self, run: WordRun, at: int) -> bool:
         """Whether a count at that place counts the things that the run names: `2x` before the run,

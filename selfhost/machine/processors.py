@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from . import cpus
 from .cards import matches
-from .phrases import Found, Phrase, WordRun
+from .phrases import Phrase, WordRun
 from .words import MODULES, NUMBERED, bad_name, fits, has_digit, is_size, vocabulary
 
 # a count before a name
@@ -22,7 +23,7 @@ _LONGEST_NUMBER = 3
 _ORDINALS = {"1": "1st", "2": "2nd", "3": "3rd"}
 
 
-class FoundProcessor(Found):
+class FoundProcessor(NamedTuple):
     """A processor that was found, `2x epyc 7742` for two. `is_laptop`: only laptops have the
     processor, as far as the description tells.
     """
@@ -32,14 +33,13 @@ class FoundProcessor(Found):
 
 
 def find_processor(phrase: Phrase) -> FoundProcessor | None:
-    """Find a processor by the words of its kind and the number of a listed series: `ryzen 5 5600x`.
+    """Claim a processor by the words of its kind and the number of a listed series: `i5 8250u`.
 
     Raises `UnknownMachineError` where the text names two processors.
     """
     found = None
     for run in phrase.runs():
-        # an earlier run may have claimed words of this one
-        if not phrase.is_free(run) or not _is_processor(run):
+        if not _is_processor(run):
             continue
         if found is None:
             found = _found(phrase, run, run.name)
@@ -48,8 +48,7 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
             if not is_same:
                 names = {"first": found.name, "second": run.name}
                 raise bad_name("two_processors", phrase.text, **names)
-            found = found.replace(places=[*found.places, *run.places])
-        phrase = phrase.after(found)
+            phrase.claim(*run.places)
     return found
 
 
@@ -98,8 +97,8 @@ def _found(
     run: WordRun,
     name: str,
 ) -> FoundProcessor:
-    """The processor that a run of words names, with the count beside the run where a machine may
-    have several such processors. `name` is the full name of the processor.
+    """Claim the processor that a run of words names, with the count beside the run where a machine
+    may have several such processors. `name` is the full name of the processor.
     """
     is_server = cpus.is_server(name)
     words = vocabulary()
@@ -108,17 +107,16 @@ def _found(
     is_laptop = any(fits(shape, word) for word in name.split())
     if is_server or phrase.says(words.desktops):
         is_laptop = False
-    places = [*run.places]
+    phrase.claim(*run.places)
     if is_server or cpus.series_called(name) is None:
-        count = phrase.without(places).count_beside(run)
-        places += count.places
-        if count.number > 1:
-            name = f"{count.number}x {name}"
-    return FoundProcessor(name=name, is_laptop=is_laptop, places=places)
+        count = phrase.claim_count(run)
+        if count > 1:
+            name = f"{count}x {name}"
+    return FoundProcessor(name, is_laptop)
 
 
 def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
-    """Find a processor by a number that no GPU has: `5800x3d`. With `beside_gpu`, which says that
+    """Claim a processor by a number that no GPU has: `5800x3d`. With `beside_gpu`, which says that
     the text names a GPU too, also by a number that a GPU may have: `5600 32gb 4060 ti`.
 
     Raises `UnknownMachineError` where the number belongs to several series.
@@ -151,7 +149,7 @@ def two_readings(
 
 
 def find_kind(phrase: Phrase) -> FoundProcessor | None:
-    """Find a kind of processor without a number of a listed series: `ryzen 7`, `xeon`, `i5 8th
+    """Claim a kind of processor without a number of a listed series: `ryzen 7`, `xeon`, `i5 8th
     gen`, `amd a10x9600p`.
     """
     for at, word in phrase.free.items():
@@ -172,9 +170,8 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
                 number = generation[1]
                 ordinal = _ORDINALS.get(number, f"{number}th")
                 name = f"{run.name} {ordinal} gen"
-                rest = phrase.without((place,))
-                found = _found(rest, run, name)
-                return found.replace(places=[*found.places, place])
+                phrase.claim(place)
+                return _found(phrase, run, name)
         return _found(phrase, run, run.name)
     return None
 

@@ -13,7 +13,6 @@ from functools import cache, cached_property
 from ..core.records import Stated
 from ..core.tables import large_record
 from .cpus import Chip, SoldMac
-from .phrases import Found
 from .words import bad_name, vocabulary
 
 # words that may stand between the words of a name; "" is left of `gen`
@@ -67,6 +66,12 @@ class Product(Stated):
         told = [word for word in texts if word in name or word not in fillers]
         return f" {' '.join(name)} " in f" {' '.join(told)} "
 
+    def places_in(self, words: Sequence[str]) -> list[int]:
+        """The places of the words that name the product."""
+        named = self.name + self.also.split()
+        texts = _without_gen(words)
+        return [place for place, word in enumerate(texts) if word in named]
+
     @property
     def source_text(self) -> str:
         """The source of the product's figures, as a text."""
@@ -82,24 +87,17 @@ class _ProductTable(Stated):
     sources: Mapping[str, str]
 
 
-class FoundProduct(Found):
-    """A product, and the places of the words that name it."""
-
-    product: Product
-
-
 @cache
 def _table() -> _ProductTable:
     return large_record(_ProductTable, "products")
 
 
-def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
+def find_product(words: Sequence[str], text: str) -> Product | None:
     """Find the product that the words name; of several the product with the longest name.
 
     Raises `UnknownMachineError` for a name that several products share.
     """
-    # `gen9` and `gen 9` are `9`
-    texts = [word.replace("gen", "") for word in words]
+    texts = _without_gen(words)
     found = None
     for product in _table().product:
         if not product.is_named_in(texts):
@@ -110,11 +108,12 @@ def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
         for name, code in _table().refused.items():
             if set(name.split()).issubset(texts):
                 raise bad_name(code, text)
-    if found is None:
-        return None
-    named = found.name + found.also.split()
-    places = [place for place, word in enumerate(texts) if word in named]
-    return FoundProduct(product=found, places=places)
+    return found
+
+
+def _without_gen(words: Sequence[str]) -> list[str]:
+    """The words, with `9` for `gen9` and for `gen 9`."""
+    return [word.replace("gen", "") for word in words]
 
 
 def mac_with(

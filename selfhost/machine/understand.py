@@ -3,8 +3,8 @@ system.
 
 What goes in: a text. What comes out: a complete `Description`. The text is split into words once
 (`phrases.Phrase`). For each kind of thing, a matcher finds the longest name among the unclaimed
-words, and returns the thing with the positions of its words. `_described_by` calls the matchers,
-the most reliable names first; `_refuse_contradictions` refuses impossible machines. Nothing is
+words, claims these words, and returns the thing. `_described_by` calls the matchers, the most
+reliable names first; `_refuse_contradictions` refuses impossible machines. Nothing is
 guessed here: `described` fills the gaps.
 """
 
@@ -18,7 +18,7 @@ from ..core.records import Record, shortened
 from . import cpus, gpus
 from .cards import MOST_CARDS, NamedCards, joined, unknown_gpu
 from .graphics import Around, choose_cards, find_cards
-from .phrases import Found, Phrase
+from .phrases import Phrase
 from .processors import FoundProcessor, find_kind, find_number, find_processor
 from .products import Product, find_product
 from .words import (
@@ -59,7 +59,7 @@ _LEAST_OF_SIZE = 0.9
 _MOST_COMPUTERS = 16
 
 
-class Setting(Found):
+class Setting(NamedTuple):
     """The words of a description that are about the machine as a whole.
 
     `is_line`: the words name a line of computers that is sold with several processors.
@@ -75,13 +75,7 @@ class Setting(Found):
     has_no_gpu: bool = False
 
 
-class FoundMac(Found):
-    """A Mac, found by its chip."""
-
-    chip: cpus.Chip
-
-
-class FoundMemory(Found):
+class FoundMemory(NamedTuple):
     """The memory that a description tells, in GiB; None where it tells none.
 
     `disk_gib` is a size that is taken for a disk, and that may be the RAM's: in TB, where no word
@@ -97,7 +91,7 @@ class FoundMemory(Found):
     numbers: Mapping[str, int]
 
 
-class FoundMaker(Found):
+class FoundMaker(NamedTuple):
     """The words about a GPU that has no name: its maker, and whether the words say that there is a
     GPU.
     """
@@ -188,7 +182,7 @@ def read_description(text: str) -> Description:
         raise bad_name("zero", text, size=repr(size))
     try:
         _refuse_part_of_gpu(text)
-        phrase = Phrase.of(text.strip())
+        phrase = Phrase(text.strip())
         if not 0 < len(phrase.words) <= _MOST_WORDS:
             raise bad_name("long", text)
         description = _described_by(phrase)
@@ -215,18 +209,17 @@ def cards_named(text: str) -> NamedCards:
         raise bad_name("no_gpu_name", text)
     _refuse_part_of_gpu(text)
     plain = re.sub("[()]", " ", text)
-    phrase = Phrase.of(plain, is_of_gpus=True)
+    phrase = Phrase(plain, is_of_gpus=True)
     found = find_cards(phrase)
-    phrase = phrase.after(found)
-    _refuse_many(found.cards, phrase)
+    _refuse_many(found, phrase)
     ignored = vocabulary().gpu_idle | {"and"}
     left = [word for word in phrase.free_words if word not in ignored]
     for word in left:
         if not is_size(word) and count_in(word) is None:
             raise unknown_gpu(_part_with(phrase, word))
-    if left or not found.cards:
+    if left or not found:
         raise bad_name("no_gpu_name", text)
-    together = joined(found.cards)
+    together = joined(found)
     memory_source = gpus.source_called("memory")
     origin = f'--gpu "{typed}"; memory from {memory_source}'
     return together.replace(source=f"{origin}; {together.source}")
@@ -261,51 +254,44 @@ def _described_by(phrase: Phrase) -> Description:
     vaguest.
     """
     product = find_product(phrase.words, phrase.text)
-    phrase = phrase.after(product)
+    if product is not None:
+        phrase.claim(*product.places_in(phrase.words))
     setting = find_setting(phrase, is_product=product is not None)
-    phrase = phrase.after(setting)
-    mac = None
+    chip = None
     if product is None:
-        mac = find_mac(phrase)
-    phrase = phrase.after(mac)
-    if mac is not None and setting.scope != "host":
+        chip = find_mac(phrase)
+    if chip is not None and setting.scope != "host":
         # no guest of another system has the GPU in the chip
-        setting = setting.replace(has_no_gpu=True)
+        setting = setting._replace(has_no_gpu=True)
     processor = find_processor(phrase)
-    is_open = mac is None and processor is None
+    is_open = chip is None and processor is None
     if is_open:
         processor = find_number(phrase, beside_gpu=False)
-    phrase = phrase.after(processor)
     around = Around(
-        line="" if product is None else product.product.line,
+        line="" if product is None else product.line,
         has_processor=processor is not None,
-        has_chip=mac is not None,
+        has_chip=chip is not None,
         is_laptop=_is_laptop(setting, processor),
     )
-    found_cards = find_cards(phrase, around)
-    phrase = phrase.after(found_cards)
-    cards = choose_cards(phrase, found_cards.cards, has_no_gpu=setting.has_no_gpu)
+    named = find_cards(phrase, around)
+    cards = choose_cards(phrase, named, has_no_gpu=setting.has_no_gpu)
     if is_open and processor is None:
         # after a GPU, a number that could name either is a processor's
         processor = find_number(phrase, beside_gpu=bool(cards))
         if processor is None:
             processor = find_kind(phrase)
-        phrase = phrase.after(processor)
     name = None if processor is None else processor.name
-    memory = find_memory(phrase, name, has_chip=mac is not None)
-    phrase = phrase.after(memory)
-    maker = find_maker(phrase)
     return Description(
-        product=None if product is None else product.product,
+        product=product,
         setting=setting,
-        chip=None if mac is None else mac.chip,
+        chip=chip,
         processor=name,
         is_laptop=_is_laptop(setting, processor),
         cards=cards,
-        left_out=[named for named in found_cards.cards if named not in cards],
-        memory=memory,
-        maker=maker,
-        rest=phrase.after(maker),
+        left_out=[left for left in named if left not in cards],
+        memory=find_memory(phrase, name, has_chip=chip is not None),
+        maker=find_maker(phrase),
+        rest=phrase,
     )
 
 
@@ -360,7 +346,7 @@ def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
 
 
 def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
-    """Find the words for the system, guests, containers, lines of computers, laptops, and the lack
+    """Claim the words for the system, guests, containers, lines of computers, laptops, and the lack
     of a GPU.
 
     Raises `UnknownMachineError` for phones, for chips that no runtime uses, and for clusters.
@@ -376,7 +362,8 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
             places.append(at)
         if word in words.systems:
             system = words.systems[word]
-            is_wsl = is_wsl or word.startswith("wsl")
+            if word.startswith("wsl"):
+                is_wsl = True
         # these computers have four-digit models like GPUs: `vostro 3070`
         number = phrase.free_word(at + 1)
         if word in words.numbered and fits(r"\d{4}", number):
@@ -388,13 +375,7 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
     elif phrase.has_free(words.guests):
         scope = "vm"
     is_line = phrase.has_free(lines) and not is_product
-    left = phrase.without(places)
-    _refuse("chips", words.chips, left)
-    _refuse("clusters", words.clusters, left)
-    # `galaxy book` is no phone
-    if not is_line and not is_product:
-        _refuse("phones", words.phones, left)
-    return Setting(
+    setting = Setting(
         system=system,
         scope=scope,
         is_wsl=is_wsl,
@@ -402,8 +383,14 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         is_line=is_line,
         has_no_card=phrase.has_free(_NO_CARD),
         has_no_gpu="nogpu" in phrase.free_words,
-        places=places,
     )
+    phrase.claim(*places)
+    _refuse("chips", words.chips, phrase)
+    _refuse("clusters", words.clusters, phrase)
+    # `galaxy book` is no phone
+    if not is_line and not is_product:
+        _refuse("phones", words.phones, phrase)
+    return setting
 
 
 def _refuse(
@@ -417,8 +404,9 @@ def _refuse(
             raise bad_name(kind, phrase.text, word=word)
 
 
-def find_mac(phrase: Phrase) -> FoundMac | None:
-    """Find a Mac by its chip or its name, `m2 pro`, `mac mini`; None where the words name no Mac.
+def find_mac(phrase: Phrase) -> cpus.Chip | None:
+    """Claim a Mac by its chip or its name, `m2 pro`, `mac mini`, and return its chip; None where
+    the words name no Mac.
 
     Raises `UnknownMachineError` for an unknown Mac, and for a name of several.
     """
@@ -447,7 +435,8 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     for at, word in phrase.free.items():
         if fits(words.shape.mac, word):
             places.append(at)
-    return FoundMac(chip=chips[0], places=places)
+    phrase.claim(*places)
+    return chips[0]
 
 
 def _chip_places(phrase: Phrase) -> list[int]:
@@ -471,10 +460,11 @@ def _is_slot(phrase: Phrase, places: Sequence[int]) -> bool:
     chip = [phrase.word(at) for at in places]
     if not vocabulary().slots.issuperset(chip) or phrase.has_free(_OF_APPLE):
         return False
-    rest = phrase.without(places)
+    rest = phrase.copy()
+    rest.claim(*places)
     if find_processor(rest) is not None or find_number(rest, beside_gpu=False):
         return True
-    return not all(cards.is_unified for cards in find_cards(rest).cards)
+    return not all(cards.is_unified for cards in find_cards(rest))
 
 
 def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
@@ -490,7 +480,7 @@ def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
                 continue
             if not years or years.intersection(sold_in):
                 chips[chip] = mac
-    ram_gib = find_memory(phrase, None, has_chip=True).ram_gib
+    ram_gib = find_memory(phrase.copy(), None, has_chip=True).ram_gib
     with_ram = [chip for chip, mac in chips.items() if ram_gib in mac.gib]
     return with_ram or list(chips)
 
@@ -503,7 +493,7 @@ def _years_of_macs(phrase: Phrase) -> set[int]:
 def _has_form_of_intel(phrase: Phrase) -> bool:
     """Whether a Mac of that name and year is sold with a processor of Intel's, too."""
     product = find_product([*phrase.words, "intel"], phrase.text)
-    return product is not None and product.product.system == "macos"
+    return product is not None and product.system == "macos"
 
 
 class _Sizes(NamedTuple):
@@ -549,7 +539,7 @@ def find_memory(
     *,
     has_chip: bool,
 ) -> FoundMemory:
-    """Find the memory, and the numbers of cores and rates. The RAM is the size that is called RAM,
+    """Claim the memory, and the numbers of cores and rates. The RAM is the size that is called RAM,
     else the smallest plain size. A plain size below the RAM's stays free: it is of something else.
 
     Raises `UnknownMachineError` where two sizes can be the RAM's, and for an unknown kind of RAM.
@@ -594,13 +584,13 @@ def find_memory(
         ram_gib = min(sizes.plain, default=None)
         if len(plain) > 1 and not has_chip:
             raise _two_sizes(phrase, plain)
+    phrase.claim(*places)
     return FoundMemory(
         ram_gib=ram_gib,
         vram_gib=max(sizes.vram, default=None),
         disk_gib=min(sizes.disks, default=None),
         ram_kind=ram_kind,
         numbers=numbers,
-        places=places,
     )
 
 
@@ -611,7 +601,7 @@ def _two_sizes(phrase: Phrase, sizes: set[float]) -> Exception:
 
 
 def find_maker(phrase: Phrase) -> FoundMaker:
-    """Find the words about a GPU without a name, whose memory and perhaps maker are told: `amd gpu
+    """Claim the words about a GPU without a name, whose memory and perhaps maker are told: `amd gpu
     16gb`.
     """
     maker = None
@@ -619,9 +609,11 @@ def find_maker(phrase: Phrase) -> FoundMaker:
     for at, word in phrase.free.items():
         vendor = gpus.vendor_of(word)
         if vendor != gpus.UNKNOWN:
-            maker = maker or vendor
+            if maker is None:
+                maker = vendor
         elif word not in vocabulary().gpu_words:
             continue
         places.append(at)
     says_gpu = gpus.maker_called(maker).only_gpus or phrase.has_free(_SAYS_GPU)
-    return FoundMaker(name=maker, says_gpu=says_gpu, places=places)
+    phrase.claim(*places)
+    return FoundMaker(maker, says_gpu)

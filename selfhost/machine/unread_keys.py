@@ -7,8 +7,7 @@ the entries of its lists, and the note that tells them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..core.records import shortened, shown_path
@@ -49,18 +48,26 @@ class UnreadKey(NamedTuple):
 
 def unread_keys(record: Mapping[str, object], file: str) -> tuple[UnreadKey, ...]:
     """The first keys of a record that are not read, each once. `file` is the record's file."""
-    unique = dict.fromkeys(_every_unread_key(record, file))
-    return tuple(islice(unique, MOST_UNREAD_KEYS))
-
-
-def _every_unread_key(record: Mapping[str, object], file: str) -> Iterator[UnreadKey]:
-    """Yield the keys of a record that are not read; a key of several entries each time."""
+    unread: dict[UnreadKey, None] = {}
     for fact, known in _KNOWN_KEYS.items():
-        entries = record.get(fact) if fact else [record]
-        for entry in entries if isinstance(entries, list) else ():
-            for key in entry if isinstance(entry, dict) else ():
-                if key not in known:
-                    yield UnreadKey(fact, key, file)
+        for entry in _entries_of(record, fact):
+            for key in entry:
+                if key not in known and len(unread) < MOST_UNREAD_KEYS:
+                    unread[UnreadKey(fact, key, file)] = None
+    return tuple(unread)
+
+
+def _entries_of(
+    record: Mapping[str, object],
+    fact: str,
+) -> Sequence[Mapping[str, object]]:
+    """The objects in a list of a record; the record itself for an empty name."""
+    if not fact:
+        return [record]
+    entries = record.get(fact)
+    if not isinstance(entries, list):
+        return []
+    return [entry for entry in entries if isinstance(entry, dict)]
 
 
 def note_on(keys: Iterable[UnreadKey]) -> str:

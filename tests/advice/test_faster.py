@@ -8,7 +8,6 @@ import pytest
 
 from selfhost import check
 from selfhost.judge.record import Verdict
-from selfhost.machine.named import named
 
 DESKTOP = "desktop-rtx4090-24gb"
 
@@ -229,47 +228,3 @@ def test_idle_gpus_are_not_offered_elsewhere(
     verdict = check("llama-3.3-70b", machine=machine, runtime="vllm", **asked)  # type: ignore[arg-type]
     assert verdict.can_run
     assert verdict.faster == ()
-
-
-def test_a_slow_gpu_that_was_added_may_stay_idle() -> None:
-    """A GTX 1060 has a fifth of the bandwidth of an RTX 4090: with layers on both, each token waits
-    for it, and nothing told how to leave it out.
-    """
-    both = "RTX 4090 + GTX 1060, 64 GB RAM"
-    wanted = {"context_tokens": 16_384}
-    (setting,) = check("qwen3-32b", machine=both, **wanted).faster  # type: ignore[arg-type]
-    assert setting.what == "NVIDIA GeForce GTX 1060 left idle, in Q4_K_M"
-    assert "--runtime-option ts=" in setting.command
-    alone = check("qwen3-32b", machine="RTX 4090, 64 GB RAM", **wanted)  # type: ignore[arg-type]
-    assert alone.quantization == "Q4_K_M"
-    assert setting.faster == alone.decode_tokens_per_second
-
-
-@pytest.mark.parametrize(
-    ("machine", "quantization"),
-    [
-        pytest.param(
-            "RTX 4090 + GTX 1060, 64 GB RAM", "Q5_K_M", id="a type was stated"
-        ),
-        # a program numbers the GPUs that its build computes on
-        pytest.param("RTX 4090 + RX 580, 64 GB RAM", None, id="of two makers"),
-        pytest.param("2x RTX 3090, 64 GB RAM", None, id="alike"),
-    ],
-)
-def test_no_gpu_is_left_idle_elsewhere(machine: str, quantization: str | None) -> None:
-    verdict = check(
-        "qwen3-32b", machine=machine, quantization=quantization, context_tokens=16_384
-    )
-    assert not any("left idle" in setting.what for setting in verdict.faster)
-
-
-def test_a_gpu_of_unknown_bandwidth_is_not_told_to_be_slow() -> None:
-    """Nobody knows which of the two GPUs is the slow one, so neither is proposed to stay idle."""
-    machine, _ = named("RTX 4090 + GTX 1060, 64 GB RAM")
-    first, second = machine.cards
-    unknown = second.replace(
-        name="NVIDIA Mystery 9", memory_bandwidth_bytes_per_second=None
-    )
-    both = machine.replace(accelerators=(first, unknown))
-    verdict = check("qwen3-32b", machine=both, context_tokens=16_384)
-    assert not any("left idle" in setting.what for setting in verdict.faster)

@@ -152,3 +152,11 @@ def test_a_record_of_the_future_is_told(times: list[str], note: str) -> None:
         machine(f"m{number}", read_at=time) for number, time in enumerate(times)
     ]
     assert audits.audit(MODEL, machines).notes == (note,)
+
+
+def test_a_bandwidth_may_be_stated_as_measured() -> None:
+    """A stated one counts as a peak, of which programs reach less."""
+    (made,), _ = filled('bandwidth = "60GB/s:measured"\n', machine("bare"))
+    assert made.is_bandwidth_measured
+    (made,), _ = filled('bandwidth = "60GB/s"\n', machine("bare"))
+    assert not made.is_bandwidth_measured

@@ -1,7 +1,5 @@
 """The matchers of a description, each alone: what it finds among words, and what it leaves."""
 
-from collections.abc import Collection
-
 import pytest
 
 from selfhost.machine.graphics import find_cards
@@ -29,11 +27,6 @@ from selfhost.machine.words import (
     spelled_out,
     tokens,
 )
-
-
-def left(phrase: Phrase, places: Collection[int]) -> list[str]:
-    """The words that are free once those at these places are taken."""
-    return list(phrase.without(places).free.values())
 
 
 @pytest.mark.parametrize(
@@ -210,7 +203,7 @@ def test_a_refusal_shows_no_more_of_a_text_than_fits(code: str) -> None:
 def test_products(text: str, title: str | None) -> None:
     """A computer that is sold as one thing, by the longest of its names."""
     found = find_product(tokens(text), text)
-    assert (found.product.title if found else None) == title
+    assert (found.title if found else None) == title
 
 
 @pytest.mark.parametrize(
@@ -230,18 +223,18 @@ def test_products(text: str, title: str | None) -> None:
 )
 def test_processors(text: str, name: str | None, rest: list[str]) -> None:
     """A processor by kind and number; what it does not take is left to the others."""
-    phrase = Phrase.of(text)
+    phrase = Phrase(text)
     found = find_processor(phrase)
     assert (found.name if found else None) == name
-    assert left(phrase, found.places if found else ()) == rest
+    assert phrase.free_words == rest
 
 
 def test_a_number_is_a_processors() -> None:
     """A number alone, where no GPU has the same."""
-    found = find_number(Phrase.of("5800x3d 32gb"), beside_gpu=False)
+    found = find_number(Phrase("5800x3d 32gb"), beside_gpu=False)
     assert found is not None
     assert "5800x3d" in found.name
-    assert find_number(Phrase.of("3090"), beside_gpu=False) is None
+    assert find_number(Phrase("3090"), beside_gpu=False) is None
 
 
 @pytest.mark.parametrize(
@@ -255,7 +248,7 @@ def test_a_number_is_a_processors() -> None:
 )
 def test_kinds_of_processors(text: str, name: str | None) -> None:
     """A kind without a number."""
-    found = find_kind(Phrase.of(text))
+    found = find_kind(Phrase(text))
     assert (found.name if found else None) == name
 
 
@@ -276,7 +269,7 @@ def test_kinds_of_processors(text: str, name: str | None) -> None:
 )
 def test_cards(text: str, labels: list[str]) -> None:
     """GPUs with their count and their size, wherever these stand."""
-    assert [cards.label for cards in find_cards(Phrase.of(text)).cards] == labels
+    assert [cards.label for cards in find_cards(Phrase(text))] == labels
 
 
 @pytest.mark.parametrize(
@@ -291,8 +284,8 @@ def test_cards(text: str, labels: list[str]) -> None:
 )
 def test_macs(text: str, chip: str | None) -> None:
     """A Mac by its name or by its chip."""
-    found = find_mac(Phrase.of(text))
-    assert (found.chip.name if found else None) == chip
+    found = find_mac(Phrase(text))
+    assert (found.name if found else None) == chip
 
 
 @pytest.mark.parametrize(
@@ -309,7 +302,7 @@ def test_macs(text: str, chip: str | None) -> None:
 )
 def test_memory(text: str, ram_gib: float | None, vram_gib: float | None) -> None:
     """The size of the RAM and of a GPU; a disk is neither."""
-    memory = find_memory(Phrase.of(text), None, has_chip=False)
+    memory = find_memory(Phrase(text), None, has_chip=False)
     assert memory.ram_gib == ram_gib
     assert memory.vram_gib == vram_gib
 
@@ -329,25 +322,25 @@ def test_memory(text: str, ram_gib: float | None, vram_gib: float | None) -> Non
 )
 def test_numbers(text: str, name: str, number: int) -> None:
     """What stands beside the size of memory."""
-    memory = find_memory(Phrase.of(text), None, has_chip=False)
+    memory = find_memory(Phrase(text), None, has_chip=False)
     assert memory.numbers[name] == number
 
 
 def test_a_setting_is_told_word_by_word() -> None:
     """System, container and form of a computer, each by a word of its own."""
-    phrase = Phrase.of("thinkpad wsl2 in docker vm blorb")
+    phrase = Phrase("thinkpad wsl2 in docker vm blorb")
     setting = find_setting(phrase, is_product=False)
     assert setting.system == "linux"
     assert setting.scope == "container"
     assert setting.is_wsl
     assert setting.is_laptop
     assert setting.is_line
-    assert left(phrase, setting.places) == ["in", "blorb"]
+    assert phrase.free_words == ["in", "blorb"]
 
 
 def test_a_maker_is_told_of_a_gpu_without_a_name() -> None:
     """`amd` alone may mean the processor."""
-    maker = find_maker(Phrase.of("amd gpu"))
+    maker = find_maker(Phrase("amd gpu"))
     assert maker.name == "amd"
     assert maker.says_gpu
 

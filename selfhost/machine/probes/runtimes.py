@@ -4,11 +4,13 @@ Nothing is run and nothing imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
+from ...core.records import Record
 from ..record import LM_STUDIO, PresentRuntime
 from .host import Facts, Host
-from .store_folders import present_table
+from .store_folders import PresentTable, present_table
 
 _SOURCE = (
     "commands in PATH and the usual folders; packages of this and of other environments"
@@ -22,94 +24,108 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     """Read the runtimes that are installed; () where none was seen, unread where nothing was
     searched.
     """
-    folders = _program_folders(host)
-    found = host.within(lambda: _search(host, folders))
-    has_python = host.ask("python_path") is not None
-    # a tree without any folder to search tells nothing about its machine
-    if found or has_python or any(map(host.exists, folders)):
+    search = _Search(host=host, table=present_table())
+    found = host.within(search.runtimes)
+    if found or search.has_a_place:
         facts.put("runtimes", tuple(found), _SOURCE)
     else:
+        # a tree without any folder to search tells nothing about its machine
         facts.lack("runtimes", _UNSEARCHED)
 
 
-def _program_folders(host: Host) -> list[str]:
-    """The folders of PATH, then the usual ones of this system, each once."""
-    path = host.env.get("PATH", "")
-    folders = path.split(host.paths.pathsep)
-    for folder in present_table().folders.get(host.system, ()):
-        folders.append(folder.replace("~", host.home))
-    # a PATH may name one folder thousands of times
-    once = dict.fromkeys(folders)
-    return list(filter(host.is_absolute, once))
+class _Search(Record):
+    """The search for the runtimes of a machine."""
 
+    host: Host
+    table: PresentTable
 
-def _search(host: Host, folders: Iterable[str]) -> list[PresentRuntime]:
-    """The runtimes of the programs in these folders, and of Python packages, sorted by id.
+    @property
+    def has_a_place(self) -> bool:
+        """Whether the machine has a folder to search."""
+        if self.host.ask("python_path") is not None:
+            return True
+        return any(map(self.host.exists, self.folders))
 
-    The first program of a runtime gives the path, else the first package. The first package gives
-    the version, which no program states.
-    """
-    programs = _programs_in(host, folders)
-    seen = [PresentRuntime(id=id, path=path) for path, id in programs.items()]
-    seen.extend(_packages(host, programs))
-    runtimes: dict[str, PresentRuntime] = {}
-    for runtime in seen:
-        first = runtimes.setdefault(runtime.id, runtime)
-        if first.version is None:
-            runtimes[runtime.id] = first.replace(version=runtime.version)
-    return [runtimes[id] for id in sorted(runtimes)]
+    @cached_property
+    def folders(self) -> Sequence[str]:
+        """The folders of PATH, then the usual ones of this system, each once."""
+        host = self.host
+        path = host.env.get("PATH", "")
+        # a PATH may name one folder thousands of times
+        folders = dict.fromkeys(path.split(host.paths.pathsep))
+        for folder in self.table.folders.get(host.system, ()):
+            in_home = folder.replace("~", host.home)
+            folders[in_home] = None
+        return list(filter(host.is_absolute, folders))
 
+    def runtimes(self) -> list[PresentRuntime]:
+        """Return the runtimes of programs and of Python packages, sorted by id.
 
-def _programs_in(host: Host, folders: Iterable[str]) -> Mapping[str, str]:
-    """The programs in these folders, and LM Studio's own, each path with the runtime's id."""
-    table = present_table()
-    suffix = ".exe" if host.system == "windows" else ""
-    ids = {}
-    for folder in folders:
-        for command, id in table.commands.items():
-            ids[host.join(folder, command + suffix)] = id
-    for program in table.lm_studio.get(host.system, ()):
-        ids[program.replace("~", host.home)] = LM_STUDIO
-    return {path: id for path, id in ids.items() if host.is_program(path)}
+        The first program of a runtime gives the path, else the first package. The first package
+        gives the version, which no program states.
+        """
+        found: dict[str, PresentRuntime] = {}
+        for path, id in self.programs.items():
+            program = PresentRuntime(id=id, path=path)
+            found.setdefault(id, program)
+        for package in self._packages():
+            runtime = found.setdefault(package.id, package)
+            if runtime.version is None:
+                with_version = runtime.replace(version=package.version)
+                found[package.id] = with_version
+        return [found[id] for id in sorted(found)]
 
+    @cached_property
+    def programs(self) -> dict[str, str]:
+        """The ids of runtimes by the paths of their programs."""
+        host = self.host
+        suffix = ".exe" if host.system == "windows" else ""
+        programs = {}
+        for folder in self.folders:
+            for command, id in self.table.commands.items():
+                path = host.join(folder, command + suffix)
+                programs[path] = id
+        for program in self.table.lm_studio.get(host.system, ()):
+            path = program.replace("~", host.home)
+            programs[path] = LM_STUDIO
+        return {path: id for path, id in programs.items() if host.is_program(path)}
 
-def _packages(host: Host, programs: Iterable[str]) -> Iterator[PresentRuntime]:
-    """Yield the packages of runtimes in every environment, then those of this Python."""
-    for environment in _environments(host, programs):
-        library = host.join(environment, "lib")
-        # on Windows no folder for the Python version lies between the two
-        for version in ("", *host.names(library, "python3.*")):
-            folder = host.join(library, version, "site-packages")
-            yield from _packages_in(host, folder)
-    for folder in host.ask("python_path") or ():
-        yield from _packages_in(host, folder)
+    def _packages(self) -> Iterator[PresentRuntime]:
+        """Yield the packages of runtimes by names of folders such as `mlx_lm-0.32.2.dist-info`."""
+        for folder in self._package_folders():
+            for entry in self.host.names(folder, r".+-.+\.dist-info"):
+                package = entry.removesuffix(".dist-info")
+                name, _, version = package.partition("-")
+                name = name.lower().replace("_", "-")
+                id = self.table.distributions.get(name)
+                if id is None:
+                    continue
+                path = self.host.join(folder, entry)
+                yield PresentRuntime(id=id, version=version, path=path)
 
+    def _package_folders(self) -> Iterator[str]:
+        """Yield the folders of packages of every environment, then those of this Python."""
+        host = self.host
+        for environment in self._environments():
+            library = host.join(environment, "lib")
+            # on Windows no folder for the Python version lies between the two
+            yield host.join(library, "site-packages")
+            for version in host.names(library, "python3.*"):
+                yield host.join(library, version, "site-packages")
+        yield from host.ask("python_path") or ()
 
-def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
-    """Yield the Python environments of these programs, the active environment, and `.venv` in the
-    working directory.
-    """
-    for program in programs:
-        # the program lies at ENVIRONMENT/bin/PROGRAM
-        folder = host.parent(host.resolve(program))
-        yield host.parent(folder)
-    for variable in _ENVIRONMENTS:
-        environment = host.env.get(variable, "")
-        if host.is_absolute(environment):
-            yield environment
-    work = host.ask("cwd") or "/"
-    yield host.join(work, ".venv")
-
-
-def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
-    """Yield the runtimes in a folder of packages, by names such as `mlx_lm-0.32.2.dist-info`."""
-    distributions = present_table().distributions
-    for entry in host.names(folder, r".+-.+\.dist-info"):
-        name, _, version = entry.removesuffix(".dist-info").partition("-")
-        id = distributions.get(name.lower().replace("_", "-"))
-        if id is not None:
-            yield PresentRuntime(
-                id=id,
-                version=version,
-                path=host.join(folder, entry),
-            )
+    def _environments(self) -> Iterator[str]:
+        """Yield the Python environments of the programs, the active environment, and `.venv` in the
+        working directory.
+        """
+        host = self.host
+        for program in self.programs:
+            # the program lies at ENVIRONMENT/bin/PROGRAM
+            folder = host.parent(host.resolve(program))
+            yield host.parent(folder)
+        for variable in _ENVIRONMENTS:
+            environment = host.env.get(variable, "")
+            if host.is_absolute(environment):
+                yield environment
+        work = host.ask("cwd") or "/"
+        yield host.join(work, ".venv")
