@@ -899,6 +899,7 @@ def test_notes_stand_in_one_order_whoever_asks(
 
 
 def test_a_ranking_of_more_rows_than_there_are_models_counts_them_all() -> None:
-    """Every model was judged."""
+    """Every model was judged, so nothing is an estimate."""
     of_many = rank(use="embedding", top=5000, machine=MAC)
     assert of_many.counts == rank(use="embedding", machine=MAC).counts
+    assert not of_many.counts.is_estimate

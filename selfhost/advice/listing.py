@@ -31,7 +31,7 @@ from ..core.errors import (
 from ..core.records import Record
 from ..core.templates import fill
 from ..core.units import canonical
-from ..core.workload import Workload, as_typed
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
@@ -89,13 +89,16 @@ class Counts(Record):
     """The numbers of models in a list.
 
     `slow` are running models whose text is likely too slow for reading along; `unknown` are models
-    of which nobody can tell whether they run. `running` is None where not every model was judged.
+    of which nobody can tell whether they run. `is_estimate`: not every model was judged, and
+    `running` counts the models for which memory and disk have room. `running` is None where not
+    every model was judged and no estimate is possible.
     """
 
     models: int
     running: int | None
     slow: int = 0
     unknown: int = 0
+    is_estimate: bool = False
 
 
 class Ranking(Report):
@@ -313,6 +316,7 @@ class Lister:
         self._today = units.utc_today()
         self._bounds = best_case(machine, workload)
         self._standings = Standings.load(catalogue)
+        self._estimates_running = _can_estimate(workload)
 
     def first(
         self,
@@ -352,11 +356,14 @@ class Lister:
             if only_running and not judged.can_run:
                 continue
             heappush(waiting, (self.key(judged), judged))
+        # where all are asked for, all are judged
         counts = count_rows(rows)
-        if waiting:
-            counts = Counts(models=len(outlines), running=None)
-        elif only_running:
-            counts = counts.replace(models=len(outlines))
+        if waiting or only_running:
+            counts = Counts(
+                models=len(outlines),
+                running=self._likely_running(outlines, rows),
+                is_estimate=self._estimates_running,
+            )
         return self._ranking(rows, refused, counts)
 
     def _outlines(self, ids: Ids | None) -> list[Outline]:
@@ -372,6 +379,17 @@ class Lister:
         """
         for outline in sorted(self._outlines(ids), key=self.best_key):
             yield outline.id, self._judged(outline.id)
+
+    def _likely_running(
+        self, outlines: Sequence[Outline], rows: Sequence[Verdict]
+    ) -> int | None:
+        """How many models likely have room; None where the question is not the usual one."""
+        if not self._estimates_running:
+            return None
+        likely = sum(map(self._bounds.has_likely_room, outlines))
+        running = sum(row.can_run for row in rows)
+        # more of those judged may run
+        return max(likely, running)
 
     def all(self, ids: Ids | None = None, *, tell: Tell | None = None) -> Ranking:
         """Judge each of these models. `tell` is called with the number of models judged so far and
@@ -551,6 +569,20 @@ class Lister:
             if len(day) == _LETTERS_OF_DAY and catalogue.is_shipped(outline.id):
                 newest = max(newest, day)
         return newest or None
+
+
+def _can_estimate(workload: Workload) -> bool:
+    """Whether `Counts.running` is estimated: for one sequence of the default context at most, where
+    neither a program nor a type is named.
+    """
+    if workload.parallel > 1:
+        return False
+    if workload.runtime:
+        return False
+    if workload.quantization:
+        return False
+    tokens = workload.context_tokens or workload.tokens_with_prompt or 0
+    return tokens <= DEFAULT_CONTEXT_TOKENS
 
 
 def count_rows(answers: Sequence[Verdict]) -> Counts:

@@ -17,6 +17,7 @@ from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import snapshot
 from ..catalogue.spec_values import GENERATING, MODALITIES, PICTURES
 from ..catalogue.uses import uses_table
+from ..core import units
 from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from ..core.workload import Workload
@@ -87,14 +88,25 @@ class _Factors(Stated):
     least_worth: float
 
 
+class _UsualSize(Stated):
+    """The usual size of models of one kind, for the line that estimates how many models fit.
+    `program_gib` is the memory of the runtime with its usual context.
+    """
+
+    bytes_of_parameter: float
+    program_gib: float
+
+
 class _RankingTable(Stated):
-    """`specs/common/ranking.toml`."""
+    """`specs/common/ranking.toml`; `count` is the usual size of text models and of other models."""
 
     schema: int
     factors: _Factors
+    count: Mapping[str, _UsualSize]
 
 
-FACTORS = shipped_record(_RankingTable, "ranking").factors
+_TABLE = shipped_record(_RankingTable, "ranking")
+FACTORS = _TABLE.factors
 
 
 # ------------------------------------------------------------------ the standing of a model
@@ -363,12 +375,13 @@ def reasons(judged: Judged, standing: Standing) -> str:
 
 
 class BestCase(Record):
-    """The most that a machine can give a model: `room_bytes` of memory, and `bytes_per_second` of
-    weights that an answer reads; infinite where a figure is not known. `bits_stated` is the least
-    bits of a parameter where the user stated a type.
+    """The most that a machine can give a model: `room_bytes` of memory, `disk_bytes`, and
+    `bytes_per_second` of weights that an answer reads; infinite where a figure is not known.
+    `bits_stated` is the least bits of a parameter where the user stated a type.
     """
 
     room_bytes: float
+    disk_bytes: float
     bytes_per_second: float
     bits_stated: float | None
 
@@ -386,6 +399,17 @@ class BestCase(Record):
         """Whether all memory together may hold the model."""
         least = self.least_bytes(outline.parameters_total, outline.modality)
         return least <= self.room_bytes
+
+    def has_likely_room(self, outline: Outline) -> bool:
+        """Whether memory and disk likely hold the open model: an estimate, not a bound."""
+        if outline.closed:
+            return False
+        kind = "text" if outline.modality in GENERATING else "other"
+        usual = _TABLE.count[kind]
+        parameters = outline.parameters_total or 0
+        file_bytes = parameters * usual.bytes_of_parameter
+        memory_bytes = file_bytes + usual.program_gib * units.GIB
+        return memory_bytes <= self.room_bytes and file_bytes <= self.disk_bytes
 
     def tokens_per_second(self, outline: Outline) -> float:
         """The most tokens per second of one sequence; infinite where that is not known."""
@@ -411,6 +435,7 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         bytes_per_second = _read_rate(machine)
     return BestCase(
         room_bytes=_most_room(machine, workload),
+        disk_bytes=_most_disk(machine),
         bytes_per_second=bytes_per_second,
         bits_stated=None if workload.quantization is None else _LEAST_BITS,
     )
@@ -430,6 +455,16 @@ def _most_room(machine: Machine, workload: Workload) -> float:
             return inf
         room_bytes += card.memory_total_bytes
     return room_bytes
+
+
+def _most_disk(machine: Machine) -> float:
+    """Bytes free on the disk with the most room; infinite where that is not known."""
+    most = 0
+    for disk in machine.disks or ():
+        if disk.free_bytes is None:
+            return inf
+        most = max(most, disk.free_bytes)
+    return most if machine.disks else inf
 
 
 def _read_rate(machine: Machine) -> float:

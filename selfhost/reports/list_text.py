@@ -109,6 +109,8 @@ def summary_words(listing: Ranking, workload: Workload) -> str:
     if counts.slow:
         runs += f", {counts.slow:,} of them likely slow"
     parts = [runs]
+    if counts.is_estimate:
+        parts.append("--all judges every one")
     if counts.unknown:
         parts.append(f"{counts.unknown:,} unknown")
     if listing.ruled_out:
@@ -117,11 +119,15 @@ def summary_words(listing: Ranking, workload: Workload) -> str:
 
 
 def _count_words(counts: Counts) -> str:
-    """`7 of 8 models run`; `1,351 models, best first,` where not every model was judged."""
+    """`7 of 8 models run`; for an estimate `About 900 of 1,351 models fit in memory`."""
     models = units.plural(counts.models, "model")
     if counts.running is None:
         return f"{models}, best first,"
-    verb = "runs" if counts.running == 1 else "run"
+    is_one = counts.running == 1
+    if counts.is_estimate:
+        verb = "fits in memory" if is_one else "fit in memory"
+        return f"About {counts.running:,} of {models} {verb}"
+    verb = "runs" if is_one else "run"
     return f"{counts.running:,} of {models} {verb}"
 
 
@@ -224,9 +230,11 @@ def _footer(
     """
     counts = listing.counts
     candidates = counts.models
+    about = ""
     if only_running and counts.running:
         candidates = counts.running
-    parts = [f"{len(rows)} of {candidates:,}"]
+        about = "about " if counts.is_estimate else ""
+    parts = [f"{len(rows)} of {about}{candidates:,}"]
     if len(rows) < counts.models:
         parts.append("all: --all")
     if not wide:

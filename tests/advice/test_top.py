@@ -37,8 +37,8 @@ def test_the_first_of_a_use_are_those_of_all(judged: list[str]) -> None:
         row.model.id for row in every.models[:7]
     ]
     assert len(judged) < len(every.models) / 2
-    assert first.counts.running is None
-    assert every.counts.running is not None
+    assert first.counts.is_estimate
+    assert not every.counts.is_estimate
 
 
 def test_models_that_do_not_run_are_among_the_first() -> None:
