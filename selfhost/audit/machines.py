@@ -42,7 +42,7 @@ from .record_text import (
     split_records,
     text_of_start,
 )
-from .refused import SAME_NAME, EqualFaults, below
+from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below
 
 # a file whose records have more faults is some other kind of file: reading stops
 MAX_FAULTY = 10_000
@@ -78,11 +78,13 @@ READERS: Mapping[str, Reader] = {
 class Fleet(Record):
     """Machines with names that differ, and the faults of other records.
 
-    `problems` are the faults of files and records, `down` those of machines that are called down.
+    `problems` are the faults for a program, `grouped` the same for a person. `down` are the faults
+    of machines that are called down.
     """
 
     machines: Machines
     problems: tuple[Problem, ...] = ()
+    grouped: tuple[Problem, ...] = ()
     down: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -116,7 +118,8 @@ def load_machines(
     files = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
     return Fleet(
         machines=loader.machines,
-        problems=first_problems(files, loader.problems()),
+        problems=first_problems(files, loader.problems),
+        grouped=first_problems(files, loader.grouped()),
         down=tuple(loader.down),
         notes=tuple(notes),
     )
@@ -395,17 +398,6 @@ def _entries_of(entry: Entry, file: str) -> Iterator[Entry]:
 # --------------------------------------------------------------------------- taking the results
 
 
-class _FileTaken:
-    """A file whose records are taken: the number of its records and of their faults so far. `fault`
-    says why the file is read no further.
-    """
-
-    def __init__(self) -> None:
-        self.records = 0
-        self.faults_of_records = 0
-        self.fault: Problem | None = None
-
-
 class _Loader:
     """The loader of the machines of all files. Their names must differ; other records become
     faults.
@@ -415,8 +407,10 @@ class _Loader:
         self._inputs = inputs
         self._tell = tell
         self.machines = Machines()
+        self.problems: list[Problem] = []
         self.down: list[Problem] = []
         self._of_files = EqualFaults("more file")
+        self._refused: list[Problem] = []
         self._of_records = EqualFaults("more record")
         # by the name of a machine its file, with the line
         self._origins: dict[str, str] = {}
@@ -425,11 +419,17 @@ class _Loader:
         # by the list and the key
         self.unread_keys: dict[tuple[str, str], UnreadKey] = {}
         # of the file whose results are taken
-        self._file = _FileTaken()
+        self._faults = FaultsOfFile()
 
-    def problems(self) -> list[Problem]:
-        """The faults of files, then those of records, each reason once."""
-        return [*self._of_files.listed(), *self._of_records.listed()]
+    def grouped(self) -> list[Problem]:
+        """The faults for a person: the faults of files, the number of refused records of each file,
+        and each reason once.
+        """
+        return [
+            *self._of_files.listed(),
+            *self._refused,
+            *self._of_records.listed(),
+        ]
 
     def add(self, batch: ReadBatch) -> None:
         """Take the results of a batch."""
@@ -441,11 +441,11 @@ class _Loader:
         for result in batch.results:
             if isinstance(result, FileEnd):
                 self._end_file(result)
-            elif self._file.fault is None:
+            elif self._faults.of_file is None:
                 try:
                     self._add_record(result, kind_numbers)
                 except Unreadable as error:
-                    self._file.fault = error.problem(result.file, RECORD_IT)
+                    self._faults.of_file = error.problem(result.file, RECORD_IT)
                     # the file is read no further
                     self._inputs.abandoned.add(result.file)
 
@@ -453,9 +453,10 @@ class _Loader:
         """Keep a machine, or the faults of its record. Raises `Unreadable` where the rest of the
         file is not to be read.
         """
-        if self._file.faults_of_records > MAX_FAULTY:
+        faults = self._faults
+        if len(faults.of_records) > MAX_FAULTY:
             raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
-        self._file.records += 1
+        faults.records += 1
         if result.is_down:
             self.down += map(result.placed, result.problems)
         elif result.machine is None:
@@ -473,10 +474,12 @@ class _Loader:
                 self._refuse(result, [problem])
 
     def _refuse(self, result: ReadRecord, problems: Sequence[Problem]) -> None:
-        """Note the faults of a record."""
+        """Note the faults of a record, and count the record as refused."""
+        self._faults.refused += 1
         for problem in problems:
-            self._file.faults_of_records += 1
-            self._of_records.add(result.placed(problem), problem.key)
+            placed = result.placed(problem)
+            self._faults.of_records.append(placed)
+            self._of_records.add(placed, problem.key)
 
     def _keep(self, machine: MachineOfKind, result: ReadRecord) -> None:
         """Keep a machine whose name is new. Raises `Unreadable` where there are too many machines
@@ -512,7 +515,7 @@ class _Loader:
             stem = base
         if is_address(stem):
             stem = f"machine-{len(self.machines) + 1}"
-        number = self._file.records
+        number = self._faults.records
         # items of a list may stand on one line: their count tells them apart
         if result.place is not None:
             return f"{stem}:{number}"
@@ -522,13 +525,16 @@ class _Loader:
 
     def _end_file(self, end: FileEnd) -> None:
         """Take the faults of a file that was read. The next file begins with none."""
-        fault = self._file.fault or end.problem
-        if fault is None and not self._file.records:
-            nothing = Unreadable("holds no machine")
-            fault = nothing.problem(end.file, _remedy_of(end.file))
-        if fault is not None:
-            self._of_files.add(fault)
-        self._file = _FileTaken()
+        faults = self._faults
+        faults.of_file = faults.of_file or end.problem
+        if faults.of_file is None and not faults.records:
+            fault = Unreadable("holds no machine")
+            faults.of_file = fault.problem(end.file, _remedy_of(end.file))
+        if faults.of_file is not None:
+            self._of_files.add(faults.of_file)
+        self.problems += faults.listed(end.file)
+        self._refused += faults.summary(end.file)
+        self._faults = FaultsOfFile()
 
 
 def _same_name(

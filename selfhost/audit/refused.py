@@ -1,5 +1,8 @@
-"""The faults in the records of a fleet: each reason once, with the number of records or files that
-have it, because thousands of records and files may be wrong in the same way.
+"""The faults in the records of a fleet, told in two ways.
+
+The faults of files and of each refused record go in. A program that reads JSON gets the first
+faults of each file. A person gets the number of refused records of each file, and each reason once,
+because thousands of records and files may be wrong in the same way.
 """
 
 from __future__ import annotations
@@ -7,11 +10,44 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from ..core.errors import Problem
+from ..core.errors import Problem, first_problems
 from ..core.units import plural
 
 # the words between a machine's name and the place of an earlier machine with the same name
 SAME_NAME = " is also the name of the machine in "
+
+
+class FaultsOfFile:
+    """The faults of a file while its records are taken.
+
+    `of_file` says why the file is read no further. `of_records` are the faults of its records, each
+    with its place. `records` counts the records that were taken, `refused` the records with faults.
+    """
+
+    def __init__(self) -> None:
+        self.of_file: Problem | None = None
+        self.of_records: list[Problem] = []
+        self.records = 0
+        self.refused = 0
+
+    def listed(self, file: str) -> tuple[Problem, ...]:
+        """Return the fault of the file and the first faults of its records, with a fault that
+        counts the others.
+        """
+        faults = self.of_records
+        if self.of_file is not None:
+            faults = [self.of_file, *faults]
+        return first_problems(file, faults)
+
+    def summary(self, file: str) -> list[Problem]:
+        """How many of the records are refused; nothing where no more than one is."""
+        if self.refused <= 1:
+            return []
+        refused = f"{self.refused:,} of the {self.records:,}"
+        if self.refused == self.records:
+            refused = f"all {self.refused:,}"
+        message = f"{refused} records that were read are refused"
+        return [Problem(file=file, message=message)]
 
 
 class _Reason(NamedTuple):

@@ -174,13 +174,15 @@ class NotAModelError(UnknownModelError):
 
 class InputError(SelfhostError, ValueError):
     """An input with faults: the first MAX_PROBLEMS of each file, and one last that counts any
-    others; or a sentence in their place, without `problems`.
+    others; or a sentence in their place, without `problems`. A person is told `grouped` instead,
+    where faults of one reason are one problem; without these, the problems themselves.
     """
 
     def __init__(
         self,
         problems: Iterable[Problem] | str,
         *,
+        grouped: Iterable[Problem] = (),
         remedy: str | None = None,
         nearest: Names = (),
     ) -> None:
@@ -190,6 +192,7 @@ class InputError(SelfhostError, ValueError):
         else:
             self.problems = _first_of_each_input(problems)
             message = "\n".join(str(problem) for problem in self.problems)
+        self.grouped = _first_of_each_input(grouped) or self.problems
         super().__init__(message, remedy=remedy, nearest=nearest)
 
 
