@@ -23,14 +23,14 @@ from ...catalogue.architecture import (
     LayerPart,
 )
 from ...core.records import Record
-from ..case import ContextSetup
 from ..tensors import (
-    ArchitectureRow,
     Style,
     layers_of,
+    row_of,
     windowed_attention,
 )
 from .allocator import Repetition, peak_bytes
+from .buffers import Batch
 from .builder import Builder
 from .part import Graph, Layer
 
@@ -63,29 +63,21 @@ class _Shortened(Record):
 
 
 @lru_cache(maxsize=8192)
-def exact_compute_bytes(
-    model: Architecture,
-    row: ArchitectureRow,
-    setup: ContextSetup,
-    logits_rows: int,
-    *,
-    on_device: bool = False,
-) -> int | None:
+def exact_compute_bytes(batch: Batch) -> int | None:
     """The compute buffer in bytes, exact; None where the architecture has no graph here.
-
-    `on_device`: the buffer of a GPU that has all layers, to which looked-up rows are copied.
 
     Most layers repeat, and after each repetition, or each second one, the allocator is in the same
     state. Then the graph of the first rounds tells the buffer of all layers.
     """
-    if row.graph is None:
+    if batch.row.graph is None:
         return None
-    if not _is_buildable(model, row):
+    model = batch.model
+    if not _is_buildable(model):
         return None
     # a round of all layers never repeats: the whole graph is built
     for patterns_at_once in (1, 2, model.layers):
-        shortened = _shortened(model, row, patterns_at_once)
-        graph = Graph(model, row, setup, logits_rows, on_device=on_device)
+        shortened = _shortened(model, patterns_at_once)
+        graph = Graph(batch)
         try:
             peak = _peak_of_layers(graph, shortened)
         finally:
@@ -95,7 +87,7 @@ def exact_compute_bytes(
     return None
 
 
-def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
+def _is_buildable(model: Architecture) -> bool:
     """Whether each layer has parts, and only parts that are known here."""
     groups = (*model.attention, *model.recurrent, *model.feed_forward)
     if layers_of(groups) != set(range(model.layers)):
@@ -103,7 +95,7 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     if not all(_is_known_attention(heads) for heads in model.attention):
         return False
     for feed in model.feed_forward:
-        if feed.beside_dense and not row.expert_norms:
+        if feed.beside_dense and not row_of(model).expert_norms:
             return False
         # llama.cpp asserts when it loads a model that groups of experts have equally many members
         # (src/llama-model.cpp: n_expert % n_expert_groups == 0). A spec that breaks this rule is
@@ -129,8 +121,9 @@ def _is_known_attention(heads: Attention) -> bool:
     return heads.kind in ("full", "sliding")
 
 
-def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
+def _layers(model: Architecture) -> list[Layer]:
     """The layers of a model."""
+    row = row_of(model)
     style = row.graph or Style()
     layers = []
     attention = _by_layer(model.attention)
@@ -177,15 +170,11 @@ def _by_layer(groups: Iterable[_Group]) -> dict[int, _Group]:
 
 
 @lru_cache(maxsize=1024)
-def _shortened(
-    model: Architecture,
-    row: ArchitectureRow,
-    patterns_at_once: int,
-) -> _Shortened:
+def _shortened(model: Architecture, patterns_at_once: int) -> _Shortened:
     """The layers of a model, with only the first four rounds of each pattern. A round is the
     pattern repeated `patterns_at_once` times.
     """
-    layers = _layers(model, row)
+    layers = _layers(model)
     shortened = _Shortened(layers=[], repetitions=[])
     begin = 0
     while begin < len(layers):
