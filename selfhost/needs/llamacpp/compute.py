@@ -126,8 +126,9 @@ def guessed_compute(batch: Batch) -> Term:
     """The compute buffer of an architecture without a graph: the larger of the logits, and the
     widest layer with its masks.
     """
-    moments = _moment_of_widest_layer(batch), _moment_of_logits(batch)
-    size, line = max(moments, key=itemgetter(0))
+    size, line = max(
+        _moment_of_widest_layer(batch), _moment_of_logits(batch), key=itemgetter(0)
+    )
     most = size
     if batch.model.vocabulary is None and not batch.row.encoder:
         tokens = SIZES.largest_vocabulary
@@ -199,14 +200,13 @@ def _indexer_bytes(attention: Sequence[Attention]) -> int:
     """The bytes of a cell in the masks of a sparse indexer: the scores of all its heads, twice; 0
     without an indexer.
     """
-    heads_by_kind = {}
     for group in attention:
-        if group.indexer_heads:
-            heads_by_kind[group.kind] = group.indexer_heads
-    if "latent" in heads_by_kind:
-        return 6
-    if "full" in heads_by_kind:
-        return 8 * heads_by_kind["full"] + 4
+        if not group.indexer_heads:
+            continue
+        if group.kind == "latent":
+            return 6
+        if group.kind == "full":
+            return 8 * group.indexer_heads + 4
     return 0
 
 
