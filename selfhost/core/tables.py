@@ -566,8 +566,8 @@ class TomlTable:
 @cache
 def _innermost(annotation: str) -> str:
     """`Slot` of `tuple[Slot, ...]` and of `Slot | None`."""
-    outer = annotation.removesuffix(" | None").rstrip(",.] ")
-    return outer.replace("[", " ").rpartition(" ")[2]
+    wanted = _read_annotation(annotation)
+    return _innermost(wanted.inner) if wanted.inner else wanted.outer
 
 
 @cache
@@ -754,10 +754,9 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     fields = {}
     for name, file_key in kind._keys.items():
         part = limits_of(kind, name).get("kind")
-        annotation = kind._annotations[name]
-        is_by_name = annotation.startswith("Mapping[str, tuple[")
-        if part is not None and annotation.startswith("Mapping["):
-            is_by_name = True
+        wanted = _read_annotation(kind._annotations[name])
+        holds_rows = part is not None or wanted.inner.startswith("tuple")
+        is_by_name = wanted.outer == "Mapping" and holds_rows
         key = file_key.name or name
         fields[key] = _UncheckedField(name=name, part=part, is_by_name=is_by_name)
     return fields
