@@ -20,7 +20,6 @@ from selfhost.catalogue.runtime_parts import BuildPlatforms, MemoryRules
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import case as needs_case
-from selfhost.needs.llamacpp.buffers import Batch
 from selfhost.needs.llamacpp.memory import cache_rows
 from selfhost.needs.records import Needs
 from selfhost.needs.tensors import row_of, states
@@ -74,9 +73,9 @@ def setup_of(record: Mapping[str, Any]) -> needs_case.ContextSetup:
     )
 
 
-def batch_of(architecture: Architecture, record: Mapping[str, Any]) -> Batch:
+def batch_of(architecture: Architecture, record: Mapping[str, Any]) -> needs_case.Batch:
     assert row_of(architecture).name, f"no row for {architecture.row}"
-    return Batch(
+    return needs_case.Batch(
         model=architecture, setup=setup_of(record), logits_rows=rows_of_logits(record)
     )
 

@@ -15,39 +15,13 @@ from functools import cache, lru_cache
 from zlib import adler32, crc32
 
 from ...catalogue.architecture import Architecture
-from ...core.records import Record
 from ...core.stored import Store, shipped_store
-from ..case import Case, ContextSetup
-from ..tensors import ArchitectureRow, row_of
+from ..case import Batch, Case, ContextSetup
+from ..tensors import row_of
 
 # the bytes of an architecture's buffers by the name of the question; None where no graph can be
 # built
 Buffers = Mapping[str, int | None]
-
-
-class Batch(Record):
-    """A batch of tokens, for which llama.cpp builds a graph.
-
-    - `logits_rows`: the rows of logits that the caller needs.
-    - `on_device`: a GPU has all layers, to which looked-up rows are copied.
-    """
-
-    model: Architecture
-    setup: ContextSetup
-    logits_rows: int
-    on_device: bool = False
-
-    @property
-    def row(self) -> ArchitectureRow:
-        """The row of the model's architecture."""
-        return row_of(self.model)
-
-    @property
-    def tokens(self) -> int:
-        """The tokens computed at once; an encoder reads each text whole."""
-        if self.row.encoder:
-            return self.setup.encoder_tokens
-        return self.setup.micro_batch
 
 
 def compute_bytes(batch: Batch) -> int | None:
@@ -112,9 +86,9 @@ def keep_buffers(store: Store, cases: Iterable[Case]) -> None:
     for case in cases:
         if case.row.graph is None:
             continue
-        model = _as_built(case.model)
-        buffers = by_fingerprint.setdefault(_fingerprint(model), {})
-        last = Batch(model=model, setup=case.setup, logits_rows=case.logits_rows)
+        fingerprint = _fingerprint(_as_built(case.model))
+        buffers = by_fingerprint.setdefault(fingerprint, {})
+        last = case.batch
         first = last.replace(setup=case.setup_of_first_batch)
         # those that compute.py reads
         for batch in (last, last.replace(on_device=True), first):

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from ...catalogue.architecture import Attention
-from ..case import Case
+from ..case import Batch, Case
 from ..records import How, Size, Split, Term, assumed_term, computed_term, term
 from ..tensors import cache_groups, states, window_of
-from .buffers import Batch, compute_bytes
+from .buffers import compute_bytes
 from .files import SIZES, SOURCE
 from .weights import largest_experts_bytes
 
@@ -37,12 +37,7 @@ def compute_buffer(case: Case) -> Term:
     """The compute buffer for a full context, in bytes: ggml's allocator (ggml/src/ggml-alloc.c)
     replayed on the architecture's graph, else a guess.
     """
-    batch = Batch(
-        model=case.model,
-        setup=case.setup,
-        logits_rows=case.logits_rows,
-        on_device=case.is_on_device,
-    )
+    batch = case.batch
     reserved = batch
     if case.runtime.memory.logits_rows == "batch":
         # the program reserves logits for a whole batch

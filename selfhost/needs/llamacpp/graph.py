@@ -23,6 +23,7 @@ from ...catalogue.architecture import (
     LayerPart,
 )
 from ...core.records import Record
+from ..case import Batch
 from ..tensors import (
     Style,
     layers_of,
@@ -30,7 +31,6 @@ from ..tensors import (
     windowed_attention,
 )
 from .allocator import Repetition, peak_bytes
-from .buffers import Batch
 from .builder import Builder
 from .part import Graph, Layer
 

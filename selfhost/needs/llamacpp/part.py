@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from ...catalogue.architecture import Attention, FeedForward, Recurrent
 from ...core.records import Record
+from ..case import Batch
 from ..tensors import State, Style, states, windowed_attention
 from .allocator import HALF_BYTES, Node, Sides, fresh, given, padded_bytes
-from .buffers import Batch
 
 # tensors begin at multiples of these: on a CPU TENSOR_ALIGNMENT of ggml/src/ggml-impl.h, on a
 # device the result of ggml_backend_cuda_buffer_type_get_alignment of ggml-cuda.cu

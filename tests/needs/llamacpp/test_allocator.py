@@ -20,7 +20,6 @@ from selfhost.core.tables import shipped_table
 from selfhost.needs import canonical_quantization, weights_files
 from selfhost.needs import case as needs_case
 from selfhost.needs.llamacpp import compute, graph
-from selfhost.needs.llamacpp.buffers import Batch
 from selfhost.needs.records import Term
 from selfhost.needs.tensors import row_of
 
@@ -30,7 +29,7 @@ def has_graph(model: str) -> bool:
     made = architecture(model)
     assert row_of(made).name, model
     setup = needs_case.ContextSetup(tokens=4096)
-    batch = Batch(model=made, setup=setup, logits_rows=1)
+    batch = needs_case.Batch(model=made, setup=setup, logits_rows=1)
     return graph.exact_compute_bytes(batch) is not None
 
 
@@ -103,7 +102,7 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
     cells = needs_case.ContextSetup(
         tokens=tokens, sequences=sequences, streams=sequences
     )
-    batch = Batch(model=changed, setup=cells, logits_rows=sequences)
+    batch = needs_case.Batch(model=changed, setup=cells, logits_rows=sequences)
     found = graph.exact_compute_bytes(batch)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length

@@ -12,9 +12,8 @@ from packed_specs import usual_cases
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.stored import Store
 from selfhost.needs import Case, count, needs_on
-from selfhost.needs.case import ContextSetup
+from selfhost.needs.case import Batch, ContextSetup
 from selfhost.needs.llamacpp import buffers, compute, graph
-from selfhost.needs.llamacpp.buffers import Batch
 from selfhost.needs.llamacpp.graph import exact_compute_bytes
 from selfhost.needs.records import Device
 
@@ -38,7 +37,7 @@ def _forget() -> None:
 
 def asked_of(case: Case) -> list[Batch]:
     """The batches whose buffers the account of a case reads."""
-    last = Batch(model=case.model, setup=case.setup, logits_rows=case.logits_rows)
+    last = case.batch
     # a device reserves the whole buffer, so the first batch matters in RAM alone
     first = last.replace(setup=case.setup_of_first_batch)
     return [last, last.replace(on_device=True), first]

@@ -10,8 +10,7 @@ from __future__ import annotations
 import pytest
 
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
-from selfhost.needs.case import ContextSetup
-from selfhost.needs.llamacpp.buffers import Batch
+from selfhost.needs.case import Batch, ContextSetup
 from selfhost.needs.llamacpp.graph import exact_compute_bytes
 
 

@@ -20,9 +20,8 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import more_in_conversation
-from selfhost.needs.case import ContextSetup
+from selfhost.needs.case import Batch, ContextSetup
 from selfhost.needs.llamacpp import graph
-from selfhost.needs.llamacpp.buffers import Batch
 from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import MemoryNeed, Needs
 from selfhost.needs.tensors import row_of
