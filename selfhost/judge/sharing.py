@@ -243,16 +243,19 @@ class _Division(Record):
         Where weights lie in RAM, the first accelerator holds copies of experts. Where several
         accelerators hold all layers, each holds copies of inputs.
         """
-        placed = term.replace(where=where)
-        if self.ram_terms:
-            if where != self.first_place:
-                return placed
-            what = "for the experts of a layer while a prompt is read"
-            return _enlarged(placed, term.offload_bytes, what)
-        if len(self.shares) == 1:
-            return placed
+        more_bytes = 0
         what = "of inputs, three copies more to compute at once"
-        return _enlarged(placed, term.pipeline_bytes, what)
+        if self.ram_terms:
+            what = "for the experts of a layer while a prompt is read"
+            if where == self.first_place:
+                more_bytes = term.offload_bytes
+        elif len(self.shares) > 1:
+            more_bytes = term.pipeline_bytes
+        placed = term.replace(where=where)
+        if not more_bytes:
+            return placed
+        line = summed(term.arithmetic, f"{more_bytes:,} bytes {what}")
+        return placed.resized(term.bytes + more_bytes, line)
 
     def _by_layers(self, term: Term) -> Iterator[Term]:
         """Yield the part of the term in each place; the output matrix goes with the last layers."""
@@ -293,15 +296,3 @@ class _Division(Record):
             ends.append(output_bytes + in_layers)
         part = term.with_size(Size(*ends), line)
         return part.replace(where=share.where, how=how, output_bytes=0)
-
-
-def _enlarged(
-    term: Term,
-    more_bytes: int,
-    what: str,
-) -> Term:
-    """The term with `more_bytes` added."""
-    if not more_bytes:
-        return term
-    line = summed(term.arithmetic, f"{more_bytes:,} bytes {what}")
-    return term.resized(term.bytes + more_bytes, line)
