@@ -29,11 +29,13 @@ def shell_word(text: str) -> str:
     escaped = escaped.replace("'", "\\'")
     written = ""
     for letter, following in pairwise(f"{escaped} "):
-        is_doubled = letter + following in _DOUBLED
-        if is_doubled or not letter.isprintable():
-            written += _in_octal(letter)
-        else:
+        is_plain = letter.isprintable()
+        if letter + following in _DOUBLED:
+            is_plain = False
+        if is_plain:
             written += letter
+        else:
+            written += _in_octal(letter)
     return f"$'{written}'"
 
 

@@ -567,7 +567,9 @@ class TomlTable:
 def _innermost(annotation: str) -> str:
     """`Slot` of `tuple[Slot, ...]` and of `Slot | None`."""
     wanted = _read_annotation(annotation)
-    return _innermost(wanted.inner) if wanted.inner else wanted.outer
+    if wanted.inner:
+        return _innermost(wanted.inner)
+    return wanted.outer
 
 
 @cache
@@ -755,8 +757,9 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     for name, file_key in kind._keys.items():
         part = limits_of(kind, name).get("kind")
         wanted = _read_annotation(kind._annotations[name])
-        holds_rows = part is not None or wanted.inner.startswith("tuple")
-        is_by_name = wanted.outer == "Mapping" and holds_rows
+        is_by_name = wanted.outer == "Mapping"
+        if part is None and not wanted.inner.startswith("tuple"):
+            is_by_name = False
         key = file_key.name or name
         fields[key] = _UncheckedField(name=name, part=part, is_by_name=is_by_name)
     return fields
