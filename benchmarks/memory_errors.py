@@ -26,7 +26,6 @@ from selfhost.needs import weights_files
 from selfhost.needs.llamacpp import compute, graph
 from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import Term
-from selfhost.needs.tensors import row_of
 
 # the guess of the compute buffer assumes prompts of a whole micro-batch
 _WHOLE_BATCH_TOKENS = 512
@@ -101,12 +100,9 @@ class Buffer(NamedTuple):
 
 def _buffer(architecture: Architecture, case: Mapping[str, Any]) -> Buffer:
     """The compute buffer of a measured case."""
-    row = row_of(architecture)
-    assert row.name, architecture.row
-    setup = truth.setup_of(case)
-    logits = truth.rows_of_logits(case)
-    guess = compute.guessed_compute(architecture, row, setup, logits)
-    exact = graph.exact_compute_bytes(architecture, row, setup, logits)
+    batch = truth.batch_of(architecture, case)
+    guess = compute.guessed_compute(batch)
+    exact = graph.exact_compute_bytes(batch)
     return Buffer(guess_bytes=guess.bytes, exact_bytes=exact)
 
 
@@ -203,7 +199,7 @@ def _catalogue_models() -> Iterator[Error]:
     """The errors for models of the catalogue, with options drawn by chance."""
     found = catalogue_truth.truth()
     for name, cases in found["memory"].items():
-        row = catalogue_truth.model(name)[0].row
+        row = catalogue_truth.model(name).row
         for values in cases:
             case: dict[str, Any] = dict(zip(found["columns"], values, strict=True))
             computed = catalogue_truth.computed(name, case)
@@ -216,7 +212,7 @@ def _catalogue_models() -> Iterator[Error]:
                 "catalogue: compute buffer", row, computed.compute_bytes, measured
             )
     for name, sizes in found["tensor_bytes"].items():
-        architecture = catalogue_truth.model(name)[0]
+        architecture = catalogue_truth.model(name)
         for quantization, size in sizes.items():
             predicted = _tensor_bytes(
                 architecture,
@@ -228,7 +224,7 @@ def _catalogue_models() -> Iterator[Error]:
     for load in found["loads"]:
         memory = catalogue_truth.stated_for_load(load)
         peak = load["peak_rss_bytes"] - memory.evictable_bytes
-        row = catalogue_truth.model(load["model"])[0].row
+        row = catalogue_truth.model(load["model"]).row
         predicted = memory.total_bytes
         yield Error.of("catalogue: peak resident memory", row, predicted, peak)
 

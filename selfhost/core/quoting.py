@@ -7,11 +7,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
+from itertools import pairwise
 
-# a sign before its like: a CI service reads `::name` and `##[` as commands (`reports.layout.clean`)
-_DOUBLED = r"([:#])(?=\1)"
+# a CI service reads `::name` and `##[` as commands (`reports.layout.clean`)
+_DOUBLED = ("::", "##")
 # the three kinds of quotes in a shell; `shlex` does not know the first
-_QUOTED = r"""\$'((?:\\.|[^'\\])*)'|'[^']*'|"(?:\\.|[^"\\])*\""""
+_QUOTED = r"""(?s)\$'((?:\\.|[^'\\])*)'|'[^']*'|"(?:\\.|[^"\\])*\""""
 
 
 def shell_word(text: str) -> str:
@@ -21,14 +22,27 @@ def shell_word(text: str) -> str:
     service would obey are written as octal numbers, as bash, zsh and ksh read them (POSIX.1-2024,
     Shell Command Language, 2.2.4): `$'a\012b'` is the name of a file in two lines.
     """
-    if text.isprintable() and not re.search(_DOUBLED, text):
+    is_obeyed = any(signs in text for signs in _DOUBLED)
+    if text.isprintable() and not is_obeyed:
         return shlex.quote(text)
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    escaped = re.sub(_DOUBLED, lambda sign: _in_octal(sign[0]), escaped)
+    escaped = text.replace("\\", "\\\\")
+    escaped = escaped.replace("'", "\\'")
     written = ""
-    for letter in escaped:
-        written += letter if letter.isprintable() else _in_octal(letter)
+    for letter, following in pairwise(f"{escaped} "):
+        is_plain = letter.isprintable()
+        if letter + following in _DOUBLED:
+            is_plain = False
+        if is_plain:
+            written += letter
+        else:
+            written += _in_octal(letter)
     return f"$'{written}'"
+
+
+def _in_octal(letter: str) -> str:
+    """A letter as the octal numbers of its bytes: three digits end by themselves."""
+    numbers = [f"\\{byte:03o}" for byte in _bytes_of(letter)]
+    return "".join(numbers)
 
 
 def shell_line(words: Iterable[str]) -> str:
@@ -38,7 +52,7 @@ def shell_line(words: Iterable[str]) -> str:
 
 def shell_words(line: str) -> list[str]:
     """The words of a line that was made of `shell_word`, and of other text that `shlex` reads."""
-    readable = re.sub(_QUOTED, _without_escapes, line, flags=re.DOTALL)
+    readable = re.sub(_QUOTED, _without_escapes, line)
     return shlex.split(readable)
 
 
@@ -47,19 +61,16 @@ def _without_escapes(quoted: re.Match[str]) -> str:
     escaped = quoted[1]
     if escaped is None:
         return quoted[0]
-    return shlex.quote(_unescaped(escaped))
-
-
-def _in_octal(letter: str) -> str:
-    """A letter as the octal numbers of its bytes: three digits end by themselves."""
-    return "".join(f"\\{byte:03o}" for byte in _bytes_of(letter))
+    text = _unescaped(escaped)
+    return shlex.quote(text)
 
 
 def _unescaped(text: str) -> str:
     """A text with each `\\012` as the byte of that octal number, and each `\\'` as a quote."""
+    letters = _bytes_of(text).decode("unicode_escape")
     # the codec takes each byte for a letter of Latin-1
-    plain = _bytes_of(text).decode("unicode_escape").encode("latin-1")
-    return plain.decode("utf-8", "surrogateescape")
+    content = letters.encode("latin-1")
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _bytes_of(text: str) -> bytes:

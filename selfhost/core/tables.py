@@ -566,8 +566,10 @@ class TomlTable:
 @cache
 def _innermost(annotation: str) -> str:
     """`Slot` of `tuple[Slot, ...]` and of `Slot | None`."""
-    outer = annotation.removesuffix(" | None").rstrip(",.] ")
-    return outer.replace("[", " ").rpartition(" ")[2]
+    wanted = _read_annotation(annotation)
+    if wanted.inner:
+        return _innermost(wanted.inner)
+    return wanted.outer
 
 
 @cache
@@ -754,10 +756,10 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     fields = {}
     for name, file_key in kind._keys.items():
         part = limits_of(kind, name).get("kind")
-        annotation = kind._annotations[name]
-        is_by_name = annotation.startswith("Mapping[str, tuple[")
-        if part is not None and annotation.startswith("Mapping["):
-            is_by_name = True
+        wanted = _read_annotation(kind._annotations[name])
+        is_by_name = wanted.outer == "Mapping"
+        if part is None and not wanted.inner.startswith("tuple"):
+            is_by_name = False
         key = file_key.name or name
         fields[key] = _UncheckedField(name=name, part=part, is_by_name=is_by_name)
     return fields

@@ -30,7 +30,7 @@ from .devices import (
     places,
     usable_bytes_of,
 )
-from .sharing import SIZES, parts_in_turn, with_terms
+from .sharing import parts_in_turn, with_terms
 
 if TYPE_CHECKING:
     from .record import Question
@@ -323,6 +323,5 @@ def _of_each_process(term: Term, number: int) -> Term:
     """The term, with the runtime's own RAM counted once for each device."""
     if term.name not in PROGRAMS or number == 1:
         return term
-    together = {end: number * getattr(term, end) for end in SIZES}
     line = share_of(f"{number} processes", term.arithmetic)
-    return term.replace(arithmetic=line, **together)
+    return term.with_size(term.size.times(number), line)

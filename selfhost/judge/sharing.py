@@ -11,7 +11,8 @@ accelerator yet.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from ..core.records import Record
@@ -19,6 +20,7 @@ from ..needs.records import (
     ACCELERATOR,
     How,
     Needs,
+    Size,
     Split,
     Term,
     share_of,
@@ -26,9 +28,6 @@ from ..needs.records import (
     taken_off,
 )
 from .devices import Place, index_of
-
-# the ends of a term and its likely size
-SIZES = ("bytes", "low_bytes", "high_bytes")
 
 
 class LayerShare(NamedTuple):
@@ -94,93 +93,44 @@ class DivisibleModel(Record):
 
         Where some layers stay in RAM, the first place keeps room for copies of their weights.
         """
-        filling = _Filling.of(self, is_alone=len(candidates) == 1)
-        shares = filling.shares(candidates)
-        copied_bytes = sum(term.offload_bytes for term in self.card_needs.terms)
-        if not copied_bytes or layers_in(shares) == self.layers:
-            return shares
-        first_bytes = filling.first_bytes + copied_bytes
-        return filling.replace(first_bytes=first_bytes).shares(candidates)
-
-    def divided(self, shares: Sequence[LayerShare]) -> Needs:
-        """The needs with each term placed by the shares; the layers that are left over lie in
-        RAM.
-        """
-        layers_in_ram = self.layers - layers_in(shares)
-        terms = self.card_needs.terms
-        ram_terms = {}
-        placement = "accelerator"
-        # weights, such as experts, may stay in RAM wherever the layers lie
-        weights = [term for term in terms if term.name == "weights"]
-        if layers_in_ram or any(term.split is Split.HOST for term in weights):
-            ram_terms = {term.name: term for term in self.ram_needs.terms}
-            placement = "split"
-        division = _Division(
-            card_terms=terms,
-            ram_terms=ram_terms,
-            shares=shares,
-            layers=self.layers,
-            layers_in_ram=layers_in_ram,
-        )
-        return with_terms(self.card_needs, division.terms(), placement)
-
-
-def layers_in(shares: Sequence[LayerShare]) -> int:
-    """The number of layers in all shares."""
-    return sum(share.layers for share in shares)
-
-
-# ------------------------------------------------------------------ how many layers have room
-
-
-class _Filling(Record):
-    """The memory that places need while they are filled with layers.
-
-    - `layer_terms` are divided by layer.
-    - `place_bytes` are taken on each place, whatever layers lie there.
-    - `first_bytes` are taken on the first place only, with the output matrix.
-    """
-
-    layers: int
-    layer_terms: Sequence[Term]
-    place_bytes: int
-    first_bytes: int
-
-    @classmethod
-    def of(cls, model: DivisibleModel, *, is_alone: bool) -> _Filling:
-        """Return the filling of a model. `is_alone` tells whether there is only one place."""
-        layer_terms = []
+        # on each place whatever layers lie there, and on the first, with the output matrix
         place_bytes = 0
         first_bytes = 0
-        for term in model.card_needs.terms:
+        copied_bytes = 0
+        for term in self.card_needs.terms:
             if term.split is Split.LAYERS:
-                layer_terms.append(term)
                 first_bytes += term.output_bytes
             elif term.split is Split.EACH:
                 place_bytes += term.high_bytes
             elif term.split is Split.FIRST:
                 first_bytes += term.high_bytes
-            if not is_alone:
+            if len(candidates) > 1:
                 place_bytes += term.pipeline_bytes
-        return cls(
-            layers=model.layers,
-            layer_terms=layer_terms,
-            place_bytes=place_bytes,
-            first_bytes=first_bytes,
-        )
+            copied_bytes += term.offload_bytes
+        shares = self._filled(candidates, place_bytes, first_bytes)
+        if not copied_bytes or layers_in(shares) == self.layers:
+            return shares
+        return self._filled(candidates, place_bytes, first_bytes + copied_bytes)
 
-    def shares(self, candidates: Sequence[Place]) -> list[LayerShare]:
-        """The number of layers that have room on each place, the last layers first."""
+    def _filled(
+        self,
+        candidates: Sequence[Place],
+        place_bytes: int,
+        first_bytes: int,
+    ) -> list[LayerShare]:
+        """The number of layers that have room on each place, the last layers first, beside the
+        bytes that are taken on each place and those on the first.
+        """
         shares = list[LayerShare]()
-        left = self.layers
+        stop = self.layers
         for place in candidates:
-            left_bytes = place.known_bytes - self.place_bytes
+            left_bytes = place.known_bytes - place_bytes
             if not shares:
-                left_bytes -= self.first_bytes
-            count = self._most_layers(left_bytes, left)
+                left_bytes -= first_bytes
+            count = self._most_layers(left_bytes, stop)
             if count:
                 shares.append(LayerShare(place.where, count))
-                left -= count
+                stop -= count
         return shares
 
     def _most_layers(self, left_bytes: int, stop: int) -> int:
@@ -190,46 +140,68 @@ class _Filling(Record):
 
         def bytes_of(count: int) -> int:
             size = 0
-            for term in self.layer_terms:
-                size += _bytes_before(stop, term, "high_bytes", self.layers)
-                size -= _bytes_before(stop - count, term, "high_bytes", self.layers)
+            for term in self.card_needs.terms:
+                if term.split is Split.LAYERS:
+                    start = stop - count
+                    size += self.bytes_of_layers(term, term.high_bytes, start, stop)
             return size
 
         # 0 layers take no bytes, so that at least 0 layers have room
         return bisect_right(range(stop + 1), left_bytes, key=bytes_of) - 1
 
+    def bytes_of_layers(
+        self,
+        term: Term,
+        size: int,
+        start: int,
+        stop: int,
+    ) -> int:
+        """The part of a size of the term that falls on the layers from `start` to the one before
+        `stop`, without the output matrix.
+        """
+        in_layers = max(0, size - term.output_bytes)
+        first = term.first_layer
+        number = max(1, self.layers - first)
+        before_start = in_layers * max(0, start - first) // number
+        return in_layers * max(0, stop - first) // number - before_start
 
-def _bytes_before(
-    layer: int,
-    term: Term,
-    end: str,
-    layers: int,
-) -> int:
-    """The bytes of a term, at one of its `SIZES`, that fall on the layers before `layer` of a model
-    with `layers` layers, without the output matrix, which with all layers adds up to the term.
-    """
-    size: int = max(0, getattr(term, end) - term.output_bytes)
-    first = term.first_layer
-    return size * max(0, layer - first) // max(1, layers - first)
+    def divided(self, shares: Sequence[LayerShare]) -> Needs:
+        """The needs with each term placed by the shares; the layers that are left over lie in
+        RAM.
+        """
+        division = _Division(model=self, shares=shares)
+        placement = "split" if division.ram_terms else "accelerator"
+        return with_terms(self.card_needs, division.terms(), placement)
+
+
+def layers_in(shares: Sequence[LayerShare]) -> int:
+    """The number of layers in all shares."""
+    return sum(share.layers for share in shares)
 
 
 # ------------------------------------------------------------------ the terms of each place
 
 
 class _Division(Record):
-    """A division of a model into shares, with `layers_in_ram` of its `layers` in RAM.
+    """A division of a model into shares; the layers that are left over lie in RAM."""
 
-    `card_terms` are the terms on accelerators. `ram_terms` are the terms in RAM by name; empty
-    where nothing of the model is in RAM.
-    """
-
-    card_terms: Sequence[Term]
-    ram_terms: dict[str, Term]
+    model: DivisibleModel
     shares: Sequence[LayerShare]
-    layers: int
-    layers_in_ram: int
 
-    @property
+    @cached_property
+    def layers_in_ram(self) -> int:
+        """The number of layers that no share has."""
+        return self.model.layers - layers_in(self.shares)
+
+    @cached_property
+    def ram_terms(self) -> Mapping[str, Term]:
+        """The terms in RAM by name; empty where nothing of the model is in RAM."""
+        # weights, such as experts, may stay in RAM wherever the layers lie
+        if self.layers_in_ram or self._is_counted_in_ram("weights"):
+            return {term.name: term for term in self.model.ram_needs.terms}
+        return {}
+
+    @cached_property
     def first_place(self) -> str:
         """The place with the lowest accelerator number."""
         return min((share.where for share in self.shares), key=index_of)
@@ -237,7 +209,7 @@ class _Division(Record):
     def terms(self) -> list[Term]:
         """The terms of all places."""
         terms = list[Term]()
-        for term in self.card_terms:
+        for term in self.model.card_needs.terms:
             if term.split is Split.LAYERS:
                 terms += self._by_layers(term)
             elif term.split is Split.EACH:
@@ -262,8 +234,8 @@ class _Division(Record):
         An accelerator then computes with the weights that lie in RAM, so that the processor needs
         no buffer of its own.
         """
-        in_ram = [term for term in self.card_terms if term.split is Split.HOST]
-        return any(term.name == name for term in in_ram)
+        terms = self.model.card_needs.terms
+        return any(term.name == name and term.split is Split.HOST for term in terms)
 
     def _with_copies(self, term: Term, where: str) -> Term:
         """The term in the place `where`, enlarged by the copies that lie there.
@@ -271,21 +243,24 @@ class _Division(Record):
         Where weights lie in RAM, the first accelerator holds copies of experts. Where several
         accelerators hold all layers, each holds copies of inputs.
         """
-        placed = term.replace(where=where)
-        if self.ram_terms:
-            if where != self.first_place:
-                return placed
-            what = "for the experts of a layer while a prompt is read"
-            return _enlarged(placed, term.offload_bytes, what)
-        if len(self.shares) == 1:
-            return placed
+        more_bytes = 0
         what = "of inputs, three copies more to compute at once"
-        return _enlarged(placed, term.pipeline_bytes, what)
+        if self.ram_terms:
+            what = "for the experts of a layer while a prompt is read"
+            if where == self.first_place:
+                more_bytes = term.offload_bytes
+        elif len(self.shares) > 1:
+            more_bytes = term.pipeline_bytes
+        placed = term.replace(where=where)
+        if not more_bytes:
+            return placed
+        line = summed(term.arithmetic, f"{more_bytes:,} bytes {what}")
+        return placed.resized(term.bytes + more_bytes, line)
 
     def _by_layers(self, term: Term) -> Iterator[Term]:
         """Yield the part of the term in each place; the output matrix goes with the last layers."""
         output_bytes = term.output_bytes
-        stop = self.layers
+        stop = self.model.layers
         # the RAM has the first layers; none where accelerators have all
         for share in [*self.shares, LayerShare("host", self.layers_in_ram)]:
             if share.layers or output_bytes:
@@ -303,33 +278,21 @@ class _Division(Record):
         """The part of the term that falls on a share: its layers, the last before `stop`, and
         `output_bytes` of the output matrix.
         """
+        layers = self.model.layers
         line = term.arithmetic
         if term.output_bytes:
             line = taken_off(line, term.output_bytes, "outside the layers")
-        line = share_of(f"{share.layers}/{self.layers} of the layers", line)
+        line = share_of(f"{share.layers}/{layers} of the layers", line)
         if output_bytes:
             line = summed(f"{output_bytes:,} bytes of output matrix", line)
         how = term.how
-        if how is How.EXACT and share.layers < self.layers:
+        if how is How.EXACT and share.layers < layers:
             # layers that differ in size are assumed to be spread evenly
             how = How.COMPUTED
-        sizes = {}
-        for end in SIZES:
-            before = _bytes_before(stop - share.layers, term, end, self.layers)
-            of_part = _bytes_before(stop, term, end, self.layers) - before
-            sizes[end] = output_bytes + of_part
-        return term.replace(
-            where=share.where, how=how, arithmetic=line, output_bytes=0, **sizes
-        )
-
-
-def _enlarged(
-    term: Term,
-    more_bytes: int,
-    what: str,
-) -> Term:
-    """The term with `more_bytes` added."""
-    if not more_bytes:
-        return term
-    line = summed(term.arithmetic, f"{more_bytes:,} bytes {what}")
-    return term.resized(term.bytes + more_bytes, line)
+        ends = []
+        for size in term.size:
+            start = stop - share.layers
+            in_layers = self.model.bytes_of_layers(term, size, start, stop)
+            ends.append(output_bytes + in_layers)
+        part = term.with_size(Size(*ends), line)
+        return part.replace(where=share.where, how=how, output_bytes=0)

@@ -29,7 +29,7 @@ from .records import (
     term,
     unread,
 )
-from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
+from .tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens
 
 # tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
 DRAFTED_TOKENS = 3
@@ -218,6 +218,31 @@ class ContextSetup(Record):
             most = window_tokens * (self.sequences // self.streams) + self.micro_batch
             cells = min(cells, most)
         return rounded_up(cells, _CELL_STEP)
+
+
+class Batch(Record):
+    """A batch of tokens, for which llama.cpp builds a graph.
+
+    - `logits_rows`: the rows of logits that the caller needs.
+    - `on_device`: a GPU has all layers, to which looked-up rows are copied.
+    """
+
+    model: Architecture
+    setup: ContextSetup
+    logits_rows: int
+    on_device: bool = False
+
+    @property
+    def row(self) -> ArchitectureRow:
+        """The row of the model's architecture."""
+        return row_of(self.model)
+
+    @property
+    def tokens(self) -> int:
+        """The tokens computed at once; an encoder reads each text whole."""
+        if self.row.encoder:
+            return self.setup.encoder_tokens
+        return self.setup.micro_batch
 
 
 # stand-ins for a model without a described architecture and for no chosen program
@@ -416,6 +441,16 @@ class Case(Record):
         if self.companions != Companions():
             rows *= 1 + DRAFTED_TOKENS
         return rows
+
+    @property
+    def batch(self) -> Batch:
+        """The batch that fills the context."""
+        return Batch(
+            model=self.model,
+            setup=self.setup,
+            logits_rows=self.logits_rows,
+            on_device=self.is_on_device,
+        )
 
     @property
     def sequences(self) -> int:

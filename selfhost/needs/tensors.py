@@ -25,7 +25,7 @@ from ..catalogue.architecture import (
     TensorGroup,
 )
 from ..core.records import Record, Stated, read_by
-from ..core.tables import TomlRow, shipped_record
+from ..core.tables import TomlRow, shipped_record, unchecked_record
 from ..core.units import plural
 
 # the names that an expression of tensors.toml may use, with their values: a size, a truth value, or
@@ -90,7 +90,7 @@ def _tensors_table() -> _TensorsTable:
     return shipped_record(_TensorsTable, "tensors")
 
 
-class Style(Record):
+class Style(Stated):
     """How llama.cpp builds the graph of one architecture: the key `graph` of its row. A truth
     value says that the graph is built so; without one it is built as most are.
 
@@ -132,7 +132,7 @@ class Style(Record):
     normed_first: bool = False
 
 
-class ArchitectureRow(Record):
+class ArchitectureRow(Stated):
     """The features that the models of one architecture share: a table of
     specs/common/architectures.toml, whose header explains the keys. `flags` are the keys that only
     tensors.toml asks for.
@@ -350,19 +350,12 @@ class ArchitectureRow(Record):
     @classmethod
     def from_values(cls, name: str, values: TomlRow) -> ArchitectureRow:
         """The row made of one table of the file."""
-        fields = _with_tuples(values)
-        flags = {key: fields.pop(key) for key in values if key not in cls._annotations}
-        if "graph" in fields:
-            fields["graph"] = Style(**_with_tuples(fields["graph"]))
-        return cls(name=name, flags=flags, **fields)
-
-
-def _with_tuples(values: TomlRow) -> dict[str, Any]:
-    """The values with tuples for lists, as fields of a record have them."""
-    frozen = {}
-    for key, value in values.items():
-        frozen[key] = tuple(value) if isinstance(value, list) else value
-    return frozen
+        flags: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
+        for key, value in values.items():
+            kept = fields if key in cls._annotations else flags
+            kept[key] = value
+        return unchecked_record(cls, {"name": name, "flags": flags, **fields})
 
 
 # the row of models that no row describes

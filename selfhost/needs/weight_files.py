@@ -110,24 +110,19 @@ _LAYOUTS = shipped_rows(Layout, "quantizations", "layouts")
 
 
 class Matrices(Record):
-    """`number` equal matrices, such as those that one layer holds of a group of tensors."""
+    """`number` equal matrices, such as those that one layer holds of a group of tensors. `part` of
+    linear layers: expert, shared_expert, recurrent, attention, latent values or feed_forward.
+    """
 
     inputs: int
     outputs: int
-    number: int
+    number: int = 1
+    part: str = ""
 
     @property
     def weights(self) -> int:
         """The number of weights in all of these matrices."""
         return self.inputs * self.outputs * self.number
-
-
-class Linear(Matrices):
-    """Equal linear layers, those of all layers of a model. `part`: expert, shared_expert,
-    recurrent, attention, latent values or feed_forward.
-    """
-
-    part: str
 
 
 class TypedGroup(Record):
@@ -139,21 +134,18 @@ class TypedGroup(Record):
 
 
 @lru_cache(maxsize=256)
-def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
-    """The linear layers of the weight files, as their modules have them."""
-    layers = []
+def linear_layers(architecture: Architecture) -> tuple[Matrices, ...]:
+    """The linear layers of the weight files, as their modules have them: those of all layers of a
+    model that are alike.
+    """
+    linear = []
     for group in published_tensors(architecture):
-        if not _is_linear(group, architecture):
-            continue
-        of_layer = _matrices(group)
-        linear = Linear(
-            inputs=of_layer.inputs,
-            outputs=of_layer.outputs,
-            number=of_layer.number * len(group.layers),
-            part=_part_of(group, architecture),
-        )
-        layers.append(linear)
-    return tuple(layers)
+        if _is_linear(group, architecture):
+            of_layer = _matrices(group)
+            number = of_layer.number * len(group.layers)
+            part = _part_of(group, architecture)
+            linear.append(of_layer.replace(number=number, part=part))
+    return tuple(linear)
 
 
 def _part_of(group: TensorGroup, architecture: Architecture) -> str:
@@ -184,9 +176,9 @@ def _matrices(group: TensorGroup) -> Matrices:
     number = prod(group.shape[2:])
     if "attn_k_b" in group.name:
         # kv_b_proj of the weight files: maps the latent to the keys and values of every head
-        return Matrices(inputs=outputs, outputs=inputs * number, number=1)
+        return Matrices(inputs=outputs, outputs=inputs * number)
     if "attn_v_b" in group.name:
-        return Matrices(inputs=inputs, outputs=outputs * number, number=1)
+        return Matrices(inputs=inputs, outputs=outputs * number)
     return Matrices(inputs=inputs, outputs=outputs, number=number)
 
 

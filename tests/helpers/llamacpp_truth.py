@@ -22,7 +22,7 @@ from selfhost.core.workload import Workload
 from selfhost.needs import case as needs_case
 from selfhost.needs.llamacpp.memory import cache_rows
 from selfhost.needs.records import Needs
-from selfhost.needs.tensors import ArchitectureRow, row_of, states
+from selfhost.needs.tensors import row_of, states
 
 
 @cache
@@ -54,12 +54,6 @@ def architecture(model: str) -> Architecture:
     return Architecture(runs_in_gguf=True, **values)
 
 
-def row(model: str) -> ArchitectureRow:
-    found = row_of(architecture(model))
-    assert found.name, f"no row for {architecture(model).row}"
-    return found
-
-
 def records(part: str) -> list[dict[str, Any]]:
     file = read("memory.json")
     return [
@@ -76,6 +70,13 @@ def setup_of(record: Mapping[str, Any]) -> needs_case.ContextSetup:
         flash=record["flash_attn"] != 0,
         key_type=record["type_k"],
         value_type=record["type_v"],
+    )
+
+
+def batch_of(architecture: Architecture, record: Mapping[str, Any]) -> needs_case.Batch:
+    assert row_of(architecture).name, f"no row for {architecture.row}"
+    return needs_case.Batch(
+        model=architecture, setup=setup_of(record), logits_rows=rows_of_logits(record)
     )
 
 

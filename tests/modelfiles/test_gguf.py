@@ -22,7 +22,7 @@ from helpers.ggufs import (
     text,
     write,
 )
-from helpers.llamacpp_truth import kept, rows_of_logits, setup_of
+from helpers.llamacpp_truth import batch_of, kept
 from helpers.local_models import WITHOUT_GPU, again, bytes_of, said, shipped_catalogue
 from helpers.needs_of import needs_of
 from judge.small import finding_of
@@ -33,7 +33,7 @@ from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs.llamacpp import compute, graph
 from selfhost.needs.records import likely_bytes
-from selfhost.needs.tensors import block_tensors, gguf_tensors, row_of
+from selfhost.needs.tensors import block_tensors, gguf_tensors
 
 
 @pytest.mark.parametrize("name", one_a_file("gguf_mtp"))
@@ -49,16 +49,12 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(
     architecture = spec.architecture
     assert architecture is not None
     assert architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
-    row = row_of(architecture)
-    assert row.name
     block = block_tensors(architecture.replace(tensors=()))
     parameters = sum(prod(group.shape) * len(group.layers) for group in block)
     assert parameters == spec.parameters.mtp
     for case in model["cases"]:
         assert sum(kept(architecture, case)) == case["context_bytes"], case
-        buffer = graph.exact_compute_bytes(
-            architecture, row, setup_of(case), rows_of_logits(case)
-        )
+        buffer = graph.exact_compute_bytes(batch_of(architecture, case))
         # of some no graph is written down
         assert buffer in (None, case["compute_bytes"]), case
     asked = Workload(quantization=model["quantization"])
@@ -81,8 +77,6 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     assert local.quantization == model["quantization"]
     assert local.files_here
     assert local.format == "gguf"
-    row = row_of(architecture)
-    assert row.name
     for case in model["cases"]:
         cached, state = kept(architecture, case)
         if "context_bytes" not in case:
@@ -90,15 +84,14 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
             assert state == case["recurrent_state_bytes"]
             continue
         assert cached + state == case["context_bytes"], case
-        setup = setup_of(case)
-        logits_rows = rows_of_logits(case)
-        buffer = graph.exact_compute_bytes(architecture, row, setup, logits_rows)
+        batch = batch_of(architecture, case)
+        buffer = graph.exact_compute_bytes(batch)
         if buffer is not None:
             assert buffer == case["compute_bytes"], case
         elif "f32" not in (case["type_k"], case["type_v"]):
             # no graph of it is written down: a guess, in which 9 of 10 lie; T5's and those of some
             # windows are larger. It takes no cache of 32 bits, of which attention makes a copy
-            guess = compute.guessed_compute(architecture, row, setup, logits_rows).bytes
+            guess = compute.guessed_compute(batch).bytes
             assert 0.3 * guess <= case["compute_bytes"] <= 4 * guess, case
     by_name = {tensor: bytes_of(type, shape) for tensor, shape, type in placed(model)}
     assert sum(by_name.values()) == model["tensor_bytes"]

@@ -509,17 +509,12 @@ class _OnCards(_Layout):
             return smaller
         return phrase("smaller/placed", names=names, smaller=smaller)
 
-    def _hold_most(self, *, is_idle: bool = False) -> bool:
-        """Whether each accelerator holds the most that may lie there, now or once idle."""
-        most_bytes = [share.need.high_bytes for share in self.shares]
-        return self._hold(most_bytes, is_idle=is_idle)
-
-    def _hold(self, sizes: Sequence[int], *, is_idle: bool) -> bool:
-        """Whether each accelerator holds so many bytes, now or once idle. `sizes` has the bytes for
-        each share.
+    def _hold(self, end: str = "high_bytes", *, is_idle: bool = False) -> bool:
+        """Whether each accelerator holds that end of the need there (`high_bytes`, `total_bytes` or
+        `low_bytes`), now or once idle.
         """
-        for share, size in zip(self.shares, sizes, strict=True):
-            if size > share.usable_bytes(is_idle=is_idle):
+        for share in self.shares:
+            if getattr(share.need, end) > share.usable_bytes(is_idle=is_idle):
                 return False
         return True
 
@@ -545,7 +540,7 @@ class _OnCards(_Layout):
             ruling = self._ruling_of_part("", is_idle=False)
         if ruling is not None:
             return ruling
-        if not self._hold_most():
+        if not self._hold():
             return self._too_full()
         if needs.is_lean:
             return warning("accelerator-lean")
@@ -582,7 +577,7 @@ class _OnCards(_Layout):
                 "short": worst.lacking_bytes,
                 "devices": worst.device.name,
             }
-        if self._now_only or not self._hold_most(is_idle=True):
+        if self._now_only or not self._hold(is_idle=True):
             in_row = self._cards_in_a_row()
             if in_row:
                 return undecided("accelerator-close", "row", cards=in_row)
@@ -616,13 +611,11 @@ class _OnCards(_Layout):
         """The ruling where only the likely or only the least bytes fit, in training and with an
         option that makes a runtime take less; None where the most fits, or not even the least.
         """
-        if self._hold_most(is_idle=is_idle):
+        if self._hold(is_idle=is_idle):
             return None
-        likely_bytes = [share.need.total_bytes for share in self.shares]
-        if self._hold(likely_bytes, is_idle=is_idle):
+        if self._hold("total_bytes", is_idle=is_idle):
             return warning("accelerator-tight", variant)
-        least_bytes = [share.need.low_bytes for share in self.shares]
-        if self._hold(least_bytes, is_idle=is_idle):
+        if self._hold("low_bytes", is_idle=is_idle):
             return undecided("accelerator-close", variant)
         return None
 
@@ -642,24 +635,6 @@ def _lean_option(question: Question) -> str:
 # ------------------------------------------------------------------ what programs ask of a GPU
 
 
-class _Demand(Record):
-    """A demand of a runtime on an accelerator. `is_met` is None where it is not known whether the
-    accelerator meets it.
-
-    `variant` and `figures` belong to the finding that the demand is not met.
-    """
-
-    is_met: bool | None
-    variant: str
-    figures: Figures
-
-    def refusal(self) -> Ruling:
-        """The ruling that the demand is not met, or that nobody knows whether it is."""
-        if self.is_met is None:
-            return undecided("accelerator-unread", self.variant, **self.figures)
-        return failing("accelerator-unsuitable", self.variant, **self.figures)
-
-
 def _refusal(
     question: Question,
     rules: Sequence[KernelRule],
@@ -671,36 +646,43 @@ def _refusal(
     runtime = question.runtime
     assert runtime is not None, "a runtime computes on the devices"
     for device in devices:
-        for demand in _demands(runtime, rules, device):
-            if not demand.is_met:
-                return finding(
-                    demand.refusal(),
-                    program=runtime.name,
-                    device=device.name,
-                    capability=capability_of(device),
-                    chosen_by=what_chose_runtime(question),
-                )
+        unmet = []
+        for ruling in _unmet_by_builds(runtime, device):
+            # where a GPU is optional, a device with an unlisted name is assumed to meet the demands
+            # of the builds
+            if ruling.outcome is Outcome.FAIL or runtime.gpus.required:
+                unmet.append(ruling)
+        for rule in rules:
+            unmet += _unmet_by_rule(rule, device)
+        if unmet:
+            return finding(
+                unmet[0],
+                program=runtime.name,
+                device=device.name,
+                capability=capability_of(device),
+                chosen_by=what_chose_runtime(question),
+            )
     return None
 
 
-def _demands(
-    runtime: RuntimeSpec,
-    rules: Sequence[KernelRule],
-    device: Accelerator,
-) -> Iterator[_Demand]:
-    """Yield the demands of the runtime's builds on a device, then the demands of its kernels."""
-    for demand in _demands_of_builds(runtime, device):
-        # where a GPU is optional, a device with an unlisted name is assumed to meet the demands of
-        # the builds
-        if demand.is_met is not None or runtime.gpus.required:
-            yield demand
-    for rule in rules:
-        yield from _demands_of_rule(rule, device)
+def _unmet(
+    variant: str,
+    figures: Figures,
+    *,
+    is_met: bool | None,
+) -> Iterator[Ruling]:
+    """Yield the ruling that a demand of a runtime on a device is not met, or that nobody knows
+    whether it is; nothing for a demand that is met.
+    """
+    if is_met is None:
+        yield undecided("accelerator-unread", variant, **figures)
+    elif not is_met:
+        yield failing("accelerator-unsuitable", variant, **figures)
 
 
-def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_Demand]:
-    """Yield the demands of the builds: the least compute capability, and the AMD GPUs for which a
-    build was made.
+def _unmet_by_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[Ruling]:
+    """Yield the demands of the builds that the device does not meet: the least compute capability,
+    and the AMD GPUs for which a build was made.
     """
     common: Figures = {"rule": None}
     if not runtime.gpus.required:
@@ -711,18 +693,18 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_D
     if least == runtime.gpus.compute_capability:
         key = "gpus.compute_capability"
     figures = {**common, "least": least, "source": runtime.sources.get(key, "")}
-    yield _Demand(
-        is_met=has_capability(device, least), variant="capability", figures=figures
-    )
+    yield from _unmet("capability", figures, is_met=has_capability(device, least))
     patterns = amd_gpus(runtime)
     if device.vendor == "amd" and patterns:
         figures = {**common, "source": runtime.sources.get("gpus.amd_gpus", "")}
-        is_met = is_built_for(device, patterns)
-        yield _Demand(is_met=is_met, variant="build", figures=figures)
+        is_built = is_built_for(device, patterns)
+        yield from _unmet("build", figures, is_met=is_built)
 
 
-def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]:
-    """Yield the demands of the runtime's kernels: the makers and the compute capability."""
+def _unmet_by_rule(rule: KernelRule, device: Accelerator) -> Iterator[Ruling]:
+    """Yield the demands of a rule of the runtime's kernels that the device does not meet: the
+    makers and the compute capability.
+    """
     # without a stated type the cache has the model's type, which every GPU of the program supports
     has_default = rule.asked_by == "kv_cache_type"
     figures: Figures = {
@@ -736,9 +718,9 @@ def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]
         "least": rule.compute_capability,
     }
     variant = "untold" if device.vendor in rule.vendors_untold else "maker"
-    yield _Demand(is_met=_is_of_maker(rule, device), variant=variant, figures=figures)
+    yield from _unmet(variant, figures, is_met=_is_of_maker(rule, device))
     has_kernels = has_capability(device, rule.compute_capability)
-    yield _Demand(is_met=has_kernels, variant="capability", figures=figures)
+    yield from _unmet("capability", figures, is_met=has_kernels)
 
 
 def _is_of_maker(rule: KernelRule, device: Accelerator) -> bool | None:

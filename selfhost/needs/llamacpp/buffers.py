@@ -2,7 +2,7 @@
 built.
 
 The replay of one buffer takes milliseconds, and a list of all models asks for thousands.
-`compute_bytes` has the arguments and the answer of `graph.exact_compute_bytes`. A package holds the
+`compute_bytes` has the argument and the answer of `graph.exact_compute_bytes`. A package holds the
 buffers of every shipped architecture under its default questions, keyed by a fingerprint of
 everything that they depend on. The buffers of other questions, of other models and of a checkout
 are replayed when they are asked for.
@@ -16,47 +16,36 @@ from zlib import adler32, crc32
 
 from ...catalogue.architecture import Architecture
 from ...core.stored import Store, shipped_store
-from ..case import Case, ContextSetup
-from ..tensors import ArchitectureRow
+from ..case import Batch, Case, ContextSetup
+from ..tensors import row_of
 
 # the bytes of an architecture's buffers by the name of the question; None where no graph can be
 # built
 Buffers = Mapping[str, int | None]
 
 
-def compute_bytes(
-    model: Architecture,
-    row: ArchitectureRow,
-    setup: ContextSetup,
-    logits_rows: int,
-    *,
-    on_device: bool = False,
-) -> int | None:
+def compute_bytes(batch: Batch) -> int | None:
     """The compute buffer to the byte; None where the architecture has no graph here."""
-    model = _as_built(model)
-    stored = _stored_buffers(model, row)
-    name = _name_of(setup, logits_rows, on_device=on_device)
+    batch = batch.replace(model=_as_built(batch.model))
+    stored = _stored_buffers(batch.model)
+    name = _name_of(batch)
     if name in stored:
         return stored[name]
     # imported here: a stored answer needs no module that replays graphs, which saves 6 ms
     from .graph import exact_compute_bytes
 
-    return exact_compute_bytes(model, row, setup, logits_rows, on_device=on_device)
+    return exact_compute_bytes(batch)
 
 
-def _name_of(
-    setup: ContextSetup,
-    logits_rows: int,
-    *,
-    on_device: bool,
-) -> str:
-    """The name of a question among the stored ones of an architecture; "" where the cells differ
-    from the default in anything but tokens and batch, because such questions are not stored.
+def _name_of(batch: Batch) -> str:
+    """The name of a batch among the stored ones of an architecture; "" where the cells differ from
+    the default in anything but tokens and batch, because such batches are not stored.
     """
+    setup = batch.setup
     if setup != ContextSetup(tokens=setup.tokens, batch=setup.batch):
         return ""
-    place = " on a device" if on_device else ""
-    return f"{setup.tokens} {setup.batch} {logits_rows}{place}"
+    place = " on a device" if batch.on_device else ""
+    return f"{setup.tokens} {setup.batch} {batch.logits_rows}{place}"
 
 
 @lru_cache(maxsize=1024)
@@ -76,11 +65,11 @@ def _as_built(model: Architecture) -> Architecture:
 
 
 @lru_cache(maxsize=1024)
-def _stored_buffers(model: Architecture, row: ArchitectureRow) -> Buffers:
+def _stored_buffers(model: Architecture) -> Buffers:
     """The stored buffers of an architecture; {} for an architecture that is not shipped."""
-    if row.graph is None:
+    if row_of(model).graph is None:
         return {}
-    return _stored_by_fingerprint().get(_fingerprint(model, row), {})
+    return _stored_by_fingerprint().get(_fingerprint(model), {})
 
 
 @cache
@@ -97,27 +86,22 @@ def keep_buffers(store: Store, cases: Iterable[Case]) -> None:
     for case in cases:
         if case.row.graph is None:
             continue
-        fingerprint = _fingerprint(_as_built(case.model), case.row)
+        fingerprint = _fingerprint(_as_built(case.model))
         buffers = by_fingerprint.setdefault(fingerprint, {})
-        rows = case.logits_rows
-        # those that compute.py reads: of a full context, the same on a device, and of one batch
-        for setup, on_device in (
-            (case.setup, False),
-            (case.setup, True),
-            (case.setup_of_first_batch, False),
-        ):
-            name = _name_of(setup, rows, on_device=on_device)
+        last = case.batch
+        first = last.replace(setup=case.setup_of_first_batch)
+        # those that compute.py reads
+        for batch in (last, last.replace(on_device=True), first):
+            name = _name_of(batch)
             if name and name not in buffers:
-                buffers[name] = compute_bytes(
-                    case.model, case.row, setup, rows, on_device=on_device
-                )
+                buffers[name] = compute_bytes(batch)
     store.rows("buffers", lambda: by_fingerprint)
 
 
-def _fingerprint(model: Architecture, row: ArchitectureRow) -> str:
+def _fingerprint(model: Architecture) -> str:
     """64 bits that tell an architecture with its row from any other.
 
     Two checksums, for hashlib takes longer to load than a buffer to replay.
     """
-    content = f"{model} {row}".encode()
+    content = f"{model} {row_of(model)}".encode()
     return f"{crc32(content):08x}{adler32(content):08x}"

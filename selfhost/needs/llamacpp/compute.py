@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
-from ...catalogue.architecture import Architecture, Attention
-from ..case import Case, ContextSetup
+from ...catalogue.architecture import Attention
+from ..case import Batch, Case
 from ..records import How, Size, Split, Term, assumed_term, computed_term, term
-from ..tensors import ArchitectureRow, cache_groups, states, window_of
+from ..tensors import cache_groups, states, window_of
 from .buffers import compute_bytes
 from .files import SIZES, SOURCE
 from .weights import largest_experts_bytes
@@ -37,15 +37,16 @@ def compute_buffer(case: Case) -> Term:
     """The compute buffer for a full context, in bytes: ggml's allocator (ggml/src/ggml-alloc.c)
     replayed on the architecture's graph, else a guess.
     """
-    rows = case.logits_rows
+    batch = case.batch
+    reserved = batch
     if case.runtime.memory.logits_rows == "batch":
         # the program reserves logits for a whole batch
-        rows = case.setup.micro_batch
-    reserved_bytes = _replayed_bytes(case, case.setup, rows)
+        reserved = batch.replace(logits_rows=case.setup.micro_batch)
+    reserved_bytes = _replayed_bytes(reserved)
     if reserved_bytes is None:
-        buffer = guessed_compute(case.model, case.row, case.setup, rows)
+        buffer = guessed_compute(reserved)
     elif case.device is None:
-        buffer = _buffer_in_ram(case, reserved_bytes)
+        buffer = _buffer_in_ram(case, batch, reserved_bytes)
     else:
         buffer = _buffer_on_device(case, reserved_bytes)
     if case.device is None:
@@ -57,14 +58,17 @@ def compute_buffer(case: Case) -> Term:
     return buffer.replace(pipeline_bytes=copied_bytes, offload_bytes=experts_bytes)
 
 
-def _buffer_in_ram(case: Case, reserved_bytes: int) -> Term:
+def _buffer_in_ram(
+    case: Case,
+    batch: Batch,
+    reserved_bytes: int,
+) -> Term:
     """The compute buffer in RAM, counted by the pages that are touched: the likely size by a full
     context, the least by one short prompt.
     """
-    rows = case.logits_rows
-    size = _replayed_bytes(case, case.setup, rows) or 0
-    after_one_batch = _replayed_bytes(case, case.setup_of_first_batch, rows) or size
-    low = min(size, after_one_batch)
+    size = _replayed_bytes(batch) or 0
+    first = batch.replace(setup=case.setup_of_first_batch)
+    low = min(size, _replayed_bytes(first) or size)
     high = size + _rolled_back_bytes(case)
     line = f"{size:,} bytes"
     if low < size:
@@ -87,19 +91,13 @@ def _replay_source(case: Case) -> str:
     return f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
 
 
-def _replayed_bytes(
-    case: Case,
-    setup: ContextSetup,
-    rows: int,
-) -> int | None:
-    """The bytes of the compute buffer with these cells and `rows` rows of logits; None where the
-    architecture has no graph.
+def _replayed_bytes(batch: Batch) -> int | None:
+    """The bytes of the compute buffer; None where the architecture has no graph, or the size of the
+    vocabulary is not known.
     """
-    if not case.has_row:
+    if batch.model.vocabulary is None and not batch.row.encoder:
         return None
-    if case.model.vocabulary is None and not case.row.encoder:
-        return None
-    return compute_bytes(case.model, case.row, setup, rows, on_device=case.is_on_device)
+    return compute_bytes(batch)
 
 
 def _rolled_back_bytes(case: Case) -> int:
@@ -119,112 +117,91 @@ def _rolled_back_bytes(case: Case) -> int:
     return int(_ROLLED_BACK_SHARE * kept_bytes)
 
 
-def guessed_compute(
-    model: Architecture,
-    row: ArchitectureRow,
-    setup: ContextSetup,
-    logits_rows: int,
-) -> Term:
+def guessed_compute(batch: Batch) -> Term:
     """The compute buffer of an architecture without a graph: the larger of the logits, and the
     widest layer with its masks.
     """
-    batch = _Batch(model, row, setup, logits_rows)
-    moments = batch.moment_of_widest_layer(), batch.moment_of_logits()
-    size, line = max(moments, key=itemgetter(0))
+    size, line = max(
+        _moment_of_widest_layer(batch), _moment_of_logits(batch), key=itemgetter(0)
+    )
     most = size
-    if model.vocabulary is None and not row.encoder:
+    if batch.model.vocabulary is None and not batch.row.encoder:
         tokens = SIZES.largest_vocabulary
         line += f"; the vocabulary is not stated: logits of up to {tokens:,} tokens"
-        most += _FLOAT_BYTES * logits_rows * tokens
+        most += _FLOAT_BYTES * batch.logits_rows * tokens
     ends = Size(int(size * GUESS_LEAST), size, int(most * GUESS_MOST))
     source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
     return assumed_term("compute", ends, source, line)
 
 
-class _Batch:
-    """A batch of a model without a graph, with its number of tokens bounded by the cells of the
-    cache.
+def _moment_of_logits(batch: Batch) -> tuple[int, str]:
+    """The bytes at the moment of the logits, with their line of arithmetic: 4 × (tokens × width +
+    rows × (vocabulary + width)). An encoder makes no logits.
     """
+    width = batch.model.embedding_length
+    numbers = batch.tokens * width
+    if not batch.row.encoder:
+        rows = min(batch.tokens, batch.logits_rows)
+        numbers += rows * (batch.model.gguf_tokens + width)
+    size = _FLOAT_BYTES * numbers
+    return size, f"{size:,} bytes of logits"
 
-    def __init__(
-        self,
-        model: Architecture,
-        row: ArchitectureRow,
-        setup: ContextSetup,
-        logits_rows: int,
-    ) -> None:
-        self.model = model
-        self.row = row
-        self.setup = setup
-        self.width = model.embedding_length
-        self.tokens = min(setup.micro_batch, setup.cells_per_stream * setup.streams)
-        self.cells = setup.cells_per_stream
-        self.logits_rows = min(self.tokens, logits_rows)
-        if row.encoder:
-            self.tokens = setup.encoder_tokens
-            self.cells = setup.encoder_tokens
-        if not model.attention:
-            self.cells = 0
 
-    def moment_of_logits(self) -> tuple[int, str]:
-        """The bytes at the moment of the logits, with their line of arithmetic: 4 × (tokens × width
-        + rows × (vocabulary + width)). An encoder makes no logits.
-        """
-        numbers = self.tokens * self.width
-        if not self.row.encoder:
-            numbers += self.logits_rows * (self.model.gguf_tokens + self.width)
-        size = _FLOAT_BYTES * numbers
-        return size, f"{size:,} bytes of logits"
+def _moment_of_widest_layer(batch: Batch) -> tuple[int, str]:
+    """The bytes at the moment of the widest layer, with their line of arithmetic: tokens × (cells ×
+    bytes of masks + 4 × numbers alive of a token).
+    """
+    model = batch.model
+    setup = batch.setup
+    cells = setup.cells_per_stream
+    if batch.row.encoder:
+        cells = batch.tokens
+    if not model.attention:
+        cells = 0
+    masks = setup.mask_bytes + _indexer_bytes(model.attention) // setup.streams
+    scores = _arrays_of_scores(batch) * cells * model.most_heads
+    alive = 4 * model.embedding_length + _numbers_in_widest_layer(batch) + scores
+    size = batch.tokens * (cells * masks + _FLOAT_BYTES * alive)
+    line = f"{cells:,} cells × {masks} bytes of masks"
+    line += f" + {alive:,} numbers alive × 4 bytes"
+    return size, f"{batch.tokens:,} tokens × ({line})"
 
-    def moment_of_widest_layer(self) -> tuple[int, str]:
-        """The bytes at the moment of the widest layer, with their line of arithmetic: tokens ×
-        (cells × bytes of masks + 4 × numbers alive of a token).
-        """
-        cells = self.cells
-        indexer_bytes = _indexer_bytes(self.model.attention)
-        masks = self.setup.mask_bytes + indexer_bytes // self.setup.streams
-        scores = self._arrays_of_scores() * cells * self.model.most_heads
-        alive = 4 * self.width + self._numbers_in_widest_layer() + scores
-        size = self.tokens * (cells * masks + _FLOAT_BYTES * alive)
-        line = f"{cells:,} cells × {masks} bytes of masks"
-        line += f" + {alive:,} numbers alive × 4 bytes"
-        return size, f"{self.tokens:,} tokens × ({line})"
 
-    def _arrays_of_scores(self) -> int:
-        """The number of arrays of attention scores that are alive at once."""
-        if self.row.relative_positions:
-            # the scores, and the table of distances transposed
-            return 3
-        if self.row.unfused:
-            return 1
-        return 0 if self.setup.flash else 1
+def _arrays_of_scores(batch: Batch) -> int:
+    """The number of arrays of attention scores that are alive at once."""
+    if batch.row.relative_positions:
+        # the scores, and the table of distances transposed
+        return 3
+    if batch.row.unfused:
+        return 1
+    return 0 if batch.setup.flash else 1
 
-    def _numbers_in_widest_layer(self) -> int:
-        """The number of values of a token that are alive in the widest part of any layer."""
-        numbers = [0]
-        for recurrent in self.model.recurrent:
-            inner_length = recurrent.inner_length or 0
-            numbers.append(4 * inner_length)
-        matrices = 1 if self.row.gate == "none" else 3
-        for feed in self.model.feed_forward:
-            numbers.append(feed.chosen * feed.length * matrices)
-        for heads in self.model.attention:
-            numbers.append(_numbers_of_attention(heads))
-        return max(numbers)
+
+def _numbers_in_widest_layer(batch: Batch) -> int:
+    """The number of values of a token that are alive in the widest part of any layer."""
+    numbers = [0]
+    for recurrent in batch.model.recurrent:
+        inner_length = recurrent.inner_length or 0
+        numbers.append(4 * inner_length)
+    matrices = 1 if batch.row.gate == "none" else 3
+    for feed in batch.model.feed_forward:
+        numbers.append(feed.chosen * feed.length * matrices)
+    for heads in batch.model.attention:
+        numbers.append(_numbers_of_attention(heads))
+    return max(numbers)
 
 
 def _indexer_bytes(attention: Sequence[Attention]) -> int:
     """The bytes of a cell in the masks of a sparse indexer: the scores of all its heads, twice; 0
     without an indexer.
     """
-    heads_by_kind = {}
     for group in attention:
-        if group.indexer_heads:
-            heads_by_kind[group.kind] = group.indexer_heads
-    if "latent" in heads_by_kind:
-        return 6
-    if "full" in heads_by_kind:
-        return 8 * heads_by_kind["full"] + 4
+        if not group.indexer_heads:
+            continue
+        if group.kind == "latent":
+            return 6
+        if group.kind == "full":
+            return 8 * group.indexer_heads + 4
     return 0
 
 

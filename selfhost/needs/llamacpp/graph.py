@@ -23,17 +23,19 @@ from ...catalogue.architecture import (
     LayerPart,
 )
 from ...core.records import Record
-from ..case import ContextSetup
+from ..case import Batch
 from ..tensors import (
-    ArchitectureRow,
     Style,
     layers_of,
+    row_of,
     windowed_attention,
 )
 from .allocator import Repetition, peak_bytes
 from .builder import Builder
 from .part import Graph, Layer
 
+# the rounds of a repeating pattern that get a graph
+_BUILT_ROUNDS = 4
 # the longest repeating pattern of layers: Jamba's
 _LONGEST_PATTERN = 8
 # the number of layers in which Gemma 3n keeps only the largest activations (src/models/gemma3n.cpp:
@@ -41,16 +43,6 @@ _LONGEST_PATTERN = 8
 _SPARSE_LAYERS = 10
 
 _Group = TypeVar("_Group", bound=LayerPart)
-
-
-class _Pattern(Record):
-    """Rounds of `round_layers` layers that repeat, up to the layer before `end`; `saved_layers` of
-    them need no graph, because earlier rounds show their effect.
-    """
-
-    round_layers: int
-    saved_layers: int
-    end: int
 
 
 class _Shortened(Record):
@@ -63,29 +55,21 @@ class _Shortened(Record):
 
 
 @lru_cache(maxsize=8192)
-def exact_compute_bytes(
-    model: Architecture,
-    row: ArchitectureRow,
-    setup: ContextSetup,
-    logits_rows: int,
-    *,
-    on_device: bool = False,
-) -> int | None:
+def exact_compute_bytes(batch: Batch) -> int | None:
     """The compute buffer in bytes, exact; None where the architecture has no graph here.
-
-    `on_device`: the buffer of a GPU that has all layers, to which looked-up rows are copied.
 
     Most layers repeat, and after each repetition, or each second one, the allocator is in the same
     state. Then the graph of the first rounds tells the buffer of all layers.
     """
-    if row.graph is None:
+    if batch.row.graph is None:
         return None
-    if not _is_buildable(model, row):
+    model = batch.model
+    if not _is_buildable(model):
         return None
     # a round of all layers never repeats: the whole graph is built
     for patterns_at_once in (1, 2, model.layers):
-        shortened = _shortened(model, row, patterns_at_once)
-        graph = Graph(model, row, setup, logits_rows, on_device=on_device)
+        shortened = _shortened(model, patterns_at_once)
+        graph = Graph(batch)
         try:
             peak = _peak_of_layers(graph, shortened)
         finally:
@@ -95,7 +79,7 @@ def exact_compute_bytes(
     return None
 
 
-def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
+def _is_buildable(model: Architecture) -> bool:
     """Whether each layer has parts, and only parts that are known here."""
     groups = (*model.attention, *model.recurrent, *model.feed_forward)
     if layers_of(groups) != set(range(model.layers)):
@@ -103,7 +87,7 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     if not all(_is_known_attention(heads) for heads in model.attention):
         return False
     for feed in model.feed_forward:
-        if feed.beside_dense and not row.expert_norms:
+        if feed.beside_dense and not row_of(model).expert_norms:
             return False
         # llama.cpp asserts when it loads a model that groups of experts have equally many members
         # (src/llama-model.cpp: n_expert % n_expert_groups == 0). A spec that breaks this rule is
@@ -129,8 +113,9 @@ def _is_known_attention(heads: Attention) -> bool:
     return heads.kind in ("full", "sliding")
 
 
-def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
+def _layers(model: Architecture) -> list[Layer]:
     """The layers of a model."""
+    row = row_of(model)
     style = row.graph or Style()
     layers = []
     attention = _by_layer(model.attention)
@@ -177,29 +162,24 @@ def _by_layer(groups: Iterable[_Group]) -> dict[int, _Group]:
 
 
 @lru_cache(maxsize=1024)
-def _shortened(
-    model: Architecture,
-    row: ArchitectureRow,
-    patterns_at_once: int,
-) -> _Shortened:
-    """The layers of a model, with only the first four rounds of each pattern. A round is the
+def _shortened(model: Architecture, patterns_at_once: int) -> _Shortened:
+    """The layers of a model, with only the first rounds of each pattern. A round is the
     pattern repeated `patterns_at_once` times.
     """
-    layers = _layers(model, row)
+    layers = _layers(model)
     shortened = _Shortened(layers=[], repetitions=[])
     begin = 0
     while begin < len(layers):
-        pattern = _repeating(layers, begin, patterns_at_once)
-        if pattern is None:
-            shortened.layers.append(layers[begin])
-            begin += 1
-            continue
-        length = pattern.round_layers
-        second = len(shortened.layers) + length
-        repetition = Repetition(second, second + length, second + 2 * length)
-        shortened.repetitions.append(repetition)
-        shortened.layers.extend(layers[begin : pattern.end - pattern.saved_layers])
-        begin = pattern.end
+        length, rounds = _repeating(layers, begin, patterns_at_once)
+        # the states after the second and the third round are compared; they are equal only if a
+        # later layer, such as those of the fourth, still reads the masks of their attention
+        kept = min(rounds, _BUILT_ROUNDS)
+        if rounds > kept:
+            second = len(shortened.layers) + length
+            repetition = Repetition(second, second + length, second + 2 * length)
+            shortened.repetitions.append(repetition)
+        shortened.layers.extend(layers[begin : begin + kept * length])
+        begin += rounds * length
     return shortened
 
 
@@ -207,23 +187,22 @@ def _repeating(
     layers: Sequence[Layer],
     begin: int,
     patterns_at_once: int,
-) -> _Pattern | None:
-    """The pattern, starting at the layer `begin`, that saves the most layers; None where none saves
-    any.
+) -> tuple[int, int]:
+    """The layers of a round, and the number of equal rounds, from the layer `begin` on: of all
+    patterns the one that saves the most layers. One round of one layer where none saves any.
     """
-    best = None
+    best = (1, 1)
+    most_saved = 0
     for period in range(1, _LONGEST_PATTERN + 1):
         same_end = begin + period
         while same_end < len(layers) and layers[same_end] == layers[same_end - period]:
             same_end += 1
-        round_layers = period * patterns_at_once
-        rounds = (same_end - begin) // round_layers
-        # the states after the second and the third round are compared; they are equal only if a
-        # later layer, such as those of the fourth, still reads the masks of their attention
-        saved = (rounds - 4) * round_layers
-        if saved > 0 and (best is None or saved > best.saved_layers):
-            end = begin + rounds * round_layers
-            best = _Pattern(round_layers=round_layers, saved_layers=saved, end=end)
+        length = period * patterns_at_once
+        rounds = (same_end - begin) // length
+        saved = (rounds - _BUILT_ROUNDS) * length
+        if saved > most_saved:
+            best = (length, rounds)
+            most_saved = saved
     return best
 
 

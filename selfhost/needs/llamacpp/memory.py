@@ -412,7 +412,7 @@ def _outputs(case: Case) -> _Addend:
     """
     if not (case.embeds or case.row.diffusion):
         return _outputs_of_writer(case)
-    tokens = case.setup.encoder_tokens if case.row.encoder else case.setup.micro_batch
+    tokens = case.batch.tokens
     vocabulary = case.model.gguf_tokens
     width = 0 if case.row.diffusion else case.model.embedding_length
     size = 4 * tokens * (vocabulary + width)

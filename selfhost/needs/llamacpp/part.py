@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...catalogue.architecture import Architecture, Attention, FeedForward, Recurrent
+from ...catalogue.architecture import Attention, FeedForward, Recurrent
 from ...core.records import Record
-from ..case import ContextSetup
-from ..tensors import ArchitectureRow, State, Style, states, windowed_attention
+from ..case import Batch
+from ..tensors import State, Style, states, windowed_attention
 from .allocator import HALF_BYTES, Node, Sides, fresh, given, padded_bytes
 
 # tensors begin at multiples of these: on a CPU TENSOR_ALIGNMENT of ggml/src/ggml-impl.h, on a
@@ -70,7 +70,6 @@ class Graph:
     - `tokens`: the tokens of the batch, as many of each sequence.
     - `logits_rows`: the tokens whose logits, or vectors, the caller needs.
     - `hidden`: the sides of the hidden state.
-    - `on_device`: a GPU computes the graph.
 
     The tables of the input layer always lie in RAM, and so do the operations that read them
     (`dev_input` in src/llama-model.cpp). The part on the GPU has copies of the inputs that its
@@ -78,18 +77,13 @@ class Graph:
     ggml/src/ggml-backend.cpp).
     """
 
-    def __init__(
-        self,
-        model: Architecture,
-        row: ArchitectureRow,
-        setup: ContextSetup,
-        logits_rows: int,
-        *,
-        on_device: bool = False,
-    ) -> None:
-        self.on_device = on_device
+    def __init__(self, batch: Batch) -> None:
+        model = batch.model
+        row = batch.row
+        setup = batch.setup
+        self.on_device = batch.on_device
         self.alignment_bytes = (
-            _DEVICE_ALIGNMENT_BYTES if on_device else _CPU_ALIGNMENT_BYTES
+            _DEVICE_ALIGNMENT_BYTES if batch.on_device else _CPU_ALIGNMENT_BYTES
         )
         self.inputs = list[Node]()
         self.nodes = list[Node]()
@@ -101,13 +95,12 @@ class Graph:
         self.windowed = bool(windowed_attention(model))
         self.width = model.embedding_length
         self.vocabulary = model.gguf_tokens
-        batch_tokens = setup.encoder_tokens if row.encoder else setup.micro_batch
         self.sequences = setup.sequences
-        self.sequence_tokens = -(-batch_tokens // setup.sequences)
+        self.sequence_tokens = -(-batch.tokens // setup.sequences)
         self.tokens = self.sequence_tokens * setup.sequences
         # an encoder hands all its tokens to the pooling, except the tokens that pad the sequences
         self.logits_rows = (
-            setup.encoder_tokens if row.embeds else min(batch_tokens, logits_rows)
+            setup.encoder_tokens if row.embeds else min(batch.tokens, batch.logits_rows)
         )
         self.hidden: Sides = (self.width, self.tokens)
         # the owner of tensors outside the buffer that operations write to: the cache and the states

@@ -13,14 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.cases import case_id
-from helpers.llamacpp_truth import (
-    architecture,
-    read,
-    records,
-    row,
-    rows_of_logits,
-    setup_of,
-)
+from helpers.llamacpp_truth import architecture, batch_of, read, records
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.tables import shipped_table
@@ -28,24 +21,21 @@ from selfhost.needs import canonical_quantization, weights_files
 from selfhost.needs import case as needs_case
 from selfhost.needs.llamacpp import compute, graph
 from selfhost.needs.records import Term
+from selfhost.needs.tensors import row_of
 
 
 def has_graph(model: str) -> bool:
     """Whether its architecture keeps a builder; the others get a guess."""
-    made = row(model)
+    made = architecture(model)
+    assert row_of(made).name, model
     setup = needs_case.ContextSetup(tokens=4096)
-    return graph.exact_compute_bytes(architecture(model), made, setup, 1) is not None
+    batch = needs_case.Batch(model=made, setup=setup, logits_rows=1)
+    return graph.exact_compute_bytes(batch) is not None
 
 
 MODELS = sorted(
     model for model in read("architectures.json")["architectures"] if has_graph(model)
 )
-
-
-def exact(model: str, cells: needs_case.ContextSetup, rows: int) -> int:
-    found = graph.exact_compute_bytes(architecture(model), row(model), cells, rows)
-    assert found is not None, model
-    return found
 
 
 @cache
@@ -65,10 +55,7 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
     for record in records("memory"):
         if record["n_ctx"] >= 512:
             made = architecture(record["model"])
-            of = row(record["model"])
-            guess = compute.guessed_compute(
-                made, of, setup_of(record), rows_of_logits(record)
-            )
+            guess = compute.guessed_compute(batch_of(made, record))
             inside.append(
                 guess.low_bytes <= record["compute_bytes"] <= guess.high_bytes
             )
@@ -82,7 +69,8 @@ def test_every_measured_buffer_is_exact(name: str) -> None:
     """
     wrong = []
     for record in measured()[name]:
-        size = exact(record["model"], setup_of(record), rows_of_logits(record))
+        batch = batch_of(architecture(record["model"]), record)
+        size = graph.exact_compute_bytes(batch)
         if size != record["compute_bytes"]:
             wrong.append((record, size))
     assert not wrong
@@ -114,7 +102,8 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
     cells = needs_case.ContextSetup(
         tokens=tokens, sequences=sequences, streams=sequences
     )
-    found = graph.exact_compute_bytes(changed, row(model), cells, sequences)
+    batch = needs_case.Batch(model=changed, setup=cells, logits_rows=sequences)
+    found = graph.exact_compute_bytes(batch)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length
 

@@ -12,11 +12,10 @@ from packed_specs import usual_cases
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.stored import Store
 from selfhost.needs import Case, count, needs_on
-from selfhost.needs.case import ContextSetup
+from selfhost.needs.case import Batch, ContextSetup
 from selfhost.needs.llamacpp import buffers, compute, graph
 from selfhost.needs.llamacpp.graph import exact_compute_bytes
 from selfhost.needs.records import Device
-from selfhost.needs.tensors import row_of
 
 # a replay takes milliseconds, and a package holds 1,400
 _EVERY = 10
@@ -36,14 +35,12 @@ def _forget() -> None:
     buffers._stored_buffers.cache_clear()
 
 
-def asked_of(case: Case) -> list[tuple[ContextSetup, bool]]:
-    """The cells of the buffers that the account of a case reads, and whether a device has them."""
-    return [
-        (case.setup, False),
-        (case.setup, True),
-        # a device reserves the whole buffer, so one batch matters in RAM alone
-        (case.setup_of_first_batch, False),
-    ]
+def asked_of(case: Case) -> list[Batch]:
+    """The batches whose buffers the account of a case reads."""
+    last = case.batch
+    # a device reserves the whole buffer, so the first batch matters in RAM alone
+    first = last.replace(setup=case.setup_of_first_batch)
+    return [last, last.replace(on_device=True), first]
 
 
 @pytest.mark.usefixtures("stored")
@@ -53,12 +50,11 @@ def test_what_is_stored_is_what_a_replay_gives(
     """Of every usual question about a tenth of the models, and nothing is replayed for them."""
     cases = [case for case in usual_cases(Catalogue.open()) if case.row.graph]
     for case in cases[::_EVERY]:
-        for setup, on_device in asked_of(case):
-            asked = case.model, case.row, setup, case.logits_rows
-            replayed = exact_compute_bytes(*asked, on_device=on_device)
+        for batch in asked_of(case):
+            replayed = exact_compute_bytes(batch)
             with monkeypatch.context() as patch:
                 patch.setattr(graph, "exact_compute_bytes", refuse)
-                found = buffers.compute_bytes(*asked, on_device=on_device)
+                found = buffers.compute_bytes(batch)
             assert found == replayed, case.spec.id
 
 
@@ -85,14 +81,13 @@ class _Recorder:
     def __init__(self) -> None:
         self.asked: set[tuple[object, ...]] = set()
 
-    def __call__(self, *asked: object, on_device: bool) -> int:
-        _, _, setup, rows = asked
-        self.asked.add((setup, rows, on_device))
+    def __call__(self, batch: Batch) -> int:
+        self.asked.add((batch.setup, batch.logits_rows, batch.on_device))
         return 1
 
 
-def refuse(*asked: object, **_: object) -> None:
-    raise AssertionError(f"replayed: {asked}")
+def refuse(batch: Batch) -> None:
+    raise AssertionError(f"replayed: {batch}")
 
 
 @pytest.mark.usefixtures("stored")
@@ -114,8 +109,8 @@ def refuse(*asked: object, **_: object) -> None:
 def test_another_question_is_replayed(setup: ContextSetup) -> None:
     model = Catalogue.open().spec("gemma-3-4b-it").architecture
     assert model is not None
-    asked = model, row_of(model), setup, 1
-    assert buffers.compute_bytes(*asked) == exact_compute_bytes(*asked)
+    batch = Batch(model=model, setup=setup, logits_rows=1)
+    assert buffers.compute_bytes(batch) == exact_compute_bytes(batch)
 
 
 @pytest.mark.usefixtures("stored")
@@ -124,6 +119,8 @@ def test_a_model_that_differs_in_one_number_is_replayed() -> None:
     shipped = Catalogue.open().spec("mistral-7b-instruct-v0.3").architecture
     assert shipped is not None
     model = shipped.replace(embedding_length=shipped.embedding_length + 256)
-    asked = model, row_of(model), ContextSetup(tokens=4096), 1
-    assert buffers.compute_bytes(*asked) == exact_compute_bytes(*asked)
-    assert buffers.compute_bytes(*asked) != exact_compute_bytes(shipped, *asked[1:])
+    batch = Batch(model=model, setup=ContextSetup(tokens=4096), logits_rows=1)
+    assert buffers.compute_bytes(batch) == exact_compute_bytes(batch)
+    assert buffers.compute_bytes(batch) != exact_compute_bytes(
+        batch.replace(model=shipped)
+    )

@@ -10,9 +10,8 @@ from __future__ import annotations
 import pytest
 
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
-from selfhost.needs.case import ContextSetup
+from selfhost.needs.case import Batch, ContextSetup
 from selfhost.needs.llamacpp.graph import exact_compute_bytes
-from selfhost.needs.tensors import row_of
 
 
 def compute_bytes(lengths: tuple[int, int], cache_type: str) -> int:
@@ -38,7 +37,7 @@ def compute_bytes(lengths: tuple[int, int], cache_type: str) -> int:
         feed_forward=(FeedForward(layers=(0, 1), length=5632),),
     )
     cells = ContextSetup(tokens=4096, key_type=cache_type, value_type=cache_type)
-    found = exact_compute_bytes(model, row_of(model), cells, 1)
+    found = exact_compute_bytes(Batch(model=model, setup=cells, logits_rows=1))
     assert found is not None
     return found
 

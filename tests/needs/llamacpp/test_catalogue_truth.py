@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NotRequired, TypedDict
 import pytest
 
 from helpers.cases import case_id
-from helpers.llamacpp_truth import BARE, kept, rows_of_logits, setup_of
+from helpers.llamacpp_truth import BARE, batch_of, kept
 from helpers.needs_of import needs_of
 from helpers.paths import HEADERS, TRUTH
 from selfhost import check
@@ -20,11 +20,11 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import more_in_conversation
-from selfhost.needs.case import ContextSetup
+from selfhost.needs.case import Batch, ContextSetup
 from selfhost.needs.llamacpp import graph
 from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import MemoryNeed, Needs
-from selfhost.needs.tensors import ArchitectureRow, row_of
+from selfhost.needs.tensors import row_of
 
 # the instruction sets of the computers that were measured, by which weights are repacked
 SETS = ("avx2", "avx512f")
@@ -125,14 +125,12 @@ def on_a_gpu() -> list[GpuRun]:
 
 
 @cache
-def model(id: str) -> tuple[Architecture, ArchitectureRow]:
-    """A model of the catalogue, and the row of its architecture."""
-    shelf = Catalogue.open()
-    architecture = shelf.spec(id).architecture
+def model(id: str) -> Architecture:
+    """A model of the catalogue."""
+    architecture = Catalogue.open().spec(id).architecture
     assert architecture is not None
-    row = row_of(architecture)
-    assert row.name
-    return architecture, row
+    assert row_of(architecture).name
+    return architecture
 
 
 class ContextBytes(NamedTuple):
@@ -144,10 +142,8 @@ class ContextBytes(NamedTuple):
 
 def computed(name: str, case: dict[str, Any]) -> ContextBytes:
     """What is computed of a case; where there is no graph, its buffer is taken as measured."""
-    architecture, row = model(name)
-    buffer = graph.exact_compute_bytes(
-        architecture, row, setup_of(case), rows_of_logits(case)
-    )
+    architecture = model(name)
+    buffer = graph.exact_compute_bytes(batch_of(architecture, case))
     assert (buffer is None) == (name in WITHOUT_GRAPH), name
     if buffer is None:
         buffer = case["compute_bytes"]
@@ -170,7 +166,7 @@ def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(
     name: str,
 ) -> None:
     """The sum over all tensors, by the type that `llama-quantize --dry-run` chooses for each."""
-    architecture, _ = model(name)
+    architecture = model(name)
     # the dry run was of a file in 16 bits, also where experts were published in MXFP4
     wide = architecture.replace(expert_dtype=None)
     found = {}
@@ -187,7 +183,7 @@ def test_experts_alone_stay_in_the_type_that_they_were_published_in() -> None:
     """
     header = HEADERS / "gguf" / "kimi-k3.json"
     dry_run = json.loads(header.read_text(encoding="utf-8"))
-    architecture, _ = model("kimi-k3")
+    architecture = model("kimi-k3")
     tensors = recipe_tensors(
         architecture, dry_run["quantization"], importance_matrix=False
     )
@@ -206,7 +202,7 @@ def stated_for_load(load: Load) -> MemoryNeed:
         context_tokens=load["n_ctx"],
         kv_cache_type=load["kv_cache_type"],
     )
-    architecture, _ = model(load["model"])
+    architecture = model(load["model"])
     spec = ModelSpec(id="model", name="Model", architecture=architecture)
     memory = needs_of(spec, BARE, asked, instruction_sets=SETS).memory
     assert memory is not None
@@ -272,7 +268,7 @@ def keeps_copies(run: ProgramRun) -> bool:
     """Whether a server copies the context to go back to: it has a window, or states."""
     if run["program"] != "llama-server":
         return False
-    architecture, _ = model(run["model"])
+    architecture = model(run["model"])
     if architecture.recurrent:
         return True
     return any(group.window_tokens for group in architecture.attention)
@@ -421,7 +417,7 @@ QUANTIZED_UNEXPLAINED = ("mistral-7b-instruct-v0.3", "gemma-3-27b-it")
 @pytest.mark.parametrize("run", contexts_on_a_gpu(), ids=context_name)
 def test_the_buffer_on_a_gpu_is_known_to_the_byte(run: GpuContext) -> None:
     """The rows that the input layer looks up lie in RAM; the GPU has one copy of them."""
-    architecture, row = model(run["model"])
+    architecture = model(run["model"])
     cells = ContextSetup(
         tokens=run["context_tokens"],
         sequences=run["sequences"],
@@ -431,9 +427,13 @@ def test_the_buffer_on_a_gpu_is_known_to_the_byte(run: GpuContext) -> None:
         key_type=run["cache_type"],
         value_type=run["cache_type"],
     )
-    buffer = graph.exact_compute_bytes(
-        architecture, row, cells, run["sequences"], on_device=True
+    batch = Batch(
+        model=architecture,
+        setup=cells,
+        logits_rows=run["sequences"],
+        on_device=True,
     )
+    buffer = graph.exact_compute_bytes(batch)
     is_quantized = run["cache_type"] != "f16"
     if is_quantized and run["model"] in QUANTIZED_UNEXPLAINED:
         assert buffer == pytest.approx(run["compute_bytes"], rel=0.08)
