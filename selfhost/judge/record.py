@@ -4,10 +4,10 @@ follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cached_property, wraps
+from collections.abc import Mapping
+from functools import cached_property
 from math import inf
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.offers import Offer
@@ -565,20 +565,6 @@ class DeferredAdvice(Record):
         return ()
 
 
-_Part = TypeVar("_Part")
-
-
-def _worked_out(method: Callable[[DeferredAdvice], _Part]) -> cached_property[_Part]:
-    """A part of a verdict: what this method of its `further` returns, when it is first read."""
-
-    @wraps(method)
-    def part(verdict: Verdict) -> _Part:
-        returned: _Part = getattr(verdict.further, method.__name__)()
-        return returned
-
-    return cached_property(part)
-
-
 # the cached properties of a verdict that `further` works out: each has the name of its method
 _WORKED_OUT = [name for name in vars(DeferredAdvice) if not name.startswith("_")]
 
@@ -640,16 +626,55 @@ class Verdict(Judged, Report):
     why: str | None = None
     further: DeferredAdvice = DeferredAdvice()
 
-    setup = _worked_out(DeferredAdvice.setup)
-    commands = _worked_out(DeferredAdvice.commands)
-    commands_class = _worked_out(DeferredAdvice.commands_class)
-    fine_print = _worked_out(DeferredAdvice.fine_print)
-    room = _worked_out(DeferredAdvice.room)
-    room_options = _worked_out(DeferredAdvice.room_options)
-    faster = _worked_out(DeferredAdvice.faster)
-    alternatives = _worked_out(DeferredAdvice.alternatives)
-    api_offers = _worked_out(DeferredAdvice.api_offers)
-    monthly_cost = _worked_out(DeferredAdvice.monthly_cost)
+    @cached_property
+    def setup(self) -> tuple[str, ...]:
+        """The lines to type first; () where nothing is missing."""
+        return self.further.setup()
+
+    @cached_property
+    def commands(self) -> tuple[str, ...]:
+        """The lines that download and run the model; () where none is known."""
+        return self.further.commands()
+
+    @cached_property
+    def commands_class(self) -> str | None:
+        """`listed` or `unlisted`; None where there are no commands."""
+        return self.further.commands_class()
+
+    @cached_property
+    def fine_print(self) -> tuple[str, ...]:
+        """The notes on the runtime, its files and the command lines that few users need."""
+        return self.further.fine_print()
+
+    @cached_property
+    def room(self) -> Room | None:
+        """The limit of each setting, with all others as judged; None where nothing is known."""
+        return self.further.room()
+
+    @cached_property
+    def room_options(self) -> RoomOptions:
+        """The options to type beside each limit of `room`."""
+        return self.further.room_options()
+
+    @cached_property
+    def faster(self) -> tuple[Any, ...]:
+        """Settings of the same program that are clearly faster (`advice.faster`)."""
+        return self.further.faster()
+
+    @cached_property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """The models and settings that run here instead, the best first."""
+        return self.further.alternatives()
+
+    @cached_property
+    def api_offers(self) -> tuple[Offer, ...]:
+        """The API offers of the model, or of a model in its place, the cheapest first."""
+        return self.further.api_offers()
+
+    @cached_property
+    def monthly_cost(self) -> Any:
+        """The monthly cost of the stated load; None where no load was stated."""
+        return self.further.monthly_cost()
 
     @property
     def has_cards_to_add(self) -> bool:
