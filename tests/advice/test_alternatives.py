@@ -224,7 +224,7 @@ def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
     """Q4_K_M of 18.6 GB spills from 24 GB with 65,536 tokens of context, a published type of four
     bits and 17.7 GB does not; the remedy named no type.
     """
-    asked = Workload(context_tokens=65_536, prompt_tokens=32_768)
+    asked = Workload(context_tokens=65_536, prompt_tokens=8_192)
     verdict = check("qwen3-coder", asked, machine="RTX 4090, 64GB RAM")
     assert verdict.placement == "split"
     accelerator = verdict.finding("accelerator")
