@@ -9,6 +9,7 @@ program does not run without one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from math import ceil
 
 from ... import needs as need
@@ -42,7 +43,6 @@ from ..record import Question
 from . import (
     Figures,
     Finding,
-    Outcome,
     Ruling,
     failing,
     finding,
@@ -477,10 +477,8 @@ class _OnCards(_Layout):
             high += share.need.high_bytes
             names.append(share.device.name)
         runtime = self.question.runtime
-        ruling = self._ruling()
-        has_room = ruling.outcome is Outcome.PASS
         return finding(
-            ruling,
+            self._ruling(),
             needs=high,
             has=usable,
             short=max(0, high - usable),
@@ -490,20 +488,18 @@ class _OnCards(_Layout):
             need=(low, high),
             likely=likely,
             option=_lean_option(self.question),
-            smaller=self._what_takes_less(usable, has_room=has_room),
+            smaller=partial(self._what_takes_less, usable),
             confidence=self.machine.confidence,
         )
 
-    def _what_takes_less(self, usable_bytes: int, *, has_room: bool) -> str:
+    def _what_takes_less(self, usable_bytes: int) -> str:
         """The phrase that names what takes less of the accelerators: first to leave out the user's
-        options that place layers there. With `has_room` nobody is told of a smaller type, so it is
-        not worked out whether one fits.
+        options that place layers there.
         """
         # the RAM is such a place where a GPU takes a stated part of it
         places = {share.need.where for share in self.shares}
         terms = [term for term in self.needs.terms if term.where in places]
-        question = None if has_room else self.question
-        smaller = what_is_smaller(terms, usable_bytes, question)
+        smaller = what_is_smaller(terms, usable_bytes, self.question)
         names = placing_options(self.question)
         if not names:
             return smaller
@@ -555,7 +551,7 @@ class _OnCards(_Layout):
             return warning("accelerator-partly", "in-turn")
         if placing_options(self.question, _LAYER_SETTINGS):
             return warning("accelerator-partly", "stated")
-        return warning("accelerator-partly", smaller=self._what_would_fit())
+        return warning("accelerator-partly", smaller=self._what_would_fit)
 
     def _what_would_fit(self) -> str:
         """The phrase that names what is smaller, so that the accelerators may hold all of it."""
