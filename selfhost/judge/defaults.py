@@ -728,7 +728,26 @@ def _in_other_runtimes(
             yield question.stated.replace(runtime=other.id, quantization=type)
 
 
-# ------------------------------------------------------------------ the smallest of a list
+# ------------------------------------------------------------------ where no machine is known
+
+
+def in_server(question: Question, catalogue: Catalogue) -> Workload | None:
+    """The stated workload of several users in the first program that lets users wait; None where
+    the user stated the program, or no such program loads the stated type.
+    """
+    stated = question.stated
+    if stated.parallel == 1 or stated.runtime is not None:
+        return None
+    if stated.quantization is None or question.lets_users_wait:
+        return None
+    for name in USUAL.packed:
+        workload = stated.replace(runtime=name)
+        other = with_other_defaults(question, workload, catalogue, Machine())
+        if other is None or not other.lets_users_wait:
+            continue
+        if other.workload.quantization == question.workload.quantization:
+            return workload
+    return None
 
 
 def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
