@@ -14,7 +14,7 @@ from math import ceil
 
 from ... import needs as need
 from ...catalogue.runtime import RuntimeSpec
-from ...catalogue.runtime_parts import KernelRule
+from ...catalogue.runtime_parts import KernelRule, QuantizationRule
 from ...core import units
 from ...core.records import Record
 from ...core.templates import fill
@@ -693,7 +693,9 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_D
 
 
 def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]:
-    """Yield the demands of the runtime's kernels: the makers and the compute capability."""
+    """Yield the demands of the runtime's kernels: the makers, the compute capability and, for
+    mixtures of experts, the AMD GPUs.
+    """
     # without a stated type the cache has the model's type, which every GPU of the program supports
     has_default = rule.asked_by == "kv_cache_type"
     figures: Figures = {
@@ -710,6 +712,10 @@ def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]
     yield _Demand(is_met=_is_of_maker(rule, device), variant=variant, figures=figures)
     has_kernels = has_capability(device, rule.compute_capability)
     yield _Demand(is_met=has_kernels, variant="capability", figures=figures)
+    if isinstance(rule, QuantizationRule) and rule.mixtures_on_amd:
+        # an AMD GPU of an unknown name was asked for by the demands of the builds
+        is_met = is_built_for(device, rule.mixtures_on_amd) is not False
+        yield _Demand(is_met=is_met, variant="mixture", figures=figures)
 
 
 def _is_of_maker(rule: KernelRule, device: Accelerator) -> bool | None:
