@@ -407,6 +407,11 @@ class CommandLines(Stated):
     serves_api: str = ""
     shown_with: str = ""
 
+    @property
+    def spreads_unless_told(self) -> bool:
+        """Whether the program computes on all GPUs unless a command names one."""
+        return "one_device" in self.options or "one_of_several" in self.devices
+
 
 class LibraryTags(Stated):
     """The tags in a program's own library of models.
