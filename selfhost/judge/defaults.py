@@ -61,6 +61,9 @@ _GROWN_CONTEXT_TOKENS = 16_384
 # if more than a third of the need is lacking, four bits do not fit either: the file is an eighth
 # smaller than in the usual type, and no need of a text model has so wide a range
 _SAVED_DIVISOR = 3
+# a server lets users wait for their turn: it must be so many times as fast as a program that gives
+# all of them text at once, as fast as people read (assumed)
+_WORTH_A_WAIT = 2
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
@@ -235,8 +238,17 @@ class _ProgramForMany(Candidate):
     """A candidate in a runtime that serves many requests at once."""
 
     def is_good(self, judged: Judged) -> bool:
-        """Whether the candidate is as good as the usual one."""
-        return _is_as_good(judged, self.search.usual, self.search.machine)
+        """Whether the candidate is as good as the usual one, and much faster than one that reads
+        caches from RAM and still suits its users.
+        """
+        usual = self.search.usual
+        if not _is_as_good(judged, usual, self.search.machine):
+            return False
+        if usual.placement != "split" or not _runs_at_reading_speed(usual):
+            return True
+        if usual.users_pace is None or judged.users_pace is None:
+            return True
+        return judged.users_pace.likely >= _WORTH_A_WAIT * usual.users_pace.likely
 
     def rank(self, judged: Judged) -> Rank:
         """The rank by pace, the fastest first: it is before the rank of every other text candidate.
@@ -480,11 +492,15 @@ def _runs_at_reading_speed(judged: Judged) -> bool:
 
 
 def _suits_its_users(usual: Judged) -> bool:
-    """Whether the usual candidate runs, and each user likely gets text as fast as people read. One
-    user may have a pace that is not known: the program limits that of a small model.
+    """Whether the usual candidate runs, and each user likely gets text as fast as people read; of
+    several users, whether the GPUs hold the caches of all. One user may have a pace that is not
+    known: the program limits that of a small model.
     """
-    if usual.users_pace is None and usual.question.workload.parallel == 1:
+    is_alone = usual.question.workload.parallel == 1
+    if usual.users_pace is None and is_alone:
         return usual.fits
+    if usual.placement == "split" and not is_alone:
+        return False
     return _runs_at_reading_speed(usual)
 
 

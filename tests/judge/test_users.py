@@ -536,3 +536,31 @@ def test_one_user_keeps_the_program_whose_pace_is_not_known(tmp_path: Path) -> N
     typed = Workload(quantization="Q4_K_M", runtime="llama.cpp")
     assert speed_of(check(path, typed, machine="rtx 4090")).decode is None
     assert check(path, machine="rtx 4090").workload.runtime == "llama.cpp"
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "users", "program"),
+    [
+        # split, llama.cpp gives 413 tokens/s in all, from the GPU alone vLLM 1,224
+        pytest.param("qwen3-8b", "rtx 4090, 64GB RAM", 50, "vllm", id="caches in RAM"),
+        pytest.param("qwen3-8b", "rtx 4090, 64GB RAM", 8, "llama.cpp", id="room"),
+        # the weights themselves do not fit, in no type that vLLM loads
+        pytest.param(
+            "gemma-3-27b", "rtx 4090, 64GB RAM", 8, "llama.cpp", id="weights in RAM"
+        ),
+        # 9.4 tokens/s for each, at once; in FP8 vLLM gives 8.2, in turn
+        pytest.param(
+            "mistral-small-3.2-24b",
+            "2x rtx 3090, 128GB RAM",
+            50,
+            "llama.cpp",
+            id="no faster",
+        ),
+    ],
+)
+def test_many_users_whose_caches_the_gpus_do_not_hold_are_served_in_turn(
+    model: str, machine: str, users: int, program: str
+) -> None:
+    """llama.cpp read caches from RAM, a third as fast as a server that lets some users wait."""
+    verdict = check(model, Workload(parallel=users), machine=machine)
+    assert (verdict.route, verdict.runtime) == (Route.LOCAL, program)
