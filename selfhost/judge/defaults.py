@@ -208,8 +208,15 @@ class _SmallerType(_TextInTurn):
     """
 
     def is_good(self, judged: Judged) -> bool:
-        """Whether the model runs in the smaller type."""
-        return judged.fits
+        """Whether the model runs in the smaller type, and not too slowly for several users."""
+        return judged.fits and not _is_slower_for_many(judged, inf)
+
+    def rank(self, judged: Judged) -> Rank:
+        """The rank by pace, as of a program for many, where several users get text slowly."""
+        pace = judged.users_pace
+        if not judged.fits or pace is None or not _is_slower_for_many(judged, inf):
+            return super().rank(judged)
+        return (-pace.likely,)
 
     def why(self, judged: Judged) -> str | None:
         """The sentence that the smaller type fits; None where the model is not known to run in that
