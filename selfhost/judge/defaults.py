@@ -245,17 +245,19 @@ class _ProgramForMany(Candidate):
     """A candidate in a runtime that serves many requests at once."""
 
     def is_good(self, judged: Judged) -> bool:
-        """Whether the candidate is as good as the usual one, and much faster than one that reads
-        caches from RAM and still suits its users.
+        """Whether the candidate is as good as the usual one: much faster than one that spills into
+        RAM, else with room to spare.
         """
         usual = self.search.usual
         if not _is_as_good(judged, usual, self.search.machine):
             return False
-        if usual.placement != "split" or not _runs_at_reading_speed(usual):
-            return True
-        if usual.users_pace is None or judged.users_pace is None:
-            return True
-        return judged.users_pace.likely >= _WORTH_A_WAIT * usual.users_pace.likely
+        pace = judged.users_pace
+        usual_pace = usual.users_pace
+        if _spills_for_many(usual) and pace is not None and usual_pace is not None:
+            return pace.likely >= _WORTH_A_WAIT * usual_pace.likely
+        is_other_program = judged.workload.runtime != usual.workload.runtime
+        # its smaller types leave room for more users
+        return not (is_other_program and judged.has("accelerator-tight"))
 
     def rank(self, judged: Judged) -> Rank:
         """The rank by pace, the fastest first: it is before the rank of every other text candidate.
@@ -503,10 +505,16 @@ def _suits_its_users(usual: Judged) -> bool:
     several users, whether the GPUs hold the caches of all. One user may have a pace that is not
     known: the program limits that of a small model.
     """
-    is_alone = usual.question.workload.parallel == 1
-    if usual.users_pace is None and is_alone:
+    if usual.users_pace is None and usual.question.workload.parallel == 1:
         return usual.fits
-    if usual.placement == "split" and not is_alone:
+    return _runs_at_reading_speed(usual) and not _spills_for_many(usual)
+
+
+def _spills_for_many(usual: Judged) -> bool:
+    """Whether several users get text at reading speed, with a part of the model or of their caches
+    in RAM beside accelerators.
+    """
+    if usual.placement != "split" or usual.question.workload.parallel == 1:
         return False
     return _runs_at_reading_speed(usual)
 
@@ -516,16 +524,12 @@ def _is_as_good(
     usual: Judged,
     machine: Machine,
 ) -> bool:
-    """Whether the candidate runs at reading speed on accelerators, where another program than the
-    usual one has room to spare, and with no finding worse than the usual one's.
+    """Whether the candidate runs at reading speed on accelerators, with no finding worse than the
+    usual one's.
 
     The candidate's runtime must be installed where the usual runtime is.
     """
     if not _runs_at_reading_speed(judged) or not _is_surely_held(judged, machine):
-        return False
-    is_other_program = judged.workload.runtime != usual.workload.runtime
-    if is_other_program and judged.has("accelerator-tight"):
-        # its smaller types leave room for more users
         return False
     if judged.has("memory-tight") and not usual.has("memory-tight"):
         return False

@@ -543,6 +543,8 @@ def test_one_user_keeps_the_program_whose_pace_is_not_known(tmp_path: Path) -> N
     [
         # split, llama.cpp gives 413 tokens/s in all, from the GPU alone vLLM 1,224
         pytest.param("qwen3-8b", "rtx 4090, 64GB RAM", 50, "vllm", id="caches in RAM"),
+        # 9.8 tokens/s each, while 100 users got 15 from vLLM: it gives 50 about 30
+        pytest.param("llama-3.1-8b", "rtx 4090, 64GB RAM", 50, "vllm", id="tight"),
         pytest.param("qwen3-8b", "rtx 4090, 64GB RAM", 8, "llama.cpp", id="room"),
         # with more RAM they were given IQ4_XS in llama.cpp at 1.4 tokens/s each, not 6.1
         pytest.param("qwen3-8b", "rtx 4090, 64GB RAM", 200, "vllm", id="no room"),
