@@ -99,12 +99,21 @@ def _refuse(*_: object, **__: object) -> NoReturn:
     raise AssertionError("a socket was opened")
 
 
+class _RefusedSocket(socket.socket):
+    """A socket that nobody can open. A class, because `ssl` makes a subclass where it is imported
+    first.
+    """
+
+    __init__ = _refuse
+
+
 @pytest.fixture(autouse=True)
 def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any socket that a test opens in this process is an error; the developer's shell and the day
     reach no test.
     """
-    for name in ("socket", "create_connection", "getaddrinfo"):
+    monkeypatch.setattr(socket, "socket", _RefusedSocket)
+    for name in ("create_connection", "getaddrinfo"):
         monkeypatch.setattr(socket, name, _refuse)
     for name in (
         "SELFHOST_SPECS",

@@ -313,6 +313,8 @@ def device_word(launch: Launch) -> str | None:
         return devices.get("split")
     if len(launch.cards_used) > 1:
         return devices.get("several")
+    if launch.keeps_to_one_card and "one_of_several" in devices:
+        return devices["one_of_several"]
     (number,) = launch.cards_used
     return devices.get(launch.cards[number].vendor)
 

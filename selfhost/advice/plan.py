@@ -18,7 +18,7 @@ from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, OptionFault, Outcome, error_of
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.checks.speed import is_slow, may_be_too_slow
-from ..judge.defaults import smallest_of_list
+from ..judge.defaults import in_server, smallest_of_list
 from ..judge.devices import smallest_total_bytes
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.judging import judge
@@ -330,7 +330,8 @@ class _Found(Record):
 def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
     """The least machine, in the type and program of least memory."""
     question = meant.question(catalogue, _VAST)
-    meant = meant.replace(workload=smallest_of_list(question, catalogue))
+    workload = in_server(question, catalogue) or smallest_of_list(question, catalogue)
+    meant = meant.replace(workload=workload)
     platform = _least_platform(meant, catalogue)
     found = _least_on(platform)
     if platform.is_mac or not platform.runs_in_ram:

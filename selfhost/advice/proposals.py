@@ -25,8 +25,9 @@ from ..judge.checks.runtime import runtime_check
 from ..judge.checks.speed import is_slow_work, is_too_slow, lacks_pace
 from ..judge.defaults import follows_a_list, with_machine_defaults
 from ..judge.judging import judge
+from ..judge.programs import named_as_listed
 from ..judge.question import ask
-from ..judge.record import MACHINELESS_CHECKS, Judged, Question
+from ..judge.record import MACHINELESS_CHECKS, NO_FILES, Judged, Question
 from ..machine.record import Machine
 from .ranking import (
     FACTORS,
@@ -165,7 +166,7 @@ class Proposals(Record):
             judged = self.fit(spec, self._plain.replace(runtime=asked_runtime))
         is_in_other_program = judged is None and asked_runtime is not None
         if is_in_other_program:
-            judged = self.fit(spec, self._plain)
+            judged = self.fit(spec, self._plain, other_than=asked_runtime)
         if judged is None or is_too_slow(judged):
             return None
         rank = rank._replace(
@@ -175,19 +176,37 @@ class Proposals(Record):
         )
         return _Proposal(rank=rank, judged=judged)
 
-    def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
-        """The model judged with its defaults; None where it does not run here.
+    def fit(
+        self,
+        spec: ModelSpec,
+        workload: Workload,
+        *,
+        other_than: str | None = None,
+    ) -> Judged | None:
+        """The model judged with its defaults; None where it does not run here, and where it would
+        run in the program `other_than`.
 
         A stated type of KV cache that the program does not have is dropped.
         """
         try:
+            if other_than is not None:
+                request = named_as_listed(
+                    spec, workload, NO_FILES, self.catalogue, self.machine
+                )
+                if request.workload.runtime == other_than:
+                    return None
             question = ask(spec, workload, self.catalogue, self.machine)
         except WorkloadError:
             if workload.kv_cache_type is None:
                 return None
-            return self.fit(spec, workload.replace(kv_cache_type=None))
+            workload = workload.replace(kv_cache_type=None)
+            return self.fit(spec, workload, other_than=other_than)
+        is_in_turn = follows_a_list(spec, workload)
+        if not is_in_turn and runtime_check(question, self.machine).decides:
+            # most models that a server alone would serve, on a system without that server
+            return None
         judged = judge(question, self.machine)
-        if follows_a_list(spec, workload):
+        if is_in_turn:
             judged = with_machine_defaults(judged, self.catalogue, self.machine)
         return judged if judged.fits else None
 

@@ -24,7 +24,7 @@ from ..core.tables import refusal, sentences, shipped_record
 from ..core.templates import fill
 from ..core.workload import Workload
 from ..judge.checks.space import bytes_to_store
-from ..judge.defaults import smallest_of_list, takes_first_of_list
+from ..judge.defaults import in_server, smallest_of_list, takes_first_of_list
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.record import Outcome, Question, Report, Verdict
 from ..machine.instruction_sets import instruction_sets
@@ -359,7 +359,9 @@ def _chosen_workload(
     """
     takes_first = takes_first_of_list(question)
     if not _states_memory(machine):
-        return smallest_of_list(question, catalogue) if takes_first else None
+        if takes_first:
+            return smallest_of_list(question, catalogue)
+        return in_server(question, catalogue)
     # the type follows the memory where none was asked for, and no file is here
     follows_memory = question.here is None and bool(question.in_turn)
     if not takes_first and not follows_memory:

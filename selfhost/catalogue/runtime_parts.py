@@ -46,6 +46,8 @@ class QuantizationRule(Stated):
     """The rule for one quantization of safetensors or MLX files in one program.
 
     `unpacks_experts`: a step unpacks all experts of each layer to 16 bits, whichever are used.
+    `mixtures_on_amd`: the AMD GPUs with kernels for mixtures of experts, as in `amd_gpus` of
+    `GpuSupport` (empty: all).
     """
 
     also: tuple[str, ...] = ()
@@ -54,6 +56,7 @@ class QuantizationRule(Stated):
     compute_capability: str | None = None
     vendors: tuple[str, ...] = ()
     vendors_untold: tuple[str, ...] = ()
+    mixtures_on_amd: tuple[str, ...] = ()
     launched_percent: tuple[int, ...] = read_by(minimum=10, default=(100,) * 3)
     unpacks_experts: bool = False
     needs: str = ""
@@ -403,6 +406,11 @@ class CommandLines(Stated):
     serve: str = ""
     serves_api: str = ""
     shown_with: str = ""
+
+    @property
+    def spreads_unless_told(self) -> bool:
+        """Whether the program computes on all GPUs unless a command names one."""
+        return "one_device" in self.options or "one_of_several" in self.devices
 
 
 class LibraryTags(Stated):

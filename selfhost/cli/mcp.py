@@ -250,6 +250,13 @@ def answer_of(name: str, arguments: Mapping[str, Any]) -> Object:
             raise UsageError(message, remedy=f"its arguments are {names}")
         if value is not None:
             stated[key] = value
+    for key, value in stated.items():
+        if isinstance(value, str) and not value.strip():
+            description = ARGUMENTS[key]["description"]
+            remedy = f"leave it out, or state it: {description}"
+            if key in tool.required:
+                remedy = description
+            raise UsageError(f"{name}: {key}: is empty", remedy=remedy)
     for key in tool.required:
         if key not in stated:
             description = ARGUMENTS[key]["description"]

@@ -14,6 +14,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import ID
 from ..core.errors import UsageError
 from ..core.records import fault_of
+from ..core.tables import expression
 from ..core.units import canonical
 from ..modelfiles import name_by_place, read_local, spec_text
 from ..modelfiles.specfiles import check_spec_files
@@ -106,7 +107,15 @@ def _model_path(options: SpecOptions) -> str:
     path = options.files[0]
     if not os.path.lexists(path):
         message = f"{path} does not exist: a spec is made of a file on this disk"
-        raise UsageError(message, remedy=_BY_HAND)
+        remedy = _BY_HAND
+        if expression("names", "repository").fullmatch(path):
+            folder = os.path.basename(path)
+            remedy = (
+                "of a repository on Hugging Face, fetch its config.json first: "
+                f"hf download {path} config.json --local-dir {folder}; "
+                f"then selfhost spec new {folder}"
+            )
+        raise UsageError(message, remedy=remedy)
     return path
 
 

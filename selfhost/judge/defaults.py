@@ -61,6 +61,9 @@ _GROWN_CONTEXT_TOKENS = 16_384
 # if more than a third of the need is lacking, four bits do not fit either: the file is an eighth
 # smaller than in the usual type, and no need of a text model has so wide a range
 _SAVED_DIVISOR = 3
+# a server lets users wait for their turn: it must be so many times as fast as a program that gives
+# all of them text at once, as fast as people read (assumed)
+_WORTH_A_WAIT = 2
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
@@ -205,8 +208,15 @@ class _SmallerType(_TextInTurn):
     """
 
     def is_good(self, judged: Judged) -> bool:
-        """Whether the model runs in the smaller type."""
-        return judged.fits
+        """Whether the model runs in the smaller type, and not too slowly for several users."""
+        return judged.fits and not _is_slower_for_many(judged, inf)
+
+    def rank(self, judged: Judged) -> Rank:
+        """The rank by pace, as of a program for many, where several users get text slowly."""
+        pace = judged.users_pace
+        if not judged.fits or pace is None or not _is_slower_for_many(judged, inf):
+            return super().rank(judged)
+        return (-pace.likely,)
 
     def why(self, judged: Judged) -> str | None:
         """The sentence that the smaller type fits; None where the model is not known to run in that
@@ -235,8 +245,19 @@ class _ProgramForMany(Candidate):
     """A candidate in a runtime that serves many requests at once."""
 
     def is_good(self, judged: Judged) -> bool:
-        """Whether the candidate is as good as the usual one."""
-        return _is_as_good(judged, self.search.usual, self.search.machine)
+        """Whether the candidate is as good as the usual one: much faster than one that spills into
+        RAM, else with room to spare.
+        """
+        usual = self.search.usual
+        if not _is_as_good(judged, usual, self.search.machine):
+            return False
+        pace = judged.users_pace
+        usual_pace = usual.users_pace
+        if _spills_for_many(usual) and pace is not None and usual_pace is not None:
+            return pace.likely >= _WORTH_A_WAIT * usual_pace.likely
+        is_other_program = judged.workload.runtime != usual.workload.runtime
+        # its smaller types leave room for more users
+        return not (is_other_program and judged.has("accelerator-tight"))
 
     def rank(self, judged: Judged) -> Rank:
         """The rank by pace, the fastest first: it is before the rank of every other text candidate.
@@ -480,11 +501,21 @@ def _runs_at_reading_speed(judged: Judged) -> bool:
 
 
 def _suits_its_users(usual: Judged) -> bool:
-    """Whether the usual candidate runs, and each user likely gets text as fast as people read. One
-    user may have a pace that is not known: the program limits that of a small model.
+    """Whether the usual candidate runs, and each user likely gets text as fast as people read; of
+    several users, whether the GPUs hold the caches of all. One user may have a pace that is not
+    known: the program limits that of a small model.
     """
     if usual.users_pace is None and usual.question.workload.parallel == 1:
         return usual.fits
+    return _runs_at_reading_speed(usual) and not _spills_for_many(usual)
+
+
+def _spills_for_many(usual: Judged) -> bool:
+    """Whether several users get text at reading speed, with a part of the model or of their caches
+    in RAM beside accelerators.
+    """
+    if usual.placement != "split" or usual.question.workload.parallel == 1:
+        return False
     return _runs_at_reading_speed(usual)
 
 
@@ -493,16 +524,12 @@ def _is_as_good(
     usual: Judged,
     machine: Machine,
 ) -> bool:
-    """Whether the candidate runs at reading speed on accelerators, where another program than the
-    usual one has room to spare, and with no finding worse than the usual one's.
+    """Whether the candidate runs at reading speed on accelerators, with no finding worse than the
+    usual one's.
 
     The candidate's runtime must be installed where the usual runtime is.
     """
     if not _runs_at_reading_speed(judged) or not _is_surely_held(judged, machine):
-        return False
-    is_other_program = judged.workload.runtime != usual.workload.runtime
-    if is_other_program and judged.has("accelerator-tight"):
-        # its smaller types leave room for more users
         return False
     if judged.has("memory-tight") and not usual.has("memory-tight"):
         return False
@@ -728,7 +755,26 @@ def _in_other_runtimes(
             yield question.stated.replace(runtime=other.id, quantization=type)
 
 
-# ------------------------------------------------------------------ the smallest of a list
+# ------------------------------------------------------------------ where no machine is known
+
+
+def in_server(question: Question, catalogue: Catalogue) -> Workload | None:
+    """The stated workload of several users in the first program that lets users wait; None where
+    the user stated the program, or no such program loads the stated type.
+    """
+    stated = question.stated
+    if stated.parallel == 1 or stated.runtime is not None:
+        return None
+    if stated.quantization is None or question.lets_users_wait:
+        return None
+    for name in USUAL.packed:
+        workload = stated.replace(runtime=name)
+        other = with_other_defaults(question, workload, catalogue, Machine())
+        if other is None or not other.lets_users_wait:
+            continue
+        if other.workload.quantization == question.workload.quantization:
+            return workload
+    return None
 
 
 def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:

@@ -143,6 +143,14 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     return min((in_ram, *seen), key=Judged.lacking_bytes)
 
 
+def _tokens_per_second(layout: Judged) -> float:
+    """The likely tokens a second of all users together; 0 where not known."""
+    speed = layout.speed
+    if speed is None or speed.parallel_total is None:
+        return 0
+    return speed.parallel_total.likely
+
+
 def _machine_for(question: Question, machine: Machine) -> Machine:
     """The machine, without its accelerators where an option is for the CPU alone."""
     if question.device_makers == ():
@@ -161,9 +169,18 @@ class _OnMachine(Record):
         layout = self.best_layout()
         if not self.question.lets_users_wait:
             return layout
-        if layout.deciding.isdisjoint(MEMORY_CHECKS):
+        has_room = layout.deciding.isdisjoint(MEMORY_CHECKS)
+        if has_room and not layout.placed.is_lean:
             return layout
-        return self._layout_with_waiting_users(layout) or layout
+        candidates = [layout] if has_room else []
+        for may_be_lean in (True, False):
+            waiting = self._layout_with_waiting_users(layout, may_be_lean=may_be_lean)
+            if waiting is None:
+                continue
+            candidates.append(waiting)
+            if not waiting.placed.is_lean:
+                break
+        return max(candidates, key=_tokens_per_second, default=layout)
 
     def best_layout(self) -> Judged:
         """The first layout that has room for all users and is fast enough, with its pace.
@@ -279,16 +296,17 @@ class _OnMachine(Record):
 
     # -------------------------------------------------------------- users who wait
 
-    def _most_users(self, all_at_once: Judged) -> int:
+    def _most_users(self, all_at_once: Judged, *, may_be_lean: bool) -> int:
         """The largest number of users that have room at once as surely as one has, of fewer users
         than were asked for; 0 where not even one has room, or all have as surely.
 
-        Layouts count too that use an option which makes the runtime slower, because fewer users
-        than asked for are judged in such a layout as well.
+        `may_be_lean` counts layouts too that use an option which makes the runtime slower.
         """
         alone = layout_of_users(1, self.question, self.machine)
 
         def has_room(layout: Judged) -> bool:
+            if layout.placed.is_lean and not may_be_lean:
+                return False
             return not layout.failed and layout.deciding <= alone.deciding
 
         def have_room(users: int) -> bool:
@@ -298,11 +316,16 @@ class _OnMachine(Record):
             return 0
         return count_while(have_room, range(1, self.question.workload.parallel))
 
-    def _layout_with_waiting_users(self, all_at_once: Judged) -> Judged | None:
+    def _layout_with_waiting_users(
+        self,
+        all_at_once: Judged,
+        *,
+        may_be_lean: bool,
+    ) -> Judged | None:
         """The layout of as many users as memory holds at once, while the others wait; None where
-        memory does not hold one user.
+        memory does not hold one user, or holds all.
         """
-        at_once = self._most_users(all_at_once)
+        at_once = self._most_users(all_at_once, may_be_lean=may_be_lean)
         if not at_once:
             return None
         users = self.question.workload.parallel

@@ -347,6 +347,8 @@ class _OnRamAndCards(Record):
         model = self.question.spec.architecture
         if runtime is None or model is None or model.has_experts:
             return known
+        if not runtime.layers.leaves_experts:
+            return known
         makers = {self.cards[place.index].vendor for place in known}
         if not makers <= runtime.gpus.numbered_by.keys():
             return known
@@ -363,7 +365,7 @@ class _OnRamAndCards(Record):
         )
         fewest = 2
         runtime = self.question.runtime
-        if runtime is not None and "one_device" in runtime.command_lines.options:
+        if runtime is not None and runtime.command_lines.spreads_unless_told:
             fewest = len(by_size)
         for number in range(fewest, len(by_size) + 1):
             group = sorted(by_size[:number], key=lambda place: place.index)

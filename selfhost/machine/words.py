@@ -324,14 +324,18 @@ def _bandwidth(match: re.Match[str]) -> str:
 
 
 def _modules(match: re.Match[str]) -> str:
-    """The replacement `2x16gb` for `32gb (2x16)`. The text stays as it is where the modules do not
-    add up to the size.
+    """The replacement `2x16gb` for `32gb (2x16)` and, without a unit, for `32gb (16x2)`. The text
+    stays as it is where the modules do not add up to the size.
     """
     count = int(match["count"])
     module_gb = int(match["size"])
     if int(match["total"]) != count * module_gb:
         return match[0]
-    return f" {count}x{module_gb}gb "
+    # small modules have 1, 2, 4, 8 or 16 GB: `12x8` are twelve of them, `16x2` are hardly sixteen
+    if not match["unit"] and count > module_gb and count.bit_count() == 1:
+        count, module_gb = module_gb, count
+    kind = match["kind"] or ""
+    return f" {count}x{module_gb}gb {kind} "
 
 
 _FUNCTIONS = {

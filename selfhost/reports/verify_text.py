@@ -12,6 +12,8 @@ from .labels import LABELS
 from .layout import Blocks, Cells, Span, Table, line, strong, texts
 from .words import run_words
 
+# from so many times as much on, a percentage is hard to read
+_LEAST_TIMES = 10
 _HEADS = {
     "inside": Span("✓ INSIDE THE RANGE", "local"),
     "outside": Span("✗ OUTSIDE", "neither"),
@@ -91,9 +93,12 @@ def _predicted(figure: Figure) -> tuple[str, str]:
 
 
 def _difference(figure: Figure) -> str:
-    """`+12%`; empty where the figure cannot be compared."""
+    """`+12%`, from ten times as much on `17 times`; empty where the figure cannot be compared."""
     if figure.inside is None or figure.difference is None:
         return ""
+    times = figure.difference + 1
+    if times >= _LEAST_TIMES:
+        return f"{times:,.0f} times"
     return f"{figure.difference:+.0%}"
 
 

@@ -11,9 +11,12 @@ from helpers.machines import GIB, VM
 from selfhost import Route, Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.judge.checks.space import has_type_within
 from selfhost.judge.checks.speed import is_too_slow
+from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.judge.record import Question
+from selfhost.judge.record import Judged, Question
+from selfhost.machine.record import Machine
 from selfhost.reports.answer_words import type_that_runs
 
 
@@ -399,3 +402,41 @@ def test_an_alternative_says_that_a_limit_must_be_raised_first(
     assert waiting
     for other in verdict.alternatives:
         assert ("once its limit is raised" in other.why) is other.waits_for_setting
+
+
+@pytest.mark.parametrize(
+    ("machine", "workload"),
+    [
+        pytest.param("macbook pro m4 max 48gb", Workload(parallel=400), id="no-build"),
+        pytest.param(
+            "8x rtx 3090, 32 GB RAM",
+            Workload(runtime="vllm", runtime_options={"tensor-parallel-size": "8"}),
+            id="little-ram",
+        ),
+    ],
+)
+def test_a_refusal_judges_no_other_model_in_vain(
+    machine: str, workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds were judged in a program without a build, or twice in one program (2 to 7 s)."""
+    verdict = check("mistral-7b", workload, machine=machine)
+    judged: list[tuple[str, str | None]] = []
+    sized: list[str] = []
+
+    def watched(question: Question, machine: Machine) -> Judged:
+        if question.spec.id != verdict.model.id:
+            judged.append((question.spec.id, question.workload.runtime))
+        found = judge(question, machine)
+        assert not found.has("runtime-no-build")
+        return found
+
+    def types_of(question: Question, *sizes: int) -> bool:
+        sized.append(question.spec.id)
+        return has_type_within(question, *sizes)
+
+    monkeypatch.setattr("selfhost.advice.proposals.judge", watched)
+    monkeypatch.setattr("selfhost.judge.checks.space.has_type_within", types_of)
+    others = {other.id for other in verdict.alternatives} - {verdict.model.id}
+    assert others <= {id for id, _ in judged}
+    assert len(set(judged)) == len(judged)
+    assert set(sized) <= {*others, verdict.model.id}

@@ -16,6 +16,7 @@ from helpers.machines import VM
 from selfhost import Workload, check, plan
 from selfhost.advice.listing import Lister
 from selfhost.advice.plan import LeastMachine, Plan, _platform_for, plan_with
+from selfhost.api import size
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome
@@ -790,3 +791,23 @@ def test_a_device_that_an_option_names_is_a_gpu(device: str) -> None:
     assert answer.least is not None
     assert answer.least.accelerator.required
     assert not [found for found in answer.reasons if found.check == "accelerator"]
+
+
+@pytest.mark.parametrize(
+    ("users", "type", "program"),
+    [
+        pytest.param(200, "fp8", "vllm", id="fp8"),
+        pytest.param(8, "awq", "vllm", id="awq"),
+        pytest.param(1, "awq", "transformers", id="one-user"),
+        pytest.param(8, "Q4_K_M", "llama.cpp", id="gguf"),
+    ],
+)
+def test_many_users_are_planned_in_the_program_that_serves_them(
+    users: int, type: str, program: str
+) -> None:
+    """Transformers was named, which computes all users together and queues nobody."""
+    workload = Workload(parallel=users, quantization=type)
+    found = plan_of("llama-3.1-8b", workload)
+    assert (found.workload.runtime, found.workload.quantization) == (program, type)
+    sized = size("llama-3.1-8b", workload)
+    assert sized.runtime.id == program

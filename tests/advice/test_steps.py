@@ -319,20 +319,35 @@ def test_the_line_of_ollama_stands_where_only_its_folder_is_unread() -> None:
     assert line.startswith("llama-server")
 
 
-def test_one_gpu_of_several_is_named_in_the_line() -> None:
+@pytest.mark.parametrize(
+    ("program", "one", "main"),
+    [
+        pytest.param("llama.cpp", " -sm none -mg ", "-mg", id="llama.cpp"),
+        # llama_cpp/llama.py: split_mode: int = LLAMA_SPLIT_MODE_LAYER, of which NONE is 0
+        pytest.param(
+            "llama-cpp-python", "split_mode=0, main_gpu=", "main_gpu", id="in Python"
+        ),
+    ],
+)
+def test_one_gpu_of_several_is_named_in_the_line(
+    program: str, one: str, main: str
+) -> None:
     """llama.cpp spreads the layers over all that it sees, and the answer was of one
     (docs/multi-gpu.md). On one, and where two are needed, the line is as short as ever.
     """
-    asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
+    asked = Workload(runtime=program, quantization="Q4_K_M")
 
     def line_on(gpus: str) -> str:
         """The first line to type on these GPUs."""
         return check("qwen2.5-14b", asked, machine=named(gpus)[0]).commands[0]
 
-    assert line_on("2x RTX 3090").endswith(" -sm none -mg 0")
-    assert line_on("RTX 3060 + RTX 3090").endswith(" -sm none -mg 1")
-    assert "-mg" not in line_on("RTX 3090")
-    assert "-mg" not in line_on("2x RTX 3060 8gb")
+    assert f"{one}0" in line_on("2x RTX 3090")
+    # as nvidia-smi numbers them: CUDA calls the fastest 0 unless told
+    second = line_on("RTX 3060 + RTX 3090")
+    assert f"{one}1" in second
+    assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in second
+    assert main not in line_on("RTX 3090")
+    assert main not in line_on("2x RTX 3060 8gb")
 
 
 def test_a_beginner_types_ollama_run_where_only_ollama_has_the_model() -> None:

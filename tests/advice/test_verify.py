@@ -23,6 +23,8 @@ from selfhost.machine.named import named as named_machine
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine, Process
 from selfhost.machine.understand import cards_named
+from selfhost.reports.layout import plain
+from selfhost.reports.verify_text import verify_document
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
 MIB = 1 << 20
@@ -153,6 +155,22 @@ def test_a_pace_against_its_range(
     comparison = held(SERVER.replace(figures=(figure,)))
     assert [row.inside for row in comparison.differences] == [inside]
     assert comparison.exit_code == exit_code
+
+
+@pytest.mark.usefixtures("_stated_pace")
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [
+        pytest.param(6.1, "+22%", id="a little more"),
+        pytest.param(49.0, "+880%", id="nearly ten times"),
+        pytest.param(85.0, "17 times", id="many times"),
+        pytest.param(8547.5, "1,710 times", id="thousands of times"),
+    ],
+)
+def test_a_difference_is_told_as_people_read_it(rate: float, told: str) -> None:
+    """`+170851%` was printed."""
+    comparison = held(SERVER.replace(figures=(pace("decode", rate, 128),)))
+    assert f"  {told}" in plain(verify_document(comparison))
 
 
 @pytest.mark.usefixtures("_stated_pace")

@@ -115,6 +115,18 @@ needs_sdk = pytest.mark.skipif(
             id="null is no model",
         ),
         pytest.param(
+            "check",
+            {"model": "gpt2", "machine": " "},
+            ["check: machine: is empty", "leave it out", "macbook air m2 16gb"],
+            id="empty machine",
+        ),
+        pytest.param(
+            "check",
+            {"model": ""},
+            ["check: model: is empty", "such as mistral-7b"],
+            id="empty model",
+        ),
+        pytest.param(
             "compare", {"models": ["gpt2"]}, ["two or more, not 1"], id="one model"
         ),
         pytest.param(

@@ -112,7 +112,12 @@ def test_the_name_of_another_model_is_no_id(
     [
         pytest.param(["new", "m/config.json", "--id", "Acme 8B"], "--id: ", id="no id"),
         pytest.param(["new", "my-model"], "examples/specs/my-model.toml", id="a word"),
-        pytest.param(["new", "acme/acme-8b"], "on this disk", id="a repository"),
+        pytest.param(["new", "acme/acme-8b"], "on this disk", id="not here"),
+        pytest.param(
+            ["new", "acme/acme-8b"],
+            "hf download acme/acme-8b config.json --local-dir acme-8b",
+            id="a repository",
+        ),
         pytest.param(["check", "m", "--id", "x"], "for spec new", id="check --id"),
     ],
 )

@@ -657,10 +657,10 @@ def test_room_on_more_cards_is_not_said_to_be_slower() -> None:
 
 
 def test_room_for_many_users_needs_no_name_of_a_program() -> None:
-    """`--users 361` alone was an error of llama.cpp, which serves 256 sequences."""
+    """`--users 321` alone was an error of llama.cpp, which serves 256 sequences."""
     text = shown("dolphin-2.5-mixtral-8x7b", "aws-p4d.24xlarge")
-    assert "361 users at once. Each is slower" in text
-    many = check("dolphin-2.5-mixtral-8x7b", parallel=361, machine="aws-p4d.24xlarge")
+    assert "321 users at once. Each is slower" in text
+    many = check("dolphin-2.5-mixtral-8x7b", parallel=321, machine="aws-p4d.24xlarge")
     assert many.can_run
     assert many.runtime == "vllm"
 

@@ -114,7 +114,8 @@ class Ruling(Record):
 
     `variant` selects one of several wordings of a code; "" is the usual wording. Of the `figures`,
     `needs`, `has`, `short`, `unit` and `reserve_bytes` become fields of the finding. The figure
-    `why` is text or an `Unread`. The figure `remedy` replaces the remedy of the table.
+    `why` is text or an `Unread`. The figure `remedy` replaces the remedy of the table. A figure of
+    words that take long to work out is a function that returns them.
     """
 
     outcome: Outcome
@@ -261,7 +262,9 @@ class Words(Record):
     def stated(self) -> StatedWords:
         """The sentences in full."""
         wording = _wording(self.code, self.variant)
-        figures = dict(self.figures)
+        figures = {}
+        for name, figure in self.figures.items():
+            figures[name] = figure() if callable(figure) else figure
         remedy: str | None = figures["remedy"]
         why = figures["why"]
         if isinstance(why, Unread):

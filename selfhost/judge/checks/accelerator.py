@@ -9,11 +9,12 @@ program does not run without one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from math import ceil
 
 from ... import needs as need
 from ...catalogue.runtime import RuntimeSpec
-from ...catalogue.runtime_parts import KernelRule
+from ...catalogue.runtime_parts import KernelRule, QuantizationRule
 from ...core import units
 from ...core.records import Record
 from ...core.templates import fill
@@ -477,10 +478,8 @@ class _OnCards(_Layout):
             high += share.need.high_bytes
             names.append(share.device.name)
         runtime = self.question.runtime
-        ruling = self._ruling()
-        has_room = ruling.outcome is Outcome.PASS
         return finding(
-            ruling,
+            self._ruling(),
             needs=high,
             has=usable,
             short=max(0, high - usable),
@@ -490,31 +489,34 @@ class _OnCards(_Layout):
             need=(low, high),
             likely=likely,
             option=_lean_option(self.question),
-            smaller=self._what_takes_less(usable, has_room=has_room),
+            smaller=partial(self._what_takes_less, usable),
             confidence=self.machine.confidence,
         )
 
-    def _what_takes_less(self, usable_bytes: int, *, has_room: bool) -> str:
+    def _what_takes_less(self, usable_bytes: int) -> str:
         """The phrase that names what takes less of the accelerators: first to leave out the user's
-        options that place layers there. With `has_room` nobody is told of a smaller type, so it is
-        not worked out whether one fits.
+        options that place layers there.
         """
         # the RAM is such a place where a GPU takes a stated part of it
         places = {share.need.where for share in self.shares}
         terms = [term for term in self.needs.terms if term.where in places]
-        question = None if has_room else self.question
-        smaller = what_is_smaller(terms, usable_bytes, question)
+        smaller = what_is_smaller(terms, usable_bytes, self.question)
         names = placing_options(self.question)
         if not names:
             return smaller
         return phrase("smaller/placed", names=names, smaller=smaller)
 
-    def _hold(self, end: str = "high_bytes", *, is_idle: bool = False) -> bool:
-        """Whether each accelerator holds that end of the need there (`high_bytes`, `total_bytes` or
-        `low_bytes`), now or once idle.
+    def _hold_most(self, *, is_idle: bool = False) -> bool:
+        """Whether each accelerator holds the most that may lie there, now or once idle."""
+        most_bytes = [share.need.high_bytes for share in self.shares]
+        return self._hold(most_bytes, is_idle=is_idle)
+
+    def _hold(self, sizes: Sequence[int], *, is_idle: bool) -> bool:
+        """Whether each accelerator holds so many bytes, now or once idle. `sizes` has the bytes for
+        each share.
         """
-        for share in self.shares:
-            if getattr(share.need, end) > share.usable_bytes(is_idle=is_idle):
+        for share, size in zip(self.shares, sizes, strict=True):
+            if size > share.usable_bytes(is_idle=is_idle):
                 return False
         return True
 
@@ -540,7 +542,7 @@ class _OnCards(_Layout):
             ruling = self._ruling_of_part("", is_idle=False)
         if ruling is not None:
             return ruling
-        if not self._hold():
+        if not self._hold_most():
             return self._too_full()
         if needs.is_lean:
             return warning("accelerator-lean")
@@ -550,7 +552,7 @@ class _OnCards(_Layout):
             return warning("accelerator-partly", "in-turn")
         if placing_options(self.question, _LAYER_SETTINGS):
             return warning("accelerator-partly", "stated")
-        return warning("accelerator-partly", smaller=self._what_would_fit())
+        return warning("accelerator-partly", smaller=self._what_would_fit)
 
     def _what_would_fit(self) -> str:
         """The phrase that names what is smaller, so that the accelerators may hold all of it."""
@@ -577,7 +579,7 @@ class _OnCards(_Layout):
                 "short": worst.lacking_bytes,
                 "devices": worst.device.name,
             }
-        if self._now_only or not self._hold(is_idle=True):
+        if self._now_only or not self._hold_most(is_idle=True):
             in_row = self._cards_in_a_row()
             if in_row:
                 return undecided("accelerator-close", "row", cards=in_row)
@@ -611,11 +613,13 @@ class _OnCards(_Layout):
         """The ruling where only the likely or only the least bytes fit, in training and with an
         option that makes a runtime take less; None where the most fits, or not even the least.
         """
-        if self._hold(is_idle=is_idle):
+        if self._hold_most(is_idle=is_idle):
             return None
-        if self._hold("total_bytes", is_idle=is_idle):
+        likely_bytes = [share.need.total_bytes for share in self.shares]
+        if self._hold(likely_bytes, is_idle=is_idle):
             return warning("accelerator-tight", variant)
-        if self._hold("low_bytes", is_idle=is_idle):
+        least_bytes = [share.need.low_bytes for share in self.shares]
+        if self._hold(least_bytes, is_idle=is_idle):
             return undecided("accelerator-close", variant)
         return None
 
@@ -703,7 +707,7 @@ def _unmet_by_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[Ruli
 
 def _unmet_by_rule(rule: KernelRule, device: Accelerator) -> Iterator[Ruling]:
     """Yield the demands of a rule of the runtime's kernels that the device does not meet: the
-    makers and the compute capability.
+    makers, the compute capability and, for mixtures of experts, the AMD GPUs.
     """
     # without a stated type the cache has the model's type, which every GPU of the program supports
     has_default = rule.asked_by == "kv_cache_type"
@@ -721,6 +725,10 @@ def _unmet_by_rule(rule: KernelRule, device: Accelerator) -> Iterator[Ruling]:
     yield from _unmet(variant, figures, is_met=_is_of_maker(rule, device))
     has_kernels = has_capability(device, rule.compute_capability)
     yield from _unmet("capability", figures, is_met=has_kernels)
+    if isinstance(rule, QuantizationRule) and rule.mixtures_on_amd:
+        # an AMD GPU of an unknown name was asked for by the demands of the builds
+        has_experts = is_built_for(device, rule.mixtures_on_amd) is not False
+        yield from _unmet("mixture", figures, is_met=has_experts)
 
 
 def _is_of_maker(rule: KernelRule, device: Accelerator) -> bool | None:

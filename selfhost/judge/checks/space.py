@@ -26,7 +26,6 @@ from . import (
     WORDS,
     Figures,
     Finding,
-    Outcome,
     Ruling,
     failing,
     finding,
@@ -257,13 +256,13 @@ def memory_check(
     if needs.placement == "split" and needs.offload is None:
         # parts of the model that are moved to an accelerator in turn all lie in RAM
         on_gpu = needs.on_cards.high_bytes
-    if ruling.outcome is Outcome.PASS:
-        question = None
-    smaller = what_is_smaller(
-        need.terms, available.ceiling_bytes, question, on_gpu or 0
-    )
-    if files_bytes:
-        smaller = phrase("smaller/files", smaller=smaller)
+
+    def smaller() -> str:
+        words = what_is_smaller(
+            need.terms, available.ceiling_bytes, question, on_gpu or 0
+        )
+        return phrase("smaller/files", smaller=words) if files_bytes else words
+
     found = finding(
         ruling,
         needs=host_need.high,

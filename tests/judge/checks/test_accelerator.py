@@ -457,3 +457,28 @@ def test_a_smaller_type_is_advised_where_there_is_one(
     assert finding.outcome is not Outcome.PASS
     assert finding.remedy is not None
     assert ("quantization" in finding.remedy) is has_smaller_type
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "runs"),
+    [
+        # lemonade-sdk/vllm-rocm#44: gfx1151 stops at the start, with Qwen3.6 35B A3B in FP8
+        pytest.param("qwen3-30b-a3b", "strix-halo-128gb", False, id="gfx1151"),
+        pytest.param("qwen3-30b-a3b", "4x rx 7900 xtx 128gb", False, id="gfx1100"),
+        # vllm-project/vllm#16394: MI210 has no such type
+        pytest.param("qwen3-30b-a3b", "mi250x 256gb", False, id="gfx90a"),
+        # vllm-project/vllm#16474, #31475 and, with Qwen3 30B A3B, pull 36659
+        pytest.param("qwen3-30b-a3b", "mi300x 256gb", True, id="gfx942"),
+        pytest.param("qwen3-30b-a3b", "2x r9700 128gb", True, id="gfx1201"),
+        pytest.param("qwen3-30b-a3b", "h100 80gb 128gb", True, id="nvidia"),
+        # lemonade-sdk/vllm-rocm#36: a dense model in FP8 runs there
+        pytest.param("qwen3-8b", "strix-halo-128gb", True, id="dense"),
+    ],
+)
+def test_mixtures_in_fp8_run_in_vllm_on_amd_gpus_that_compute_in_fp8(
+    model: str, machine: str, runs: bool
+) -> None:
+    asked = Workload(runtime="vllm", quantization="fp8")
+    verdict = check(model, asked, machine=machine)
+    assert verdict.can_run is runs
+    assert verdict.has("accelerator-unsuitable") is not runs
