@@ -106,6 +106,7 @@ BY_PROGRAM = (
     "speed_integrated.json",
     "speed_arcs.json",
     "speed_november.json",
+    "speed_prompts_newest.json",
 )
 BLIND = "speed_blind.json"
 

@@ -131,6 +131,7 @@ SOURCES: Mapping[str, Runs] = {
     "speed_november.json, in no fit": partial(
         of_programs, "kept", "speed_november.json"
     ),
+    **of_program_file("speed_prompts_newest.json", _NEW),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(
         of_processors, "speed_processors.json"
