@@ -109,6 +109,7 @@ BY_PROGRAM = (
     "speed_november.json",
     "speed_less_sure.json",
     "speed_hosts.json",
+    "speed_prompts_newest.json",
 )
 BLIND = "speed_blind.json"
 

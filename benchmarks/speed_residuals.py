@@ -136,6 +136,7 @@ SOURCES: Mapping[str, Runs] = {
     ),
     **of_program_file("speed_less_sure.json", _NEW),
     **of_program_file("speed_hosts.json", _NEW),
+    **of_program_file("speed_prompts_newest.json", _NEW),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(
         of_processors, "speed_processors.json"

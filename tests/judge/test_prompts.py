@@ -10,6 +10,7 @@ from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import Range, Step
 from selfhost.judge.pace.experts import experts_used
+from selfhost.judge.pace.tables import pace_tables
 from selfhost.judge.question import ask
 
 
@@ -218,7 +219,36 @@ def test_a_batch_uses_as_many_experts_as_the_program_counted() -> None:
     step = step_for("gpt-oss-120b")
     counted = [95, 91, 72, 74, 73, 78, 87, 95]
     share = sum(counted) / len(counted) / 128
-    assert experts_used(step, 512).likely == pytest.approx(share, rel=0.05)
+    evenness = pace_tables().batch.evenness
+    used = experts_used(step, 512, evenness)
+    assert used.likely == pytest.approx(share, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("machine", "model", "quantization", "seen"),
+    [
+        # `truth/speed_prompts_newest.json` and `speed_november.json`, of builds of 2026
+        pytest.param(
+            "ryzen ai max+ 395 128gb linux", "gpt-oss-120b", "MXFP4", 707, id="gpt-oss"
+        ),
+        pytest.param(
+            "m1 max 64gb", "qwen3.6-35b-a3b", "Q4_K_M", 835, id="tiles of Metal"
+        ),
+    ],
+)
+def test_a_mixture_on_shared_memory_reads_as_builds_of_2026(
+    machine: str, model: str, quantization: str, seen: float
+) -> None:
+    prompt = pace_of_prompt(
+        model,
+        machine,
+        quantization=quantization,
+        runtime="llama.cpp",
+        prompt_tokens=512,
+        context_tokens=1024,
+    )
+    assert prompt.low <= seen <= prompt.high
+    assert prompt.likely == pytest.approx(seen, rel=0.25)
 
 
 @pytest.mark.parametrize("machine", ["ryzen 7 5800x 32gb", "i7-12700k 64gb"])

@@ -101,7 +101,11 @@ def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
     return read_bytes
 
 
-def experts_used(step: Step, tokens: int) -> Amount:
+def experts_used(
+    step: Step,
+    tokens: int,
+    evenness: Amount,
+) -> Amount:
     """The share of a mixture's experts that `tokens` tokens of one text use together.
 
     A text prefers some experts. The choices of each expert are assumed to follow a gamma
@@ -109,7 +113,7 @@ def experts_used(step: Step, tokens: int) -> Amount:
     """
     choices = tokens * step.experts.chosen_share
     shares = []
-    for shape in pace_tables().batch.evenness:
+    for shape in evenness:
         unused = (1 + choices / shape) ** -shape
         shares.append(1 - unused)
     return Amount(*shares)

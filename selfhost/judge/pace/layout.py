@@ -314,7 +314,8 @@ class LaidOut(Record):
         crossing = self.in_ram_bytes / self._copied_per_second()
         if not step.has_experts:
             return crossing
-        return crossing * experts_used(step, self.tokens_per_crossing)
+        evenness = pace_tables().batch.evenness
+        return crossing * experts_used(step, self.tokens_per_crossing, evenness)
 
     def _copied_per_second(self) -> Range:
         """The bytes of weights that are copied to the GPUs in turn in a second.

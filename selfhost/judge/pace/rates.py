@@ -21,6 +21,7 @@ from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ...needs.case import MICRO_BATCH_TOKENS
 from ..devices import computes_on_shared, has_capability
 from . import MEASURED_PROGRAM, Step
+from .experts import experts_used
 from .processor import (
     ANY_APPLE,
     bandwidth,
@@ -567,7 +568,8 @@ def _operations_of_batch(
     """The matrix operations of a batch, in which a token meets `active` parameters.
 
     The matrices of an expert are computed in tiles: few tokens take as long as a whole tile.
-    `expert_matrices` is the share of the rate of other matrices that these reach.
+    `expert_matrices` is the share of the rate of other matrices that these reach. Experts that no
+    token of the batch uses take no time.
     """
     if not step.has_experts:
         return Amount.of(2 * active * batch)
@@ -575,12 +577,28 @@ def _operations_of_batch(
     others = max(0.0, active - experts.used) * batch
     of_expert = batch * experts.chosen_share
     operations = []
-    for tile, share in zip(
-        rates.expert_tile_tokens, rates.expert_matrices, strict=True
+    for used, tile, share in zip(
+        _share_of_experts_used(step, batch),
+        rates.expert_tile_tokens,
+        rates.expert_matrices,
+        strict=True,
     ):
-        of_experts = experts.all * hypot(of_expert, tile) / share
+        of_experts = experts.all * used * hypot(of_expert / used, tile) / share
         operations.append(2 * (others + of_experts))
     return Amount(*operations)
+
+
+def _share_of_experts_used(step: Step, batch: int) -> Amount:
+    """The share of the experts that a batch of a prompt uses: all, unless models of the
+    architecture were seen to leave some out.
+    """
+    architecture = step.architecture
+    if architecture is None:
+        return Amount.of(1)
+    evenness = pace_tables().batch.uneven.get(architecture.row)
+    if evenness is None:
+        return Amount.of(1)
+    return experts_used(step, batch, evenness)
 
 
 # ------------------------------------------------------------------ the peak of its memory

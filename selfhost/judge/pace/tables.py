@@ -499,6 +499,7 @@ class BatchFigures(Figures):
 
     preferred: Amount
     evenness: Amount
+    uneven: Mapping[str, Amount]
     attended_on_processor: Range
     attended_on_gpu: Range
     sequence_seconds: Seconds
