@@ -15,6 +15,7 @@ from math import ceil
 from ... import needs as need
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.runtime_parts import KernelRule, QuantizationRule
+from ...catalogue.spec import ModelSpec
 from ...core import units
 from ...core.records import Record
 from ...core.templates import fill
@@ -657,7 +658,7 @@ def _refusal(
             if ruling.outcome is Outcome.FAIL or runtime.gpus.required:
                 unmet.append(ruling)
         for rule in rules:
-            unmet += _unmet_by_rule(rule, device)
+            unmet += _unmet_by_rule(rule, device, question.spec)
         if unmet:
             return finding(
                 unmet[0],
@@ -685,8 +686,8 @@ def _unmet(
 
 
 def _unmet_by_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[Ruling]:
-    """Yield the demands of the builds that the device does not meet: the least compute capability,
-    and the AMD GPUs for which a build was made.
+    """Yield a ruling for each demand of the builds that the device is not known to meet: the least
+    compute capability, and the AMD GPUs for which a build was made.
     """
     common: Figures = {"rule": None}
     if not runtime.gpus.required:
@@ -705,9 +706,13 @@ def _unmet_by_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[Ruli
         yield from _unmet("build", figures, is_met=is_built)
 
 
-def _unmet_by_rule(rule: KernelRule, device: Accelerator) -> Iterator[Ruling]:
-    """Yield the demands of a rule of the runtime's kernels that the device does not meet: the
-    makers, the compute capability and, for mixtures of experts, the AMD GPUs.
+def _unmet_by_rule(
+    rule: KernelRule,
+    device: Accelerator,
+    spec: ModelSpec,
+) -> Iterator[Ruling]:
+    """Yield a ruling for each demand of the runtime's kernels that the device is not known to meet:
+    the makers, the compute capability and, for a mixture of experts, the AMD GPUs.
     """
     # without a stated type the cache has the model's type, which every GPU of the program supports
     has_default = rule.asked_by == "kv_cache_type"
@@ -725,6 +730,9 @@ def _unmet_by_rule(rule: KernelRule, device: Accelerator) -> Iterator[Ruling]:
     yield from _unmet(variant, figures, is_met=_is_of_maker(rule, device))
     has_kernels = has_capability(device, rule.compute_capability)
     yield from _unmet("capability", figures, is_met=has_kernels)
+    model = spec.architecture
+    if model is None or not model.has_experts:
+        return
     if isinstance(rule, QuantizationRule) and rule.mixtures_on_amd:
         # an AMD GPU of an unknown name was asked for by the demands of the builds
         has_experts = is_built_for(device, rule.mixtures_on_amd) is not False
