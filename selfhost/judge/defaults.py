@@ -251,13 +251,12 @@ class _ProgramForMany(Candidate):
         usual = self.search.usual
         if not _is_as_good(judged, usual, self.search.machine):
             return False
-        pace = judged.users_pace
-        usual_pace = usual.users_pace
-        if _spills_for_many(usual) and pace is not None and usual_pace is not None:
-            return pace.likely >= _WORTH_A_WAIT * usual_pace.likely
-        is_other_program = judged.workload.runtime != usual.workload.runtime
-        # its smaller types leave room for more users
-        return not (is_other_program and judged.has("accelerator-tight"))
+        if _spills_for_many(usual):
+            return _pace_of_each(judged) >= _WORTH_A_WAIT * _pace_of_each(usual)
+        if judged.workload.runtime == usual.workload.runtime:
+            return True
+        # the smaller types of another program leave room for more users
+        return not judged.has("accelerator-tight")
 
     def rank(self, judged: Judged) -> Rank:
         """The rank by pace, the fastest first: it is before the rank of every other text candidate.
@@ -297,6 +296,11 @@ class _ProgramForMany(Candidate):
             refused=not self.search.usual.fits,
             type=loaded_type,
         )
+
+
+def _pace_of_each(judged: Judged) -> float:
+    """The likely tokens a second of each user; 0 where not known."""
+    return 0.0 if judged.users_pace is None else judged.users_pace.likely
 
 
 def _slow_pace_of_many(judged: Judged) -> float | None:

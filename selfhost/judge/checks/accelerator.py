@@ -593,10 +593,10 @@ class _OnCards(_Layout):
         more than each layer can be divided over. A runtime that divides layers also lays whole
         layers on one accelerator after another, which is not counted here. 0 for no such number.
         """
-        runtime = self.question.runtime
+        question = self.question
+        runtime = question.runtime
         if runtime is None or not runtime.account.divides_layers:
             return 0
-        question = self.question
         if question.stated_parts is not None or question.spec.architecture is None:
             return 0
         share = self.shares[0]
@@ -604,11 +604,11 @@ class _OnCards(_Layout):
         for card in self.machine.own_memory_cards:
             if card.vendor == share.device.vendor:
                 cards.append(share.replace(device=card))
-        has = sum(card.usable_bytes(is_idle=not self._now_only) for card in cards)
-        needed = sum(share.need.high_bytes for share in self.shares)
-        if len(cards) > len(self.shares) and has >= needed:
-            return len(cards)
-        return 0
+        has_bytes = sum(card.usable_bytes(is_idle=not self._now_only) for card in cards)
+        need_bytes = sum(share.need.high_bytes for share in self.shares)
+        if len(cards) <= len(self.shares):
+            return 0
+        return len(cards) if has_bytes >= need_bytes else 0
 
     def _ruling_of_part(self, variant: str, *, is_idle: bool) -> Ruling | None:
         """The ruling where only the likely or only the least bytes fit, in training and with an

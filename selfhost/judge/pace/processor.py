@@ -733,8 +733,9 @@ def _modules_are_unknown(processor: Processor) -> bool:
     is_stated = machine.memory_bandwidth_bytes_per_second is not None
     if is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED:
         return False
-    in_one_module = pace_tables().reading.most_of_one_module_gib * units.GIB
-    if (machine.memory_total_bytes or 0) > in_one_module:
+    total_bytes = machine.memory_total_bytes
+    most_of_one_bytes = pace_tables().reading.most_of_one_module_gib * units.GIB
+    if total_bytes is not None and total_bytes > most_of_one_bytes:
         return False
     series = processor.series
     if series is None:
