@@ -448,7 +448,6 @@ class Bandwidth(Record):
     """
 
     ends: Range
-    measured: bool = False
     how: str
 
 
@@ -535,7 +534,7 @@ def _measured_bandwidth(processor: Processor, rate: int) -> Bandwidth:
     if chip is not None and chip.high > high and _has_shared_gpu(processor):
         high = float(chip.high)
         how += f" on the CPU cores; its GPU may use up to {units.decimal(chip.high)}/s"
-    return Bandwidth(ends=read._replace(high=high), how=how, measured=True)
+    return Bandwidth(ends=read._replace(high=high), how=how)
 
 
 def _unmeasured_ends(processor: Processor, read: Range) -> Range:
