@@ -203,7 +203,8 @@ class Proposals(Record):
             return self.fit(spec, workload, other_than=other_than)
         is_in_turn = follows_a_list(spec, workload)
         if not is_in_turn and runtime_check(question, self.machine).decides:
-            # most models that a server alone would serve, on a system without that server
+            # told before anything is placed: on a system without servers, most models that only
+            # servers load
             return None
         judged = judge(question, self.machine)
         if is_in_turn:

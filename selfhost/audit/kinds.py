@@ -20,7 +20,7 @@ number, and each half is judged in the same way (`AlikeSearch`):
     8 and 15      fail, pass: halve at 12            16 and 32: pass, so all four pass
     8 and 10      fail, so both fail                 12 and 15: fail, pass: halve, and judge each
 
-The number that halves is the number in which the machines differ most.
+The number that halves is the number in which the machines differ by the largest factor.
 
 **When machines are not taken together.** The free memory of an accelerator decides where layers
 lie, and so what the RAM must hold, in no fixed order: machines that differ in it are never taken
@@ -310,7 +310,9 @@ Outcomes = list[AlikeMachines] | SelfhostError
 
 
 def _spread(numbers: Numbers) -> float:
-    """How many times the least of these numbers the largest is."""
+    """How many times as large as the least of these numbers the largest is. A least of 0 counts
+    as 1.
+    """
     return max(numbers) / max(min(numbers), 1)
 
 
@@ -325,8 +327,8 @@ def _middle(numbers: Numbers) -> int:
 
 
 def _halves(box: Places, numbers: Numbers) -> list[Places]:
-    """The machines of a box with the smaller of these numbers, one for each machine, then those
-    with the larger.
+    """The machines of a box in two parts: those with the smaller numbers, then those with the
+    larger. `numbers` has one number for each machine.
     """
     middle = _middle(numbers)
     smaller = []

@@ -250,13 +250,7 @@ def answer_of(name: str, arguments: Mapping[str, Any]) -> Object:
             raise UsageError(message, remedy=f"its arguments are {names}")
         if value is not None:
             stated[key] = value
-    for key, value in stated.items():
-        if isinstance(value, str) and not value.strip():
-            description = ARGUMENTS[key]["description"]
-            remedy = f"leave it out, or state it: {description}"
-            if key in tool.required:
-                remedy = description
-            raise UsageError(f"{name}: {key}: is empty", remedy=remedy)
+    _refuse_empty_texts(name, stated)
     for key in tool.required:
         if key not in stated:
             description = ARGUMENTS[key]["description"]
@@ -264,6 +258,17 @@ def answer_of(name: str, arguments: Mapping[str, Any]) -> Object:
             raise UsageError(message, remedy=description)
     _refuse_wrong_kinds(name, stated)
     return tool.answer(**stated)
+
+
+def _refuse_empty_texts(name: str, stated: Object) -> None:
+    """Raise `UsageError` for an argument of a tool that is an empty text."""
+    for key, value in stated.items():
+        if not isinstance(value, str) or value.strip():
+            continue
+        remedy = ARGUMENTS[key]["description"]
+        if key not in TOOLS[name].required:
+            remedy = f"leave it out, or state it: {remedy}"
+        raise UsageError(f"{name}: {key}: is empty", remedy=remedy)
 
 
 def _refuse_wrong_kinds(tool: str, stated: Object) -> None:

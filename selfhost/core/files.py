@@ -444,11 +444,14 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     `Unreadable` where a key is repeated, of which JSON does not say which value counts.
     """
     value = dict(pairs)
-    if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise Unreadable(f"states {shortened(repeated)!r} twice", "state it once")
-    return value
+    if len(value) == len(pairs):
+        return value
+    seen = set()
+    for key, _ in pairs:
+        if key in seen:
+            break
+        seen.add(key)
+    raise Unreadable(f"states {shortened(key)!r} twice", "state it once")
 
 
 def _refuse_constant(word: str) -> NoReturn:

@@ -29,10 +29,9 @@ def shell_word(text: str) -> str:
     escaped = escaped.replace("'", "\\'")
     written = ""
     for letter, following in pairwise(f"{escaped} "):
-        is_plain = letter.isprintable()
-        if letter + following in _DOUBLED:
-            is_plain = False
-        if is_plain:
+        # of two signs that are obeyed together, the first is written as a number
+        is_first_of_two = letter + following in _DOUBLED
+        if letter.isprintable() and not is_first_of_two:
             written += letter
         else:
             written += _in_octal(letter)

@@ -757,9 +757,8 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     for name, file_key in kind._keys.items():
         part = limits_of(kind, name).get("kind")
         wanted = _read_annotation(kind._annotations[name])
-        is_by_name = wanted.outer == "Mapping"
-        if part is None and not wanted.inner.startswith("tuple"):
-            is_by_name = False
+        holds_parts = part is not None or wanted.inner.startswith("tuple")
+        is_by_name = holds_parts and wanted.outer == "Mapping"
         key = file_key.name or name
         fields[key] = _UncheckedField(name=name, part=part, is_by_name=is_by_name)
     return fields

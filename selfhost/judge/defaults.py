@@ -209,14 +209,14 @@ class _SmallerType(_TextInTurn):
 
     def is_good(self, judged: Judged) -> bool:
         """Whether the model runs in the smaller type, and not too slowly for several users."""
-        return judged.fits and not _is_slower_for_many(judged, inf)
+        return judged.fits and _slow_pace_of_many(judged) is None
 
     def rank(self, judged: Judged) -> Rank:
         """The rank by pace, as of a program for many, where several users get text slowly."""
-        pace = judged.users_pace
-        if not judged.fits or pace is None or not _is_slower_for_many(judged, inf):
+        slow_pace = _slow_pace_of_many(judged)
+        if not judged.fits or slow_pace is None:
             return super().rank(judged)
-        return (-pace.likely,)
+        return (-slow_pace,)
 
     def why(self, judged: Judged) -> str | None:
         """The sentence that the smaller type fits; None where the model is not known to run in that
@@ -251,26 +251,27 @@ class _ProgramForMany(Candidate):
         usual = self.search.usual
         if not _is_as_good(judged, usual, self.search.machine):
             return False
-        pace = judged.users_pace
-        usual_pace = usual.users_pace
-        if _spills_for_many(usual) and pace is not None and usual_pace is not None:
-            return pace.likely >= _WORTH_A_WAIT * usual_pace.likely
-        is_other_program = judged.workload.runtime != usual.workload.runtime
-        # its smaller types leave room for more users
-        return not (is_other_program and judged.has("accelerator-tight"))
+        if _spills_for_many(usual):
+            return _pace_of_each(judged) >= _WORTH_A_WAIT * _pace_of_each(usual)
+        if judged.workload.runtime == usual.workload.runtime:
+            return True
+        # the smaller types of another program leave room for more users
+        return not judged.has("accelerator-tight")
 
     def rank(self, judged: Judged) -> Rank:
         """The rank by pace, the fastest first: it is before the rank of every other text candidate.
 
         It is infinite, so after all others, where the candidate does not run, and where the usual
-        one runs and is not too slow for many users.
+        one runs and is not slow for several users, or no slower than the candidate.
         """
         usual = self.search.usual
         pace = judged.users_pace
         if not judged.fits or pace is None:
             return (inf,)
-        if usual.fits and not _is_slower_for_many(usual, pace.likely):
-            return (inf,)
+        if usual.fits:
+            usual_pace = _slow_pace_of_many(usual)
+            if usual_pace is None or usual_pace >= pace.likely:
+                return (inf,)
         return (-pace.likely,)
 
     def why(self, judged: Judged) -> str | None:
@@ -297,14 +298,21 @@ class _ProgramForMany(Candidate):
         )
 
 
-def _is_slower_for_many(usual: Judged, pace: float) -> bool:
-    """Whether there are several users, and the usual candidate gives each of them less than reading
-    speed and less than `pace` in tokens a second.
+def _pace_of_each(judged: Judged) -> float:
+    """The likely tokens a second of each user; 0 where not known."""
+    return 0.0 if judged.users_pace is None else judged.users_pace.likely
+
+
+def _slow_pace_of_many(judged: Judged) -> float | None:
+    """The likely tokens a second of each of several users, where that is less than reading speed;
+    None for one user, for reading speed or more, and where the pace is not known.
     """
-    if usual.question.workload.parallel == 1 or usual.users_pace is None:
-        return False
-    likely = usual.users_pace.likely
-    return units.is_slower(likely, READING_TOKENS_PER_SECOND) and likely < pace
+    if judged.question.workload.parallel == 1 or judged.users_pace is None:
+        return None
+    likely = judged.users_pace.likely
+    if not units.is_slower(likely, READING_TOKENS_PER_SECOND):
+        return None
+    return likely
 
 
 def _programs_for_many(search: Search) -> Iterator[Candidate]:

@@ -165,7 +165,11 @@ class _OnMachine(Record):
     machine: Machine
 
     def layout(self) -> Judged:
-        """The layout that is judged, as `layout_for` returns it."""
+        """The layout that is judged, as `layout_for` returns it.
+
+        Where users may wait, and memory holds all of them at once not at all, or only by an option
+        that makes the runtime slower: the layout in which all users together get most text.
+        """
         layout = self.best_layout()
         if not self.question.lets_users_wait:
             return layout
@@ -173,13 +177,7 @@ class _OnMachine(Record):
         if has_room and not layout.placed.is_lean:
             return layout
         candidates = [layout] if has_room else []
-        for may_be_lean in (True, False):
-            waiting = self._layout_with_waiting_users(layout, may_be_lean=may_be_lean)
-            if waiting is None:
-                continue
-            candidates.append(waiting)
-            if not waiting.placed.is_lean:
-                break
+        candidates += self._layouts_with_waiting_users(layout)
         return max(candidates, key=_tokens_per_second, default=layout)
 
     def best_layout(self) -> Judged:
@@ -316,18 +314,22 @@ class _OnMachine(Record):
             return 0
         return count_while(have_room, range(1, self.question.workload.parallel))
 
-    def _layout_with_waiting_users(
-        self,
-        all_at_once: Judged,
-        *,
-        may_be_lean: bool,
-    ) -> Judged | None:
-        """The layout of as many users as memory holds at once, while the others wait; None where
-        memory does not hold one user, or holds all.
+    def _layouts_with_waiting_users(self, all_at_once: Judged) -> Iterator[Judged]:
+        """Yield the layout of as many users as memory holds at once, while the others wait. Where
+        that takes an option which makes the runtime slower, then yield the layout of as many as
+        memory holds without it.
         """
-        at_once = self._most_users(all_at_once, may_be_lean=may_be_lean)
-        if not at_once:
-            return None
+        for may_be_lean in (True, False):
+            at_once = self._most_users(all_at_once, may_be_lean=may_be_lean)
+            if not at_once:
+                continue
+            layout = self._with_waiting_users(at_once)
+            yield layout
+            if not layout.placed.is_lean:
+                return
+
+    def _with_waiting_users(self, at_once: int) -> Judged:
+        """The layout of `at_once` users, with its pace, while the others wait."""
         users = self.question.workload.parallel
         layout = layout_of_users(at_once, self.question, self.machine)
         pace = pace_of_text(layout.question, layout.placed, self.machine)

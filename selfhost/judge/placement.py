@@ -348,6 +348,7 @@ class _OnRamAndCards(Record):
         if runtime is None or model is None or model.has_experts:
             return known
         if not runtime.layers.leaves_experts:
+            # the code that leaves experts in RAM is that which fills the devices
             return known
         makers = {self.cards[place.index].vendor for place in known}
         if not makers <= runtime.gpus.numbered_by.keys():

@@ -66,7 +66,7 @@ class UsualPrograms(Stated):
     - `by_modality`: for each kind of model. `embedding`: for published weights that embed text.
     - `training`: for fine-tuning. `gguf`: for GGUF files of any model.
     - `library`: for a tag of its library.
-    - `packed`: for a quantization that the usual program does not load.
+    - `packed`: for a quantization that the usual program does not load, and for several users.
     - `stated_by`: for options of programs, the option of selfhost that states the same.
     """
 

@@ -290,12 +290,8 @@ class Question(Record):
         if self.runtime is None:
             return ()
         cache_type = self.workload.kv_cache_type or ""
-        rule = self.runtime.rule_of(self.workload.quantization)
-        architecture = self.spec.architecture
-        if rule is not None and not (architecture and architecture.has_experts):
-            rule = rule.replace(mixtures_on_amd=())
         rules = (
-            rule,
+            self.runtime.rule_of(self.workload.quantization),
             _rule_of_cache(self.runtime.cache_rules.get(cache_type), self.spec),
         )
         return tuple(rule for rule in rules if rule is not None)

@@ -93,7 +93,8 @@ class DivisibleModel(Record):
 
         Where some layers stay in RAM, the first place keeps room for copies of their weights.
         """
-        # on each place whatever layers lie there, and on the first, with the output matrix
+        # what each place holds, whatever layers lie there; what the first holds beside that, with
+        # the output matrix; and the copies of weights in RAM
         place_bytes = 0
         first_bytes = 0
         copied_bytes = 0
@@ -163,7 +164,8 @@ class DivisibleModel(Record):
         first = term.first_layer
         number = max(1, self.layers - first)
         before_start = in_layers * max(0, start - first) // number
-        return in_layers * max(0, stop - first) // number - before_start
+        before_stop = in_layers * max(0, stop - first) // number
+        return before_stop - before_start
 
     def divided(self, shares: Sequence[LayerShare]) -> Needs:
         """The needs with each term placed by the shares; the layers that are left over lie in
@@ -243,15 +245,16 @@ class _Division(Record):
         Where weights lie in RAM, the first accelerator holds copies of experts. Where several
         accelerators hold all layers, each holds copies of inputs.
         """
+        placed = term.replace(where=where)
         more_bytes = 0
-        what = "of inputs, three copies more to compute at once"
+        what = ""
         if self.ram_terms:
-            what = "for the experts of a layer while a prompt is read"
             if where == self.first_place:
                 more_bytes = term.offload_bytes
+                what = "for the experts of a layer while a prompt is read"
         elif len(self.shares) > 1:
             more_bytes = term.pipeline_bytes
-        placed = term.replace(where=where)
+            what = "of inputs, three copies more to compute at once"
         if not more_bytes:
             return placed
         line = summed(term.arithmetic, f"{more_bytes:,} bytes {what}")

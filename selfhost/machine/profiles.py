@@ -277,7 +277,10 @@ def machine_called(text: str) -> NotedMachine | None:
     key = canonical(text)
     words = [word for word in key.split("-") if word not in _AROUND_LABELS]
     label = "-".join(words)
-    found = _names_by_spelling().get(key) or _names_by_spelling().get(label, ())
+    by_spelling = _names_by_spelling()
+    found = by_spelling.get(key)
+    if found is None:
+        found = by_spelling.get(label, ())
     if len(found) > 1:
         return None
     if found:

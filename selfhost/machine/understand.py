@@ -250,8 +250,8 @@ def _refuse_part_of_gpu(text: str) -> None:
 
 
 def _described_by(phrase: Phrase) -> Description:
-    """The description made of what each matcher finds, from the surest kind of name to the
-    vaguest.
+    """The description made of what each matcher finds, from the surest kind of name to the vaguest.
+    Each claims its words, which no later one sees.
     """
     product = find_product(phrase.words, phrase.text)
     if product is not None:
@@ -281,6 +281,8 @@ def _described_by(phrase: Phrase) -> Description:
         if processor is None:
             processor = find_kind(phrase)
     name = None if processor is None else processor.name
+    memory = find_memory(phrase, name, has_chip=chip is not None)
+    maker = find_maker(phrase)
     return Description(
         product=product,
         setting=setting,
@@ -289,8 +291,8 @@ def _described_by(phrase: Phrase) -> Description:
         is_laptop=_is_laptop(setting, processor),
         cards=cards,
         left_out=[left for left in named if left not in cards],
-        memory=find_memory(phrase, name, has_chip=chip is not None),
-        maker=find_maker(phrase),
+        memory=memory,
+        maker=maker,
         rest=phrase,
     )
 

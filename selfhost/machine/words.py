@@ -34,6 +34,8 @@ _BETWEEN_PARTS = re.compile(r"[,;:/()+&|\[\]@!?]+")
 _BETWEEN_WORDS = re.compile(r"[^\w.|]+|_")
 # letters of scripts without spaces, in which words need no separator: `16기가`
 _WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+# sizes of small modules of RAM that could also be a number of modules
+_SIZES_OF_MODULES_GB = (1, 2, 4, 8, 16)
 
 
 def is_size(word: str) -> bool:
@@ -331,8 +333,9 @@ def _modules(match: re.Match[str]) -> str:
     module_gb = int(match["size"])
     if int(match["total"]) != count * module_gb:
         return match[0]
-    # small modules have 1, 2, 4, 8 or 16 GB: `12x8` are twelve of them, `16x2` are hardly sixteen
-    if not match["unit"] and count > module_gb and count.bit_count() == 1:
+    # no module has 12 GB, so that `12x8` are twelve; `16x2` are hardly sixteen
+    may_be_size = count in _SIZES_OF_MODULES_GB and not match["unit"]
+    if may_be_size and count > module_gb:
         count, module_gb = module_gb, count
     kind = match["kind"] or ""
     return f" {count}x{module_gb}gb {kind} "

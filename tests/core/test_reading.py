@@ -27,7 +27,13 @@ from selfhost.audit import record_text
 from selfhost.catalogue.offers import snapshot
 from selfhost.cli import main as cli
 from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
-from selfhost.core.files import MAX_DEPTH, MAX_SIGNS, Unreadable, parse_json
+from selfhost.core.files import (
+    MAX_DEPTH,
+    MAX_SIGNS,
+    Unreadable,
+    object_of,
+    parse_json,
+)
 from selfhost.core.records import (
     DATE,
     JSON,
@@ -191,6 +197,13 @@ def test_a_record_that_states_a_key_twice_is_a_fault() -> None:
     """Of `"memory_total_bytes"` twice the last counted, and nothing was said."""
     said = entries('{"a": 1}\n{"a": 1, "b": {"c": 2, "c": 3}}\n')
     assert said == [(1, {"a": 1}), (2, "states 'c' twice")]
+
+
+def test_the_last_of_many_keys_stated_twice_is_found_at_once() -> None:
+    """A search of all keys for each key would take a quarter of an hour."""
+    keys = ",".join(f'"{number}":0' for number in range(300_000))
+    with pytest.raises(Unreadable, match="states '299999' twice"):
+        parse_json(f'{{{keys},"299999":0}}', pairs=object_of)
 
 
 def entries(

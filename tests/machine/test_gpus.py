@@ -4,6 +4,7 @@ own words and by its driver's name.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import Any
 
@@ -667,6 +668,9 @@ def test_a_gpu_is_found_by_its_words_and_its_drivers_name(row: dict[str, Any]) -
     if maker == "nvidia" and not row.get("unified"):
         capability = gpus.capability_by_name(name)
         assert capability is not None, f"no row of `generation` names {name}"
+    if re.search(r" (RX 90\d\d|R9\d00)", name):
+        # the numbers that AMD gave cards of RDNA 4
+        assert row.get("generation") == "rdna4", name
 
 
 @pytest.mark.parametrize(

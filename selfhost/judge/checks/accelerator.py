@@ -15,6 +15,7 @@ from math import ceil
 from ... import needs as need
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.runtime_parts import KernelRule, QuantizationRule
+from ...catalogue.spec import ModelSpec
 from ...core import units
 from ...core.records import Record
 from ...core.templates import fill
@@ -592,10 +593,10 @@ class _OnCards(_Layout):
         more than each layer can be divided over. A runtime that divides layers also lays whole
         layers on one accelerator after another, which is not counted here. 0 for no such number.
         """
-        runtime = self.question.runtime
+        question = self.question
+        runtime = question.runtime
         if runtime is None or not runtime.account.divides_layers:
             return 0
-        question = self.question
         if question.stated_parts is not None or question.spec.architecture is None:
             return 0
         share = self.shares[0]
@@ -603,11 +604,11 @@ class _OnCards(_Layout):
         for card in self.machine.own_memory_cards:
             if card.vendor == share.device.vendor:
                 cards.append(share.replace(device=card))
-        has = sum(card.usable_bytes(is_idle=not self._now_only) for card in cards)
-        needed = sum(share.need.high_bytes for share in self.shares)
-        if len(cards) > len(self.shares) and has >= needed:
-            return len(cards)
-        return 0
+        has_bytes = sum(card.usable_bytes(is_idle=not self._now_only) for card in cards)
+        need_bytes = sum(share.need.high_bytes for share in self.shares)
+        if len(cards) <= len(self.shares):
+            return 0
+        return len(cards) if has_bytes >= need_bytes else 0
 
     def _ruling_of_part(self, variant: str, *, is_idle: bool) -> Ruling | None:
         """The ruling where only the likely or only the least bytes fit, in training and with an
@@ -657,7 +658,7 @@ def _refusal(
             if ruling.outcome is Outcome.FAIL or runtime.gpus.required:
                 unmet.append(ruling)
         for rule in rules:
-            unmet += _unmet_by_rule(rule, device)
+            unmet += _unmet_by_rule(rule, device, question.spec)
         if unmet:
             return finding(
                 unmet[0],
@@ -685,8 +686,8 @@ def _unmet(
 
 
 def _unmet_by_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[Ruling]:
-    """Yield the demands of the builds that the device does not meet: the least compute capability,
-    and the AMD GPUs for which a build was made.
+    """Yield a ruling for each demand of the builds that the device is not known to meet: the least
+    compute capability, and the AMD GPUs for which a build was made.
     """
     common: Figures = {"rule": None}
     if not runtime.gpus.required:
@@ -705,9 +706,13 @@ def _unmet_by_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[Ruli
         yield from _unmet("build", figures, is_met=is_built)
 
 
-def _unmet_by_rule(rule: KernelRule, device: Accelerator) -> Iterator[Ruling]:
-    """Yield the demands of a rule of the runtime's kernels that the device does not meet: the
-    makers, the compute capability and, for mixtures of experts, the AMD GPUs.
+def _unmet_by_rule(
+    rule: KernelRule,
+    device: Accelerator,
+    spec: ModelSpec,
+) -> Iterator[Ruling]:
+    """Yield a ruling for each demand of the runtime's kernels that the device is not known to meet:
+    the makers, the compute capability and, for a mixture of experts, the AMD GPUs.
     """
     # without a stated type the cache has the model's type, which every GPU of the program supports
     has_default = rule.asked_by == "kv_cache_type"
@@ -725,6 +730,9 @@ def _unmet_by_rule(rule: KernelRule, device: Accelerator) -> Iterator[Ruling]:
     yield from _unmet(variant, figures, is_met=_is_of_maker(rule, device))
     has_kernels = has_capability(device, rule.compute_capability)
     yield from _unmet("capability", figures, is_met=has_kernels)
+    model = spec.architecture
+    if model is None or not model.has_experts:
+        return
     if isinstance(rule, QuantizationRule) and rule.mixtures_on_amd:
         # an AMD GPU of an unknown name was asked for by the demands of the builds
         has_experts = is_built_for(device, rule.mixtures_on_amd) is not False

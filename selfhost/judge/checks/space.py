@@ -258,10 +258,13 @@ def memory_check(
         on_gpu = needs.on_cards.high_bytes
 
     def smaller() -> str:
+        """The phrase that names what takes less RAM, worked out where a sentence has it."""
         words = what_is_smaller(
             need.terms, available.ceiling_bytes, question, on_gpu or 0
         )
-        return phrase("smaller/files", smaller=words) if files_bytes else words
+        if not files_bytes:
+            return words
+        return phrase("smaller/files", smaller=words)
 
     found = finding(
         ruling,

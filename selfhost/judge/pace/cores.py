@@ -200,6 +200,7 @@ class Cores(Record):
         for name, count in step.parameters_met().items():
             share = self._prompt_share(name)
             if step.has_experts and not tables.type_called(name).experts_only:
+                # the share was measured on dense models
                 share *= tables.prompt.experts_on_cores.likely
             operations += 2 * count / share
         return operations

@@ -23,7 +23,15 @@ from . import MEASURED_PROGRAM, Step
 from .cores import Cores, cores_of
 from .processor import cores_rate, processor_of, threads_range
 from .ranges import Amount, Range, Seconds
-from .rates import Gpu, gpu_of, is_timed, share_row, shared_gpu_of
+from .rates import (
+    Gpu,
+    computer_around,
+    gpu_of,
+    is_timed,
+    layer_from_python,
+    share_row,
+    shared_gpu_of,
+)
 from .tables import (
     ByVectors,
     Figures,
@@ -101,6 +109,12 @@ class Job(Record):
         peak.
         """
         return operations / (self.peak_flops * share)
+
+    @property
+    def launched_layer(self) -> Seconds:
+        """The seconds in which Python launches one layer on the device."""
+        assert self.device is not None, "only GPUs are launched"
+        return layer_from_python(self.device, computer_around(self.machine))
 
     def token_seconds(self, step: Step) -> Seconds | None:
         """The seconds of one token, as llama.cpp reads it on the device; None where no bandwidth is

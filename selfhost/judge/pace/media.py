@@ -21,7 +21,6 @@ from . import AUDIO, IMAGE, VIDEO, Speed, Step, clip_words
 from .job import Job
 from .processor import processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
-from .rates import computer_around, layer_from_python
 from .tables import Figures, pace_tables
 
 # the seconds of audio that the encoder of a speech recognizer reads at once
@@ -433,7 +432,7 @@ def _step_of_voice(
     reading = job.step_seconds(parameters)
     if reading is None or job.device is None or sound.step_layers is None:
         return reading
-    layer = layer_from_python(job.device, computer_around(job.machine))
+    layer = job.launched_layer
     if sound.tokens_per_second is not None:
         voice_layer = sound_figures().voice_layer
         fast = min(voice_layer.fast, layer.fast)

@@ -448,7 +448,6 @@ class Bandwidth(Record):
     """
 
     ends: Range
-    measured: bool = False
     how: str
 
 
@@ -535,7 +534,7 @@ def _measured_bandwidth(processor: Processor, rate: int) -> Bandwidth:
     if chip is not None and chip.high > high and _has_shared_gpu(processor):
         high = float(chip.high)
         how += f" on the CPU cores; its GPU may use up to {units.decimal(chip.high)}/s"
-    return Bandwidth(ends=read._replace(high=high), how=how, measured=True)
+    return Bandwidth(ends=read._replace(high=high), how=how)
 
 
 def _unmeasured_ends(processor: Processor, read: Range) -> Range:
@@ -733,8 +732,9 @@ def _modules_are_unknown(processor: Processor) -> bool:
     is_stated = machine.memory_bandwidth_bytes_per_second is not None
     if is_stated and machine.memory_bandwidth_how != FILLED_ASSUMED:
         return False
-    in_one_module = pace_tables().reading.most_of_one_module_gib * units.GIB
-    if (machine.memory_total_bytes or 0) > in_one_module:
+    total_bytes = machine.memory_total_bytes
+    most_of_one_bytes = pace_tables().reading.most_of_one_module_gib * units.GIB
+    if total_bytes is not None and total_bytes > most_of_one_bytes:
         return False
     series = processor.series
     if series is None:

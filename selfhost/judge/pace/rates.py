@@ -262,10 +262,12 @@ class Gpu(Record):
             ends.append(max(taken, least))
         seconds = Seconds(*ends) + self._unpacking_experts(step) * share
         if step.is_eager:
-            return longest(
-                seconds, layer_from_python(self.device, self.computer) * step.layers
-            )
+            return longest(seconds, self._launching_from_python(step.layers))
         return seconds
+
+    def _launching_from_python(self, layers: Amount | float) -> Seconds:
+        """The seconds in which Python launches so many layers."""
+        return layer_from_python(self.device, self.computer) * layers
 
     def _unpacking_experts(self, step: Step) -> Seconds:
         """The seconds in which a step, or a batch of a prompt, unpacks all experts to 16 bits."""
@@ -277,13 +279,17 @@ class Gpu(Record):
         return unpacking_bytes / rate * times
 
     def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
-        # bytes of weights that would take as long to read as the context
+        """The work of the step for one token.
+
+        What is read at another rate than most weights counts as bytes of weights that take as long:
+        the context, and types with a rate of their own.
+        """
         context_bytes = step.context().cached_bytes * row.context_times
-        plain_bytes = float(step.weights_bytes - step.packed_bytes)
         packed_bytes = float(step.packed_bytes)
-        # as many bytes more as take the time that a type takes longer
-        for name, share in row.types.items():
-            more_bytes = step.read_bytes.get(name, 0) * (1 / share - 1)
+        plain_bytes = float(step.weights_bytes - step.packed_bytes)
+        for name, share_of_rate in row.types.items():
+            type_bytes = step.read_bytes.get(name, 0)
+            more_bytes = type_bytes * (1 / share_of_rate - 1)
             if name in step.packed_bytes_by_type:
                 packed_bytes += more_bytes
             else:
@@ -333,7 +339,7 @@ class Gpu(Record):
     ) -> Seconds:
         """The seconds in which the layers of a step are launched."""
         if step.launched_layers is not None:
-            return layer_from_python(self.device, self.computer) * step.launched_layers
+            return self._launching_from_python(step.launched_layers)
         launching = self._launching_alike(step, row, is_split=is_split)
         if row.delta_us is None:
             return launching
@@ -390,9 +396,7 @@ class Gpu(Record):
         of_token = (longest(computing, reading) + self._unpacking_experts(step)) / batch
         taken = of_token.plus_independent(attending)
         if step.launched_layers is not None:
-            launching = (
-                layer_from_python(self.device, self.computer) * step.launched_layers
-            )
+            launching = self._launching_from_python(step.launched_layers)
             return longest(taken, launching / batch)
         launching = rates.launched_seconds * (step.layers / batch)
         return taken.plus_independent(launching)
@@ -505,6 +509,9 @@ def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
     attended = row.attended
     if attended is None:
         attended = pace_tables().batch.attended_on_gpu
+    expert_tile_tokens = row.expert_tile_tokens
+    if expert_tile_tokens is None:
+        expert_tile_tokens = pace_tables().prompt.expert_tile_tokens
     matrices = packed
     if step.is_in_fp8:
         matrices *= row.in_fp8
@@ -518,8 +525,7 @@ def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
         matrices=matrices,
         attention=packed * attended,
         expert_matrices=row.expert_matrices,
-        expert_tile_tokens=row.expert_tile_tokens
-        or pace_tables().prompt.expert_tile_tokens,
+        expert_tile_tokens=expert_tile_tokens,
         batch_tokens=row.batch_tokens,
         of_experts=of_experts,
         launched_seconds=_launched_seconds(row),
@@ -567,23 +573,25 @@ def _operations_of_batch(
 ) -> Amount:
     """The matrix operations of a batch, in which a token meets `active` parameters.
 
-    The matrices of an expert are computed in tiles: few tokens take as long as a whole tile.
-    `expert_matrices` is the share of the rate of other matrices that these reach. Experts that no
-    token of the batch uses take no time.
+    The matrices of an expert are computed in tiles: few tokens take as long as a whole tile. They
+    reach the share `expert_matrices` of the rate of other matrices. Experts that no token of the
+    batch uses take no time.
     """
     if not step.has_experts:
         return Amount.of(2 * active * batch)
     experts = step.experts
     others = max(0.0, active - experts.used) * batch
-    of_expert = batch * experts.chosen_share
+    # were all experts used, each had so many tokens
+    tokens_of_expert = batch * experts.chosen_share
     operations = []
-    for used, tile, share in zip(
+    for used, tile_tokens, share_of_rate in zip(
         _share_of_experts_used(step, batch),
         rates.expert_tile_tokens,
         rates.expert_matrices,
         strict=True,
     ):
-        of_experts = experts.all * used * hypot(of_expert / used, tile) / share
+        tokens = hypot(tokens_of_expert / used, tile_tokens)
+        of_experts = used * experts.all * tokens / share_of_rate
         operations.append(2 * (others + of_experts))
     return Amount(*operations)
 

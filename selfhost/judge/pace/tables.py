@@ -495,7 +495,11 @@ class BatchFactors(Figures):
 
 
 class BatchFigures(Figures):
-    """The figures of several sequences at once, and of attention to a prompt."""
+    """The figures of several sequences at once, and of attention to a prompt.
+
+    How evenly tokens choose experts: `preferred` of several texts, `evenness` of one text, and
+    `uneven` the same by architecture, where a prompt leaves experts out on a GPU.
+    """
 
     preferred: Amount
     evenness: Amount

@@ -18,7 +18,7 @@ from ..record import Question
 from . import AUDIO, DOCUMENTS, IMAGE, MUSIC, PICTURES_READ, TRAINED, VIDEO, Speed
 from .job import Job, job_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
-from .rates import computer_around, device_bandwidth, layer_from_python
+from .rates import device_bandwidth
 from .tables import Figures, pace_tables
 
 # the unit of the pace of other work than text, by modality
@@ -152,7 +152,7 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     if job.device is None:
         taken = job.seconds(1.0, job.share(kind)) * operations
     else:
-        taken = _seconds_on_gpu(job, job.device, operations)
+        taken = _seconds_on_gpu(job, operations)
         how += f"; documents at a part of this{job.basis(kind)}"
     pace = 1 / taken
     if is_picture:
@@ -160,11 +160,7 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     return Speed(work=pace, prompt=pace * tokens, unit=DOCUMENTS, how=how)
 
 
-def _seconds_on_gpu(
-    job: Job,
-    device: Accelerator,
-    operations: Amount,
-) -> Seconds:
+def _seconds_on_gpu(job: Job, operations: Amount) -> Seconds:
     """The seconds of a document of `operations` operations on a GPU."""
     figures = document_figures()
     if job.is_ggml:
@@ -174,9 +170,7 @@ def _seconds_on_gpu(
         share = job.share("picture") * part
     computing = job.seconds(1.0, share) * operations
     # sentence-transformers launches the operations once for each batch
-    return computing + layer_from_python(device, computer_around(job.machine)) * (
-        job.layers / figures.batch
-    )
+    return computing + job.launched_layer * (job.layers / figures.batch)
 
 
 def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
@@ -264,9 +258,7 @@ def _seconds_of_training_step(
     computing += _unpacking_seconds(job, workload, job.device)
     if job.trainer_layers is not None:
         return computing
-    launching = layer_from_python(job.device, computer_around(job.machine)) * (
-        job.layers * _passes(workload)
-    )
+    launching = job.launched_layer * (job.layers * _passes(workload))
     if workload.finetune_method != "full":
         launching *= training_figures().adapted_layer
     return longest(computing, launching)

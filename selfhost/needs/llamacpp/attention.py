@@ -213,10 +213,12 @@ class _CachedAttention(_Attention):
     def attended(self, queries: Node) -> Node:
         """The values that the queries attend to, in a row for each token (build_attn_mha)."""
         if self.graph.flash:
-            attended = self.flash_attention(queries).view()
+            product = self.flash_attention(queries)
+            attended = product.view()
         else:
             scores = self.scores(queries)
-            attended = scores.product(self.output_length).copied()
+            product = scores.product(self.output_length)
+            attended = product.copied()
         self.expand(attended)
         return attended
 
@@ -349,10 +351,12 @@ class _LatentAttention(_CachedAttention):
         """
         if self.graph.flash:
             latent = self.flash_attention(queries)
-            attended = latent.product(self.output_length).copied().view()
         else:
             latent = self._weighted_latents(queries)
-            attended = latent.product(self.output_length).copied()
+        values = latent.product(self.output_length)
+        attended = values.copied()
+        if self.graph.flash:
+            attended = attended.view()
         self.expand(attended)
         return attended
 
@@ -394,7 +398,8 @@ class _BatchAttention(_Attention):
         products = keys.product(self.tokens * self.count, queries)
         scores = products.softmax(mask)
         turned = values.copied()
-        return turned.product(length, scores).copied()
+        attended = turned.product(length, scores)
+        return attended.copied()
 
     def _mask(self) -> Node:
         """The mask of which tokens of a batch see each other. Layers with the same window share one

@@ -8,7 +8,7 @@ graph is written down (graph.py), and a guess with a range for all others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
+from typing import NamedTuple
 
 from ...catalogue.architecture import Attention
 from ..case import Batch, Case
@@ -117,14 +117,24 @@ def _rolled_back_bytes(case: Case) -> int:
     return int(_ROLLED_BACK_SHARE * kept_bytes)
 
 
+class _Moment(NamedTuple):
+    """The bytes in use at one moment of a batch, with their line of arithmetic."""
+
+    bytes: int
+    line: str
+
+
 def guessed_compute(batch: Batch) -> Term:
     """The compute buffer of an architecture without a graph: the larger of the logits, and the
     widest layer with its masks.
     """
-    size, line = max(
-        _moment_of_widest_layer(batch), _moment_of_logits(batch), key=itemgetter(0)
-    )
+    moment = _moment_of_widest_layer(batch)
+    logits = _moment_of_logits(batch)
+    if logits.bytes > moment.bytes:
+        moment = logits
+    size = moment.bytes
     most = size
+    line = moment.line
     if batch.model.vocabulary is None and not batch.row.encoder:
         tokens = SIZES.largest_vocabulary
         line += f"; the vocabulary is not stated: logits of up to {tokens:,} tokens"
@@ -134,9 +144,9 @@ def guessed_compute(batch: Batch) -> Term:
     return assumed_term("compute", ends, source, line)
 
 
-def _moment_of_logits(batch: Batch) -> tuple[int, str]:
-    """The bytes at the moment of the logits, with their line of arithmetic: 4 × (tokens × width +
-    rows × (vocabulary + width)). An encoder makes no logits.
+def _moment_of_logits(batch: Batch) -> _Moment:
+    """The moment of the logits: 4 × (tokens × width + rows × (vocabulary + width)). An encoder has
+    no logits.
     """
     width = batch.model.embedding_length
     numbers = batch.tokens * width
@@ -144,12 +154,12 @@ def _moment_of_logits(batch: Batch) -> tuple[int, str]:
         rows = min(batch.tokens, batch.logits_rows)
         numbers += rows * (batch.model.gguf_tokens + width)
     size = _FLOAT_BYTES * numbers
-    return size, f"{size:,} bytes of logits"
+    return _Moment(size, f"{size:,} bytes of logits")
 
 
-def _moment_of_widest_layer(batch: Batch) -> tuple[int, str]:
-    """The bytes at the moment of the widest layer, with their line of arithmetic: tokens × (cells ×
-    bytes of masks + 4 × numbers alive of a token).
+def _moment_of_widest_layer(batch: Batch) -> _Moment:
+    """The moment of the widest layer: tokens × (cells × bytes of masks + 4 × numbers alive of a
+    token).
     """
     model = batch.model
     setup = batch.setup
@@ -158,13 +168,15 @@ def _moment_of_widest_layer(batch: Batch) -> tuple[int, str]:
         cells = batch.tokens
     if not model.attention:
         cells = 0
-    masks = setup.mask_bytes + _indexer_bytes(model.attention) // setup.streams
-    scores = _arrays_of_scores(batch) * cells * model.most_heads
-    alive = 4 * model.embedding_length + _numbers_in_widest_layer(batch) + scores
-    size = batch.tokens * (cells * masks + _FLOAT_BYTES * alive)
-    line = f"{cells:,} cells × {masks} bytes of masks"
+    mask_bytes = setup.mask_bytes
+    mask_bytes += _indexer_bytes(model.attention) // setup.streams
+    alive = 4 * model.embedding_length
+    alive += _numbers_in_widest_layer(batch)
+    alive += _arrays_of_scores(batch) * cells * model.most_heads
+    size = batch.tokens * (cells * mask_bytes + _FLOAT_BYTES * alive)
+    line = f"{cells:,} cells × {mask_bytes} bytes of masks"
     line += f" + {alive:,} numbers alive × 4 bytes"
-    return size, f"{batch.tokens:,} tokens × ({line})"
+    return _Moment(size, f"{batch.tokens:,} tokens × ({line})")
 
 
 def _arrays_of_scores(batch: Batch) -> int:

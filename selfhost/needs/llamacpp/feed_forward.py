@@ -58,7 +58,8 @@ class FeedForwardGraph(Part):
         dense = norm(dense)
         read = norm(residual)
         routed = self._routed(read, scored=norm(residual))
-        return dense + norm(routed)
+        routed = norm(routed)
+        return dense + routed
 
     def _gate_of_shared(self, read: Node) -> Node:
         """The weight of the shared expert for each token: a sigmoid."""

@@ -117,7 +117,8 @@ class Gemma3n(Builder):
         """The layer's slice of the embeddings, gated and added to all versions but the first."""
         active = self.active(corrected)
         added = self.gated_slice(active.scaled(), self.embeddings)
-        others = corrected.view(*self.sides_of_others) + added
+        others = corrected.view(*self.sides_of_others)
+        others = others + added
         return fresh(self.sides_of_all, corrected, others)
 
     def after(self, hidden: Node) -> Node:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ...catalogue.architecture import (
     Architecture,
@@ -34,7 +34,9 @@ from .allocator import Repetition, peak_bytes
 from .builder import Builder
 from .part import Graph, Layer
 
-# the rounds of a repeating pattern that get a graph
+# the rounds of a repeating pattern that get a graph. The states after the second and the third are
+# compared; they are equal only if a later layer, such as those of the fourth, still reads the masks
+# of their attention
 _BUILT_ROUNDS = 4
 # the longest repeating pattern of layers: Jamba's
 _LONGEST_PATTERN = 8
@@ -43,6 +45,13 @@ _LONGEST_PATTERN = 8
 _SPARSE_LAYERS = 10
 
 _Group = TypeVar("_Group", bound=LayerPart)
+
+
+class _Rounds(NamedTuple):
+    """Equal rounds of layers, one after the other: their number, and the layers of one."""
+
+    number: int
+    layers: int
 
 
 class _Shortened(Record):
@@ -121,8 +130,12 @@ def _layers(model: Architecture) -> list[Layer]:
     attention = _by_layer(model.attention)
     recurrent = _by_layer(model.recurrent)
     feed_forward = _by_layer(model.feed_forward)
-    cached_layers = model.layers if model.cache_layers is None else model.cache_layers
-    early_layers = _SPARSE_LAYERS if row.altup else model.deepstack_layers or 0
+    cached_layers = model.cache_layers
+    if cached_layers is None:
+        cached_layers = model.layers
+    early_layers = model.deepstack_layers or 0
+    if row.altup:
+        early_layers = _SPARSE_LAYERS
     has_norms = "attn_norm" in row.norms or not row.norms
     for number in range(model.layers):
         layer = Layer(
@@ -158,50 +171,54 @@ def _is_rotated(
 
 def _by_layer(groups: Iterable[_Group]) -> dict[int, _Group]:
     """The group of parts that each layer belongs to, by the number of the layer."""
-    return {number: group for group in groups for number in group.layers}
+    by_layer = {}
+    for group in groups:
+        for number in group.layers:
+            by_layer[number] = group
+    return by_layer
 
 
 @lru_cache(maxsize=1024)
 def _shortened(model: Architecture, patterns_at_once: int) -> _Shortened:
-    """The layers of a model, with only the first rounds of each pattern. A round is the
-    pattern repeated `patterns_at_once` times.
+    """The layers of a model, with only the first rounds of each pattern. A round is the pattern
+    repeated `patterns_at_once` times.
     """
     layers = _layers(model)
     shortened = _Shortened(layers=[], repetitions=[])
     begin = 0
     while begin < len(layers):
-        length, rounds = _repeating(layers, begin, patterns_at_once)
-        # the states after the second and the third round are compared; they are equal only if a
-        # later layer, such as those of the fourth, still reads the masks of their attention
-        kept = min(rounds, _BUILT_ROUNDS)
-        if rounds > kept:
-            second = len(shortened.layers) + length
-            repetition = Repetition(second, second + length, second + 2 * length)
+        rounds = _rounds_from(begin, layers, patterns_at_once)
+        built = min(rounds.number, _BUILT_ROUNDS)
+        if rounds.number > built:
+            second = len(shortened.layers) + rounds.layers
+            third = second + rounds.layers
+            repetition = Repetition(second, third, third + rounds.layers)
             shortened.repetitions.append(repetition)
-        shortened.layers.extend(layers[begin : begin + kept * length])
-        begin += rounds * length
+        built_end = begin + built * rounds.layers
+        shortened.layers.extend(layers[begin:built_end])
+        begin += rounds.number * rounds.layers
     return shortened
 
 
-def _repeating(
-    layers: Sequence[Layer],
+def _rounds_from(
     begin: int,
+    layers: Sequence[Layer],
     patterns_at_once: int,
-) -> tuple[int, int]:
-    """The layers of a round, and the number of equal rounds, from the layer `begin` on: of all
-    patterns the one that saves the most layers. One round of one layer where none saves any.
+) -> _Rounds:
+    """The equal rounds from the layer `begin` on: of all patterns the one that saves the most
+    layers. One round of one layer where none saves any.
     """
-    best = (1, 1)
+    best = _Rounds(number=1, layers=1)
     most_saved = 0
     for period in range(1, _LONGEST_PATTERN + 1):
         same_end = begin + period
         while same_end < len(layers) and layers[same_end] == layers[same_end - period]:
             same_end += 1
-        length = period * patterns_at_once
-        rounds = (same_end - begin) // length
-        saved = (rounds - _BUILT_ROUNDS) * length
+        round_layers = period * patterns_at_once
+        number = (same_end - begin) // round_layers
+        saved = (number - _BUILT_ROUNDS) * round_layers
         if saved > most_saved:
-            best = (length, rounds)
+            best = _Rounds(number, round_layers)
             most_saved = saved
     return best
 

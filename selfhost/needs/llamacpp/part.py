@@ -82,9 +82,9 @@ class Graph:
         row = batch.row
         setup = batch.setup
         self.on_device = batch.on_device
-        self.alignment_bytes = (
-            _DEVICE_ALIGNMENT_BYTES if batch.on_device else _CPU_ALIGNMENT_BYTES
-        )
+        self.alignment_bytes = _CPU_ALIGNMENT_BYTES
+        if batch.on_device:
+            self.alignment_bytes = _DEVICE_ALIGNMENT_BYTES
         self.inputs = list[Node]()
         self.nodes = list[Node]()
         self.model = model
@@ -98,10 +98,10 @@ class Graph:
         self.sequences = setup.sequences
         self.sequence_tokens = -(-batch.tokens // setup.sequences)
         self.tokens = self.sequence_tokens * setup.sequences
-        # an encoder hands all its tokens to the pooling, except the tokens that pad the sequences
-        self.logits_rows = (
-            setup.encoder_tokens if row.embeds else min(batch.tokens, batch.logits_rows)
-        )
+        self.logits_rows = min(batch.tokens, batch.logits_rows)
+        if row.embeds:
+            # all tokens go to the pooling, except the tokens that pad the sequences
+            self.logits_rows = setup.encoder_tokens
         self.hidden: Sides = (self.width, self.tokens)
         # the owner of tensors outside the buffer that operations write to: the cache and the states
         self.cache = Node(())

@@ -66,8 +66,9 @@ def why_split_refused(case: Case) -> str | None:
     """Why llama.cpp does not split the model (llm_arch_supports_sm_tensor in src/llama-arch.cpp);
     None where it does, or no option asks for it.
     """
-    if splits_tensors(case) and case.model.row in SIZES.tensor_split.refused:
-        return f"llama.cpp refuses -sm tensor for models of {case.model.row}"
+    row = case.model.row
+    if splits_tensors(case) and row in SIZES.tensor_split.refused:
+        return f"llama.cpp refuses -sm tensor for models of {row}"
     return None
 
 
@@ -80,8 +81,8 @@ def why_not_split(case: Case) -> str | None:
     refused = why_split_refused(case)
     if refused is not None:
         return refused
-    if case.heads_without_flash is not None:
-        heads = case.heads_without_flash
+    heads = case.heads_without_flash
+    if heads is not None:
         return f"-sm tensor needs flash attention, which has no kernel here for {heads}"
     if case.row.encoder or not tensors_on_devices(case):
         return "how -sm tensor splits this model is not known"
@@ -93,8 +94,8 @@ def _why_layers_unchecked(model: Architecture) -> str | None:
     any.
     """
     for attention in model.attention:
-        if attention.kind not in _SPLIT_ATTENTION or attention.indexer_heads:
-            kind = attention.kind
+        kind = attention.kind
+        if kind not in _SPLIT_ATTENTION or attention.indexer_heads:
             return f"how -sm tensor splits {kind} attention was not checked"
     for recurrent in model.recurrent:
         if not tensor_split_of(recurrent):
@@ -312,7 +313,9 @@ class _Split:
         """The mean share over the layers that attend, weighted by their number or their bytes."""
         shares = []
         for attention in self.case.model.attention:
-            shares.append((weigh(attention), self._share_of_attention(attention)))
+            weight = weigh(attention)
+            share = self._share_of_attention(attention)
+            shares.append((weight, share))
         return _mean(shares)
 
     def _share_of_attention(self, attention: Attention) -> float:
@@ -341,7 +344,8 @@ class _Split:
         setup = self.case.setup
         size = 0
         for group in cache_groups(model.replace(attention=(attention,))):
-            cells = setup.cells_of_layer(window_of(model, group))
+            window = window_of(model, group)
+            cells = setup.cells_of_layer(window)
             row_bytes = setup.row_bytes(group.key_elements, group.value_elements)
             size += group.layers * row_bytes * cells
         return size
@@ -359,7 +363,9 @@ class _Split:
         """The mean share over the recurrent layers; 1 for layers that stay whole."""
         shares = []
         for recurrent in self.case.model.recurrent:
-            shares.append((len(recurrent.layers), self._share_of_recurrent(recurrent)))
+            layers = len(recurrent.layers)
+            share = self._share_of_recurrent(recurrent)
+            shares.append((layers, share))
         return _mean(shares)
 
     def _share_of_recurrent(self, recurrent: Recurrent) -> float:
@@ -374,8 +380,10 @@ class _Split:
         length = recurrent.key_length or recurrent.value_length
         assert heads is not None
         assert length is not None
-        granule = lcm(length, self._block_of(_OUT_OF_STATES), _STEP) // length
-        return self._share_of_layers(heads, granule, self._turns_of(recurrent.layers))
+        block = self._block_of(_OUT_OF_STATES)
+        granule = lcm(length, block, _STEP) // length
+        turns = self._turns_of(recurrent.layers)
+        return self._share_of_layers(heads, granule, turns)
 
 
 def _proportions_of(case: Case) -> tuple[float, ...]:
@@ -398,4 +406,5 @@ def _with_sums(compute: Term) -> Term:
     line = summed(compute.arithmetic, f"{likely:,} bytes to add up the parts")
     size = compute.size.plus(Size(least, likely, most))
     source = f"{compute.source}; {SIZES.tensor_split.source}"
-    return compute.with_size(size, line).replace(source=source, pipeline_bytes=0)
+    summing = compute.with_size(size, line)
+    return summing.replace(source=source, pipeline_bytes=0)
