@@ -246,14 +246,17 @@ class _ProgramForMany(Candidate):
 
     def is_good(self, judged: Judged) -> bool:
         """Whether the candidate is as good as the usual one: much faster than one that spills into
-        RAM, else with room to spare.
+        RAM or lets nobody wait, else with room to spare.
         """
         usual = self.search.usual
         if not _is_as_good(judged, usual, self.search.machine):
             return False
         pace = judged.users_pace
         usual_pace = usual.users_pace
-        if _spills_for_many(usual) and pace is not None and usual_pace is not None:
+        must_be_faster = _spills_for_many(usual)
+        if _has_waiting_users(judged) and not _has_waiting_users(usual):
+            must_be_faster = _runs_at_reading_speed(usual)
+        if must_be_faster and pace is not None and usual_pace is not None:
             return pace.likely >= _WORTH_A_WAIT * usual_pace.likely
         is_other_program = judged.workload.runtime != usual.workload.runtime
         # its smaller types leave room for more users
@@ -517,6 +520,11 @@ def _spills_for_many(usual: Judged) -> bool:
     if usual.placement != "split" or usual.question.workload.parallel == 1:
         return False
     return _runs_at_reading_speed(usual)
+
+
+def _has_waiting_users(judged: Judged) -> bool:
+    """Whether some of the users wait, because memory does not hold all at once."""
+    return judged.speed is not None and bool(judged.speed.waiting)
 
 
 def _is_as_good(
