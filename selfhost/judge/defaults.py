@@ -253,9 +253,12 @@ class _ProgramForMany(Candidate):
             return False
         pace = judged.users_pace
         usual_pace = usual.users_pace
-        must_be_faster = _spills_for_many(usual)
-        if _has_waiting_users(judged) and not _has_waiting_users(usual):
-            must_be_faster = _runs_at_reading_speed(usual)
+        lets_more_wait = _has_waiting_users(judged) and not _has_waiting_users(usual)
+        is_ranked = not usual.fits or _is_slower_for_many(usual, inf)
+        if lets_more_wait and is_ranked:
+            # the fastest type counts: a smaller one has more users at once
+            return False
+        must_be_faster = lets_more_wait or _spills_for_many(usual)
         if must_be_faster and pace is not None and usual_pace is not None:
             return pace.likely >= _WORTH_A_WAIT * usual_pace.likely
         is_other_program = judged.workload.runtime != usual.workload.runtime
