@@ -208,8 +208,7 @@ class _SmallerType(_TextInTurn):
     """
 
     def is_good(self, judged: Judged) -> bool:
-        """Whether the model runs in the smaller type, and not too slowly for several users."""
-        return judged.fits and _slow_pace_of_many(judged) is None
+        return _serves_its_users(judged)
 
     def rank(self, judged: Judged) -> Rank:
         """The rank by pace, as of a program for many, where several users get text slowly."""
@@ -246,12 +245,16 @@ class _ProgramForMany(Candidate):
 
     def is_good(self, judged: Judged) -> bool:
         """Whether the candidate is as good as the usual one: much faster than one that spills into
-        RAM, else with room to spare.
+        RAM or lets nobody wait, else with room to spare.
         """
         usual = self.search.usual
         if not _is_as_good(judged, usual, self.search.machine):
             return False
-        if _spills_for_many(usual):
+        lets_more_wait = _has_waiting_users(judged) and not _has_waiting_users(usual)
+        if lets_more_wait and not _serves_its_users(usual):
+            # the fastest type counts: a smaller one has more users at once
+            return False
+        if lets_more_wait or _spills_for_many(usual):
             return _pace_of_each(judged) >= _WORTH_A_WAIT * _pace_of_each(usual)
         if judged.workload.runtime == usual.workload.runtime:
             return True
@@ -313,6 +316,11 @@ def _slow_pace_of_many(judged: Judged) -> float | None:
     if not units.is_slower(likely, READING_TOKENS_PER_SECOND):
         return None
     return likely
+
+
+def _serves_its_users(judged: Judged) -> bool:
+    """Whether the model runs, and not too slowly for several users."""
+    return judged.fits and _slow_pace_of_many(judged) is None
 
 
 def _programs_for_many(search: Search) -> Iterator[Candidate]:
@@ -525,6 +533,11 @@ def _spills_for_many(usual: Judged) -> bool:
     if usual.placement != "split" or usual.question.workload.parallel == 1:
         return False
     return _runs_at_reading_speed(usual)
+
+
+def _has_waiting_users(judged: Judged) -> bool:
+    """Whether some of the users wait, because memory does not hold all at once."""
+    return judged.speed is not None and bool(judged.speed.waiting)
 
 
 def _is_as_good(
