@@ -185,11 +185,12 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
     if row_of(architecture) is UNKNOWN_ROW:
         return Parameters()
     counts = parameter_counts(architecture)
-    if counts.total > MAX_PARAMETERS:
-        refuse(keys.path, "parameters", total=f"{counts.total:.1e}")
     predicting = 0
     if keys.outer_type.mtp_layers is not None:
         predicting = count_parameters(block_tensors(architecture))
+    total = counts.total + predicting
+    if total > MAX_PARAMETERS:
+        refuse(keys.path, "parameters", total=f"{total:.1e}")
     return Parameters(
         total=counts.total,
         active=max(1, counts.active),

@@ -377,8 +377,8 @@ def _parameters(model: GgufModel, layers: _Layers) -> Parameters:
         if not layers.differing:
             total = counts.total
         active = total - (counts.total - counts.active)
-    if total > MAX_PARAMETERS:
-        raise Malformed(f"{total:.1e} parameters")
+    if total + predicting > MAX_PARAMETERS:
+        raise Malformed(f"{total + predicting:.1e} parameters")
     return Parameters(
         total=total or None, active=active or None, mtp=predicting or None
     )

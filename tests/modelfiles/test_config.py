@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from helpers.ggufs import ROWS, make, measured
 from helpers.local_models import JSON_VALUES, again, config, problem, reads_or_refuses
 from helpers.paths import COMMON, CONFIGS, HEADERS, TRUTH
-from selfhost import Workload, check
+from selfhost import SpecError, Workload, check
 from selfhost.catalogue.architecture import Architecture
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
@@ -606,6 +606,16 @@ def test_no_mutation_of_a_config_is_a_traceback(
     path = tmp_path / "config.json"
     path.write_text(json.dumps(values), encoding="utf-8")
     reads_or_refuses(path)
+
+
+def test_too_many_parameters_of_blocks_that_predict_are_refused(tmp_path: Path) -> None:
+    """The blocks alone have more than a spec may state: the spec could not be read again."""
+    file = "nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8.json"
+    values = json.loads((CONFIGS / file).read_text(encoding="utf-8"))
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**values, "hidden_size": 10**9}), encoding="utf-8")
+    with pytest.raises(SpecError, match=r"2\.0e\+18 parameters"):
+        read_local(path)
 
 
 def test_a_model_that_runs_through_its_layers_again_reads_them_again(
