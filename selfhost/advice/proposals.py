@@ -25,9 +25,8 @@ from ..judge.checks.runtime import runtime_check
 from ..judge.checks.speed import is_slow_work, is_too_slow, lacks_pace
 from ..judge.defaults import follows_a_list, with_machine_defaults
 from ..judge.judging import judge
-from ..judge.programs import named_as_listed
 from ..judge.question import ask
-from ..judge.record import MACHINELESS_CHECKS, NO_FILES, Judged, Question
+from ..judge.record import MACHINELESS_CHECKS, Judged, Question
 from ..machine.record import Machine
 from .ranking import (
     FACTORS,
@@ -183,28 +182,23 @@ class Proposals(Record):
         *,
         other_than: str | None = None,
     ) -> Judged | None:
-        """The model judged with its defaults; None where it does not run here, and where it would
-        run in the program `other_than`.
+        """The model judged with its defaults; None where the model does not run here, and where it
+        would run in the program `other_than`.
 
         A stated type of KV cache that the program does not have is dropped.
         """
         try:
-            if other_than is not None:
-                request = named_as_listed(
-                    spec, workload, NO_FILES, self.catalogue, self.machine
-                )
-                if request.workload.runtime == other_than:
-                    return None
             question = ask(spec, workload, self.catalogue, self.machine)
         except WorkloadError:
             if workload.kv_cache_type is None:
                 return None
             workload = workload.replace(kv_cache_type=None)
             return self.fit(spec, workload, other_than=other_than)
+        if other_than is not None and question.workload.runtime == other_than:
+            return None
         is_in_turn = follows_a_list(spec, workload)
         if not is_in_turn and runtime_check(question, self.machine).decides:
-            # told before anything is placed: on a system without servers, most models that only
-            # servers load
+            # many models load in servers alone, which some systems lack: no layer is placed in vain
             return None
         judged = judge(question, self.machine)
         if is_in_turn:

@@ -243,7 +243,7 @@ class ModelTable(ScrollView):
         if index == self._cursor:
             return
         self._cursor = index
-        # this fits the columns if it scrolls
+        # the columns are fitted where the table scrolls (`watch_scroll_y`)
         self._follow_cursor()
         self.refresh()
         self.post_message(self.Moved(self.current_id))

@@ -211,7 +211,7 @@ class _SmallerType(_TextInTurn):
         return _serves_its_users(judged)
 
     def rank(self, judged: Judged) -> Rank:
-        """The rank by pace, as of a program for many, where several users get text slowly."""
+        """The rank by pace where several users get text slowly, as of a program for many."""
         slow_pace = _slow_pace_of_many(judged)
         if not judged.fits or slow_pace is None:
             return super().rank(judged)
@@ -244,8 +244,8 @@ class _ProgramForMany(Candidate):
     """A candidate in a runtime that serves many requests at once."""
 
     def is_good(self, judged: Judged) -> bool:
-        """Whether the candidate is as good as the usual one: much faster than one that spills into
-        RAM or lets nobody wait, else with room to spare.
+        """Whether the candidate is as good as the usual one: much faster than a usual one that
+        spills into RAM or lets fewer users wait, else with room to spare.
         """
         usual = self.search.usual
         if not _is_as_good(judged, usual, self.search.machine):
@@ -255,7 +255,7 @@ class _ProgramForMany(Candidate):
             # the fastest type counts: a smaller one has more users at once
             return False
         if lets_more_wait or _spills_for_many(usual):
-            return _pace_of_each(judged) >= _WORTH_A_WAIT * _pace_of_each(usual)
+            return _is_worth_a_wait(judged, usual)
         if judged.workload.runtime == usual.workload.runtime:
             return True
         # the smaller types of another program leave room for more users
@@ -301,9 +301,13 @@ class _ProgramForMany(Candidate):
         )
 
 
-def _pace_of_each(judged: Judged) -> float:
-    """The likely tokens a second of each user; 0 where not known."""
-    return 0.0 if judged.users_pace is None else judged.users_pace.likely
+def _is_worth_a_wait(judged: Judged, usual: Judged) -> bool:
+    """Whether each user likely gets text so much faster that a wait is worth it; False where a pace
+    is not known.
+    """
+    if judged.users_pace is None or usual.users_pace is None:
+        return False
+    return judged.users_pace.likely >= _WORTH_A_WAIT * usual.users_pace.likely
 
 
 def _slow_pace_of_many(judged: Judged) -> float | None:

@@ -167,8 +167,8 @@ class _OnMachine(Record):
     def layout(self) -> Judged:
         """The layout that is judged, as `layout_for` returns it.
 
-        Where users may wait, and memory holds all of them at once not at all, or only by an option
-        that makes the runtime slower: the layout in which all users together get most text.
+        Where memory does not hold all users at once, or holds them only by an option that makes the
+        runtime slower, users may wait: then the layout in which all together get the most text.
         """
         layout = self.best_layout()
         if not self.question.lets_users_wait:

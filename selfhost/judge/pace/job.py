@@ -126,7 +126,7 @@ class Job(Record):
         elif self.device.unified:
             reader = shared_gpu_of(self.machine)
         else:
-            reader = gpu_of(self.device)
+            reader = gpu_of(self.device, computer_around(self.machine))
         if reader is None:
             return None
         return reader.seconds(step).ordered()
