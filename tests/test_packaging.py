@@ -207,7 +207,7 @@ def test_the_sdist_builds_by_itself(built: tuple[Path, Path], checkout: Path) ->
     assert {f"specs/{name}" for name in source_tree(checkout / "specs")} <= names
     assert {"setup.py", "pyproject.toml", "LICENSE", "README.md"} <= names
     stored = {name for name in names if name.startswith("specs/") and ".json" in name}
-    assert stored == {"specs/common/offers.jsonl"}
+    assert stored == {"specs/common/offers.jsonl", "specs/common/scores.jsonl"}
 
 
 def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> None:
