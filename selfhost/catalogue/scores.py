@@ -40,6 +40,7 @@ class Source(Stated):
     date_of: str = read_by(choices=("run", "snapshot", "listed"))
     independent: bool
     remark: str = ""
+    kept: tuple[str, ...] = ()
 
 
 class Board(Stated):

@@ -133,13 +133,19 @@ def points(
     use: str,
     scores: Mapping[str, Iterable[Score]],
     outlines: Mapping[str, Outline],
+    *,
+    kept: bool = False,
 ) -> list[Point]:
-    """The points of a use: of each model and board the best setting, each with its weight."""
+    """The points of a use: of each model and board the best setting, each with its weight. With
+    `kept` those that are in no fit.
+    """
     best: dict[tuple[str, str], Point] = {}
     for model, rows in scores.items():
         for row in rows:
             board = row.board
             if not (board.fitted and row.is_independent and use in board.uses):
+                continue
+            if (model in row.source.kept) != kept:
                 continue
             value = value_of(row)
             key = (model, board.title)
@@ -155,10 +161,13 @@ def points(
                 model, board.title, scale, source, value, weight, row.date
             )
     on_board = Counter(point.board for point in best.values())
-    kept = [point for point in best.values() if on_board[point.board] >= LEAST_MODELS]
-    of_source = Counter((point.model, point.source) for point in kept)
+    least_models = 1 if kept else LEAST_MODELS
+    on_boards = [
+        point for point in best.values() if on_board[point.board] >= least_models
+    ]
+    of_source = Counter((point.model, point.source) for point in on_boards)
     weighted = []
-    for point in kept:
+    for point in on_boards:
         together = sqrt(of_source[point.model, point.source])
         weighted.append(point._replace(weight=point.weight / together))
     return weighted

@@ -83,16 +83,13 @@ def newest(found: Iterable[Found]) -> list[Found]:
     return [row for rows in kept.values() for row in rows]
 
 
-def write(path: Path, found: Iterable[Found], refused: Mapping[str, list[str]]) -> None:
-    """Write the file. `refused` has the names that look like a model's but are of another one, by
-    source.
-    """
+def write(path: Path, found: Iterable[Found]) -> None:
+    """Write the file."""
     order = {name: place for place, name in enumerate(boards().board)}
     by_model: dict[str, list[Found]] = {}
     for row in newest(found):
         by_model.setdefault(row.model, []).append(row)
-    header = {"schema": SCHEMA, "refused": refused}
-    lines = [json.dumps(header, ensure_ascii=False)]
+    lines = [json.dumps({"schema": SCHEMA})]
     for model in sorted(by_model):
         rows = by_model[model]
         rows.sort(
