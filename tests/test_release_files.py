@@ -21,10 +21,6 @@ import yaml
 from helpers.paths import ROOT
 
 GITHUB = ROOT / ".github"
-# none of these travels in the sdist
-pytestmark = pytest.mark.skipif(
-    not GITHUB.is_dir(), reason="this is an sdist: it has no .github"
-)
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 FORMS = sorted((GITHUB / "ISSUE_TEMPLATE").glob("[0-9]*.yml"))
 DOCKERFILE = ROOT / "Dockerfile"
