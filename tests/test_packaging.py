@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 
+import links
 import packed_specs
 from helpers.paths import ROOT, SPEC_FILES, all_models_but
+from helpers.publishing import AUTHORS, URLS, fill_in
+from selfhost import __version__
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
@@ -115,7 +118,7 @@ IDS = sorted({*ASKED, *list(SPEC_FILES)[::60]})
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a build reads, with a few of the models, so that none leaves its traces in the
-    checkout.
+    checkout. As for a release, it has an author and an address.
     """
     copy = tmp_path_factory.mktemp("checkout") / "selfhost-check"
     copy.mkdir()
@@ -125,6 +128,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("selfhost", "tools"):
         shutil.copytree(ROOT / name, copy / name, ignore=IGNORED)
     shutil.copytree(ROOT / "specs", copy / "specs", ignore=all_models_but(IDS))
+    fill_in(copy, AUTHORS, URLS)
     return copy
 
 
@@ -196,6 +200,20 @@ def test_the_wheel_holds_the_whole_package(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[0]) as wheel:
         packed = set(wheel.namelist())
     assert {f"selfhost/{name}" for name in source_tree(ROOT / "selfhost")} <= packed
+
+
+def test_pypi_is_given_a_page_whose_links_work_there(
+    built: tuple[Path, Path], checkout: Path
+) -> None:
+    """The wheel's description is README.md with the links of that version; Markdown, as it says."""
+    with zipfile.ZipFile(built[0]) as wheel:
+        (name,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
+        metadata = wheel.read(name).decode()
+    fields, _, description = metadata.partition("\n\n")
+    page = links.pypi_page(f"v{__version__}", checkout)
+    assert "](docs/" not in page
+    assert description.strip() == page.strip()
+    assert "Description-Content-Type: text/markdown" in fields.splitlines()
 
 
 def test_the_sdist_builds_by_itself(built: tuple[Path, Path], checkout: Path) -> None:

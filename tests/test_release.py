@@ -15,18 +15,11 @@ import pytest
 import links
 import release
 from helpers.paths import ROOT
+from helpers.publishing import ADDRESS, AUTHORS, URLS, fill_in
 from selfhost import __version__
 
 TAG = f"v{__version__}"
 DAY = date(2026, 12, 24)
-ADDRESS = "https://github.com/somebody/selfhost"
-AUTHORS = 'authors = [{ name = "Somebody" }]\n'
-URLS = f"""
-[project.urls]
-Repository = "{ADDRESS}"
-Issues = "{ADDRESS}/issues"
-Changelog = "{ADDRESS}/blob/main/CHANGELOG.md"
-"""
 PAGES = [
     "README.md",
     "SECURITY.md",
@@ -34,16 +27,6 @@ PAGES = [
     "CHANGELOG.md",
     *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
 ]
-
-
-def fill_in(root: Path, authors: str, urls: str) -> None:
-    """Put both into pyproject.toml, in place of what may stand there."""
-    path = root / "pyproject.toml"
-    text = path.read_text(encoding="utf-8")
-    text = re.sub(r"^authors = .*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^\[project\.urls\]\n(.+\n)+", "", text, flags=re.MULTILINE)
-    text = text.replace("[project]\n", f"[project]\n{authors}", 1)
-    path.write_text(text + urls, encoding="utf-8")
 
 
 @pytest.fixture
