@@ -141,15 +141,15 @@ class _Worker(Generic[Work, Result]):
         pieces, self._pieces = context.Pipe(duplex=False)
         self.replies: Connection[Any, Any]
         self.replies, replies = context.Pipe(duplex=False)
-        # a copy of this process has its ends, too. The copy closes them: a pipe ends once no
-        # process holds its other end
+        # a copy of this process has these ends, too, and closes them: a pipe ends once no process
+        # holds its other end
         of_first = (self._pieces, self.replies) if start_method == "fork" else ()
         self._process = context.Process(
             target=_work, args=(do, pieces, replies, of_first), daemon=True
         )
         with _deaf_to_interrupts(start_method):
             self._process.start()
-        # where no process holds the other end, reading and writing end
+        # the worker alone holds these: once it has ended, so has each pipe
         pieces.close()
         replies.close()
 
@@ -188,6 +188,7 @@ def _work(
     `of_first` are the ends of pipes that belong to the first process.
     """
     import signal
+    import traceback
 
     for pipe in of_first:
         pipe.close()
@@ -200,7 +201,11 @@ def _work(
             return
         try:
             reply = _Reply(result=do(piece))
+        except SelfhostError as error:
+            reply = _Reply(error=error)
         except Exception as error:
+            # a bug; its traceback does not travel by itself
+            error.add_note(traceback.format_exc())
             reply = _Reply(error=error)
         try:
             replies.send(reply)

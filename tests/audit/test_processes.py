@@ -72,6 +72,13 @@ def test_an_error_of_the_work_is_raised(start_method: str) -> None:
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
+def test_a_bug_is_told_with_its_place_in_the_worker(start_method: str) -> None:
+    told = "".join(outcome(start_method, "bug"))
+    assert "in fail_at_seven" in told
+    assert "ZeroDivisionError" in told
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
 def test_the_end_of_a_worker_is_told(start_method: str) -> None:
     """The system ends one first that takes much memory."""
     message, remedy = outcome(start_method, "death")

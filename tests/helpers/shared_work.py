@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from itertools import count
 from multiprocessing.process import BaseProcess
@@ -54,6 +56,11 @@ def refuse_seven(number: int) -> int:
     if number == 7:
         raise SelfhostError("seven is refused", remedy="leave it out")
     return number
+
+
+def fail_at_seven(number: int) -> int:
+    """An error of Python's, as by a bug."""
+    return number // (number - 7)
 
 
 def die_at_seven(number: int) -> int:
@@ -129,6 +136,14 @@ def error() -> object:
     return before
 
 
+def bug() -> object:
+    """What is told of an error of Python's."""
+    try:
+        return list(in_order(range(PIECES), fail_at_seven, 3))
+    except ZeroDivisionError as raised:
+        return traceback.format_exception(raised)
+
+
 def death() -> object:
     """The error where a worker has ended."""
     try:
@@ -139,6 +154,8 @@ def death() -> object:
 
 def endless() -> object:
     """Work that ends by an interrupt, told once each worker has a piece."""
+    # a job in the background of a shell would hear of none
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         for number, _ in enumerate(in_order(count(), rest, 3)):
             if number == 0:
@@ -168,6 +185,7 @@ WORK: Mapping[str, Callable[..., object]] = {
     "few": results_of_few,
     "large": large,
     "error": error,
+    "bug": bug,
     "death": death,
     "endless": endless,
     "audit": audit,
