@@ -1,5 +1,5 @@
 """What travels in the wheel and the sdist, and what an installation of each kind answers; types and
-lint, so that one command checks everything.
+lint, so that one command checks everything, and comes to an end.
 """
 
 from __future__ import annotations
@@ -327,3 +327,26 @@ def test_quality(name: str) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_a_test_that_never_ends_is_ended(tmp_path: Path) -> None:
+    """A loop that gives nobody else a turn would hold a job until its limit, and name no test. The
+    other tests still run.
+    """
+    spins = tmp_path / "test_spins.py"
+    spins.write_text(
+        "def test_first():\n    pass\n\ndef test_spins():\n    while True:\n        pass\n",
+        encoding="utf-8",
+    )
+    words = ["-c", str(ROOT / "pyproject.toml"), "-p", "conftest", "-n", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words, "-o", "faulthandler_timeout=5", spins],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "in test_spins" in done.stderr
+    assert "crashed while running" in done.stdout
+    assert "1 failed, 1 passed" in done.stdout
