@@ -76,7 +76,7 @@ def _refuse_other_package() -> None:
     Another distribution, `selfhost` on PyPI, has a package of the same name: installed later it
     replaces that file, and its removal takes the file away. `import selfhost` is then no use.
     """
-    package = sys.modules[__package__.partition(".")[0]]
+    package = sys.modules[__name__.partition(".")[0]]
     if "can_run" not in getattr(package, "__all__", ()):
         raise SelfhostError(
             "another distribution, `selfhost`, has replaced or removed a file of selfhost-check",

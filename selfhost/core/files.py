@@ -444,14 +444,17 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     `Unreadable` where a key is repeated, of which JSON does not say which value counts.
     """
     value = dict(pairs)
-    if len(value) == len(pairs):
-        return value
+    if len(value) < len(pairs):
+        _refuse_repeated_key(pairs)
+    return value
+
+
+def _refuse_repeated_key(pairs: list[tuple[str, Any]]) -> None:
     seen = set()
     for key, _ in pairs:
         if key in seen:
-            break
+            raise Unreadable(f"states {shortened(key)!r} twice", "state it once")
         seen.add(key)
-    raise Unreadable(f"states {shortened(key)!r} twice", "state it once")
 
 
 def _refuse_constant(word: str) -> NoReturn:
