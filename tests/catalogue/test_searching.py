@@ -14,6 +14,7 @@ from selfhost.catalogue import names, searching
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.names import id_of
 from selfhost.catalogue.searching import resolve
+from selfhost.core import units
 from selfhost.core.errors import UnknownModelError
 
 
@@ -156,7 +157,7 @@ def test_an_unknown_name_is_compared_with_few_known_ones(
     unknown(form.format(0))
     compared = 0
     letters_of = names._letters_of
-    is_slip = searching.is_slip
+    is_slip = units.is_slip
 
     def counted_letters(name: str | None) -> str:
         nonlocal compared
