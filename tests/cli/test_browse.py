@@ -171,7 +171,7 @@ class TestWide:
         assert seen.clipboard == (
             f"selfhost check {seen.ids[1]} --context 8192 --machine '{MAC}'"
         )
-        assert f"copied\n{seen.clipboard}".split() <= seen.text.split()
+        assert seen.lines[-2] == f" copied: {seen.clipboard}"
         assert main(shlex.split(seen.clipboard)[1:]) == 0
         assert squeezed(seen.answer) == squeezed(capsys.readouterr().out)
 
@@ -324,6 +324,83 @@ def test_what_would_fit_under_a_condition_is_marked() -> None:
         assert squeezed(named) in squeezed(seen.answer.replace("~29 tokens/s", ""))
 
     visit(["qwen3-4b-instruct", *ON_MAC, "--context", "128k"], walk)
+
+
+@needs_textual
+@pytest.mark.usefixtures("asyncio_wakes_itself")
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        pytest.param(60, 20, id="narrow"),
+        pytest.param(80, 24, id="usual"),
+        pytest.param(140, 40, id="wide"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("keys", "said", "words"),
+    [
+        pytest.param(
+            ("end", "c"),
+            "copied: selfhost check smollm2",
+            FEW,
+            id="a command is copied",
+        ),
+        pytest.param(
+            ("end", "C"), "copied: llama-server -hf", FEW, id="lines are copied"
+        ),
+        pytest.param(
+            ("enter", "c"),
+            "copied: selfhost check smollm2",
+            FEW,
+            id="the same in front of the whole answer",
+        ),
+        pytest.param(
+            ("minus",), "there is no such context to step to", FEW, id="no context"
+        ),
+        pytest.param(
+            ("C",),
+            "there is no line that runs this model here",
+            ["deepseek-v3", "--all"],
+            id="no line to copy",
+        ),
+        pytest.param(
+            ("p", "home", "enter"),
+            "error: --max-wait",
+            [*FEW, "--for", "agent", "--max-wait", "9s"],
+            id="a question that makes no sense",
+        ),
+    ],
+)
+def test_what_a_key_did_is_said_above_the_keys(
+    columns: int, lines: int, keys: tuple[str, ...], said: str, words: list[str]
+) -> None:
+    """The sentence stands whole between the rows and the line of keys, without a time: a toast lay
+    over both, went after five seconds, and its clock could stop the screen for good.
+    """
+
+    async def walk(screen: Visit) -> None:
+        seen = await screen.press(*keys)
+        place = seen.text.index(said)
+        above = seen.text[:place].count("\n")
+        sentence = " ".join(line.strip() for line in seen.lines[above:-1])
+        assert sentence.startswith(said)
+        if seen.clipboard:
+            assert squeezed(seen.clipboard) == squeezed(
+                sentence.removeprefix("copied:")
+            )
+        assert len(seen.lines) == lines
+        keys_of = {True: " ⏎ whole answer  / filter", False: " esc back  c copy"}
+        is_in_front = len(screen.app.screen_stack) == 1
+        assert seen.lines[-1].startswith(keys_of[is_in_front])
+        if is_in_front and seen.ids:
+            # the row at the cursor moves up where its line is taken
+            assert f" {screen.app.table.current_id} " in seen.text[:place]
+        assert not list(screen.app._notifications)
+        # the next key takes the sentence back, and the rows have its lines again
+        seen = await screen.press("v")
+        assert said not in seen.text
+
+    visit([*words, *ON_MAC], walk, columns=columns, lines=lines)
 
 
 @needs_textual
