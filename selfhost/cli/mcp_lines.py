@@ -91,7 +91,12 @@ def lines_of(read: Callable[[int], bytes]) -> Iterator[Line]:
 class RefusedLine(Exception):
     """A line of which no message can be made; `answer` is the error that its sender is told."""
 
-    def __init__(self, id: types.RequestId | None, code: int, why: str) -> None:
+    def __init__(
+        self,
+        id: types.RequestId | None,
+        code: int,
+        why: str,
+    ) -> None:
         super().__init__(why)
         error = types.ErrorData(code=code, message=why)
         self.answer = types.JSONRPCError(jsonrpc="2.0", id=id, error=error)

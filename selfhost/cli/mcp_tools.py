@@ -195,7 +195,11 @@ def _refuse_empty_texts(name: str, stated: Object) -> None:
         raise UsageError(f"{name}: {key}: is empty", remedy=remedy)
 
 
-def _refuse_long_value(place: str, value: object, schema: TomlRow) -> None:
+def _refuse_long_value(
+    place: str,
+    value: object,
+    schema: TomlRow,
+) -> None:
     """Raise `UsageError` for a text or an array that is longer than its schema allows. Its place
     says which, since a message that repeats the value would be as long.
     """
