@@ -462,7 +462,11 @@ class Lister:
     def best_key(self, outline: Outline) -> ListPlace:
         """The best place that `key` can give a model, whatever the judge finds."""
         best = self._best_own_key(outline)
-        for id in self._standing(outline.id).successors:
+        standing = self._standing(outline.id)
+        if not standing.stands_by_successor:
+            # the place of a successor only puts it further behind
+            return best
+        for id in standing.successors:
             ahead = self._best_own_key(self._catalogue.outlines[id])
             best = min(best, best.follows(ahead))
         return best
