@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, TextIO
@@ -295,6 +295,21 @@ class _Screen:
         return is_terminal()
 
 
+# what takes a note away that a terminal shows while a command is at work
+_before_writing: list[Callable[[], None]] = []
+
+
+def call_before_writing(function: Callable[[], None]) -> None:
+    """Have a function called once, before the next text is written."""
+    _before_writing.append(function)
+
+
+def prepare_to_write() -> None:
+    """Call what is to be called before a text is written."""
+    while _before_writing:
+        _before_writing.pop()()
+
+
 def write(
     text: str = "",
     *,
@@ -306,6 +321,7 @@ def write(
     Raises `UsageError` where standard output takes nothing. A pipe whose reader has gone is no
     error, nor is a standard error that takes nothing.
     """
+    prepare_to_write()
     stream = sys.stderr if to_error else sys.stdout
     if stream is None:
         if to_error or not text:
