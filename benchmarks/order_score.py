@@ -1,0 +1,349 @@
+"""How often the order of models agrees with scores that had no part in it.
+
+    python benchmarks/order_score.py                       # all tables
+    python benchmarks/order_score.py --use chat            # those of one use
+
+Three tests, each for chat and for code, of all measured open models:
+
+- *left out*: one source after another is left out, the abilities are fitted to the others, and the
+  order is held against the boards of the source that was left out.
+- *half*: the sources are divided in two in every way; one half is fitted, and the order is held
+  against the other. Here one model may be better on all boards that two share: at least three of
+  two sources.
+- *kept*: pairs with a score that is in no fit, because its source names the model in `kept`
+  (`boards.toml`), in the order as it ships.
+
+Of each order the share of pairs in the right order, the mean of that share over boards, and the share
+of pairs of which one is better on all boards. The orders: `ability`, with what size and date tell of
+models that were not measured; `size and date`, that alone; all parameters; the day of release; and
+the mean of a model's ranks by these two, which nothing is fitted to: the bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+from boards import fit  # noqa: E402
+from boards.abilities import as_shipped  # noqa: E402
+from selfhost.catalogue.abilities import Abilities, years  # noqa: E402
+from selfhost.catalogue.index import Catalogue  # noqa: E402
+from selfhost.catalogue.scores import Score, measured_ids, scores_of  # noqa: E402
+
+USES = fit.USES
+# a mean of boards takes boards of so many pairs
+LEAST_PAIRS = 20
+# better on all boards that two models share: so many of so many sources
+LEAST_BOARDS = 3
+LEAST_SOURCES = 2
+# values nearer than this are ties, which no order can get right
+TIE = 1e-9
+
+# the place of a model, more is better; None where the order has not the model
+Order = Callable[[str], float | None]
+
+
+class Tally(NamedTuple):
+    """Pairs in the right order, and all pairs; a pair with equal places counts half."""
+
+    right: float
+    pairs: int
+
+    def plus(self, other: Tally) -> Tally:
+        return Tally(self.right + other.right, self.pairs + other.pairs)
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.right / self.pairs
+
+
+class Agreement:
+    """How often one order agrees: by board, and where one model is better on all boards."""
+
+    def __init__(self) -> None:
+        self.by_board: dict[str, Tally] = defaultdict(lambda: Tally(0, 0))
+        self.better_on_all = Tally(0, 0)
+
+    def text(self) -> str:
+        """The three shares in percent, and the number of pairs of the first and of the third."""
+        total = Tally(0, 0)
+        shares = []
+        for tally in self.by_board.values():
+            total = total.plus(tally)
+            if tally.pairs >= LEAST_PAIRS:
+                shares.append(tally.percent)
+        if not total.pairs:
+            return f"{'–':>6} {'–':>6} {'–':>6}"
+        mean = f"{fmean(shares):6.1f}" if shares else f"{'–':>6}"
+        on_all = f"{'–':>6}"
+        if self.better_on_all.pairs:
+            on_all = f"{self.better_on_all.percent:6.1f}"
+        counts = f"{total.pairs:7} {self.better_on_all.pairs:5}"
+        return f"{total.percent:6.1f} {mean} {on_all} {counts}"
+
+
+# ------------------------------------------------------------------ scores
+
+
+@cache
+def catalogue() -> Catalogue:
+    return Catalogue.open()
+
+
+@cache
+def all_scores() -> Mapping[str, Sequence[Score]]:
+    return {id: scores_of(id) for id in measured_ids()}
+
+
+@cache
+def points_of(use: str, *, kept: bool = False) -> tuple[fit.Point, ...]:
+    """The points of a use: those in the fit, or those that are kept out of it."""
+    return tuple(fit.points(use, all_scores(), catalogue().outlines, kept=kept))
+
+
+def measured_at(use: str) -> set[str]:
+    """The ids of all models with a point of that use, kept or not."""
+    points = (*points_of(use), *points_of(use, kept=True))
+    return {point.model for point in points}
+
+
+def sources_of(points: Iterable[fit.Point]) -> list[str]:
+    """The sources of these points, sorted."""
+    return sorted({point.source for point in points})
+
+
+# ------------------------------------------------------------------ orders
+
+
+class Models:
+    """The open models of text that are in the tables, and their orders on no machine in particular."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        outlines = catalogue().outlines
+        self.ids = []
+        for id in ids:
+            outline = outlines[id]
+            if not outline.closed and outline.parameters_total and outline.released:
+                self.ids.append(id)
+        sizes = {id: float(outlines[id].parameters_total or 0) for id in self.ids}
+        days = {id: years(outlines[id].released or "") for id in self.ids}
+        self._plain = {
+            "mean of ranks by size and date": _sum(_ranks(sizes), _ranks(days)),
+            "all parameters": sizes,
+            "day of release": days,
+        }
+
+    def orders(self, fitted: Abilities) -> dict[str, Order]:
+        """Every order, with these abilities in place of those that ship."""
+        outlines = catalogue().outlines
+
+        def expected(id: str) -> float | None:
+            outline = outlines[id]
+            likely = fitted.expected(
+                outline.parameters_total, outline.parameters_active, outline.released
+            )
+            return None if likely is None else likely.ability
+
+        def ability(id: str) -> float | None:
+            measured = fitted.of(id)
+            return expected(id) if measured is None else measured.ability
+
+        orders: dict[str, Order] = {"ability": ability, "size and date": expected}
+        for name, values in self._plain.items():
+            orders[name] = values.get
+        return orders
+
+
+def _ranks(values: Mapping[str, float]) -> dict[str, float]:
+    """The rank of each value, equal ones with the mean of theirs; more is better."""
+    places = defaultdict(list)
+    for place, value in enumerate(sorted(values.values())):
+        places[value].append(place)
+    return {id: fmean(places[value]) for id, value in values.items()}
+
+
+def _sum(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+    return {id: rank + second[id] for id, rank in first.items()}
+
+
+# ------------------------------------------------------------------ agreement
+
+
+class Pair(NamedTuple):
+    """Two points of one board, the better one first."""
+
+    better: fit.Point
+    worse: fit.Point
+
+
+def pairs_of(points: Iterable[fit.Point], models: Iterable[str]) -> Iterator[Pair]:
+    """The pairs of points on each board, of these models, without ties."""
+    wanted = set(models)
+    by_board = defaultdict(list)
+    for point in points:
+        if point.model in wanted:
+            by_board[point.board].append(point)
+    for rows in by_board.values():
+        for first, second in combinations(rows, 2):
+            if abs(first.value - second.value) > TIE:
+                ordered = sorted((first, second), key=lambda point: -point.value)
+                yield Pair(*ordered)
+
+
+def count(
+    pairs: Sequence[Pair],
+    orders: Mapping[str, Order],
+    agreements: Mapping[str, Agreement],
+) -> None:
+    """Add what each order says of these pairs. Only pairs that all orders know count."""
+    won: dict[frozenset[str], list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        models = (pair.better.model, pair.worse.model)
+        if any(order(id) is None for order in orders.values() for id in models):
+            continue
+        won[frozenset(models)].append(pair)
+        for name, order in orders.items():
+            tally = Tally(_share_right(order, *models), 1)
+            by_board = agreements[name].by_board
+            by_board[pair.better.board] = by_board[pair.better.board].plus(tally)
+    for shared in won.values():
+        better = {pair.better.model for pair in shared}
+        boards = {pair.better.board for pair in shared}
+        sources = {pair.better.source for pair in shared}
+        if (
+            len(better) > 1
+            or len(boards) < LEAST_BOARDS
+            or len(sources) < LEAST_SOURCES
+        ):
+            continue
+        pair = shared[0]
+        for name, order in orders.items():
+            tally = Tally(_share_right(order, pair.better.model, pair.worse.model), 1)
+            agreements[name].better_on_all = agreements[name].better_on_all.plus(tally)
+
+
+def _share_right(order: Order, better: str, worse: str) -> float:
+    """1 for the right order, 0 for the wrong one, half for equal places."""
+    first = order(better)
+    second = order(worse)
+    assert first is not None
+    assert second is not None
+    if first == second:
+        return 0.5
+    return float(first > second)
+
+
+# ------------------------------------------------------------------ the tests
+
+
+Agreements = dict[str, Agreement]
+
+
+def left_out(models: Models, use: str, peers: Mapping[str, Order]) -> Agreements:
+    """Each source is left out once."""
+    points = points_of(use)
+    agreements: Agreements = defaultdict(Agreement)
+    for source in sources_of(points):
+        rest = [point for point in points if point.source != source]
+        tested = [point for point in points if point.source == source]
+        orders = {**models.orders(_refitted(rest)), **peers}
+        count(list(pairs_of(tested, models.ids)), orders, agreements)
+    return agreements
+
+
+def halved(models: Models, use: str, peers: Mapping[str, Order]) -> Agreements:
+    """Every division of the sources in two halves, each half fitted once."""
+    points = points_of(use)
+    sources = sources_of(points)
+    agreements: Agreements = defaultdict(Agreement)
+    sizes = {len(sources) // 2, (len(sources) + 1) // 2}
+    for size in sorted(sizes):
+        for half in combinations(sources, size):
+            rest = [point for point in points if point.source in half]
+            tested = [point for point in points if point.source not in half]
+            orders = {**models.orders(_refitted(rest)), **peers}
+            count(list(pairs_of(tested, models.ids)), orders, agreements)
+    return agreements
+
+
+def kept(models: Models, use: str, peers: Mapping[str, Order]) -> Agreements:
+    """Pairs with at least one score that is in no fit."""
+    agreements: Agreements = defaultdict(Agreement)
+    orders = {**models.orders(_refitted(points_of(use))), **peers}
+    out_of_fit = set(points_of(use, kept=True))
+    pairs = []
+    for pair in pairs_of((*points_of(use), *out_of_fit), models.ids):
+        if not out_of_fit.isdisjoint(pair):
+            pairs.append(pair)
+    count(pairs, orders, agreements)
+    return agreements
+
+
+def _refitted(points: Sequence[fit.Point]) -> Abilities:
+    """The abilities by these points, as the program reads them."""
+    return as_shipped(fit.fit_points(points, catalogue().outlines))
+
+
+TESTS = {"left out": left_out, "half": halved, "kept": kept}
+
+
+def print_confidence(use: str) -> None:
+    """Of pairs that differ by so many joint errors, how many came out so on sources left out."""
+    points = points_of(use)
+    bands: dict[int, Tally] = defaultdict(lambda: Tally(0, 0))
+    for source in sources_of(points):
+        rest = [point for point in points if point.source != source]
+        estimates = fit.fit_points(rest, catalogue().outlines).estimates
+        tested = [point for point in points if point.source == source]
+        for better, worse in pairs_of(tested, estimates):
+            first = estimates[better.model]
+            second = estimates[worse.model]
+            band = int(2 * fit.joint_errors(first, second))
+            right = float(first.ability > second.ability)
+            bands[band] = bands[band].plus(Tally(right, 1))
+    print(f"\n{use}: pairs right by how many joint errors they differ")
+    for band in sorted(bands):
+        tally = bands[band]
+        print(f"  from {band / 2:4.1f}: {tally.percent:5.1f} % of {tally.pairs}")
+
+
+def main() -> None:
+    """Print the tables of both uses, or of the one that is asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--use", choices=USES)
+    stated = parser.parse_args()
+    for use in (stated.use,) if stated.use else USES:
+        models = Models(sorted(measured_at(use)))
+        print_tables(f"{use}, all", models, use, [{}])
+        print_confidence(use)
+
+
+def print_tables(
+    title: str,
+    models: Models,
+    use: str,
+    beside: Sequence[Mapping[str, Order]],
+) -> None:
+    """Print a line for each test and order; `beside` has orders of others for each table."""
+    print(f"\n{title}: {len(models.ids)} measured open models")
+    print(f"  {'':10} {'order':32}   pair   mean on all   pairs   all", flush=True)
+    for peers in beside:
+        for test, run in TESTS.items():
+            for order, agreement in run(models, use, peers).items():
+                print(f"  {test:10} {order:32} {agreement.text()}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
