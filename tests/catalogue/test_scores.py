@@ -121,8 +121,9 @@ def test_what_a_maker_states_is_apart_and_cites_its_page() -> None:
             if row.source.title == "LLM Stats":
                 assert not row.is_independent
                 assert not row.board.fitted
-                stated["with an address" if row.cites else "without"] += 1
-    assert stated["with an address"] > 1000
+                assert row.cites.startswith("http")
+                stated[row.source.title] += 1
+    assert stated["LLM Stats"] > 1000
 
 
 @pytest.mark.parametrize(
