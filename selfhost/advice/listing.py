@@ -597,13 +597,13 @@ class Lister:
         a special model or makes no text; it comes among the general models where these do the
         wanted work as well.
         """
-        uses = outline.uses or ()
-        if uses[:1] != (self._use,):
+        main_use = outline.uses[0] if outline.uses else None
+        if main_use is None or main_use != self._use:
             return standing.section
         makes_text = standing.kind == 0
         if makes_text and standing.section != SPECIAL:
             return standing.section
-        is_first = uses_table().use[uses[0]].special_first
+        is_first = uses_table().use[main_use].special_first
         return MADE_FOR_IT if is_first else GENERAL
 
     def _answer(self, id: str) -> Answer:

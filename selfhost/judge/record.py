@@ -851,7 +851,7 @@ class Alternative(Verdict):
     `command` asks about the alternative with everything that was asked before.
     """
 
-    why: str
+    why: str = ""
     command: str
 
     @property
