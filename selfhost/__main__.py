@@ -41,7 +41,7 @@ def _print_version() -> bool:
     False where standard output takes nothing, or another distribution has replaced `__init__.py`:
     `main` then says so.
     """
-    package = sys.modules[__package__ or ""]
+    package = sys.modules["selfhost"]
     if sys.stdout is None or "can_run" not in getattr(package, "__all__", ()):
         return False
     from .core import __version__

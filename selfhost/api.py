@@ -162,7 +162,6 @@ def rank(
     found = _machine_found(machine)
     from .advice.listing import Lister, chosen
 
-    use = use or stated.wanted_use
     ids = chosen(catalogue, use=use, modality=modality, purpose=stated.purpose)
     lister = Lister(catalogue, stated, found.machine, use=use)
     most = len(ids) if top is None else top

@@ -192,6 +192,12 @@ def sizes_in(name: str) -> set[str]:
     return set(pattern.findall(canonical(name)))
 
 
+class NameOnly(str):
+    """A name of a model that is never read as a path, whatever lies at such a path here: the name
+    comes from somebody who may not look at the files of this machine.
+    """
+
+
 # unwrapping a name from commands, addresses and quotes
 
 
@@ -253,6 +259,8 @@ def is_path(typed: str) -> bool:
 
     The bare name of a file of weights is a model's where no such file lies here.
     """
+    if isinstance(typed, NameOnly):
+        return False
     is_bare = is_bare_weights(typed)
     has_folder = typed == "." or "/" in typed or os.sep in typed
     if (is_bare or has_folder) and os.path.exists(typed):

@@ -116,6 +116,11 @@ def _run(words: Sequence[str]) -> int:
         for word in candidates(rest):
             write(f"{word}\n")
         return 0
+    if command == "_answer":
+        # the process in which the tools of `selfhost mcp` work
+        from .mcp_answers import answer_calls
+
+        return answer_calls()
     if command not in COMMANDS:
         _refuse_unknown(command, rest)
         # a model's name without a command means `check`

@@ -122,6 +122,19 @@ def _wrapped(text: str) -> str:
     return wrapped(text, max(terminal_size().columns, _FEWEST_COLUMNS))
 
 
+def own_output() -> int:
+    """Take standard output for this program's answers alone: return another descriptor of it, and
+    let whatever else is printed go to standard error, or nowhere where that is closed.
+    """
+    if sys.stderr is None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        # a copy under this number is inherited by the processes that are started
+        os.dup2(os.dup(nowhere), 2)
+    output = os.dup(1)
+    os.dup2(2, 1)
+    return output
+
+
 def bug(error: BaseException) -> SelfhostError:
     """Return an uncaught error as a `SelfhostError` to report, with the line that raised it."""
     return SelfhostError(
