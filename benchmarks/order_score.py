@@ -1,9 +1,11 @@
 """How often the order of models agrees with scores that had no part in it.
 
-    python benchmarks/order_score.py                       # all tables
-    python benchmarks/order_score.py --use chat            # those of one use
+    python benchmarks/order_score.py                       # all tables (5 minutes)
+    python benchmarks/order_score.py --machine NAME        # of one machine
+    python benchmarks/order_score.py --pace 10             # of models of so many tokens per second
+    python benchmarks/order_score.py --peers               # beside the orders of other programs
 
-Three tests, each for chat and for code, of all measured open models:
+Three tests, each for chat and for code, of all measured open models and of those that run on a machine:
 
 - *left out*: one source after another is left out, the abilities are fitted to the others, and the
   order is held against the boards of the source that was left out.
@@ -14,14 +16,18 @@ Three tests, each for chat and for code, of all measured open models:
   (`boards.toml`), in the order as it ships.
 
 Of each order the share of pairs in the right order, the mean of that share over boards, and the share
-of pairs of which one is better on all boards. The orders: `ability`, with what size and date tell of
-models that were not measured; `size and date`, that alone; all parameters; the day of release; and
-the mean of a model's ranks by these two, which nothing is fitted to: the bar.
+of pairs of which one is better on all boards. The orders: `shown`, that of `selfhost list`; `ability`,
+with what size and date tell of models that were not measured; `size and date`, that alone; all
+parameters; the day of release; and the mean of a model's ranks by these two, which nothing is fitted
+to: the bar.
+
+The orders of other programs are in `peers/orders.jsonl`, best first; `peers/order_*.py` asked for them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,15 +38,28 @@ from statistics import fmean
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "benchmarks" / "peers" / "orders.jsonl"
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from boards import fit  # noqa: E402
 from boards.abilities import as_shipped  # noqa: E402
+from selfhost.advice.listing import Answer, Lister, chosen  # noqa: E402
+from selfhost.advice.ranking import Standings  # noqa: E402
 from selfhost.catalogue.abilities import Abilities, years  # noqa: E402
 from selfhost.catalogue.index import Catalogue  # noqa: E402
 from selfhost.catalogue.scores import Score, measured_ids, scores_of  # noqa: E402
+from selfhost.core.workload import Workload  # noqa: E402
+from selfhost.machine.named import named  # noqa: E402
+from selfhost.needs import trained_tokens  # noqa: E402
 
-USES = fit.USES
+MACHINES = (
+    "laptop-ddr4-8gb",
+    "desktop-rtx3090-24gb",
+    "macbook-pro-m3-max-64gb",
+    "strix-halo-128gb",
+)
+# the use that `selfhost list` is asked for, by the use of the boards
+LISTED = {"chat": None, "code": "code"}
 # a mean of boards takes boards of so many pairs
 LEAST_PAIRS = 20
 # better on all boards that two models share: so many of so many sources
@@ -162,6 +181,46 @@ class Models:
         for name, values in self._plain.items():
             orders[name] = values.get
         return orders
+
+
+class Machine(Models):
+    """The models that run on a machine, each judged once, and their orders there."""
+
+    def __init__(self, name: str, use: str, least_pace: float) -> None:
+        self._machine, _ = named(name)
+        self._use = use
+        self._listed = LISTED[use]
+        self._judged: dict[str, Answer] = {}
+        ids = measured_at(use) & set(chosen(catalogue(), use=self._listed))
+        answers = self._lister(None).all(sorted(ids))
+        self._running = {}
+        for row in answers.models:
+            pace = row.users_pace
+            likely = 0.0 if pace is None else pace.likely
+            if row.can_run and likely >= least_pace:
+                self._running[row.model.id] = row
+        super().__init__(self._running)
+
+    def _lister(self, standings: Standings | None) -> Lister:
+        return Lister(
+            catalogue(),
+            Workload(),
+            self._machine,
+            use=self._listed,
+            judged=self._judged,
+            standings=standings,
+        )
+
+    def orders(self, fitted: Abilities) -> dict[str, Order]:
+        """Every order, and first the one that is shown."""
+
+        def abilities_of(use: str) -> Abilities | None:
+            return fitted if use == self._use else None
+
+        lister = self._lister(Standings(catalogue(), self._listed, abilities_of))
+        places = sorted(self._running, key=lambda id: lister.key(self._running[id]))
+        shown = {id: -float(place) for place, id in enumerate(places)}
+        return {"shown": shown.get, **super().orders(fitted)}
 
 
 def _ranks(values: Mapping[str, float]) -> dict[str, float]:
@@ -297,6 +356,42 @@ def _refitted(points: Sequence[fit.Point]) -> Abilities:
 TESTS = {"left out": left_out, "half": halved, "kept": kept}
 
 
+def orders_of_peers(machine: str) -> dict[str, Order]:
+    """The orders of other programs on a machine."""
+    orders: dict[str, Order] = {}
+    for line in PEERS.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["machine"] != machine:
+            continue
+        places = {id: -float(place) for place, id in enumerate(row["models"])}
+        orders[row["program"]] = places.get
+    return orders
+
+
+def write_facts(path: Path) -> None:
+    """Write what another program is told of each open model of text: a JSON line each."""
+    lines = []
+    for spec in catalogue().specs():
+        if (
+            spec.closed
+            or not spec.writes_text
+            or not spec.repository
+            or not spec.parameters.total
+        ):
+            continue
+        facts = {
+            "id": spec.id,
+            "repository": spec.repository,
+            "parameters": spec.parameters.total,
+            "active": spec.parameters.active,
+            "context": None
+            if spec.architecture is None
+            else trained_tokens(spec.architecture),
+        }
+        lines.append(json.dumps(facts))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def print_confidence(use: str) -> None:
     """Of pairs that differ by so many joint errors, how many came out so on sources left out."""
     points = points_of(use)
@@ -318,15 +413,30 @@ def print_confidence(use: str) -> None:
 
 
 def main() -> None:
-    """Print the tables of both uses, or of the one that is asked for."""
+    """Print the tables that the arguments ask for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--use", choices=USES)
+    parser.add_argument("--machine", action="append")
+    parser.add_argument("--use", choices=tuple(LISTED))
+    parser.add_argument("--pace", type=float, default=0.0)
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--facts", type=Path)
     stated = parser.parse_args()
-    for use in (stated.use,) if stated.use else USES:
+    if stated.facts is not None:
+        write_facts(stated.facts)
+        return
+    for use in (stated.use,) if stated.use else tuple(LISTED):
         models = Models(sorted(measured_at(use)))
         print_tables(f"{use}, all", models, use, [{}])
+        for name in stated.machine or MACHINES:
+            machine = Machine(name, use, stated.pace)
+            # each alone: few models are in the order of all
+            beside: list[dict[str, Order]] = [{}]
+            if stated.peers:
+                orders = orders_of_peers(name)
+                beside = [{program: order} for program, order in orders.items()]
+            print_tables(f"{use}, {name}", machine, use, beside)
         print_confidence(use)
 
 

@@ -43,7 +43,7 @@ def test_abilities_order_models_better_than_size_and_date(use: str, test: str) -
 
 
 def test_no_kept_score_is_in_a_fit() -> None:
-    for use in order_score.USES:
+    for use in order_score.LISTED:
         fitted = {(point.model, point.board) for point in order_score.points_of(use)}
         kept = {
             (point.model, point.board)
