@@ -31,13 +31,15 @@ _MTEB = (
     "TRECCOVID",
     "Touche2020Retrieval.v3",
 )
+# a domain for examples, which nobody owns (RFC 2606): a placeholder of whoever typed the row
+_RESERVED = "//example.com/"
 # the folder of what a model's card states, beside those of commits of the model
 _EXTERNAL = "external"
 
 
 def read_llm_stats(copy: Copy, names: Names) -> Iterator[Found]:
-    """What a maker states of its model, with the page that says so. A score that is no share, as in
-    points, is left out.
+    """What a maker states of its model, with the page that says so. Left out is what names no page,
+    and a score that is no share, as in points; 0 stands for none.
     """
     paths = copy.files(copy.source.path, "/benchmarks.json")
     for path, text in copy.texts(paths):
@@ -46,7 +48,10 @@ def read_llm_stats(copy: Copy, names: Names) -> Iterator[Found]:
         if found is None:
             continue
         for row in json.loads(text):
-            if row["score"] is None or not 0 <= row["score"] <= 1:
+            page = row["self_reported_source_link"] or ""
+            if not page or _RESERVED in page:
+                continue
+            if row["score"] is None or not 0 < row["score"] <= 1:
                 continue
             yield Found(
                 model=found.model,
@@ -57,7 +62,7 @@ def read_llm_stats(copy: Copy, names: Names) -> Iterator[Found]:
                 test=row["benchmark_name"],
                 version=(row["analysis_method"] or "").strip("- "),
                 date=row["updated_at"][:10],
-                cites=row["self_reported_source_link"] or "",
+                cites=page,
             )
 
 

@@ -331,17 +331,25 @@ def test_tau2_tells_makers_runs_from_its_own(
 
 
 def test_llm_stats_gives_shares_as_percent_with_the_page() -> None:
-    def row(score: float) -> dict[str, object]:
+    """Points, a score of 0, and a placeholder in place of a page are no statements of a maker."""
+
+    def row(score: float, page: str = "https://huggingface.co/x") -> dict[str, object]:
         return {
             "benchmark_name": "ARC-C",
             "score": score,
             "analysis_method": "-",
             "updated_at": "2025-07-19T19:56:11",
-            "self_reported_source_link": "https://huggingface.co/x",
+            "self_reported_source_link": page,
         }
 
     path = "data/organizations/google/models/gemma-3-12b-it/benchmarks.json"
-    copy = Files("llm-stats", **{path: json.dumps([row(0.93), row(2134)])})
+    rows = [
+        row(0.93),
+        row(2134),
+        row(0),
+        row(0.5, "https://example.com/benchmark-image"),
+    ]
+    copy = Files("llm-stats", **{path: json.dumps(rows)})
     (found,) = read_reports.read_llm_stats(copy, names())
     assert (found.model, found.score, found.test) == ("gemma-3-12b-it", 93, "ARC-C")
     assert found.cites == "https://huggingface.co/x"
