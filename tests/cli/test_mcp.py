@@ -38,6 +38,14 @@ needs_sdk = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def hears_interrupts() -> Iterator[None]:
+    """A program inherits that SIGINT is ignored, as in the background job of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "parts"),
     [
