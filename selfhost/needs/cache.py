@@ -146,7 +146,7 @@ def _of_one_token(
         elements += 2 * mlx_indexer
         indexed = 0
     likely = elements * width
-    most = (elements + indexed) * width
+    most = (elements + ceil(indexed / group.indexer_pool)) * width
     line = f"{line} × {width} bytes"
     if width == 1 and indexed and group.latent:
         likely += TORCH.fp8_row_bytes

@@ -278,7 +278,7 @@ _KEPT_TABLES = ("position_embd.weight", "token_types.weight")
 _TOKEN_TABLES = ("token_embd.weight", "per_layer_token_embd.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
 # src/llama-arch.cpp of llama.cpp
-TABLES = (*_TOKEN_TABLES, *_KEPT_TABLES)
+TABLES = (*_TOKEN_TABLES, *_KEPT_TABLES, "blk.*.engram_embd.weight")
 # types that are not quantized
 _UNQUANTIZED = ("F32", "F16", "BF16")
 # bytes of a number in MXFP4

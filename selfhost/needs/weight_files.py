@@ -786,8 +786,10 @@ def active_parameters(case: Case) -> int:
     """
     parameters = case.spec.parameters
     architecture = case.model
-    active = (parameters.active or parameters.total or 0) - case.encoders
-    active -= _parameters_of_tables(case)
+    active = parameters.active
+    if active is None:
+        active = (parameters.total or 0) - _parameters_of_ngrams(architecture)
+    active -= case.encoders + _parameters_of_tables(case)
     if architecture.stored_layers:
         # layers that reuse the weights of earlier layers read them once more
         table = architecture.published_tokens * architecture.embedding_length
@@ -810,13 +812,20 @@ def _parameters_of_tables(case: Case) -> int:
     return count
 
 
+def _parameters_of_ngrams(architecture: Architecture) -> int:
+    """The number of parameters of the tables of n-grams, of which a token reads a few rows. The
+    active parameters of a spec are without them.
+    """
+    return sum(ngrams.parameters for ngrams in architecture.ngrams)
+
+
 def read_bytes(case: Case, loaded_bytes: int) -> int:
     """The bytes that one token reads of `loaded_bytes` of weights.
 
     A token reads no encoders and no tables. Of the other bytes it reads as large a share as
     `active_parameters` has in the other parameters.
     """
-    in_tables = _parameters_of_tables(case)
+    in_tables = _parameters_of_tables(case) + _parameters_of_ngrams(case.model)
     rest = (case.spec.parameters.total or 0) - case.encoders - in_tables
     if rest <= 0:
         return 0
