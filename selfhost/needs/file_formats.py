@@ -130,7 +130,8 @@ def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str
     architecture; None where it is known.
     """
     for heads in architecture.attention:
-        if heads.kind == "compressed":
+        is_counted = runtime.memory.compressed_most > 0
+        if heads.kind == "compressed" and not is_counted:
             return "how much memory compressed attention needs outside llama.cpp is not known"
     for group in architecture.recurrent:
         if "rwkv" in group.kind:

@@ -187,6 +187,8 @@ class ArchitectureRow(Stated):
       attend to the encoder too.
     - `relative_positions`: T5, MPNet: rows of the table of distances that the first layer has.
     - `unfused`: llama.cpp stores the scores of attention whatever is asked for.
+    - `biased_scores`: arrays as long as the scores of all heads in which llama.cpp keeps what it adds
+      to them (Inkling 2).
     - `pooling`: what llama.cpp makes of an encoder's vectors: their mean, "first": that of the
       first token, or "none".
     - `diffusion`: an encoder that writes text, all of it in each step.
@@ -302,6 +304,7 @@ class ArchitectureRow(Stated):
     stacks: tuple[str, ...] = ()
     relative_positions: int = 0
     unfused: bool = False
+    biased_scores: int = 0
     pooling: str = "mean"
     diffusion: bool = False
     mtp_like: tuple[str, ...] = ()
@@ -938,6 +941,11 @@ class CacheGroup(Record):
     indexer_elements: int = 0
     indexer_pool: int = 1
     tokens_per_row: int = 1
+
+    @property
+    def kept(self) -> str:
+        """What the cache has rows of: tokens, or rows that each stand for several."""
+        return "rows" if self.tokens_per_row > 1 else "tokens"
 
     @property
     def key_elements(self) -> int:

@@ -242,14 +242,13 @@ def _rows_of_group(
     if setup.key_type != setup.value_type:
         before = ""
         row = _row_of_two_types(group.key_elements, value_elements, setup)
-    kept = "rows" if group.tokens_per_row > 1 else "tokens"
     return CacheRows(
         layers=group.layers,
         key_elements=group.key_elements,
         value_elements=value_elements,
         cells=cells,
         before=before,
-        after=f" × {row} bytes × {cells:,} {kept}",
+        after=f" × {row} bytes × {cells:,} {group.kept}",
     )
 
 
