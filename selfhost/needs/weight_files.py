@@ -45,11 +45,13 @@ from .tensors import layers_of, published_tensors, row_of
 # the bits in which QLoRA loads each weight that gets an adapter (bitsandbytes, nf4)
 _QLORA_BITS = 4
 # bits per weight with the scales of the format: one float32 per 128 × 128 block for FP8 in blocks,
-# one byte per 32 weights for MXFP4, one byte per 16 for NVFP4, two bytes per 32 for int4_32
+# one byte per 32 weights for MXFP4, one byte per 16 for NVFP4, two bytes per 32 for int4_32, and
+# two per 128 of the weights of Bonsai
 DTYPES = {
     "float32": 32.0, "bfloat16": 16.0, "float16": 16.0,
     "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5,
     "int8": 8.0, "int4_32": 4.5, "ternary": 2.0,
+    "ternary_128": 2.125, "binary_128": 1.125,
 }  # fmt: skip
 # matrices that are not linear layers in any class: convolutions, norms of each head, blocks of
 # RG-LRU, tables and coefficients
