@@ -260,8 +260,8 @@ def _default_quantization(
 
 
 def _default_in_mlx(spec: ModelSpec, stored: str) -> str:
-    """The default quantization for MLX: 4 bits. Weights trained in fewer bits stay as they are where
-    such files are listed; beside experts in MXFP4 the rest has 8 bits.
+    """The default quantization for MLX: 4 bits. Weights trained in fewer bits stay as they are
+    where such files are listed; beside experts in MXFP4 the rest has 8 bits.
     """
     trained = _MLX_AS_TRAINED.get(stored)
     if trained is None or spec.files_of("mlx", trained) is None:

@@ -175,8 +175,8 @@ class ArchitectureRow(Stated):
       among themselves too).
     - `routed_shared`: shared experts that the router weighs as well: rows of its matrix.
     - `relative_reach`: distance in tokens up to which attention adds a learned bias (Inkling).
-    - `indexer_parts`: so many rows as long as a key of the indexer lie in llama.cpp's cache for each
-      token, where tokens share keys (src/llama-kv-cache-kpool.cpp).
+    - `indexer_parts`: so many rows as long as a key of the indexer lie in llama.cpp's cache for
+      each token, where tokens share keys (src/llama-kv-cache-kpool.cpp).
     - `mamba_norms`: Jamba, PLaMo 2: norms inside the mamba layer.
     - `fused_alpha_beta`: Qwen3-Next: one matrix for both.
     - `embedding_rows_beyond`: rows of the token table that no output belongs to (Llama 3.2
@@ -187,8 +187,8 @@ class ArchitectureRow(Stated):
       attend to the encoder too.
     - `relative_positions`: T5, MPNet: rows of the table of distances that the first layer has.
     - `unfused`: llama.cpp stores the scores of attention whatever is asked for.
-    - `biased_scores`: arrays as long as the scores of all heads in which llama.cpp keeps what it adds
-      to them (Inkling 2).
+    - `biased_scores`: arrays as long as the scores of all heads in which llama.cpp keeps what it
+      adds to them (Inkling 2).
     - `pooling`: what llama.cpp makes of an encoder's vectors: their mean, "first": that of the
       first token, or "none".
     - `diffusion`: an encoder that writes text, all of it in each step.
@@ -445,7 +445,8 @@ def count_parameters(groups: Iterable[TensorGroup]) -> int:
 
 class ParameterCounts(NamedTuple):
     """The number of published parameters, and the number that one token uses: all but the routed
-    experts that the router does not choose, and tables of n-grams, of which a token reads a few rows.
+    experts that the router does not choose, and tables of n-grams, of which a token reads a few
+    rows.
     """
 
     total: int

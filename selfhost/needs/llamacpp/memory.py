@@ -277,8 +277,9 @@ def _rows_of_indexer(
     setup: ContextSetup,
     row_of_model: ArchitectureRow,
 ) -> CacheRows:
-    """The rows of a sparse indexer's keys. For some models llama.cpp keeps as much again for values,
-    which the indexer does not have; where tokens share a key, it keeps what the key is made of.
+    """The rows of a sparse indexer's keys. For some models llama.cpp keeps as much again for
+    values, which the indexer does not have; where tokens share a key, it keeps what the key is
+    made of.
     """
     with_values = row_of_model.indexer_values
     length = group.indexer_elements * row_of_model.indexer_parts

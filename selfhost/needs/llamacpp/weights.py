@@ -116,7 +116,9 @@ def _without_ngrams(in_file: _InFile, case: Case) -> _InFile:
         return in_file
     kept = [tensor for tensor in in_file.loaded if tensor.name not in tables]
     weights = in_file.term
-    line = taken_off(weights.arithmetic, size, "of tables of n-grams, which stay on the disk")
+    line = taken_off(
+        weights.arithmetic, size, "of tables of n-grams, which stay on the disk"
+    )
     scale = None
     if in_file.scale is not None:
         of_file, _ = in_file.scale
