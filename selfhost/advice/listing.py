@@ -35,7 +35,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
-from ..judge.defaults import with_machine_defaults
+from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import Report, Route, Verdict
@@ -501,7 +501,7 @@ class Lister:
             return None
         except WorkloadError as error:
             return error
-        judged = with_machine_defaults(judge(question, machine), catalogue, machine)
+        judged = best_way(judge(question, machine), catalogue, machine)
         is_offered = False
         if judged.failed:
             is_offered = bool(offers_for(catalogue, judged, self._today))

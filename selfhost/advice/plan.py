@@ -18,7 +18,7 @@ from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, OptionFault, Outcome, error_of
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.checks.speed import is_slow, may_be_too_slow
-from ..judge.defaults import in_server, smallest_of_list
+from ..judge.choice import in_server, smallest_of_list
 from ..judge.devices import smallest_total_bytes
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.judging import judge

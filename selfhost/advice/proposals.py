@@ -23,7 +23,7 @@ from ..core.workload import Workload
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.runtime import runtime_check
 from ..judge.checks.speed import is_slow_work, is_too_slow, lacks_pace
-from ..judge.defaults import follows_a_list, with_machine_defaults
+from ..judge.choice import best_way, follows_a_list
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question
@@ -202,7 +202,7 @@ class Proposals(Record):
             return None
         judged = judge(question, self.machine)
         if is_in_turn:
-            judged = with_machine_defaults(judged, self.catalogue, self.machine)
+            judged = best_way(judged, self.catalogue, self.machine)
         return judged if judged.fits else None
 
     def as_checked(self, judged: Judged) -> Judged:
@@ -211,7 +211,7 @@ class Proposals(Record):
         """
         if follows_a_list(judged.model, judged.question.stated):
             return judged
-        return with_machine_defaults(judged, self.catalogue, self.machine)
+        return best_way(judged, self.catalogue, self.machine)
 
     # ------------------------------------------------------------------ the program
 

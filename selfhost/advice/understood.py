@@ -20,7 +20,7 @@ from ..core.records import Record
 from ..core.tables import sentences
 from ..core.units import canonical
 from ..core.workload import Workload
-from ..judge.defaults import with_machine_defaults
+from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.programs import USUAL, takes_settings
 from ..judge.question import ask
@@ -163,7 +163,7 @@ def judged_on(
     meaning = judged_in_model_defaults(catalogue, understood, machine)
     if meaning.understood.files.is_tag:
         return meaning
-    judged = with_machine_defaults(meaning.judged, catalogue, machine)
+    judged = best_way(meaning.judged, catalogue, machine)
     return meaning._replace(judged=judged)
 
 

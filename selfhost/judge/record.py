@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from math import inf
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.offers import Offer
@@ -32,6 +32,9 @@ from . import Route, exit_code
 from .checks import Finding, Outcome, checks_mended_by
 from .pace import Range, Speed, Step, Wait
 from .quality import Quality
+
+if TYPE_CHECKING:
+    from .ways import Way
 
 __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
 
@@ -111,7 +114,8 @@ class RuntimeRefusal(Record):
 class Question(Record):
     """A complete question about one model, with every default filled in.
 
-    - `stated`: the workload before defaults were filled in.
+    - `stated`: what the user stated. `asked`: the same with what the way of running the model adds,
+      before defaults were filled in. `way`: that way; None where none was chosen.
     - `files`: the files that the user named.
     - `refusal`: why the runtime does not load or train the model; None where it does.
     - `case`, `needs`: the facts from which the memory is counted, and the memory before it is
@@ -124,13 +128,17 @@ class Question(Record):
     - `making_bytes`: the bytes on the disk beside the file while it is made from the published
       weights.
     - `chosen`: why runtime, quantization or method differ from the model's own defaults.
-    - `in_turn`: the types to try where the model does not run in its default type.
+    - `in_turn`: the types to try where the model does not run in its default type. `usual_type`:
+      the model's usual type in the program, published or not; None for no program. `is_unlisted`:
+      neither a known repository nor a library has the file.
     - `requires_runtime`: the runtime must be installed already.
     """
 
     spec: ModelSpec
     workload: Workload
     stated: Workload = Workload()
+    asked: Workload = Workload()
+    way: Way | None = None
     files: NamedFiles = NO_FILES
     runtime: RuntimeSpec | None = None
     refusal: RuntimeRefusal | None = None
@@ -144,7 +152,14 @@ class Question(Record):
     making_bytes: int = 0
     chosen: str | None = None
     in_turn: tuple[str, ...] = ()
+    usual_type: str | None = None
+    is_unlisted: bool = False
     requires_runtime: bool = False
+
+    @property
+    def is_usual_type(self) -> bool:
+        """Whether the files are of the model's usual type in the program."""
+        return self.workload.quantization == self.usual_type
 
     @property
     def store(self) -> str:
