@@ -202,10 +202,14 @@ class _Choice(Record):
             for runtime in others:
                 if is_preferred(runtime, self.machine):
                     preferred.append(runtime)
-        best = self.usual
+        first = self.usual
+        if preferred:
+            way = Way(runtime=self.runtime, is_other=True)
+            first = first.replace(question=self.question.replace(way=way))
+        best = first
         for runtime in preferred:
             best = self._better(best, self._best_in(runtime, is_other=False))
-        if best is self.usual:
+        if best is first:
             best = self._best_in_program(best)
         if self._may_suit_servers():
             for runtime in others:
@@ -283,7 +287,7 @@ class _Choice(Record):
             return best
         for way in self._smaller_and_lighter(first):
             question = in_way(self.question, way, self.catalogue, self.machine)
-            if question is None or not self._may_gain(question, best):
+            if question is None or not self._may_gain(question, best, way):
                 continue
             best = self._better(best, judge(question, self.machine))
             if self._is_settled(best):
@@ -407,12 +411,17 @@ class _Choice(Record):
         self,
         question: Question,
         best: Judged,
+        way: Way,
     ) -> bool:
-        """Whether a way may lie in a better place than the best so far, by its bytes alone."""
+        """Whether a way may lie in a better place than the best so far, by its bytes alone. Of a
+        split model each smaller type and each setting alone may leave more on the accelerators.
+        """
         needs = question.needs
         if needs is None or needs.memory is None:
             return False
         if question.wants_gpu:
+            return True
+        if best.placement == "split" and len(way.settings) <= 1:
             return True
         room_bytes = self._card_bytes(question)
         if room_bytes:

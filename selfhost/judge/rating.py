@@ -7,6 +7,7 @@ The table "The choice" in docs/architecture.md explains the order.
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from math import inf, log
 from typing import NamedTuple
@@ -42,6 +43,8 @@ _UNMEASURED_STEPS = 4.3
 # the bytes of a weight in 16 bits: more bits keep nothing more
 _PLAIN_BYTES = 2
 _LEAST_BITS = 4
+# the bits that a GGUF type names: Q3_K_M, IQ4_XS, UD-Q2_K_XL
+_BITS_IN_NAME = r"(?:UD-)?I?Q(\d)"
 # codes that a type larger than the usual one must not bring
 _CRAMPED_CODES = (*TIGHT_CODES, "disk-tight", "memory-not-now", "accelerator-not-now")
 # codes of a way that runs only once something else is done
@@ -235,12 +238,12 @@ def _rating_by_place(judged: Judged, way: Way) -> Rating:
 
 
 def _is_rough(judged: Judged) -> bool:
-    """Whether the weights have fewer than four bits."""
+    """Whether the weights have fewer than four bits, and were published with more."""
     name = judged.quantization or ""
-    digits = [letter for letter in name if letter.isdigit()]
-    if not digits or judged.workload.format != "gguf":
+    bits = re.match(_BITS_IN_NAME, name)
+    if bits is None or int(bits[1]) >= _LEAST_BITS:
         return False
-    return 0 < int(digits[0]) < _LEAST_BITS
+    return quality_of(name, judged.model).cost != AS_PUBLISHED
 
 
 def _is_cramped(judged: Judged, way: Way) -> bool:
@@ -292,12 +295,14 @@ def _steps_of_type(judged: Judged) -> float:
 
 
 def _weight_bytes(judged: Judged) -> int:
-    """The bytes of the weights as they are loaded; of files of more than 16 bits those of 16."""
-    needs = judged.question.needs
-    if needs is None:
-        return 0
-    weights = likely_bytes(needs.terms, "weights")
+    """The bytes of the weights: of their files, or as they are loaded where the program quantizes
+    them at load. Of more than 16 bits those of 16 count.
+    """
+    needs = judged.placed
+    runtime = judged.question.runtime
+    weights = 0 if needs.files is None else needs.files.bytes
+    rule = None if runtime is None else runtime.rule_of(judged.quantization)
+    if rule is not None and rule.at_load:
+        weights = likely_bytes(needs.terms, "weights")
     total = judged.model.parameters.total
-    if total is None:
-        return weights
-    return min(weights, _PLAIN_BYTES * total)
+    return weights if total is None else min(weights, _PLAIN_BYTES * total)
