@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.name_table import NAME_TABLE
@@ -119,13 +119,6 @@ class Ranking(Report):
     catalogue_as_of: str | None = None
     refused: Mapping[str, WorkloadError] = {}
     notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """`selfhost.list/1`, as a dict for `json.dumps`."""
-        # reports import answers, so an answer imports its report only when it is shown
-        from ..reports.json import ranking
-
-        return ranking(self)
 
 
 # ---------------------------------------------------------------- which models are meant

@@ -8,7 +8,7 @@ is wanted, its cores and bandwidth are found by judging machines.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
@@ -156,13 +156,6 @@ class Plan(Report):
     machines: tuple[KnownMachine, ...]
     notes: tuple[str, ...]
     options: str
-
-    def to_json(self) -> dict[str, Any]:
-        """`selfhost.plan/1`, as a dict for `json.dumps`."""
-        # reports import answers, so an answer imports its report only when it is shown
-        from ..reports.json import plan
-
-        return plan(self)
 
     @property
     def download_seconds(self) -> float | None:

@@ -387,7 +387,7 @@ class _Choice(Record):
             return False
         if not first.deciding.isdisjoint(MODEL_CHECKS):
             return True
-        if first.deciding.isdisjoint((*MEMORY_CHECKS, *PACE_CHECKS)):
+        if first.deciding.isdisjoint((*MEMORY_CHECKS, *PACE_CHECKS, "disk")):
             return True
         if first.memory is None:
             return False

@@ -46,7 +46,7 @@ _LEAST_BITS = 4
 # the bits that a GGUF type names: Q3_K_M, IQ4_XS, UD-Q2_K_XL
 _BITS_IN_NAME = r"(?:UD-)?I?Q(\d)"
 # codes that a type larger than the usual one must not bring
-_CRAMPED_CODES = (*TIGHT_CODES, "disk-tight", "memory-not-now", "accelerator-not-now")
+_CRAMPED_CODES = (*TIGHT_CODES, "memory-not-now", "accelerator-not-now")
 # codes of a way that runs only once something else is done
 _ONCE_CODES = ("memory-not-now", "accelerator-not-now")
 

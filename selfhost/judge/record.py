@@ -14,7 +14,7 @@ from ..catalogue.offers import Offer
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import SPLIT_BY_TENSOR, CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
-from ..core.records import Record, ShownRecord
+from ..core.records import Record, ShownRecord, reports
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, FLAGS, Workload
 from ..machine.gpus import UNKNOWN
 from ..machine.record import Accelerator, Machine
@@ -347,30 +347,22 @@ def _attends_by_heads(
 
 
 class Report(ShownRecord):
-    """An answer that a program may show. Like `ShownRecord`, it imports the reports only when it is
-    shown.
-    """
+    """An answer that a program may show, and whose JSON it may write."""
 
     # public names that are not keys of the JSON
     _shown_by: ClassVar[tuple[str, ...]] = ("to_json",)
 
     def to_json(self) -> dict[str, Any]:
         """The object that its command prints with `--format json`, as a dict for `json.dumps`."""
-        from ..reports.json import fields
-
-        return fields(self)
+        return reports().as_json(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: print() shows it, to_json() gives its figures>"
 
     def __dir__(self) -> list[str]:
         """The names that programs may rely on: the keys of the JSON, and what shows the answer."""
-        from ..reports.json import keys_of
-
         kind = type(self)
-        name = kind.__name__
-        listed = keys_of(name) or keys_of(name.lower())
-        keys = listed.split() or kind._fields
+        keys = reports().keys(kind.__name__) or kind._fields
         return sorted({*keys, *self._shown_by})
 
 
@@ -759,12 +751,6 @@ class Verdict(Judged, Report):
             **fields,
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """The object `selfhost.verdict/1`, as a dict for `json.dumps`."""
-        from ..reports.json import verdict
-
-        return verdict(self)
-
     @property
     def here(self) -> DownloadedFiles | None:
         """The requested files that lie on the machine already; None for none."""
@@ -830,9 +816,7 @@ class Verdict(Judged, Report):
     @property
     def summary(self) -> str:
         """The answer in one line of plain text, as the first line of `selfhost check` gives it."""
-        from ..reports.answer_words import summary
-
-        return summary(self)
+        return reports().summary(self)
 
     def __repr__(self) -> str:
         return f"<Verdict {self.model.id}: {self.route}>"

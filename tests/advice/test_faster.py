@@ -198,8 +198,17 @@ def test_idle_gpus_are_offered_where_one_holds_the_model(
 
 def test_idle_gpus_are_offered_with_the_program_that_takes_the_option() -> None:
     """Where no program is stated, the usual one has no such option."""
-    (setting,) = check("llama-3.3-70b", machine="8x B200").faster
-    assert "--runtime vllm" in setting.command
+    verdict = check("llama-3.3-70b", machine="8x B200")
+    (setting,) = verdict.faster
+    assert "--runtime-option tensor-parallel-size=8" in setting.command
+    again = check(
+        "llama-3.3-70b",
+        machine="8x B200",
+        quantization=verdict.quantization,
+        runtime_options={"tensor-parallel-size": "8"},
+    )
+    assert again.runtime == verdict.runtime == "vllm"
+    assert again.users_pace == setting.faster
 
 
 def test_idle_gpus_explain_what_one_user_more_gains() -> None:
