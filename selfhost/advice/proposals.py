@@ -201,7 +201,7 @@ class Proposals(Record):
             # many models load in servers alone, which some systems lack: no layer is placed in vain
             return None
         judged = judge(question, self.machine)
-        if is_in_turn:
+        if is_in_turn or not judged.fits:
             judged = best_way(judged, self.catalogue, self.machine)
         return judged if judged.fits else None
 
@@ -209,7 +209,7 @@ class Proposals(Record):
         """A judgement of `fit`, completed with the defaults that suit the machine, so that it
         equals that of `check`.
         """
-        if follows_a_list(judged.model, judged.question.stated):
+        if judged.question.way is not None:
             return judged
         return best_way(judged, self.catalogue, self.machine)
 

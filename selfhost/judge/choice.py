@@ -297,11 +297,13 @@ class _Choice(Record):
     def _larger_types(self, first: Judged) -> Iterator[Way]:
         """Yield the types larger than the usual one whose files alone leave room."""
         finding = first.finding("accelerator")
-        room_bytes = None if finding is None else finding.has
+        room_bytes = self._card_bytes(first.question)
+        if finding is not None and isinstance(finding.has, int):
+            room_bytes = max(room_bytes, finding.has)
         for way in larger_types(first.question):
             format = first.workload.format or ""
             size = need.weights_files(first.model, format, way.quantization or "")
-            if isinstance(size, Term) and isinstance(room_bytes, int):
+            if isinstance(size, Term):
                 assert way.most_share is not None, "a larger type has a share"
                 if size.bytes > way.most_share * room_bytes:
                     continue

@@ -272,7 +272,7 @@ def _most_parts(on: Situation) -> int | None:
     """
     needs = on.judged.placed
     used = {term.where for term in needs.on_cards.terms}
-    if not used:
+    if not used or not on.machine.cards:
         return None
     first = on.machine.cards[index_of(min(used))]
     alike = [card for card in on.machine.cards if card.name == first.name]

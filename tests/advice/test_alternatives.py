@@ -155,7 +155,10 @@ def test_a_context_that_is_too_long_is_proposed_shorter(
     assert verdict.route is not Route.LOCAL
     own = [other for other in verdict.alternatives if other.id == verdict.model.id]
     (context_tokens,) = [
-        other.context_tokens for other in own if other.quantization == type
+        other.context_tokens
+        for other in own
+        if other.quantization == type
+        if other.workload.kv_cache_type == verdict.workload.kv_cache_type
     ]
     assert context_tokens is not None
     assert 1024 <= context_tokens < wanted
