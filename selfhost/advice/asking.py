@@ -56,9 +56,7 @@ def _leads_to(
     question = asked_again(wanted, typed, catalogue, machine)
     if question is None:
         return False
-    judged = judge(question, machine)
-    if not question.files.is_tag:
-        judged = best_way(judged, catalogue, machine)
+    judged = best_way(judge(question, machine), catalogue, machine)
     return _what_runs(judged.workload) == _what_runs(wanted.workload)
 
 

@@ -122,7 +122,11 @@ def test_a_program_that_serves_so_many_users_is_taken() -> None:
             {"quantization": "awq", "parallel": 20}, "rtx 4090", id="users in one batch"
         ),
         # in llama.cpp they got 3 tokens/s each, with a part of the cache in RAM
-        pytest.param({"parallel": 50}, "rtx 4090", id="users below reading speed"),
+        pytest.param(
+            {"parallel": 50, "kv_cache_type": "f16"},
+            "rtx 4090",
+            id="users below reading speed",
+        ),
     ],
 )
 def test_a_server_is_taken_where_the_usual_program_does_not_serve(
@@ -135,8 +139,10 @@ def test_a_server_is_taken_where_the_usual_program_does_not_serve(
 
 def test_a_server_is_taken_in_the_type_that_leaves_room_for_users() -> None:
     """16 bits had room for 11 of 50 users on a 4090, and `--quant fp8` for twice as many."""
-    taken = check("qwen3-8b", parallel=50, machine="rtx 4090")
-    stated = check("qwen3-8b", parallel=50, quantization="fp8", machine="rtx 4090")
+    asked = Workload(parallel=50, kv_cache_type="f16")
+    taken = check("qwen3-8b", asked, machine="rtx 4090")
+    in_fp8 = asked.replace(quantization="fp8")
+    stated = check("qwen3-8b", in_fp8, machine="rtx 4090")
     assert taken.speed == stated.speed
     assert taken.speed is not None
 
@@ -553,8 +559,8 @@ def test_one_user_keeps_the_program_whose_pace_is_not_known(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("model", "machine", "users", "program"),
     [
-        # split, llama.cpp gives 413 tokens/s in all, from the GPU alone vLLM 1,224
-        pytest.param("qwen3-8b", "rtx 4090, 64GB RAM", 50, "vllm", id="caches in RAM"),
+        # split, llama.cpp gives 413 tokens/s in all; the GPU alone holds caches of 8 bits
+        pytest.param("qwen3-8b", "rtx 4090, 64GB RAM", 50, "llama.cpp", id="8 bits"),
         # 9.8 tokens/s each, while 100 users got 15 from vLLM: it gives 50 about 30
         pytest.param("llama-3.1-8b", "rtx 4090, 64GB RAM", 50, "vllm", id="tight"),
         pytest.param("qwen3-8b", "rtx 4090, 64GB RAM", 8, "llama.cpp", id="room"),
