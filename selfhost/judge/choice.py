@@ -64,6 +64,9 @@ _GROWN_CONTEXT_TOKENS = 16_384
 _SAVED_DIVISOR = 3
 # servers take types of at least half the bytes
 _HALF = 2
+# no type and no setting of a program is so many times as fast as its usual way, where memory holds
+# some users at once
+_MOST_GAIN = 16
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
@@ -391,6 +394,8 @@ class _Choice(Record):
             return True
         if first.deciding.isdisjoint((*MEMORY_CHECKS, *PACE_CHECKS, "disk")):
             return True
+        if _is_far_too_slow(first):
+            return True
         if first.memory is None:
             return False
         if first.question.wants_gpu:
@@ -576,6 +581,15 @@ class _Choice(Record):
             "faster": _faster_pace(self.usual, best),
         }
         return phrase(f"chosen/{key}", **{**shared, **figures})
+
+
+def _is_far_too_slow(judged: Judged) -> bool:
+    """Whether no type and no setting makes a way fast enough, of which memory is enough."""
+    pace = judged.users_pace
+    wanted = judged.workload.min_tokens_per_second
+    if pace is None or not wanted:
+        return False
+    return pace.high * _MOST_GAIN < wanted
 
 
 def _pace_of(judged: Judged) -> str | None:

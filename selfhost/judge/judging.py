@@ -10,13 +10,13 @@ how long a person waits for the first token.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import inf
+from math import ceil, inf
 
 from ..core.purposes import purposes_table
 from ..core.records import Record
-from ..core.units import count_while
+from ..core.units import count_near
 from ..machine.record import Machine
-from ..needs.records import Needs
+from ..needs.records import Needs, likely_bytes
 from .batches import with_automatic_batch
 from .checks import CHECKS, Outcome
 from .checks.accelerator import accelerator_check
@@ -141,6 +141,17 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     if in_ram.lacking_bytes() == inf:
         return in_ram
     return min((in_ram, *seen), key=Judged.lacking_bytes)
+
+
+def _users_too_many(all_at_once: Judged, users: int) -> int:
+    """How many users are likely too many for memory, of all that were asked for: what is lacking,
+    divided by the cache of one.
+    """
+    cache_bytes = likely_bytes(all_at_once.placed.terms, "kv_cache")
+    lacking_bytes = all_at_once.lacking_bytes()
+    if not cache_bytes or lacking_bytes == inf:
+        return 0
+    return ceil(lacking_bytes * users / cache_bytes)
 
 
 def _machine_for(question: Question, machine: Machine) -> Machine:
@@ -296,7 +307,9 @@ class _OnMachine(Record):
 
         if not has_room(alone) or has_room(all_at_once):
             return 0
-        return count_while(have_room, range(1, self.question.workload.parallel))
+        users = self.question.workload.parallel
+        guess = users - _users_too_many(all_at_once, users)
+        return count_near(have_room, range(1, users), guess)
 
     def _with_waiting_users(self, at_once: int) -> Judged:
         """The layout of `at_once` users, with its pace, while the others wait."""
