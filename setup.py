@@ -1,4 +1,6 @@
-"""Adds to the build what pyproject.toml cannot say: how a package has its specs."""
+"""Adds to the build what pyproject.toml cannot say: how a package has its specs, and the README
+with links that work on PyPI.
+"""
 
 import os
 import shutil
@@ -8,6 +10,10 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "tools")]
+
+from links import pypi_page  # noqa: E402
+from selfhost.core import __version__  # noqa: E402
 
 
 class BuildWithIndex(build_py):
@@ -32,10 +38,13 @@ class BuildWithIndex(build_py):
         # a build folder kept from an earlier build would bring back specs that were removed since
         shutil.rmtree(folder, ignore_errors=True)
         super().run()
-        sys.path[:0] = [HERE, os.path.join(HERE, "tools")]
         from packed_specs import pack
 
         pack(os.path.join(HERE, "specs"), folder)
 
 
-setup(cmdclass={"build_py": BuildWithIndex})
+setup(
+    cmdclass={"build_py": BuildWithIndex},
+    long_description=pypi_page(f"v{__version__}"),
+    long_description_content_type="text/markdown",
+)

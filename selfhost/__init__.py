@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         WorkloadError,
     )
     from .core.workload import Load, Workload
+    from .core.workload_fields import WorkloadFields
     from .judge.record import Finding, Outcome, Route, Verdict
     from .machine.record import Machine
     from .machine.words import UnknownMachineError
@@ -51,6 +52,7 @@ _MODULES = {
     "Verdict": "judge.record",
     "Workload": "core.workload",
     "WorkloadError": "core.errors",
+    "WorkloadFields": "core.workload_fields",
     "__version__": "core",
     "can_run": "api",
     "check": "api",
@@ -64,8 +66,8 @@ __all__ = [
     "Comparison", "ContainerSize", "Finding", "Load", "Machine", "MachineFileError",
     "ModelSpec", "Outcome", "Plan", "PolicyError", "Ranking", "Route", "SelfhostError",
     "SpecError", "UnknownMachineError", "UnknownModelError", "Verdict", "Workload",
-    "WorkloadError", "__version__", "can_run", "check", "compare", "plan",
-    "rank", "size",
+    "WorkloadError", "WorkloadFields", "__version__", "can_run", "check", "compare",
+    "plan", "rank", "size",
 ]  # fmt: skip
 
 

@@ -27,9 +27,9 @@ def start() -> None:
         code = 2
         if sys.stderr is not None:
             sys.stderr.write(f"error: {LACK_OF_MEMORY}\n  {MEMORY_REMEDY}\n")
-    except Exception:
+    except Exception as error:
         code = 70
-        sys.excepthook(*sys.exc_info())
+        sys.excepthook(type(error), error, error.__traceback__)
     # the system takes all memory back; without this line, Python looks for garbage in all that was
     # made, which is a fifteenth of the time of a check
     gc.freeze()
@@ -41,7 +41,7 @@ def _print_version() -> bool:
     False where standard output takes nothing, or another distribution has replaced `__init__.py`:
     `main` then says so.
     """
-    package = sys.modules[__package__]
+    package = sys.modules["selfhost"]
     if sys.stdout is None or "can_run" not in getattr(package, "__all__", ()):
         return False
     from .core import __version__

@@ -31,10 +31,13 @@ from .judge.record import Verdict
 from .machine.record import Machine
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from .advice.listing import Ranking
     from .advice.plan import Plan
     from .advice.several import Comparison
     from .advice.sizes import ContainerSize
+    from .core.workload_fields import WorkloadFields
 
 _ONLY_OF_RANK = ("top", "use", "modality")
 PathLike = str | os.PathLike[str]
@@ -66,7 +69,7 @@ def check(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
-    **fields: object,
+    **fields: Unpack[WorkloadFields],
 ) -> Verdict:
     """Can this machine download and run the model, or is an API the practical route?
 
@@ -109,7 +112,7 @@ def can_run(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
-    **fields: object,
+    **fields: Unpack[WorkloadFields],
 ) -> bool:
     """True when the route is `local`. False when it is not, or when it cannot be told: `check`
     says which. Takes the arguments of `check` and raises as it does.
@@ -134,7 +137,7 @@ def rank(
     use: str | None = None,
     modality: str | None = None,
     top: int | None = None,
-    **fields: object,
+    **fields: Unpack[WorkloadFields],
 ) -> Ranking:
     """The models of the catalogue judged for the machine, best first, as `selfhost list` does.
 
@@ -159,7 +162,6 @@ def rank(
     found = _machine_found(machine)
     from .advice.listing import Lister, chosen
 
-    use = use or stated.wanted_use
     ids = chosen(catalogue, use=use, modality=modality, purpose=stated.purpose)
     lister = Lister(catalogue, stated, found.machine, use=use)
     most = len(ids) if top is None else top
@@ -173,7 +175,7 @@ def plan(
     workload: Workload | None = None,
     *,
     specs: Sequence[PathLike] = (),
-    **fields: object,
+    **fields: Unpack[WorkloadFields],
 ) -> Plan:
     """The least machine that runs the model, and the route on every known machine, as
     `selfhost plan` does. This machine plays no part. Takes and raises what `check` does, but for
@@ -195,7 +197,7 @@ def compare(
     *,
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
-    **fields: object,
+    **fields: Unpack[WorkloadFields],
 ) -> Comparison:
     """The verdict of each model with its openness and permissions, in the order given, as
     `selfhost compare` does. Takes and raises what `check` does, and raises `SelfhostError` for
@@ -236,7 +238,7 @@ def size(
     machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
     prompt_cache_bytes: int | None = None,
-    **fields: object,
+    **fields: Unpack[WorkloadFields],
 ) -> ContainerSize:
     """The memory request and limit, disk and accelerators of a container or service that serves
     the model, as `selfhost size` does. Memory and disk are in bytes.

@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from helpers.written import Golden, pack
 from selfhost.catalogue.index import Catalogue
+from selfhost.cli import progress
 from selfhost.core import units
 
 # a slow machine is no fault of the code; each run draws other examples
@@ -124,6 +125,8 @@ def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(units, "utc_today", lambda: "2026-11-20")
+    # on a busy machine any command may take two seconds
+    monkeypatch.setattr(progress, "SECONDS_BEFORE_NOTE", 10_000.0)
 
 
 @pytest.fixture

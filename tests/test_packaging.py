@@ -1,5 +1,5 @@
 """What travels in the wheel and the sdist, and what an installation of each kind answers; types and
-lint, so that one command checks everything.
+lint, so that one command checks everything, and comes to an end.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 
+import links
 import packed_specs
 from helpers.paths import ROOT, SPEC_FILES, all_models_but
+from helpers.publishing import AUTHORS, URLS, fill_in
+from selfhost import __version__
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
@@ -115,7 +118,7 @@ IDS = sorted({*ASKED, *list(SPEC_FILES)[::60]})
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a build reads, with a few of the models, so that none leaves its traces in the
-    checkout.
+    checkout. As for a release, it has an author and an address.
     """
     copy = tmp_path_factory.mktemp("checkout") / "selfhost-check"
     copy.mkdir()
@@ -125,6 +128,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("selfhost", "tools"):
         shutil.copytree(ROOT / name, copy / name, ignore=IGNORED)
     shutil.copytree(ROOT / "specs", copy / "specs", ignore=all_models_but(IDS))
+    fill_in(copy, AUTHORS, URLS)
     return copy
 
 
@@ -198,6 +202,20 @@ def test_the_wheel_holds_the_whole_package(built: tuple[Path, Path]) -> None:
     assert {f"selfhost/{name}" for name in source_tree(ROOT / "selfhost")} <= packed
 
 
+def test_pypi_is_given_a_page_whose_links_work_there(
+    built: tuple[Path, Path], checkout: Path
+) -> None:
+    """The wheel's description is README.md with the links of that version; Markdown, as it says."""
+    with zipfile.ZipFile(built[0]) as wheel:
+        (name,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
+        metadata = wheel.read(name).decode()
+    fields, _, description = metadata.partition("\n\n")
+    page = links.pypi_page(f"v{__version__}", checkout)
+    assert "](docs/" not in page
+    assert description.strip() == page.strip()
+    assert "Description-Content-Type: text/markdown" in fields.splitlines()
+
+
 def test_the_sdist_builds_by_itself(built: tuple[Path, Path], checkout: Path) -> None:
     """The sdist carries the specs, the build's own program and the license, and nothing compiled:
     that is made from the specs.
@@ -207,7 +225,7 @@ def test_the_sdist_builds_by_itself(built: tuple[Path, Path], checkout: Path) ->
     assert {f"specs/{name}" for name in source_tree(checkout / "specs")} <= names
     assert {"setup.py", "pyproject.toml", "LICENSE", "README.md"} <= names
     stored = {name for name in names if name.startswith("specs/") and ".json" in name}
-    assert stored == {"specs/common/offers.jsonl"}
+    assert stored == {"specs/common/offers.jsonl", "specs/common/scores.jsonl"}
 
 
 def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> None:
@@ -309,3 +327,26 @@ def test_quality(name: str) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_a_test_that_never_ends_is_ended(tmp_path: Path) -> None:
+    """A loop that gives nobody else a turn would hold a job until its limit, and name no test. The
+    other tests still run.
+    """
+    spins = tmp_path / "test_spins.py"
+    spins.write_text(
+        "def test_first():\n    pass\n\ndef test_spins():\n    while True:\n        pass\n",
+        encoding="utf-8",
+    )
+    words = ["-c", str(ROOT / "pyproject.toml"), "-p", "conftest", "-n", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words, "-o", "faulthandler_timeout=5", spins],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "in test_spins" in done.stderr
+    assert "crashed while running" in done.stdout
+    assert "1 failed, 1 passed" in done.stdout

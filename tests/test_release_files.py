@@ -21,10 +21,6 @@ import yaml
 from helpers.paths import ROOT
 
 GITHUB = ROOT / ".github"
-# none of these travels in the sdist
-pytestmark = pytest.mark.skipif(
-    not GITHUB.is_dir(), reason="this is an sdist: it has no .github"
-)
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 FORMS = sorted((GITHUB / "ISSUE_TEMPLATE").glob("[0-9]*.yml"))
 DOCKERFILE = ROOT / "Dockerfile"
@@ -64,12 +60,70 @@ def test_githubs_own_schema_holds(schema: str, paths: list[Path]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_each_action_is_pinned_by_its_whole_version() -> None:
-    """A tag such as v6 moves with each release of the action."""
-    for name, job in jobs():
-        for step in job["steps"]:
-            if "uses" in step:
-                assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+\.\d+\.\d+", step["uses"]), name
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_each_action_is_pinned_by_its_commit(path: Path) -> None:
+    """A tag can be moved to other code. The version stands beside it, for people and Dependabot."""
+    pinned = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    used = re.findall(r"\buses: (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert used
+    for action in used:
+        is_of_this_repository = action.startswith("./.github/workflows/")
+        assert is_of_this_repository or pinned.fullmatch(action), action
+
+
+def test_an_action_has_one_commit_everywhere() -> None:
+    commits: dict[str, set[str]] = {}
+    for path in WORKFLOWS:
+        text = path.read_text(encoding="utf-8")
+        for name, commit in re.findall(r"uses: (\S+)@([0-9a-f]{40} # \S+)", text):
+            commits.setdefault(name, set()).add(commit)
+    assert {name: found for name, found in commits.items() if len(found) > 1} == {}
+
+
+REQUIREMENTS = GITHUB / "requirements"
+_INSTALLS = re.compile(r"pip\"? install (.*)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["build", "checks"])
+def test_each_tool_is_pinned_by_its_hashes(name: str) -> None:
+    """pip installs no file then whose hash is not named."""
+    wanted = (REQUIREMENTS / f"{name}.in").read_text(encoding="utf-8").splitlines()
+    text = (REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8")
+    pinned = dict(
+        re.findall(r"^([\w-]+)==(\S+) \\\n    --hash=sha256:", text, re.MULTILINE)
+    )
+    unpinned = [line for line in text.splitlines() if re.match(r"[\w-]+(?!.*==)", line)]
+    assert unpinned == []
+    assert {line for line in wanted if not line.startswith("#")} <= pinned.keys()
+    assert (
+        re.findall(r"--hash=(?!sha256:[0-9a-f]{64}(?: \\)?$)", text, re.MULTILINE) == []
+    )
+    assert "://" not in text
+
+
+def test_what_is_uploaded_is_made_by_pinned_tools_alone() -> None:
+    """The build has no environment of its own either, for which pip would fetch the newest."""
+    work = read(GITHUB / "workflows" / "release.yml")["jobs"]
+    typed = "\n".join(step.get("run", "") for step in work["build"]["steps"])
+    (installed,) = _INSTALLS.findall(typed)
+    assert "--require-hashes" in installed
+    assert installed.endswith("-r .github/requirements/build.txt")
+    assert "-m build --no-isolation" in typed
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    text = (REQUIREMENTS / "build.in").read_text(encoding="utf-8")
+    for requirement in project["build-system"]["requires"]:
+        assert re.split("[<>=]", requirement)[0] in text.splitlines()
+
+
+def test_dependabot_keeps_each_kind_of_pin_and_waits_a_week() -> None:
+    updates = read(GITHUB / "dependabot.yml")["updates"]
+    kept = {(update["package-ecosystem"], update["directory"]) for update in updates}
+    assert kept == {
+        ("github-actions", "/"),
+        ("pip", "/.github/requirements"),
+        ("docker", "/"),
+    }
+    assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
 
 
 def test_a_job_may_read_and_ends_unless_it_says_more() -> None:
@@ -77,7 +131,9 @@ def test_a_job_may_read_and_ends_unless_it_says_more() -> None:
         assert read(path)["permissions"] == {"contents": "read"}, path.name
         assert "secrets." not in path.read_text(encoding="utf-8")
     for name, job in jobs():
-        assert job["timeout-minutes"] <= 60, name
+        # a job that calls a workflow has the limits of that
+        if "uses" not in job:
+            assert job["timeout-minutes"] <= 60, name
     allowed = {name: job["permissions"] for name, job in jobs() if "permissions" in job}
     assert allowed == {
         "release.yml: publish": {"id-token": "write"},
@@ -86,8 +142,13 @@ def test_a_job_may_read_and_ends_unless_it_says_more() -> None:
 
 
 def test_what_is_published_is_what_was_tried() -> None:
-    """Built once; the job with the token runs nothing but the upload of that."""
+    """Built once, where all tests pass; the job with the token only uploads that."""
     work = read(GITHUB / "workflows" / "release.yml")["jobs"]
+    (check,) = [step["run"] for step in work["ready"]["steps"] if "run" in step]
+    assert check == 'python tools/release.py --check "$GITHUB_REF_NAME"'
+    assert work["tests"]["needs"] == "ready"
+    assert work["tests"]["uses"] == "./.github/workflows/tests.yml"
+    assert work["build"]["needs"] == "tests"
     assert work["try"]["needs"] == "build"
     assert work["publish"]["needs"] == "try"
     assert work["publish"]["environment"] == "pypi"
@@ -96,6 +157,11 @@ def test_what_is_published_is_what_was_tried() -> None:
     assert upload["uses"].startswith("pypa/gh-action-pypi-publish@")
     # neither a password nor a word against attestations
     assert "with" not in upload
+
+
+def test_a_release_may_call_the_tests() -> None:
+    # `on` is a truth value in YAML 1.1
+    assert "workflow_call" in read(GITHUB / "workflows" / "tests.yml")[True]
 
 
 def test_each_python_of_the_package_is_tested_on_each_system() -> None:

@@ -129,6 +129,61 @@ def test_a_driver_is_asked_by_one_process_alone(
     ] == []
 
 
+# a copy of the process has the hook, too, but not its list
+WATCH_COPIES = WATCH.replace(
+    "seen.append((event, str(args)[:200]))",
+    'os.write(2, f"SEEN {event} {args}"[:200].encode() + b"\\n")',
+).replace(
+    "from selfhost.cli.main import main\n",
+    "os.sched_getaffinity = lambda _: {0, 1}\nos.cpu_count = lambda: 2\n"
+    "from selfhost.cli.main import main\n",
+)
+# its locks are files in shared memory, which no event tells of
+WITH_LOCKS = """
+print(file=sys.stderr)
+locks = {"multiprocessing.queues", "multiprocessing.synchronize"}
+print(sorted(locks & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def test_an_audit_by_several_processes_only_starts_and_ends_them(
+    tmp_path: Path, source_environment: dict[str, str]
+) -> None:
+    """Neither the audit nor a worker that is a copy of it opens a socket or writes a file. Python
+    3.14 by itself would do both.
+    """
+    records = []
+    for number in range(1_500):
+        record = {
+            "schema": "selfhost.machine/1",
+            "name": f"m{number}",
+            "cpu_model": f"processor {number % 60}",
+            "memory_total_bytes": (4 + number % 50) << 30,
+        }
+        records.append(json.dumps(record))
+    fleet = tmp_path / "fleet.jsonl"
+    fleet.write_text("\n".join(records), encoding="utf-8")
+    policy = tmp_path / "audit.toml"
+    policy.write_text('schema = 1\n[[model]]\nname = "gpt2"\n', encoding="utf-8")
+    words = ["audit", str(policy), "--machines", str(fleet), "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH_COPIES + WITH_LOCKS, *words],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=True,
+    )
+    assert json.loads(done.stdout)["machines"] == 1_500
+    lines = done.stderr.splitlines()
+    seen = [line.split()[1] for line in lines if line.startswith("SEEN ")]
+    allowed = {"os.fork", "os.kill"} if sys.platform == "linux" else {"os.kill"}
+    assert set(seen) <= allowed
+    if sys.platform == "linux":
+        # for reading and for judging
+        assert (seen.count("os.fork"), seen.count("os.kill")) == (3, 3)
+    assert lines[-1] == "[]"
+
+
 def test_without_any_network(source_environment: dict[str, str]) -> None:
     """In a network namespace with no interface the answer is the same."""
     unshare = shutil.which("unshare")

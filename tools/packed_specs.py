@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from selfhost.catalogue.index import Catalogue, ShippedSpecs
 from selfhost.catalogue.offers import snapshot_in
+from selfhost.catalogue.scores import scores_in
 from selfhost.core.stored import Store
 from selfhost.core.tables import stored_table
 from selfhost.core.workload import DEFAULT_CONTEXT_TOKENS, Workload
@@ -32,6 +33,7 @@ def pack(source: str, target: str) -> None:
     rows_in(store)
     common = os.path.join(source, "common")
     snapshot_in(store, os.path.join(common, "offers.jsonl"))
+    scores_in(store)
     for file in sorted(os.listdir(common)):
         if file.endswith(".toml"):
             stored_table(store, f"common/{file.removesuffix('.toml')}")

@@ -37,7 +37,12 @@ OBJECTS: dict[str, dict[str, str]] = {
         "@ModelSpec": f"{keys_of('model')} uses tuned_from",
         "license": "str | None",
     },
-    "Listed": {"model": "ListedModel", "@Verdict": keys_of("listed")},
+    "Listed": {
+        "model": "ListedModel",
+        "@Verdict": keys_of("listed"),
+        "quality": "ListedQuality | None",
+    },
+    "ListedQuality": {"@ModelQuality": keys_of("listed quality")},
     "Ends": {"low_bytes": "int", "high_bytes": "int"},
     "Range": {"low": "float", "likely": "float", "high": "float"},
     "Processor": {"architectures": _TEXTS, "instruction_sets": _TEXTS},
@@ -129,6 +134,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "spec": "ModelSpec",
         "openness": "tuple[Answered, ...]",
         "permissions": "tuple[Answered, ...]",
+        "quality": "ShownQuality",
         "sizes": "tuple[QuantizationSize, ...]",
         "verdict": "verdict/1",
     },
@@ -159,7 +165,8 @@ DOCUMENTS: dict[str, dict[str, str]] = {
     "verdict/1": {
         "@Verdict": "asked workload route can_run can_download exit_code download_seconds here"
         " speed waits findings room alternatives api_offers"
-        " setup commands commands_class notes quality",
+        " setup commands commands_class notes",
+        "quality": "ModelQuality | None",
         "model": "Model",
         "machine": "machine/1",
         "faster": "tuple[FasterSetting, ...]",

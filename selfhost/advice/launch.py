@@ -311,12 +311,12 @@ def device_word(launch: Launch) -> str | None:
         return None
     if placement == "split":
         return devices.get("split")
-    if len(launch.cards_used) > 1:
+    first, *others = launch.cards_used
+    if others:
         return devices.get("several")
     if launch.keeps_to_one_card and "one_of_several" in devices:
         return devices["one_of_several"]
-    (number,) = launch.cards_used
-    return devices.get(launch.cards[number].vendor)
+    return devices.get(launch.cards[first].vendor)
 
 
 def _devices_beside_ram(launch: Launch) -> list[str]:

@@ -8,11 +8,20 @@ take, which are the first rows of `Lister.all`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
+from ..catalogue.abilities import abilities_table
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.name_table import NAME_TABLE
 from ..catalogue.names import latin_spelling
@@ -28,6 +37,7 @@ from ..core.errors import (
     WorkloadError,
     one_line,
 )
+from ..core.purposes import purposes_table
 from ..core.records import Record
 from ..core.templates import fill
 from ..core.units import canonical
@@ -38,9 +48,10 @@ from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
 from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import Report, Route, Verdict
+from ..judge.record import DeferredAdvice, Report, Route, Verdict
 from ..machine.record import Machine
 from .api_route import offers_for
+from .measured import ModelQuality, quality_of_model
 from .ranking import (
     FACTORS,
     GENERAL,
@@ -78,11 +89,31 @@ class ListPlace(NamedTuple):
     kind: int
     is_slow: bool
     is_unnamed: bool
+    # nobody says whether the model does what the purpose needs
+    is_untold: bool
     section: int
     is_less_open: bool
     # the worth with a minus, so that more worth comes first
     minus_worth: float
+    # the model that this one follows, else its own id; then how many models it stands behind there
+    line: str
+    behind: int
+    # the worth of the model itself, with a minus
+    minus_own_worth: float
     id: str
+
+    def follows(self, successor: ListPlace) -> ListPlace:
+        """The place of the same model right after that of its successor."""
+        return self._replace(
+            minus_worth=successor.minus_worth,
+            line=successor.line,
+            behind=successor.behind + 1,
+        )
+
+    def is_like(self, other: ListPlace) -> bool:
+        """Whether worth alone decides which of the two comes first."""
+        worth = self._fields.index("minus_worth")
+        return self[:worth] == other[:worth]
 
 
 class Counts(Record):
@@ -101,15 +132,29 @@ class Counts(Record):
     is_estimate: bool = False
 
 
+class _Listed(DeferredAdvice):
+    """What a list tells of a model beside its verdict: how good it is, and which of the other
+    models that run are about alike.
+    """
+
+    listed: ModelQuality
+
+    def quality(self) -> ModelQuality:
+        """How good the model is."""
+        return self.listed
+
+
 class Ranking(Report):
     """Models judged for one machine, best first, by the keys of `selfhost list --format json`.
 
     `models` may be only the first of the models that `counts` counts. The `why` of each model that
     runs says in a few words why it has its place. `ruled_out` counts the models left out because of
-    their license or openness; `refused` says by id why a model cannot be judged as asked.
+    their license or openness; `refused` says by id why a model cannot be judged as asked. `use` is
+    the use that was asked for.
     `catalogue_as_of` is the day of the prices or of the newest model, whichever is later: the
-    catalogue has no model of a later day. `notes` are sentences about how the machine's name was
-    understood.
+    catalogue has no model of a later day. `prices_as_of` and `boards_as_of` are the days of the
+    prices and of the newest score that the order rests on. `notes` are sentences about how the
+    machine's name was understood.
     """
 
     machine: Machine
@@ -117,7 +162,10 @@ class Ranking(Report):
     counts: Counts
     ruled_out: int = 0
     catalogue_as_of: str | None = None
+    prices_as_of: str | None = None
+    boards_as_of: str | None = None
     refused: Mapping[str, WorkloadError] = {}
+    use: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -135,9 +183,12 @@ def chosen(
     purpose: str | None = None,
 ) -> list[str]:
     """The ids of the models that pass every filter; a faulty spec has no words and no openness. A
-    purpose is one of models that write text.
+    purpose is one of models that write text. If it needs a use, such as function calling, a model
+    of which nobody says whether it has the use passes, unless it answers nobody.
     """
     ids = []
+    standings = Standings.load(catalogue)
+    needs_answers = purpose is not None and purposes_table().purpose[purpose].use
     for id in catalogue.ids():
         outline = catalogue.outlines[id]
         if families and outline.family not in families:
@@ -146,7 +197,9 @@ def chosen(
             continue
         if purpose is not None and outline.modality not in GENERATING:
             continue
-        if use is None or outline.has_use(use):
+        if needs_answers and not standings.traits(outline.uses).answers:
+            continue
+        if use is None or standings.does(outline, use):
             ids.append(id)
     if openness is None and not words:
         return ids
@@ -287,7 +340,8 @@ def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...
 
 class Lister:
     """Lists models of one catalogue on one machine: those of `use` and `modality` first, and among
-    them those with the ids `named`. Without `ids` its methods take all models.
+    them those with the ids `named`. Without `use` the purpose of the workload may need one. Without
+    `ids` its methods take all models.
     """
 
     def __init__(
@@ -299,16 +353,20 @@ class Lister:
         use: str | None = None,
         modality: str | None = None,
         named: Collection[str] = (),
+        judged: MutableMapping[str, Answer] | None = None,
+        standings: Standings | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._workload = workload
         self._machine = machine
-        self._use = use
+        self._use = use or workload.wanted_use
+        # the answers that are known already; each other one is put there once it is judged
+        self._answers: MutableMapping[str, Answer] = {} if judged is None else judged
         self._modality = modality
         self._named = named
         self._today = units.utc_today()
         self._bounds = best_case(machine, workload)
-        self._standings = Standings.load(catalogue)
+        self._standings = standings or Standings.load(catalogue, self._use)
         self._estimates_running = _can_estimate(workload)
 
     def first(
@@ -337,7 +395,7 @@ class Lister:
             if verdict is not None:
                 rows.append(verdict)
                 continue
-            judged = self._judged(place.id)
+            judged = self._answer(place.id)
             judged_models += 1
             if tell is not None:
                 tell(judged_models, len(outlines))
@@ -371,7 +429,7 @@ class Lister:
         answer.
         """
         for outline in sorted(self._outlines(ids), key=self.best_key):
-            yield outline.id, self._judged(outline.id)
+            yield outline.id, self._answer(outline.id)
 
     def _likely_running(
         self, outlines: Sequence[Outline], rows: Sequence[Verdict]
@@ -396,6 +454,18 @@ class Lister:
 
     def best_key(self, outline: Outline) -> ListPlace:
         """The best place that `key` can give a model, whatever the judge finds."""
+        best = self._best_own_key(outline)
+        standing = self._standing(outline.id)
+        if not standing.stands_by_successor:
+            # the place of a successor only puts it further behind
+            return best
+        for id in standing.successors:
+            ahead = self._best_own_key(self._catalogue.outlines[id])
+            best = min(best, best.follows(ahead))
+        return best
+
+    def _best_own_key(self, outline: Outline) -> ListPlace:
+        """The best place of a model by its own worth."""
         route = Route.LOCAL
         worth = self._standing(outline.id).worth
         if outline.closed:
@@ -422,18 +492,57 @@ class Lister:
 
         def is_of_little_use(row: Verdict) -> bool:
             id = row.model.id
-            return worths.get(id, 0) < least or self._standing(id).section == LAST
+            standing = self._standing(id)
+            if standing.outline.superseded_by is not None:
+                return True
+            return worths.get(id, 0) < least or standing.section == LAST
 
         return sorted(rows, key=is_of_little_use)
 
     def _worth_on(self, answer: Verdict) -> float:
         """The worth of a model that runs on the machine; more is better."""
-        id = answer.model.id
-        best_share = self._best_share(self._catalogue.outlines[id])
-        return self._standing(id).worth * share_on(answer, best_share)
+        return self._standing(answer.model.id).worth * self._share_on(answer)
+
+    def _share_on(self, answer: Verdict) -> float:
+        """The share of its worth that a model has on the machine."""
+        outline = self._catalogue.outlines[answer.model.id]
+        return share_on(answer, self._best_share(outline))
 
     def key(self, answer: Verdict) -> ListPlace:
-        """The place of a judged model in the list.
+        """The place of a judged model in the list: right after a successor of its size class that
+        runs here, if the model is recent and as fast or would stand before it; else by its own
+        worth.
+        """
+        own = self._own_key(answer)
+        standing = self._standing(answer.model.id)
+        for id in standing.successors:
+            ahead = self._runs_ahead(id)
+            if ahead is None:
+                continue
+            successor = self.key(ahead)
+            if not own.is_like(successor):
+                continue
+            is_near = standing.stands_by_successor and self._is_as_fast(answer, ahead)
+            if is_near or own < successor:
+                return own.follows(successor)
+        return own
+
+    def _is_as_fast(self, answer: Verdict, successor: Verdict) -> bool:
+        """Whether pace and room take no more of the model's worth here than of its successor's."""
+        share = FACTORS.same_size * self._share_on(answer)
+        return share >= self._share_on(successor)
+
+    def _runs_ahead(self, id: str) -> Verdict | None:
+        """The verdict on a successor that runs here and is not ruled out; None for another."""
+        if id in self.ruled_out:
+            return None
+        judged = self._answer(id)
+        if isinstance(judged, Verdict) and judged.can_run:
+            return judged
+        return None
+
+    def _own_key(self, answer: Verdict) -> ListPlace:
+        """The place of a judged model by its own worth.
 
         The worth is the worth on the machine for a model that runs, else the worth on any machine.
         Text without a known pace counts as fast as the memory allows, but at most half.
@@ -465,25 +574,40 @@ class Lister:
             kind=MADE_FOR_IT if is_of_kind else standing.kind,
             is_slow=False,
             is_unnamed=outline.id not in self._named,
+            is_untold=self._is_untold(outline),
             section=self._section(outline, standing),
             is_less_open=False,
             minus_worth=-worth,
+            line=outline.id,
+            behind=0,
+            minus_own_worth=-worth,
             id=outline.id,
         )
+
+    def _is_untold(self, outline: Outline) -> bool:
+        """Whether no source says that the model does what the purpose of the workload needs."""
+        wanted = self._workload.wanted_use
+        return wanted is not None and not outline.has_use(wanted)
 
     def _section(self, outline: Outline, standing: Standing) -> int:
         """The section of the model. A model whose main use is the wanted use comes first, if it is
         a special model or makes no text; it comes among the general models where these do the
         wanted work as well.
         """
-        uses = outline.uses or ()
-        if uses[:1] != (self._use,):
+        main_use = outline.uses[0] if outline.uses else None
+        if main_use is None or main_use != self._use:
             return standing.section
         makes_text = standing.kind == 0
         if makes_text and standing.section != SPECIAL:
             return standing.section
-        is_first = uses_table().use[uses[0]].special_first
+        is_first = uses_table().use[main_use].special_first
         return MADE_FOR_IT if is_first else GENERAL
+
+    def _answer(self, id: str) -> Answer:
+        """The answer for a model, which is judged once."""
+        if id not in self._answers:
+            self._answers[id] = self._judged(id)
+        return self._answers[id]
 
     def _judged(self, id: str) -> Answer:
         catalogue = self._catalogue
@@ -527,19 +651,39 @@ class Lister:
         """
         if not rows:
             self._raise_if_all_are_refused(refused)
+        running = [row.model.id for row in rows if row.can_run]
         models = []
         for row in rows:
             standing = self._standing(row.model.id)
-            why = reasons(row, standing) if row.can_run else None
-            models.append(row.replace(why=why))
+            quality = quality_of_model(row.model, wanted=self._use, others=running)
+            told = _Listed(listed=quality)
+            models.append(row.replace(why=self._why(row, standing), further=told))
         return Ranking(
             machine=self._machine,
             models=tuple(models),
             counts=counts,
             refused=refused,
+            use=self._use,
             ruled_out=len(self.ruled_out),
             catalogue_as_of=self._catalogue_as_of(),
+            prices_as_of=snapshot_day(self._catalogue.offers_path),
+            boards_as_of=abilities_table().as_of,
         )
+
+    def _why(self, row: Verdict, standing: Standing) -> str | None:
+        """Why a model that runs stands where it does: `general, from 2026-08, fits the GPU`."""
+        if not row.can_run:
+            return None
+        parts = []
+        if is_general_beside(row.model, self._use):
+            parts.append("general")
+        wanted = self._workload.wanted_use
+        if wanted is not None and self._is_untold(standing.outline):
+            parts.append(f"{uses_table().use[wanted].label} not known")
+        if standing.outline.superseded_by is not None:
+            parts.append(f"superseded by {standing.outline.superseded_by}")
+        parts.append(reasons(row, standing))
+        return ", ".join(filter(None, parts))
 
     def _raise_if_all_are_refused(self, refused: Refused) -> None:
         """Raises the first refusal where no model of the catalogue can be judged as asked."""
@@ -548,7 +692,7 @@ class Lister:
         for id in self._catalogue.ids():
             if id in refused:
                 continue
-            if isinstance(self._judged(id), Verdict):
+            if isinstance(self._answer(id), Verdict):
                 return
         raise refused[min(refused)]
 
@@ -576,6 +720,13 @@ def _can_estimate(workload: Workload) -> bool:
         return False
     tokens = workload.context_tokens or workload.tokens_with_prompt or 0
     return tokens <= DEFAULT_CONTEXT_TOKENS
+
+
+def is_general_beside(model: ModelSpec, use: str | None) -> bool:
+    """Whether the model is a general one, beside those made for that use."""
+    if use is None or uses_table().use[use].also is None:
+        return False
+    return not model.has_use(use)
 
 
 def count_rows(answers: Sequence[Verdict]) -> Counts:

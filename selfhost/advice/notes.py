@@ -130,7 +130,7 @@ def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
 
 
 def _note_on_purpose(question: Question) -> Iterator[str]:
-    """Yield a note where no source says that the model can do the work that the purpose needs."""
+    """Yield a note where it is not known whether the model can do what the purpose needs."""
     use = question.stated.wanted_use
     spec = question.spec
     if use is None:

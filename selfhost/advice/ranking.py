@@ -1,18 +1,19 @@
 """The order in which models are proposed, and the reason for the place of each.
 
 One rule serves `list` and "What runs here instead". It rests on facts with a source: the judged
-pace and placement, the spec's uses and dates, the models that supersede a model, and two signs that
-people use a model: an entry in Ollama's library, or three providers that sell the model by API. No
-benchmark score plays a part.
+pace and placement, the spec's uses and dates, the models that supersede a model, and what others
+measured (`catalogue/abilities.py`). Of a model that nobody measured, size and age tell, and whether
+people use it: an entry in Ollama's library, or three providers that sell the model by API.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from math import inf
+from math import exp, inf
 from typing import NamedTuple
 
+from ..catalogue.abilities import CHAT, CODE, Abilities, Ability, abilities
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import snapshot
 from ..catalogue.spec_values import GENERATING, MODALITIES, PICTURES
@@ -58,10 +59,16 @@ _LEAST_SECONDS = 1e-3
 class _Factors(Stated):
     """How much each sign weighs.
 
-    - `total_weight`: how much total parameters count beside active ones. `halving_months`: the time
-      in which a size halves.
+    - `total_weight`: how much total parameters count beside active ones. The size of a model halves
+      in `halving_months`, that of one that makes no text in `halving_months_without_text`. A model
+      whose measured ability is 1 above what size and date tell counts as exp(`ability_exponent`)
+      times as large.
     - A model counts as adopted if `adopted_providers` API providers or more offer it.
-      `providers_exponent` and the next fields multiply the worth of a model.
+      `providers_exponent` and `unadopted` multiply the worth of a model that nobody measured, the
+      next fields that of any.
+    - `same_size`: two models whose sizes differ by no more than this factor are of one size class.
+      `follow_months`: a superseded model that nobody measured stands right after its successor if
+      the newest model of its line is not younger than it by more.
     - `half_…`: the paces at which a model is worth half. `picture`: by how the model is offloaded.
     - `least_bits`: the least bits of a parameter. `least_share_read`: the least share of the active
       parameters that a token reads.
@@ -70,10 +77,14 @@ class _Factors(Stated):
 
     total_weight: float
     halving_months: float
+    halving_months_without_text: float
+    ability_exponent: float
     adopted_providers: float
     providers_exponent: float
     unadopted: float
     superseded: float
+    same_size: float
+    follow_months: float
     named: float
     unlicensed: float
     crowded: float
@@ -115,11 +126,17 @@ FACTORS = _TABLE.factors
 class Standing(Record):
     """The sourced facts of one model that its rank rests on.
 
-    `section`: GENERAL for models that chat about any subject and models that make no text, SPECIAL
-    for models of one kind of work, LAST for base models and superseded chat models. `size` is the
-    number of parameters of an equally good dense model, discounted by age; 0 where it is not known.
-    `api_providers` is the number of providers that sell the model; `is_adopted`: there is a sourced
-    sign that people use it. `worth` is the worth on any machine; more is better.
+    - `section`: GENERAL for models that chat about any subject and models that make no text,
+      SPECIAL for models of one kind of work, LAST for base models.
+    - `size` is the number of parameters of an equally good dense model of the newest model's month:
+      by what others measured, else by size and age; 0 where the parameters are not known.
+      `is_measured`: others measured the model at the use of the list.
+    - `api_providers` is the number of providers that sell the model; `is_adopted`: there is a
+      sourced sign that people use it.
+    - `worth` is the worth on any machine; more is better.
+    - `successors` are the open models of its kind and size class that supersede it, the oldest
+      first. `stands_by_successor`: nobody measured the model, and the newest of them is not much
+      younger.
     """
 
     outline: Outline
@@ -128,7 +145,10 @@ class Standing(Record):
     api_providers: int
     is_adopted: bool
     size: float
+    is_measured: bool
     worth: float
+    successors: tuple[str, ...]
+    stands_by_successor: bool
 
 
 class Traits(NamedTuple):
@@ -150,9 +170,17 @@ class Likeness(Record):
 
 
 class Standings:
-    """The standing of every model of a catalogue, by its id."""
+    """The standing of every model of a catalogue, by its id, in a list of models for `use`; None
+    stands for any use. `abilities_of` gives the abilities for a use.
+    """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        use: str | None = None,
+        abilities_of: Callable[[str], Abilities | None] = abilities,
+    ) -> None:
+        self._abilities = abilities_of(ability_use(use) or "")
         self._outlines = catalogue.outlines
         self._uses = uses_table().use
         self._providers = snapshot(catalogue.offers_path).providers
@@ -160,39 +188,95 @@ class Standings:
         for outline in self._outlines.values():
             month = _months(outline.released) or 0
             self._newest_month = max(self._newest_month, month)
+        # the models of its size class that each model supersedes, at whatever distance
+        self._predecessors: dict[str, list[str]] = {}
+        for outline in self._outlines.values():
+            for id in self._successors(outline):
+                self._predecessors.setdefault(id, []).append(outline.id)
         self.by_id: dict[str, Standing] = {}
         for outline in self._outlines.values():
             self.by_id[outline.id] = self._standing(outline)
 
     @classmethod
     @cache
-    def load(cls, catalogue: Catalogue) -> Standings:
+    def load(cls, catalogue: Catalogue, use: str | None = None) -> Standings:
         """Return the standings of a catalogue. They are made once, however many answers are
         ranked.
         """
-        return cls(catalogue)
+        return cls(catalogue, use)
 
     def _standing(self, outline: Outline) -> Standing:
-        providers = self._providers.get(outline.id, 0)
-        is_adopted = providers >= FACTORS.adopted_providers
-        if _is_in_library(outline):
-            is_adopted = True
         size = self._size(outline)
-        worth = size
-        if not is_adopted:
-            worth *= FACTORS.unadopted
-        worth *= (1 + providers) ** FACTORS.providers_exponent
-        if outline.superseded_by is not None:
-            worth *= FACTORS.superseded
+        worth = self._worth(outline, size)
+        for id in self._predecessors.get(outline.id, ()):
+            # a successor is at least as good as what it supersedes
+            superseded = self._outlines[id]
+            size_before = self._size(superseded)
+            size = max(size, size_before)
+            worth = max(worth, self._worth(superseded, size_before))
+        successors = self._successors(outline)
         return Standing(
             outline=outline,
-            kind=_KINDS.get(outline.modality, len(_KINDS)),
+            kind=_kind(outline),
             section=self._section(outline),
-            api_providers=providers,
-            is_adopted=is_adopted,
+            api_providers=self._providers.get(outline.id, 0),
+            is_adopted=self._is_adopted(outline),
             size=size,
+            is_measured=self._measured(outline) is not None,
             worth=worth,
+            successors=successors,
+            stands_by_successor=self._stands_by(outline, successors),
         )
+
+    def _worth(self, outline: Outline, size: float) -> float:
+        """The worth of a model of that size on any machine, its predecessors left aside."""
+        worth = size
+        if self._measured(outline) is None:
+            providers = self._providers.get(outline.id, 0)
+            worth *= (1 + providers) ** FACTORS.providers_exponent
+            if not self._is_adopted(outline):
+                worth *= FACTORS.unadopted
+        if outline.superseded_by is not None and self._makes_no_text(outline):
+            worth *= FACTORS.superseded
+        return worth
+
+    def _is_adopted(self, outline: Outline) -> bool:
+        """Whether there is a sourced sign that people use the model."""
+        providers = self._providers.get(outline.id, 0)
+        return providers >= FACTORS.adopted_providers or _is_in_library(outline)
+
+    def _successors(self, outline: Outline) -> tuple[str, ...]:
+        """The open models that supersede the model, one after another, as far as each is of the
+        kind and the size class of the one before it.
+        """
+        successors: list[str] = []
+        newest = outline
+        while True:
+            following = self._outlines.get(newest.superseded_by or "")
+            if following is None or following.closed:
+                break
+            if following.id == outline.id or following.id in successors:
+                break
+            if _kind(following) != _kind(outline):
+                break
+            if not _is_same_size(newest, following):
+                break
+            successors.append(following.id)
+            newest = following
+        return tuple(successors)
+
+    def _stands_by(self, outline: Outline, successors: Sequence[str]) -> bool:
+        """Whether the place of the successor tells that of the model: nobody measured the model,
+        and the newest successor is younger by `follow_months` at most. False without a successor or
+        a day.
+        """
+        if not successors or self._measured(outline) is not None:
+            return False
+        month = _months(outline.released)
+        newest_month = _months(self._outlines[successors[-1]].released)
+        if month is None or newest_month is None:
+            return False
+        return newest_month - month <= FACTORS.follow_months
 
     def _section(self, outline: Outline) -> int:
         """GENERAL, SPECIAL or LAST. A model that makes no text is GENERAL without answering."""
@@ -201,9 +285,7 @@ class Standings:
         traits = self.traits(outline.uses)
         if not traits.answers:
             return LAST
-        if not traits.is_general:
-            return SPECIAL
-        return GENERAL if outline.superseded_by is None else LAST
+        return GENERAL if traits.is_general else SPECIAL
 
     def _makes_no_text(self, outline: Outline) -> bool:
         """Whether the main use of the model makes anything but text; False where the spec states no
@@ -217,18 +299,43 @@ class Standings:
         return main_use is not None and main_use.makes != "text"
 
     def _size(self, outline: Outline) -> float:
-        """The parameters of an equally good dense model, halved with age; 0 where the number is not
-        known.
+        """The parameters of an equally good dense model, halved with age, and more where the model
+        was measured better than its size and date tell; 0 where the number is not known.
         """
-        total = outline.parameters_total or 0
-        active = outline.parameters_active or total
+        above_expected = self._above_expected(outline)
+        since = outline.released
+        if above_expected is None:
+            since = self._known_since(outline)
         age_months = 0
-        month = _months(self._known_since(outline))
+        month = _months(since)
         if month is not None:
             age_months = self._newest_month - month
-        weight = FACTORS.total_weight
-        aging = 0.5 ** (age_months / FACTORS.halving_months)
-        return float(total**weight * active ** (1 - weight) * aging)
+        halving_months = FACTORS.halving_months
+        if self._makes_no_text(outline):
+            halving_months = FACTORS.halving_months_without_text
+        aging: float = 0.5 ** (age_months / halving_months)
+        size = _dense_size(outline) * aging
+        if above_expected is not None:
+            size *= exp(FACTORS.ability_exponent * above_expected)
+        return size
+
+    def _measured(self, outline: Outline) -> Ability | None:
+        """What others measured of the model at the use of the list; None where nobody did."""
+        if self._abilities is None or self._makes_no_text(outline):
+            return None
+        return self._abilities.of(outline.id)
+
+    def _above_expected(self, outline: Outline) -> float | None:
+        """How much more able the model was measured than its size and date tell; None where nobody
+        measured it, or one of these is not known.
+        """
+        measured = self._measured(outline)
+        if measured is None or self._abilities is None:
+            return None
+        expected = self._abilities.expected(
+            outline.parameters_total, outline.parameters_active, outline.released
+        )
+        return None if expected is None else measured.ability - expected.ability
 
     def _known_since(self, outline: Outline) -> str | None:
         """The release day that tells the age of a model's knowledge. A model that answers has most
@@ -256,6 +363,23 @@ class Standings:
             return Traits(is_general=True, answers=True)
         return Traits(listed[0].general, any(use.answers for use in listed))
 
+    def does(self, outline: Outline, use: str) -> bool:
+        """Whether the model does work of that use: a source states the use, or the model is general
+        and has a use which shows that it does (`also` of `uses.toml`), or was measured at it.
+        """
+        if outline.has_use(use):
+            return True
+        row = self._uses.get(use)
+        if row is None or row.also is None:
+            return False
+        traits = self.traits(outline.uses)
+        if not (traits.is_general and traits.answers):
+            return False
+        if outline.has_use(row.also):
+            return True
+        measured = abilities(use)
+        return measured is not None and measured.of(outline.id) is not None
+
     def likeness(self, uses: Uses, other: Outline) -> Likeness:
         """How far the other model may stand in for one that has these uses. A model that answers in
         words is replaced by one that answers, any other model by one with its main use.
@@ -273,6 +397,36 @@ class Standings:
         if other.superseded_by is not None:
             does_work = False
         return Likeness(is_alike=is_alike, does_work=does_work)
+
+
+def ability_use(use: str | None) -> str | None:
+    """The use whose abilities order a list of models for `use`; None for a use of which too little
+    is measured.
+    """
+    if use is None:
+        return CHAT
+    if use == CODE:
+        return CODE
+    return CHAT if uses_table().use[use].general else None
+
+
+def _dense_size(outline: Outline) -> float:
+    """The parameters of a dense model that would be as good; 0 where the number is not known."""
+    total = outline.parameters_total or 0
+    active = outline.parameters_active or total
+    weight = FACTORS.total_weight
+    return float(total**weight * active ** (1 - weight))
+
+
+def _is_same_size(one: Outline, other: Outline) -> bool:
+    """Whether both sizes are known, and of one class."""
+    sizes = sorted([_dense_size(one), _dense_size(other)])
+    return sizes[0] > 0 and sizes[1] <= FACTORS.same_size * sizes[0]
+
+
+def _kind(outline: Outline) -> int:
+    """The place of the model's kind in a list."""
+    return _KINDS.get(outline.modality, len(_KINDS))
 
 
 def _is_in_library(outline: Outline) -> bool:

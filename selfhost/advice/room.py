@@ -87,7 +87,8 @@ class Reach(Record):
 
         A longer context that the publisher documents with scaling counts only where the user asked
         for more than the trained context, because answers may get worse. None where the model has
-        no context, or not even one token fits.
+        no context, no source states which it was trained for (whoever asked for any would get the
+        answer `unknown`), or not even one token fits.
         """
         question = self.judged.question
         asked_tokens = question.workload.context_tokens
@@ -96,12 +97,14 @@ class Reach(Record):
         architecture = question.spec.architecture
         if architecture is None:
             return None
-        most = question.trained_tokens or asked_tokens
+        most = question.trained_tokens or 0
         if asked_tokens > most:
             most = max(most, architecture.scaled_context_tokens or 0)
         if _is_unbounded(question.row):
             # such a model is judged with any context that was asked for
             most = max(most, asked_tokens)
+        if most == 0:
+            return None
         # the header of a damaged file may state more than can be asked for
         return self._most_with("context_tokens", min(most, MOST_TOKENS), 1, self.fits)
 

@@ -26,6 +26,7 @@ from ..judge.record import (
 )
 from ..judge.together import judge_together
 from ..machine.record import Machine
+from .measured import ShownQuality, shown_quality
 from .understood import Model
 from .verdicts import check_with
 
@@ -63,9 +64,12 @@ class QuantizationSize(Record):
 
 
 class ShownModel(Record):
-    """The verdict of the default, every size, and how the loss depends on the model's size."""
+    """The verdict of the default, what others measured, every size, and how the loss depends on the
+    model's size.
+    """
 
     verdict: Verdict
+    quality: ShownQuality
     sizes: tuple[QuantizationSize, ...]
     loss_by_size: tuple[str, str]
 
@@ -86,6 +90,7 @@ def describe(
     loss: Mapping[str, str] = catalogue.section("quantizations", "size")
     return ShownModel(
         verdict=verdict,
+        quality=shown_quality(verdict.model, verdict.quality),
         sizes=tuple(sizes),
         loss_by_size=(loss["text"], loss["source"]),
     )

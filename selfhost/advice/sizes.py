@@ -515,7 +515,7 @@ def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
     verdict = sizable.verdict
     service = sizable.service
     yield from verdict.understood_as
-    warning = None if verdict.quality is None else verdict.quality.warning
+    warning = None if verdict.loss is None else verdict.loss.warning
     if warning is not None:
         yield warning
     has_variables = service.environment.keys() <= start.environment.keys()

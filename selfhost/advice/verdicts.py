@@ -16,7 +16,7 @@ from ..core import units
 from ..core.workload import Workload
 from ..judge.judging import waits_of
 from ..judge.pace import Wait
-from ..judge.quality import quality_of_workload
+from ..judge.quality import Quality, quality_of_workload
 from ..judge.record import (
     Alternative,
     DeferredAdvice,
@@ -30,6 +30,7 @@ from .alternatives import AlternativeSearch
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
 from .faster import FasterSetting, faster_settings
 from .launch import Lines
+from .measured import ModelQuality, quality_of_model
 from .notes import (
     fine_print,
     note_on_clock,
@@ -41,6 +42,7 @@ from .notes import (
     notes_on_cards,
     notes_on_question,
 )
+from .ranking import best_case
 from .steps import Steps, steps
 from .understood import Model, Sentences, Understood, judged_on
 
@@ -84,7 +86,7 @@ def check_with(
         offered=bool(offers),
         shutdown=shutdown_of(spec, offers, catalogue, further.day),
         understood_as=(*understood.notes, *note_on_tag(understood, judged)),
-        quality=quality_of_workload(judged.workload, spec, is_halved=bits == 16),
+        loss=quality_of_workload(judged.workload, spec, is_halved=bits == 16),
         loaded_bits=bits,
         first_notes=notes,
         further=further,
@@ -202,6 +204,24 @@ class _Advice(DeferredAdvice):
         if self.judged.fits:
             return ()
         return self.search.alternatives()
+
+    def quality(self) -> ModelQuality:
+        """How good the model is. Models about alike are looked for among those that likely fit on
+        this machine.
+        """
+        bounds = best_case(self.machine, self.judged.question.stated)
+        outlines = self.catalogue.outlines.values()
+        fitting = filter(bounds.has_likely_room, outlines)
+        others = (outline.id for outline in fitting)
+        return quality_of_model(self.judged.model, self._loss, others=others)
+
+    @property
+    def _loss(self) -> Quality | None:
+        """What the type of the model costs; None where none is known."""
+        judged = self.judged
+        spec = judged.model
+        bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
+        return quality_of_workload(judged.workload, spec, is_halved=bits == 16)
 
     def monthly_cost(self) -> MonthlyCost | None:
         """The cost of the stated load; None where no load was stated."""

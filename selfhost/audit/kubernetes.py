@@ -127,7 +127,8 @@ class _Node:
         if isinstance(all_labels, Mapping):
             self.labels = all_labels
         self.stated_name = value_at(node, "metadata", "name")
-        self.has_slices = plain(self.stated_name, MAX_NAME) in with_slices
+        name = plain(self.stated_name, MAX_NAME)
+        self.has_slices = name is not None and name in with_slices
         # the condition `Ready`; {} where the node states none
         self.ready: Answer = {}
         for condition in rows_of(node, "status", "conditions"):

@@ -302,11 +302,11 @@ class ReadRecord(NamedTuple):
 class ReadBatch(NamedTuple):
     """The results of reading a batch, in the batch's order.
 
-    The process that read the machines numbered their kinds. `new_kinds` and `new_unread_keys` are
-    those that this process met for the first time.
+    The reader of the machines numbered their kinds. `reader` tells it from those of other
+    processes. `new_kinds` and `new_unread_keys` are those that it met for the first time.
     """
 
-    process: int
+    reader: tuple[int, int]
     new_kinds: list[Kind]
     new_unread_keys: list[UnreadKey]
     results: list[ReadRecord | FileEnd]
@@ -328,7 +328,7 @@ def _read_batch(records: RecordReader, batch: Sequence[Found]) -> ReadBatch:
         for entry in _entries_of(found.record.entry(), found.file):
             results.append(_read_entry(records, entry, found.file))
     return ReadBatch(
-        process=os.getpid(),
+        reader=(os.getpid(), id(records)),
         new_kinds=kinds[known:],
         new_unread_keys=list(unread_keys.values())[known_keys:],
         results=results,
@@ -414,8 +414,8 @@ class _Loader:
         self._of_records = EqualFaults("more record")
         # by the name of a machine its file, with the line
         self._origins: dict[str, str] = {}
-        # by process: maps a kind's number in this process to the number in `machines.kinds`
-        self._kind_numbers: defaultdict[int, list[int]] = defaultdict(list)
+        # by reader: maps the number that it gave a kind to the number in `machines.kinds`
+        self._kind_numbers: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         # by the list and the key
         self.unread_keys: dict[tuple[str, str], UnreadKey] = {}
         # of the file whose results are taken
@@ -433,7 +433,7 @@ class _Loader:
 
     def add(self, batch: ReadBatch) -> None:
         """Take the results of a batch."""
-        kind_numbers = self._kind_numbers[batch.process]
+        kind_numbers = self._kind_numbers[batch.reader]
         for kind in batch.new_kinds:
             kind_numbers.append(self.machines.kinds.number_of(kind))
         for unread in batch.new_unread_keys:

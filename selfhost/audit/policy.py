@@ -75,7 +75,7 @@ _MOST_TOGETHER = 1_000
 _KEYS_OF_TOGETHER = ("machines", "severity")
 _NEEDS = ("private", "commercial", "modify", "auditable")
 # keys of [needs], which belong to no entry, and the remedy for such a key in an entry
-_OF_ALL = dict.fromkeys(
+_OF_ALL: Mapping[str, str] = dict.fromkeys(
     (*_NEEDS, "license"), "write it under [needs]: it holds for every model"
 )
 # the fields of `Workload` that a [[model]] may state, each with its words in the label of a model

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import SelfhostError, UnknownModelError
@@ -192,6 +192,12 @@ def sizes_in(name: str) -> set[str]:
     return set(pattern.findall(canonical(name)))
 
 
+class NameOnly(str):
+    """A name of a model that is never read as a path, whatever lies at such a path here: the name
+    comes from somebody who may not look at the files of this machine.
+    """
+
+
 # unwrapping a name from commands, addresses and quotes
 
 
@@ -213,6 +219,8 @@ def bare_name(typed: str) -> str:
     return name.removeprefix("library/")
 
 
+# cached: a name is unwrapped once for each way to read it
+@lru_cache(maxsize=1024)
 def unwrap(typed: str) -> str:
     """A name without quotes, command, address, gateway and folder of a cache.
 
@@ -251,6 +259,8 @@ def is_path(typed: str) -> bool:
 
     The bare name of a file of weights is a model's where no such file lies here.
     """
+    if isinstance(typed, NameOnly):
+        return False
     is_bare = is_bare_weights(typed)
     has_folder = typed == "." or "/" in typed or os.sep in typed
     if (is_bare or has_folder) and os.path.exists(typed):
@@ -734,17 +744,25 @@ def _by_letters(name: SplitName, catalogue: Catalogue) -> Resolution | None:
         return None
     letters = _letters_of(name.base)
     sizes = _size_words(name.base)
-    families = catalogue.common_tables("families", "family")
     by_id: dict[str | None, str] = {}
-    for spelling in (*catalogue.spellings(), *families):
-        if _letters_of(spelling) != letters:
-            continue
+    for spelling in _spellings_by_letters(catalogue).get(letters, ()):
         # `qwen3 17b` is not qwen3-1.7b
         if _size_words(spelling) == sizes:
             by_id.setdefault(id_of(spelling, catalogue), spelling)
     if len(by_id) != 1:
         return None
     return _read_as(by_id.popitem()[1], name, catalogue)
+
+
+# cached: a policy may have thousands of unknown names
+@cache
+def _spellings_by_letters(catalogue: Catalogue) -> Mapping[str, Sequence[str]]:
+    """The names of all models and families by their letters and digits."""
+    families = catalogue.common_tables("families", "family")
+    by_letters: dict[str, list[str]] = {}
+    for spelling in (*catalogue.spellings(), *families):
+        by_letters.setdefault(_letters_of(spelling), []).append(spelling)
+    return by_letters
 
 
 def _read_as(
@@ -766,14 +784,22 @@ def id_with_words(key: str, catalogue: Catalogue) -> str | None:
     """The one id that has all words of a name, as `canonical` writes it; None where several have
     them, or none.
     """
-    words = set(key.split("-"))
-    fitting = []
-    for spec_id in catalogue.outlines:
-        if words.issubset(canonical(spec_id).split("-")):
-            fitting.append(spec_id)
+    by_word = _ids_by_word(catalogue)
+    having = [by_word.get(word, frozenset()) for word in key.split("-")]
+    fitting = frozenset.intersection(*having)
     if len(fitting) != 1:
         return None
-    return fitting[0]
+    return next(iter(fitting))
+
+
+@cache
+def _ids_by_word(catalogue: Catalogue) -> Mapping[str, frozenset[str]]:
+    """The ids that have each word, as `canonical` writes it."""
+    by_word: dict[str, set[str]] = {}
+    for spec_id in catalogue.outlines:
+        for word in canonical(spec_id).split("-"):
+            by_word.setdefault(word, set()).add(spec_id)
+    return {word: frozenset(ids) for word, ids in by_word.items()}
 
 
 def _by_beginning(name: SplitName, catalogue: Catalogue) -> Resolution | None:

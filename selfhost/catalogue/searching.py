@@ -10,7 +10,8 @@ from the number in the name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from typing import NamedTuple
 
@@ -319,13 +320,11 @@ class _UnknownName(Record):
             canonical(behind_account),
             canonical(f"{self.owner}/{self.key}"),
         )
-        for repository in _repositories_alike(self.catalogue):
-            if repository.key in keys:
-                spec_id = repository.spec_id
-                return _Hint(
-                    spec_id, f"it has the layers of {spec_id}, so it needs as much"
-                )
-        return None
+        repository = _repositories_alike(self.catalogue).first_of(keys)
+        if repository is None:
+            return None
+        spec_id = repository.spec_id
+        return _Hint(spec_id, f"it has the layers of {spec_id}, so it needs as much")
 
     def _made_from(self) -> _Hint | None:
         """The hint for a name that leaves out words of one id (`qwen coder 32b`). Else the hint for
@@ -361,9 +360,8 @@ class _UnknownName(Record):
         have; None where there are several or none.
         """
         name_by_id: dict[str, str] = {}
-        for repository in _repositories_alike(self.catalogue):
-            if repository.words.issuperset(words):
-                name_by_id.setdefault(repository.spec_id, repository.name)
+        for repository in _repositories_alike(self.catalogue).with_words(words):
+            name_by_id.setdefault(repository.spec_id, repository.name)
         if len(name_by_id) != 1:
             return None
         spec_id, name = name_by_id.popitem()
@@ -446,16 +444,38 @@ class _Repository:
             self.key = canonical(name)
 
 
-@cache
-def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
-    """The repositories of `alike.toml`, the last first."""
-    alike = catalogue.section("alike", "alike")
-    repositories = []
-    for spec_id, names in alike.items():
-        for name in names:
-            repositories.append(_Repository(spec_id, name))
-    repositories.reverse()
-    return repositories
+class _RepositoriesAlike:
+    """The repositories of `alike.toml`, the last first, prepared for a search by key and by
+    word.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        alike = catalogue.section("alike", "alike")
+        self._all = []
+        for spec_id, names in alike.items():
+            for name in names:
+                self._all.append(_Repository(spec_id, name))
+        self._all.reverse()
+        self._place_by_key: dict[str, int] = {}
+        self._places_by_word: dict[str, set[int]] = {}
+        for place, repository in enumerate(self._all):
+            self._place_by_key.setdefault(repository.key, place)
+            for word in repository.words:
+                self._places_by_word.setdefault(word, set()).add(place)
+
+    def first_of(self, keys: Iterable[str]) -> _Repository | None:
+        """The first repository with one of these keys; None where there is none."""
+        places = [self._place_by_key[key] for key in keys if key in self._place_by_key]
+        return self._all[min(places)] if places else None
+
+    def with_words(self, words: Sequence[str]) -> Iterator[_Repository]:
+        """Yield the repositories that have all of these words in their names."""
+        having = [self._places_by_word.get(word, set()) for word in words]
+        for place in sorted(set.intersection(*having)):
+            yield self._all[place]
+
+
+_repositories_alike = cache(_RepositoriesAlike)
 
 
 class _PartOfName(NamedTuple):
@@ -581,13 +601,44 @@ class _KnownNames:
         joined = "-".join(self._keys_of_ids.values())
         return frozenset(joined.split("-"))
 
+    # A policy may have thousands of unknown names, so that each is compared with few known ones:
+    # with those of the same numbers, and with those that differ in the size alone.
+
+    @cached_property
+    def _by_numbers(self) -> Mapping[tuple[str, ...], Sequence[_ComparedName]]:
+        """The names by the numbers in them, from left to right."""
+        by_numbers: dict[tuple[str, ...], list[_ComparedName]] = {}
+        for name in self._by_key.values():
+            by_numbers.setdefault(tuple(name.numbers), []).append(name)
+        return by_numbers
+
+    @cached_property
+    def _by_line(self) -> Mapping[str, Sequence[_ComparedName]]:
+        """The names that state a size by what they are without the number."""
+        by_line: dict[str, list[_ComparedName]] = {}
+        for name in self._by_key.values():
+            if name.size is not None:
+                by_line.setdefault(name.size.line, []).append(name)
+        return by_line
+
+    @cached_property
+    def _ids_by_beginning(self) -> Mapping[str, Sequence[str]]:
+        """The ids by each beginning of theirs that ends before a word."""
+        by_beginning: dict[str, list[str]] = {}
+        for id, key in self._keys_of_ids.items():
+            for place, letter in enumerate(key):
+                if letter == "-":
+                    by_beginning.setdefault(key[:place], []).append(id)
+        return by_beginning
+
     def meant_by(self, typed: _ComparedName) -> list[str]:
         """The known names that differ from the typed one by a slip, with the same numbers; if there
         are none, the same name with other sizes.
         """
         meant = []
         if len(typed.letters) >= _LEAST_LETTERS_OF_SLIP:
-            known = filter(typed.is_slip_of, self._by_key.values())
+            alike = self._by_numbers.get(tuple(typed.numbers), ())
+            known = filter(typed.is_slip_of, alike)
             meant = sorted(name.name for name in known)
         return meant or self._other_sizes(typed)
 
@@ -599,21 +650,16 @@ class _KnownNames:
         if wanted is None:
             return []
         distances = {}
-        for known in self._by_key.values():
-            size = known.size
-            if size is not None and size.line == wanted.line:
-                distances[known.name] = abs(size.billions - wanted.billions)
+        for known in self._by_line.get(wanted.line, ()):
+            if known.size is not None:
+                distances[known.name] = abs(known.size.billions - wanted.billions)
         names = sorted(distances)
         names.sort(key=distances.__getitem__)
         return names
 
     def longer_than(self, typed: _ComparedName) -> list[str]:
         """The ids that begin with the words of the typed name."""
-        longer = []
-        for id, key in self._keys_of_ids.items():
-            if key.startswith(f"{typed.key}-"):
-                longer.append(id)
-        return longer
+        return list(self._ids_by_beginning.get(typed.key, ()))
 
     def of_family(self, typed: _ComparedName) -> list[str]:
         """The ids that begin with the typed name, or belong to a family of that name, the newest
@@ -633,9 +679,10 @@ class _KnownNames:
         """
         from difflib import get_close_matches  # 2 ms, only for unknown names
 
+        key = typed.key[:MAX_GUESSED_LETTERS]
         near = get_close_matches(
-            typed.key[:MAX_GUESSED_LETTERS],
-            self._by_key,
+            key,
+            self._with_letters_of(key),
             n=4 * _SEARCHED.most_hints,
             cutoff=_SEARCHED.near,
         )
@@ -645,6 +692,25 @@ class _KnownNames:
         names = [self._by_key[key].name for key in near]
         ids = [id_of(name, self.catalogue) for name in names]
         return list(filter(None, ids))
+
+    def _with_letters_of(self, typed_key: str) -> list[str]:
+        """The keys that share enough letters with a typed one, in any order, to be similar by
+        difflib's measure, which is twice the letters in common for each letter of both.
+        """
+        wanted = Counter(typed_key)
+        keys = []
+        for key, letters in self._letters_of_keys.items():
+            shared = 0
+            for letter, number in wanted.items():
+                shared += min(number, letters.get(letter, 0))
+            if 2 * shared / (len(key) + len(typed_key)) >= _SEARCHED.near:
+                keys.append(key)
+        return keys
+
+    @cached_property
+    def _letters_of_keys(self) -> Mapping[str, Mapping[str, int]]:
+        """How often each letter is in each key."""
+        return {key: Counter(key) for key in self._by_key}
 
 
 _known_names = cache(_KnownNames)

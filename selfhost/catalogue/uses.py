@@ -16,6 +16,7 @@ class Use(Stated):
     - `makes`: the output, such as text or speech.
     - `purpose`: the word for the use where it narrows a model down to one kind of work.
     - `special_first`: in a list for this use, a model made for it comes before general ones.
+    - `also`: a use that shows of a general model that it does this work, too.
     """
 
     label: str
@@ -25,6 +26,7 @@ class Use(Stated):
     makes: str
     purpose: str | None = None
     special_first: bool = True
+    also: str | None = None
 
 
 class UsesTable(Stated):

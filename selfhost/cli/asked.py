@@ -70,12 +70,12 @@ def pairs_of(
 
 def one_machine(options: Options) -> Machine:
     """The machine to judge. Raises `UsageError` where a folder holds several."""
-    machines = machines_of(options)
-    if len(machines) > 1:
-        message = f"{options.machine} holds {len(machines)} machines"
+    machine, *others = machines_of(options)
+    if others:
+        message = f"{options.machine} holds {1 + len(others)} machines"
         remedy = "name one of its files; `check` and `audit --machines` judge them all"
         raise UsageError(message, remedy=remedy)
-    return machines[0]
+    return machine
 
 
 class NotedMachines(NamedTuple):

@@ -9,7 +9,7 @@ A `KeySetting` is the setting that one key changes: its choices are values of th
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from time import monotonic
 
 from ..advice.listing import Answer, ListPlace, Ranking, count_rows, words_typed
@@ -244,8 +244,8 @@ class Rows:
 
         `typed` are the words of the filter.
         """
-        view = _View(question, typed, self.catalogue)
         judged = self._judged
+        view = _View(question, typed, self.catalogue, judged)
         left = [id for id in view.ids if id not in judged]
         if len(left) < len(view.ids):
             yield view.shown(judged)
@@ -281,11 +281,14 @@ class _View:
         question: BrowseQuestion,
         typed: str,
         catalogue: Catalogue,
+        judged: MutableMapping[str, Answer],
     ) -> None:
         options = copy.copy(question.options)
         options.words = words_typed(typed.split(), catalogue)
         ids = chosen_ids(options, catalogue, question.workload)
-        self.lister = lister_of(options, catalogue, question.workload, question.machine)
+        self.lister = lister_of(
+            options, catalogue, question.workload, question.machine, judged
+        )
         ruled_out = self.lister.ruled_out
         self.ids = [id for id in ids if id not in ruled_out]
         self._ruled_out = len(ids) - len(self.ids)

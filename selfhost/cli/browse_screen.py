@@ -15,7 +15,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.events import Key
+from textual.events import Event, Key
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.timer import Timer
@@ -77,6 +77,28 @@ class ShownAnswer(Record):
     id: str
     verdict: Verdict
     text: Drawn
+
+
+class StatusLine(Static):
+    """The line above the keys that says what a key did, or why it did nothing.
+
+    The line takes no room while there is nothing to say. What is said stays until the next key is
+    pressed or something else is said: no time is too short to read, copy or hear it.
+    """
+
+    DEFAULT_CSS = """
+    StatusLine { height: auto; max-height: 50%; padding: 0 1; background: $boost; }
+    StatusLine.-silent { display: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+        self.add_class("-silent")
+
+    def say(self, sentence: str) -> None:
+        """Say a sentence in place of the last one; an empty one says nothing."""
+        self.set_class(sentence == "", "-silent")
+        self.update(sentence)
 
 
 class Browser(App[Exception | None]):
@@ -157,6 +179,7 @@ class Browser(App[Exception | None]):
             yield ModelTable()
             with VerticalScroll(id="pane", can_focus=False):
                 yield Static(id="answer", markup=False)
+        yield StatusLine()
         yield Footer()
 
     def on_mount(self) -> None:
@@ -196,6 +219,20 @@ class Browser(App[Exception | None]):
             for condition in conditions:
                 line.append(f"  {condition}", "yellow")
         self._static("#summary").update(line)
+
+    async def on_event(self, event: Event) -> None:
+        """Take back what was said as soon as another key is pressed, then do what the key does."""
+        # an event comes back to the application where no widget has taken it
+        if isinstance(event, Key) and not event.is_forwarded:
+            self._say("")
+        await super().on_event(event)
+
+    def _say(self, sentence: str) -> None:
+        """Say a sentence in the status line of the screen in front; a screen without one has no key
+        that says anything.
+        """
+        for line in self.screen.query(StatusLine):
+            line.say(sentence)
 
     def _static(self, name: str) -> Static:
         return self.screen_stack[0].query_one(name, Static)
@@ -260,7 +297,7 @@ class Browser(App[Exception | None]):
         try:
             question = self.question.changed(stated)
         except SelfhostError as error:
-            self.notify(sentence(error), severity="warning", markup=False)
+            self._say(sentence(error))
             return
         self._take(question)
 
@@ -408,7 +445,7 @@ class Browser(App[Exception | None]):
         """Ask about the next longer or shorter context."""
         question = self.question.with_next_context(step)
         if question is None:
-            self.notify("there is no such context to step to; --context takes any")
+            self._say("there is no such context to step to; --context takes any")
         else:
             self._take(question)
 
@@ -430,14 +467,14 @@ class Browser(App[Exception | None]):
     def action_copy_lines(self) -> None:
         """Copy the lines that download and run the model."""
         if self.answer is None or not self.answer.verdict.commands:
-            self.notify("there is no line that runs this model here")
+            self._say("there is no line that runs this model here")
             return
         self._copy("\n".join(self.answer.verdict.commands))
 
     def _copy(self, text: str) -> None:
         """Put the text into the clipboard, by the terminal's OSC 52, and show it."""
         self.copy_to_clipboard(text)
-        self.notify(text, title="copied", markup=False)
+        self._say(f"copied: {text}")
 
     def action_show_help(self) -> None:
         """Show what each key does."""
@@ -477,6 +514,7 @@ class AnswerScreen(ModalScreen[None]):
         """The answer, to scroll in."""
         with VerticalScroll():
             yield Static(self._text, id="whole", markup=False)
+        yield StatusLine()
         yield Footer()
 
     def show(self, text: Drawn) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 from ..advice.listing import (
+    Answer,
     Lister,
     Ranking,
     chosen,
@@ -82,8 +83,6 @@ def run(words: Sequence[str]) -> int:
             "--all and --top exclude each other", remedy="leave one of them out"
         )
     workload = workload_of(options)
-    # agents need a model that calls functions, unless another use was asked for
-    options.use = options.use or workload.wanted_use
     machine = measured_where_unknown(options, one_machine(options))
     catalogue = open_catalogue(options.specs)
     options.words = words_typed(options.words, catalogue)
@@ -196,8 +195,11 @@ def lister_of(
     catalogue: Catalogue,
     workload: Workload,
     machine: Machine,
+    judged: MutableMapping[str, Answer] | None = None,
 ) -> Lister:
-    """Return the lister, which judges the models and knows their order."""
+    """Return the lister, which judges the models and knows their order. `judged` are the answers
+    that are known already.
+    """
     # a use and a modality in the search words order the models that have them
     use, modality = kinds_in(options.words)
     return Lister(
@@ -207,6 +209,7 @@ def lister_of(
         use=options.use or use,
         modality=modality,
         named=named_by_words(options.words, catalogue),
+        judged=judged,
     )
 
 

@@ -22,6 +22,8 @@ from .output import asks_for_json, bug, complain, fault_of_catalogue, write
 
 # options without a value, allowed before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
+# commands that tell how far they are in a way of their own, or draw a screen
+_TOLD_ELSEWHERE = ("audit", "browse", "completion", "mcp")
 # the error number for a lack of memory
 _ENOMEM = 12
 
@@ -76,7 +78,7 @@ def _refuse_other_package() -> None:
     Another distribution, `selfhost` on PyPI, has a package of the same name: installed later it
     replaces that file, and its removal takes the file away. `import selfhost` is then no use.
     """
-    package = sys.modules[__package__.partition(".")[0]]
+    package = sys.modules[__name__.partition(".")[0]]
     if "can_run" not in getattr(package, "__all__", ()):
         raise SelfhostError(
             "another distribution, `selfhost`, has replaced or removed a file of selfhost-check",
@@ -114,6 +116,11 @@ def _run(words: Sequence[str]) -> int:
         for word in candidates(rest):
             write(f"{word}\n")
         return 0
+    if command == "_answer":
+        # the process in which the tools of `selfhost mcp` work
+        from .mcp_answers import answer_calls
+
+        return answer_calls()
     if command not in COMMANDS:
         _refuse_unknown(command, rest)
         # a model's name without a command means `check`
@@ -184,7 +191,13 @@ def _run_command(command: str, words: list[str]) -> int:
     """Run the command with the words behind it, and return its exit code."""
     module = import_module(f".{command}", __package__)
     try:
-        return int(module.run(words))
+        if command in _TOLD_ELSEWHERE or asks_for_json(words):
+            return int(module.run(words))
+        # imported only for what may take long
+        from .progress import LongWork
+
+        with LongWork():
+            return int(module.run(words))
     except SystemExit as error:
         # argparse has printed the help
         return error.code if isinstance(error.code, int) else NO_ANSWER

@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, TextIO
@@ -120,6 +120,19 @@ def _wrapped(text: str) -> str:
     from ..reports.layout import wrapped
 
     return wrapped(text, max(terminal_size().columns, _FEWEST_COLUMNS))
+
+
+def own_output() -> int:
+    """Take standard output for this program's answers alone: return another descriptor of it, and
+    let whatever else is printed go to standard error, or nowhere where that is closed.
+    """
+    if sys.stderr is None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        # a copy under this number is inherited by the processes that are started
+        os.dup2(os.dup(nowhere), 2)
+    output = os.dup(1)
+    os.dup2(2, 1)
+    return output
 
 
 def bug(error: BaseException) -> SelfhostError:
@@ -295,6 +308,21 @@ class _Screen:
         return is_terminal()
 
 
+# what takes a note away that a terminal shows while a command is at work
+_before_writing: list[Callable[[], None]] = []
+
+
+def call_before_writing(function: Callable[[], None]) -> None:
+    """Have a function called once, before the next text is written."""
+    _before_writing.append(function)
+
+
+def prepare_to_write() -> None:
+    """Call what is to be called before a text is written."""
+    while _before_writing:
+        _before_writing.pop()()
+
+
 def write(
     text: str = "",
     *,
@@ -306,6 +334,7 @@ def write(
     Raises `UsageError` where standard output takes nothing. A pipe whose reader has gone is no
     error, nor is a standard error that takes nothing.
     """
+    prepare_to_write()
     stream = sys.stderr if to_error else sys.stdout
     if stream is None:
         if to_error or not text:

@@ -5,7 +5,10 @@
 
 Layers below the command line get `tell` as a plain function, and call it with how many are done
 and of how many, None where that is not known. Nothing is drawn in the first second; the line is
-gone once the block is left. A pipe sees nothing, and loads no `rich`.
+gone once the block is left. A pipe sees nothing of it, and loads no `rich`.
+
+A command that takes longer than two seconds and has drawn no such line says once that it is at
+work, on a terminal and elsewhere (`LongWork`).
 """
 
 from __future__ import annotations
@@ -13,10 +16,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock, Timer
 from time import monotonic
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from ..core.templates import fill
+from .output import call_before_writing, prepare_to_write
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -27,6 +33,10 @@ SECONDS_BEFORE = 1.0
 _SECONDS_BETWEEN = 0.1
 # the shortest time between two lines in a job's log
 SECONDS_BETWEEN_LINES = 2.0
+# a command that takes longer says that it is at work
+SECONDS_BEFORE_NOTE = 2.0
+# moves to the begin of a terminal's line and empties it (ECMA-48)
+_ERASE_LINE = "\r\x1b[2K"
 
 
 def is_shown() -> bool:
@@ -55,15 +65,40 @@ class Progress:
         self._is_shown = is_shown()
         self._next_time = clock() + SECONDS_BEFORE
         self._bar: Bar | None = None
+        self._done = 0.0
+        self._total: float | None = None
 
     def __enter__(self) -> Self:
+        Progress._latest = self
         return self
 
     def __exit__(self, *_: object) -> None:
         self.hide()
+        Progress._latest = None
+
+    # the progress that is told now
+    _latest: ClassVar[Progress | None] = None
+
+    @classmethod
+    def latest_words(cls) -> str:
+        """How far the work is that is told now: `judging models: 12 of 300`; "" where nothing is
+        told, or nothing is counted.
+        """
+        progress = cls._latest
+        if progress is None or not progress._total or progress._are_bytes:
+            return ""
+        done = int(progress._done)
+        return f"{progress._description}: {done:,} of {int(progress._total):,}"
+
+    @classmethod
+    def is_drawn(cls) -> bool:
+        """Whether a line is on the terminal now."""
+        return cls._latest is not None and cls._latest._bar is not None
 
     def __call__(self, done: float, total: float | None = None) -> None:
         """Draw that `done` is done, of `total` where that is known."""
+        self._done = done
+        self._total = total
         if not self._is_shown:
             return
         now = self._clock()
@@ -71,6 +106,7 @@ class Progress:
             return
         self._next_time = now + _SECONDS_BETWEEN
         if self._bar is None:
+            prepare_to_write()
             self._bar = _started_bar(
                 self._description, total, are_bytes=self._are_bytes
             )
@@ -83,6 +119,81 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class Waiting(Protocol):
+    """What calls a function once, after some seconds: a `threading.Timer`."""
+
+    daemon: bool
+
+    def start(self) -> None:
+        """Begin to wait."""
+
+    def cancel(self) -> None:
+        """Call nothing any more."""
+
+
+class LongWork:
+    """A note on standard error that a command is still at work, where it takes longer than two
+    seconds. On a terminal the note is taken away before the answer is written.
+
+        with LongWork():
+            code = module.run(words)
+
+    `timer` makes what waits; `write` takes the text.
+    """
+
+    def __init__(
+        self,
+        *,
+        timer: Callable[[float, Callable[[], None]], Waiting] = Timer,
+        write: Callable[[str], None] | None = None,
+    ) -> None:
+        self._timer = timer(SECONDS_BEFORE_NOTE, self._tell)
+        # a command that has ended waits for nobody
+        self._timer.daemon = True
+        self._write = write or _to_error
+        self._is_over = False
+        self._is_on_terminal = False
+        # the note comes from another thread than the answer
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self.end()
+
+    def _tell(self) -> None:
+        with self._lock:
+            if self._is_over or Progress.is_drawn():
+                return
+            words = Progress.latest_words() or "working out the answer"
+            note = f"note: still at work ({words})"
+            if is_shown():
+                self._is_on_terminal = True
+                call_before_writing(self.end)
+                self._write(note)
+            else:
+                self._write(f"{note}\n")
+
+    def end(self) -> None:
+        """Say nothing any more, and take away what a terminal shows."""
+        with self._lock:
+            self._is_over = True
+            if self._is_on_terminal:
+                self._is_on_terminal = False
+                self._write(_ERASE_LINE)
+
+
+def _to_error(text: str) -> None:
+    """Write to standard error at once. A standard error that takes nothing is no error."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 class Lines:

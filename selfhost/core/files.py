@@ -160,12 +160,15 @@ def open_file(
             if descriptor is not None:
                 number = int(descriptor[1] or 0)
                 return _open_descriptor(path, number)
-        return _open_ordinary(path, is_input=is_input)
+        return open_ordinary(path, is_input=is_input)
     except (OSError, ValueError) as error:
         raise fault_at(path, error) from None
 
 
-def _open_ordinary(path: str, *, is_input: bool) -> OpenFile:
+def open_ordinary(path: str, *, is_input: bool) -> OpenFile:
+    """Open an ordinary file, of any name. Raises `Unreadable` for a pipe, a device or a folder,
+    and the `OSError` of the system for a file that cannot be opened.
+    """
     # the kind is checked before opening: to open a device may have an effect
     kind = stat.S_IFMT(os.stat(path).st_mode)
     if kind == stat.S_IFDIR:
@@ -186,7 +189,10 @@ def _open_ordinary(path: str, *, is_input: bool) -> OpenFile:
 def _not_ordinary(kind: int) -> Unreadable:
     what = _KINDS.get(kind, "device")
     reason = f"is not an ordinary file: it is a {what}"
-    return Unreadable(reason, "write its output to a file")
+    if what == "device":
+        # a device such as /dev/zero has no output that would end
+        return Unreadable(reason, "name a file")
+    return Unreadable(reason, "write what comes out of it to a file")
 
 
 def _open_descriptor(path: str, number: int) -> OpenFile:
@@ -269,6 +275,8 @@ def read_ends(
     read_bytes = 0
     dropped_bytes = 0
     with stream:
+        if size is not None and size > limit_bytes:
+            raise too_large(limit_bytes)
         while part := read_some(stream, _CHUNK_BYTES):
             read_bytes += len(part)
             if read_bytes > limit_bytes:
@@ -284,6 +292,8 @@ def read_ends(
             if len(end) > 2 * end_bytes:
                 dropped_bytes += len(end) - end_bytes
                 del end[:-end_bytes]
+    if read_bytes > 0 and not start:
+        raise _only_zeros()
     cut_bytes = max(0, len(end) - end_bytes)
     # a character of UTF-16 takes two or four bytes: the cut must be even
     cut_bytes += (dropped_bytes + cut_bytes) % 2
@@ -315,9 +325,17 @@ def text_of(content: bytes, errors: str = "strict") -> str:
         raise Unreadable("is not text", "save the file as UTF-8", line=line) from None
     if not text.strip():
         raise Unreadable("is empty")
+    if not text.strip("\0"):
+        raise _only_zeros()
     if "\0" in text:
         raise Unreadable("is not text")
     return text
+
+
+def _only_zeros() -> Unreadable:
+    """The fault of a file of zero bytes, as a file system leaves it after a crash."""
+    remedy = "it may not have been written to the end: write it again"
+    return Unreadable("holds nothing but zeros", remedy)
 
 
 # the name of a part of a split file; DeepSeek's names have six digits after `of`
@@ -444,14 +462,17 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     `Unreadable` where a key is repeated, of which JSON does not say which value counts.
     """
     value = dict(pairs)
-    if len(value) == len(pairs):
-        return value
+    if len(value) < len(pairs):
+        _refuse_repeated_key(pairs)
+    return value
+
+
+def _refuse_repeated_key(pairs: list[tuple[str, Any]]) -> None:
     seen = set()
     for key, _ in pairs:
         if key in seen:
-            break
+            raise Unreadable(f"states {shortened(key)!r} twice", "state it once")
         seen.add(key)
-    raise Unreadable(f"states {shortened(key)!r} twice", "state it once")
 
 
 def _refuse_constant(word: str) -> NoReturn:

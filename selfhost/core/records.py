@@ -30,17 +30,18 @@ from typing import (
 from .units import fault_of_date, nearest, parse_whole
 
 
-class FrozenDict(dict):  # type: ignore[type-arg]
+def _refuse_change(*_: Any, **__: Any) -> NoReturn:
+    raise TypeError("a record's mapping is frozen; use replace() on the record")
+
+
+class FrozenDict(dict[Any, Any]):
     """A mapping inside a record: read like a dict, never changed, hashable by its content."""
 
     __slots__ = ()
 
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError("a record's mapping is frozen; use replace() on the record")
-
     __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = (
         update
-    ) = _refuse
+    ) = _refuse_change
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
@@ -126,7 +127,7 @@ class _RecordType(type):
     # the fields whose dict is frozen
     _mappings: tuple[str, ...]
     # takes a dict of all values by name, returns the values in the order of the fields
-    _in_order: Callable[[Values], object]
+    _in_order: itemgetter[object]
     # whether values are stored unchanged: no mapping is frozen, and neither `_completed` nor
     # `_check` is overridden
     _is_plain: bool
@@ -286,7 +287,8 @@ class Record(metaclass=_RecordType):
         if not isinstance(other, Record) or type(other) is not type(self):
             return NotImplemented
         in_order = type(self)._in_order
-        return in_order(self.__dict__) == in_order(other.__dict__)
+        are_equal: bool = in_order(self.__dict__) == in_order(other.__dict__)
+        return are_equal
 
     def __hash__(self) -> int:
         return self._content_hash

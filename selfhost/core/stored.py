@@ -26,8 +26,10 @@ from functools import cache
 from typing import Any
 
 from .errors import Problem, SpecError
-from .files import read_file, text_of
+from .files import open_ordinary, read_file, read_some, text_of, too_large
 
+# ten times the largest value, the outlines of all models
+_MOST_BYTES = 64 << 20
 # the environment variable with the folders of specs, separated as in PATH
 SPECS_VARIABLE = "SELFHOST_SPECS"
 # the format of `specs/` that this program reads; the folder states its format in a file
@@ -70,9 +72,7 @@ class Store:
             return make()
         path = os.path.join(self._stored_in, f"{name}.json")
         try:
-            with open(path, "rb") as file:
-                content = file.read()
-            return json.loads(_checked(content))
+            return json.loads(_checked(_read_whole(path)))
         except (OSError, ValueError) as error:
             if self.is_package:
                 raise _broken(path) from error
@@ -120,9 +120,10 @@ class StoredRows(Rows):
             return self._made[key]
         start, size_bytes, checksum = self._places[key]
         try:
-            with open(self._path, "rb") as file:
-                file.seek(start)
-                line = file.read(size_bytes)
+            stream, _ = open_ordinary(self._path, is_input=False)
+            with stream:
+                stream.seek(start)
+                line = read_some(stream, size_bytes)
             if zlib.crc32(line) != checksum:
                 raise ValueError("the line is not what was stored")
             return json.loads(line)
@@ -138,6 +139,17 @@ class StoredRows(Rows):
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+def _read_whole(path: str) -> bytes:
+    """Return what a stored file holds. Raises `OSError` where it cannot be read, also for a pipe,
+    which would be waited for, and for more than any value takes.
+    """
+    stream, size_bytes = open_ordinary(path, is_input=False)
+    with stream:
+        if size_bytes is None or size_bytes > _MOST_BYTES:
+            raise too_large(_MOST_BYTES)
+        return read_some(stream, size_bytes)
 
 
 def _broken(path: str, message: str = "cannot be read") -> SpecError:

@@ -282,8 +282,9 @@ def _with_text_dates(value: object) -> object:
         return {key: _with_text_dates(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_with_text_dates(part) for part in value]
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
+    in_iso_format = getattr(value, "isoformat", None)
+    if in_iso_format is not None:
+        return in_iso_format()
     return value
 
 

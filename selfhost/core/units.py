@@ -332,6 +332,8 @@ class _Quantity(NamedTuple):
     numerator: int
     denominator: int
     unit: str
+    # also of `-0`
+    has_minus: bool
 
 
 def _quantity(text: str, refusal: str) -> _Quantity:
@@ -343,7 +345,8 @@ def _quantity(text: str, refusal: str) -> _Quantity:
     sign, digits, fraction, unit = match.groups(default="")
     digits = digits.replace(",", "").replace("_", "")
     decimals = fraction.removeprefix(".")
-    return _Quantity(int(sign + digits + decimals), 10 ** len(decimals), unit)
+    numerator = int(sign + digits + decimals)
+    return _Quantity(numerator, 10 ** len(decimals), unit, has_minus=sign == "-")
 
 
 def _why_no_quantity(text: str) -> str | None:
@@ -381,8 +384,7 @@ class _Measure:
         """`1.5 GiB` in bytes, as a fraction. `ValueError` for another unit."""
         quantity = _quantity(text, self.refusal)
         worth = self.units.get(quantity.unit.lower())
-        is_negative = quantity.numerator < 0
-        if worth is None or (is_negative and not self.may_be_negative):
+        if worth is None or (quantity.has_minus and not self.may_be_negative):
             raise ValueError(f"{text!r} {self.refusal}")
         return quantity._replace(numerator=quantity.numerator * worth)
 

@@ -1,7 +1,9 @@
 """The loss of quality that a quantization causes.
 
 `quality_of` takes the name of a quantization, and the model if there is one. It returns the
-measured loss of `specs/common/quantizations.toml`, with a sentence about it.
+measured loss of `specs/common/quantizations.toml`, with a sentence about it. Where somebody
+measured files of that very model, the sentence says so, too. Types are compared by the general
+figures alone, for those of one model are of other tests.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from ..catalogue.losses import losses_of
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import SAME_TYPES
 from ..core.records import Record, read_by
@@ -72,7 +75,7 @@ def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
         )
     # the losses were measured on models that write text
     if spec.writes_text:
-        return quality
+        return quality.replace(text=_text_for(quality, spec))
     if quality.model in (None, "any"):
         return quality
     return quality.replace(
@@ -82,6 +85,15 @@ def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
         measure=None,
         model=None,
     )
+
+
+def _text_for(quality: Quality, spec: ModelSpec) -> str:
+    """The sentence about a quantization for that model, with what was measured of it."""
+    measured = [loss.text for loss in losses_of(spec.id, quality.quantization)]
+    if not measured:
+        return quality.text
+    listed = "; ".join(measured)
+    return f"{quality.text}; of {spec.id} itself: {listed}"
 
 
 def _of_any_model(quantization: str) -> Quality:

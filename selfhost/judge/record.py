@@ -559,6 +559,12 @@ class DeferredAdvice(Record):
         """The models and settings that run here instead, the best first."""
         return ()
 
+    def quality(self) -> Any:
+        """How good the model is, by what others measured, and what its type costs
+        (`advice.measured`); None where nobody asks, as in an audit.
+        """
+        return None
+
     def api_offers(self) -> tuple[Offer, ...]:
         """The API offers of the model, or of a model in its place, the cheapest first."""
         return ()
@@ -593,7 +599,9 @@ class Verdict(Judged, Report):
 
     - `route`: `local`, `api`, `neither` or `unknown`; `summary` says it in one line.
     - `findings`: one for each check, with its outcome, reason and remedy.
-    - `needs`, `speed`, `quality`: what the model takes, how fast it is, what its type costs.
+    - `needs`, `speed`, `loss`: what the model takes, how fast it is, what its type costs.
+    - `quality`: how often others measured the model and which models here are about alike, beside
+      what its type costs.
     - `setup`, `commands`: the lines to type first, and those that run the model.
       `commands_class` is "listed" where a listing shows the repository with the file, and
       "unlisted" where nobody verified the file.
@@ -602,9 +610,9 @@ class Verdict(Judged, Report):
     - `waits`: how long the first token takes, behind the prompt that was stated, else behind a page
       and behind an agent's first prompt.
     - `room`: how far one could go with the context, the users or the type.
-    - The commands, `room`, `alternatives`, `api_offers`, `monthly_cost`, `notes` and `fine_print`
-      are worked out when they are read for the first time: a program that asks for the route does
-      not wait for them.
+    - The commands, `room`, `quality`, `alternatives`, `api_offers`, `monthly_cost`, `notes` and
+      `fine_print` are worked out when they are read for the first time: a program that asks for the
+      route does not wait for them.
     - `monthly_cost`, `shutdown`: the cost of a stated load, and the announced end of a closed
       model, with the keys of the JSON.
     - `understood_as`, `notes`, `fine_print`: how the name was understood, and what to know beside
@@ -628,7 +636,7 @@ class Verdict(Judged, Report):
     understood_as: tuple[str, ...] = ()
     # the caller's notes, which come first
     first_notes: tuple[str, ...] = ()
-    quality: Quality | None = None
+    loss: Quality | None = None
     loaded_bits: int | None = None
     why: str | None = None
     further: DeferredAdvice = DeferredAdvice()
@@ -672,6 +680,11 @@ class Verdict(Judged, Report):
     def alternatives(self) -> tuple[Alternative, ...]:
         """The models and settings that run here instead, the best first."""
         return self.further.alternatives()
+
+    @cached_property
+    def quality(self) -> Any:
+        """How good the model is, by what others measured, and what its type costs."""
+        return self.further.quality()
 
     @cached_property
     def api_offers(self) -> tuple[Offer, ...]:
@@ -837,7 +850,7 @@ class Alternative(Verdict):
     `command` asks about the alternative with everything that was asked before.
     """
 
-    why: str
+    why: str = ""
     command: str
 
     @property

@@ -277,14 +277,14 @@ def apply(
         changed = changed.stated(facts, read.source_of(key))
     if named:
         # the named GPUs replace the machine's own GPUs
-        facts = {"accelerators": joined(named).accelerators}
+        of_cards: dict[str, object] = {"accelerators": joined(named).accelerators}
         # the disk of the computer that was read tells nothing about the computer with these GPUs
         if "disk" not in read.texts:
-            facts["disks"] = None
+            of_cards["disks"] = None
         sources = []
         for cards in named:
             sources += [*cards.notes, cards.source]
-        changed = changed.stated(facts, "; ".join(sources))
+        changed = changed.stated(of_cards, "; ".join(sources))
     if named or are_cards_set:
         _refuse_cards_beside_unified(changed, named)
     changes = [card.label for card in named]

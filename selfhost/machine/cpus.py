@@ -427,7 +427,7 @@ class ProcessorSeries(SeriesRow):
     which has one socket. `core` and `ghz` are None where only the GPU in the processor is known.
     """
 
-    kind: str
+    kind: str = ""
     bytes_per_second: Rates
     share: MemoryShare
 

@@ -181,6 +181,7 @@ def read_description(text: str) -> Description:
         size = zero[0].strip()
         raise bad_name("zero", text, size=repr(size))
     try:
+        _refuse_no_number(text)
         _refuse_part_of_gpu(text)
         phrase = Phrase(text.strip())
         if not 0 < len(phrase.words) <= _MOST_WORDS:
@@ -207,6 +208,7 @@ def cards_named(text: str) -> NamedCards:
         return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
     if len(text) > _MOST_LETTERS:
         raise bad_name("no_gpu_name", text)
+    _refuse_no_number(text)
     _refuse_part_of_gpu(text)
     plain = re.sub("[()]", " ", text)
     phrase = Phrase(plain, is_of_gpus=True)
@@ -233,6 +235,16 @@ def _part_with(phrase: Phrase, word: str) -> Sequence[str]:
         if word in words:
             return words
     return (word,)
+
+
+def _refuse_no_number(text: str) -> None:
+    """Raise `UnknownGpuError` for a number before a unit that cannot be read: without end, below
+    zero, or in other digits than 0 to 9. To leave it out would judge another machine.
+    """
+    shape = vocabulary().shape.no_number
+    found = re.search(shape, text.lower())
+    if found is not None:
+        raise bad_name("no_number", text, word=repr(shortened(found[0], 40)))
 
 
 def _refuse_part_of_gpu(text: str) -> None:

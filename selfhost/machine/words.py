@@ -132,6 +132,7 @@ class Shapes(Stated):
 
     gpu_part: str
     zero: str
+    no_number: str
     nothing: str
     chip: str
     mac: str

@@ -68,7 +68,8 @@ def read_gguf(path: str) -> LocalModel:
     files = PublishedFiles(
         format="gguf",
         source=SIZE_OF + shown(path),
-        bytes={quantization: sum(header.file_bytes for header in headers)},
+        # no program reads what stands behind the tensors
+        bytes={quantization: sum(header.used_bytes for header in headers)},
     )
     try:
         layers = _layers(model)
@@ -81,7 +82,7 @@ def read_gguf(path: str) -> LocalModel:
         format="gguf",
         quantization=quantization,
         files_here=True,
-        notes=_notes(model, quantization, layers),
+        notes=_notes(model, quantization, layers) + _notes_on_size(headers),
     )
 
 
@@ -406,6 +407,12 @@ def _notes(
         tensors = listed(map(_name_at, layers.differing), 3)
         notes.append(reason("other-tensors", name=model.name, tensors=tensors))
     return tuple(notes)
+
+
+def _notes_on_size(headers: Sequence[GgufHeader]) -> Notes:
+    """The sentence about bytes that belong to no tensor; none where there are no such bytes."""
+    unused = sum(header.file_bytes - header.used_bytes for header in headers)
+    return (reason("unused-bytes", count=unused),) if unused else ()
 
 
 def _name_at(place: TensorPlace) -> str:

@@ -118,10 +118,12 @@ class Tensor(Record):
 class GgufHeader(Record):
     """The header of a GGUF file.
 
-    `counts` has the lengths of the values that were too long to keep.
+    `counts` has the lengths of the values that were too long to keep. `used_bytes` is the size of
+    the file without the bytes behind its last tensor, which belong to none.
     """
 
     file_bytes: int
+    used_bytes: int
     values: Mapping[str, object]
     counts: Mapping[str, int]
     tensors: tuple[Tensor, ...]
@@ -175,9 +177,9 @@ def _read_rest(
     if type(alignment) is not int or alignment not in _ALIGNMENTS:
         reader.damaged(f"{_ALIGNMENT} is not a power of two")
     tensors = _read_tensors(reader, tensor_count, alignment)
-    _refuse_without_data(reader, tensors, alignment)
     return GgufHeader(
         file_bytes=reader.file_bytes,
+        used_bytes=_used_bytes(reader, tensors, alignment),
         values=values,
         counts=counts,
         tensors=tensors,
@@ -417,16 +419,19 @@ def _called(name: str) -> str:
     return f'the tensor "{clean(name)}"'
 
 
-def _refuse_without_data(
+def _used_bytes(
     reader: _Reader,
     tensors: tuple[Tensor, ...],
     alignment: int,
-) -> None:
-    """Raise `SpecError` for a file that ends before its tensors. The reader must stand at the end
-    of the header.
+) -> int:
+    """The size of the file without the bytes behind its last tensor and the padding of that; the
+    whole size where the size of a tensor is not known. The reader must stand at the end of the
+    header.
+
+    Raises `SpecError` for a file that ends before its tensors.
     """
     if not tensors:
-        return
+        return reader.file_bytes
     # a tensor of unknown size has at least one byte
     data_bytes = max(tensor.offset + (tensor.bytes or 1) for tensor in tensors)
     needed_bytes = _padded(reader.place, alignment) + data_bytes
@@ -437,3 +442,6 @@ def _refuse_without_data(
             "cut-short",
             what=f"{missing_bytes:,} of its {needed_bytes:,} bytes are missing",
         )
+    if any(tensor.bytes is None for tensor in tensors):
+        return reader.file_bytes
+    return min(_padded(needed_bytes, alignment), reader.file_bytes)

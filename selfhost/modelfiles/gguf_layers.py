@@ -317,9 +317,10 @@ class _Layer(NamedTuple):
         shape = self.shape("attn_q_norm.weight")
         if not shape:
             return "none"
-        if len(shape) > 1 and shape[1] > 1:
+        length, *others = shape
+        if others and others[0] > 1:
             return "per_head"
-        return "head" if shape[0] == key_length else "full"
+        return "head" if length == key_length else "full"
 
 
 def architecture_of(model: GgufModel) -> Architecture:

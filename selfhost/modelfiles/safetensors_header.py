@@ -174,16 +174,18 @@ def _tensor(
     """The tensor of an entry. Raises `SpecError`."""
     called = f'the tensor "{clean(name)}"'
     match entry:
-        case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [begin, end]}:
-            is_usable = _are_sizes([*shape, begin, end])
+        case {
+            "dtype": str(dtype),
+            "shape": [*shape],
+            "data_offsets": [begin, end],
+        } if _are_sizes([*shape, begin, end]):
+            pass
         case _:
-            is_usable = False
-    if not is_usable:
-        refuse(
-            path,
-            "damaged",
-            what=f"{called} has no usable dtype, shape and data_offsets",
-        )
+            refuse(
+                path,
+                "damaged",
+                what=f"{called} has no usable dtype, shape and data_offsets",
+            )
     bits = model_files().safetensors.bits
     if dtype not in bits:
         refuse(

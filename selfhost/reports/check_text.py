@@ -40,6 +40,7 @@ from .layout import (
     texts,
     topics,
 )
+from .measured_words import measured_lines
 from .words import (
     HERE,
     PACES,
@@ -124,8 +125,8 @@ def _first_lines(verdict: Verdict, *, measured: bool) -> Iterator[str | None]:
         yield from _pace_lines(verdict, verdict.speed, measured=measured)
         yield from _load_lines(verdict, verdict.speed)
     yield asked_words(verdict)
-    if verdict.can_run and verdict.quality is not None:
-        yield verdict.quality.warning
+    if verdict.can_run and verdict.loss is not None:
+        yield verdict.loss.warning
     yield planned_words(verdict.machine)
     if model.closed and model.availability is not None:
         # the first sentence stands in the line of the answer
@@ -263,6 +264,7 @@ def _row_blocks(verdict: Verdict) -> Blocks:
         rows.append(("license", license, LABELS.commercial[commercial_use]))
     yield line()
     yield Table.of("check", rows)
+    yield from texts(measured_lines(verdict))
 
 
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:

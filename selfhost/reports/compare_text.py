@@ -6,6 +6,7 @@ A `Comparison` goes in, blocks come out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from ..advice.several import Compared, Comparison
 from ..catalogue.offers import Offer
@@ -22,6 +23,7 @@ from .answer_words import (
 from .api_words import price_words
 from .labels import LABELS
 from .layout import Blocks, Column, Table, command, line, strong, texts
+from .measured_words import better_words, measured_lines
 from .model_figures import figures_of, have_paces
 from .several_text import note_blocks
 from .words import RANGES, format_words, pace_title, planned_words
@@ -51,7 +53,11 @@ def compare_document(
         remarks = _remarks(compared)
         if remarks:
             yield line(strong(compared.verdict.model.id), f": {'; '.join(remarks)}")
-    yield from texts([_types_apart(verdicts)], indent=0)
+    for verdict in verdicts:
+        for told in islice(measured_lines(verdict), 1):
+            yield line(strong(verdict.model.id), f": {told}")
+    better = better_words([verdict.model for verdict in verdicts])
+    yield from texts([better, _types_apart(verdicts)], indent=0)
     yield from note_blocks(verdicts, verbose=True)
     yield line()
     names = " ".join(shell_word(verdict.asked) for verdict in verdicts)
@@ -111,6 +117,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
         "context up to": _longest_context(verdict, offers),
         "parameters": figures.parameters,
         "released": figures.released,
+        "measured": figures.measured,
         "API, $ per 1M": _price(offers),
         "license": figures.license,
     }

@@ -345,8 +345,10 @@ def _unit_of_pace(key: str, unit: str) -> str:
 
 def _quality_blocks(quality: Json) -> Blocks:
     """Yield the quality loss of the quantization, then the measurement and its source where a
-    measurement exists.
+    measurement exists; nothing where no quantization is known.
     """
+    if not quality["quantization"]:
+        return
     rows = [(quality["quantization"], quality["text"])]
     for label, key in (("measured", "figure"), ("source", "source")):
         if quality[key]:

@@ -300,12 +300,16 @@ def _listed_row(row: Verdict) -> Object:
     """A model of a list with its verdict."""
     model = record(row.model)
     model |= fields(row.model, "uses tuned_from")
-    return {"model": model, **fields(row, keys_of("listed"))}
+    members = {"model": model, **fields(row, keys_of("listed"))}
+    members["quality"] = None
+    if row.quality is not None:
+        members["quality"] = fields(row.quality, keys_of("listed quality"))
+    return members
 
 
 def shown(answer: ShownModel) -> Object:
     """`selfhost.model/1`: the spec of a model, its sizes, and the verdict of the default."""
-    members = fields(answer, "sizes verdict")
+    members = fields(answer, "quality sizes verdict")
     return titled("model/1", **about(answer.verdict.model), **members)
 
 

@@ -17,12 +17,19 @@ from ..machine.record import Machine
 from .labels import LABELS
 from .layout import Blocks, Cells, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
-from .words import RANGES, age_blocks, pace_title, place_words, planned_words
+from .words import (
+    RANGES,
+    age_blocks,
+    old_data_blocks,
+    pace_title,
+    place_words,
+    planned_words,
+)
 
 # rows of the first screen
 TOP = 20
 # the columns that the table `listed` has of those of `listed wide`
-_NARROW_COLUMNS = 9
+_NARROW_COLUMNS = 10
 # the place of the column of names, and the longest name in a column that does not wrap: 19 of 20
 # models of the catalogue have a shorter name
 _NAMES = 1
@@ -62,7 +69,7 @@ def list_document(
     yield from texts([*head, *notes], indent=0)
     if rows:
         yield line()
-        yield _table(rows, wide=wide)
+        yield _table(rows, wide=wide, use=listing.use)
         yield line()
         yield line(_footer(listing, rows, wide=wide, only_running=only_running))
         if sort in LABELS.orders:
@@ -76,7 +83,12 @@ def list_document(
         yield line("why not, model by model: the same with --all")
         asked = workload.options()
         yield line(f"a machine that runs one: selfhost plan MODEL{asked}")
-    yield from age_blocks(listing.catalogue_as_of, today)
+    days = {"prices": listing.prices_as_of, "boards": listing.boards_as_of}
+    aged = list(age_blocks(listing.catalogue_as_of, today))
+    if not aged:
+        days = {"catalogue": listing.catalogue_as_of, **days}
+    yield from old_data_blocks(days, today)
+    yield from aged
 
 
 def _nothing_matches(
@@ -157,12 +169,17 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
     return parts + units.counted([card.name for card in machine.cards])
 
 
-def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
+def _table(
+    rows: Sequence[Verdict],
+    *,
+    wide: bool,
+    use: str | None,
+) -> Table:
     """The table with a row for each model; the column of places is left out where all models lie in
     one place.
     """
     title = pace_title(row.speed for row in rows)
-    figures = [figures_of(row, title) for row in rows]
+    figures = [figures_of(row, title, use) for row in rows]
     is_one_place = len({of_model.place for of_model in figures}) == 1
     table_rows = []
     for row, of_model in zip(rows, figures, strict=True):
@@ -198,8 +215,10 @@ def row_cells(row: Verdict, figures: ModelFigures) -> Cells:
         figures.wait,
         figures.download,
         figures.license,
+        figures.remark,
         figures.parameters,
         figures.released,
+        figures.measured,
         figures.why,
     )
 

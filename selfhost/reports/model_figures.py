@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..advice.listing import is_general_beside
+from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record
 from ..judge.record import Verdict
 from .answer_words import causes
 from .layout import Cells, Table, known_figure
+from .measured_words import basis_words
 from .words import PACES, PLACES, memory_words, pace_of
 
 
@@ -31,13 +34,23 @@ class ModelFigures(Record):
     judged_as: str
     parameters: str
     released: str
+    # the number of boards that measured the model, or how its place is estimated
+    measured: str
     license: str
+    # what sets the model apart from the others of a list: "general", "replaced"
+    remark: str
     # why the model does not run, or the reason for its place in a list
     why: str
 
 
-def figures_of(answer: Verdict, pace_title: str) -> ModelFigures:
-    """Return the figures of a model; `pace_title` is the title of the column of paces."""
+def figures_of(
+    answer: Verdict,
+    pace_title: str,
+    use: str | None = None,
+) -> ModelFigures:
+    """Return the figures of a model; `pace_title` is the title of the column of paces, `use` the
+    use that a list is for.
+    """
     model = answer.model
     workload = answer.workload
     return ModelFigures(
@@ -50,7 +63,9 @@ def figures_of(answer: Verdict, pace_title: str) -> ModelFigures:
         judged_as=_judged_as(answer),
         parameters=known_figure(model.parameters.total, units.count),
         released=model.released or "-",
+        measured=basis_words(model, use),
         license=_license(answer),
+        remark=_remark(answer.model, use),
         why=causes(answer) or answer.why or "",
     )
 
@@ -100,6 +115,18 @@ def _license(answer: Verdict) -> str:
     if model.license is None or not model.license.id:
         return "-"
     return units.short_license(model.license.id)
+
+
+def _remark(model: ModelSpec, use: str | None) -> str:
+    """`general` for a general model in a list of what was made for a use, `replaced` for a model
+    that another one supersedes.
+    """
+    parts = []
+    if is_general_beside(model, use):
+        parts.append("general")
+    if model.upkeep.superseded_by is not None:
+        parts.append("replaced")
+    return ", ".join(parts)
 
 
 def table_of_paces(

@@ -167,8 +167,8 @@ def _warnings(running: Sequence[Verdict]) -> Iterator[Topic]:
     """Yield the loss of quality and the findings that warn, each with its model."""
     for verdict in running:
         name = verdict.model.id
-        if verdict.quality is not None and verdict.quality.warning:
-            yield f"quality ({name})", verdict.quality.warning, None
+        if verdict.loss is not None and verdict.loss.warning:
+            yield f"quality ({name})", verdict.loss.warning, None
         for finding in ordered(verdict):
             if finding.outcome is Outcome.WARN and not _is_told_elsewhere(
                 finding, verdict

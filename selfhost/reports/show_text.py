@@ -33,6 +33,7 @@ from .layout import (
     strong,
     texts,
 )
+from .measured_words import score_blocks
 from .words import HERE, PLACES, age_blocks, asked_words, place_words
 
 # sizes of the first screen
@@ -63,6 +64,7 @@ def show_document(
     if shown.sizes:
         yield line()
         yield from _sizes(verdict, shown.sizes)
+    yield from score_blocks(model)
     if verdict.api_offers:
         yield line()
         yield from _first_offer(verdict.api_offers)

@@ -122,9 +122,10 @@ def _memory_rows(size: ContainerSize) -> Iterator[FigureRow]:
     cards = size.accelerators
     if cards:
         memory = _rounded_up(max(card.memory_bytes for card in cards))
+        name = cards[0].name or "GPU"
         if len(cards) > 1:
             memory = f"{len(cards)} × {memory}"
-        yield "accelerator", memory, f"of {cards[0].name or 'GPU'}"
+        yield "accelerator", memory, f"of {name}"
 
 
 def _growth_row(growth: Growth) -> FigureRow:

@@ -6,6 +6,7 @@ Records of a judgement go in, short texts come out. `answer_words.py` has the wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 
 from ..core import units
 from ..core.records import Record
@@ -32,6 +33,7 @@ TOKENS = "tokens/s"
 PACES = "pace"
 # from this age on a catalogue is worth an update (assumed)
 _OLD_CATALOGUE_MONTHS = 6
+_OLD_DATA_DAYS = 90
 
 
 class Asked(Record):
@@ -347,6 +349,21 @@ def age_blocks(as_of: str | None, today: str | None) -> Blocks:
     if months >= _OLD_CATALOGUE_MONTHS:
         age = f"The catalogue is {months} months old ({as_of}) and has no newer models"
         yield line(f"{age}: update selfhost.")
+
+
+def old_data_blocks(days: Mapping[str, str | None], today: str | None) -> Blocks:
+    """Yield the line that names the day of each kind of data older than 90 days; nothing where all
+    of it is younger. `days` has the day of each kind, by its name.
+    """
+    if today is None:
+        return
+    limit = date.fromisoformat(today) - timedelta(days=_OLD_DATA_DAYS)
+    old = []
+    for kind, day in days.items():
+        if day is not None and date.fromisoformat(day) < limit:
+            old.append(f"{kind} {day}")
+    if old:
+        yield line(f"Older than {_OLD_DATA_DAYS} days: {', '.join(old)}.")
 
 
 def months_between(day: str | None, today: str | None) -> int:

@@ -211,7 +211,12 @@ def test_what_is_as_slow_is_no_way_out() -> None:
         pytest.param(
             "llama3.1:8b",
             "RTX 4060 laptop 16GB",
-            Workload(parallel=6, prompt_tokens=20_000, max_wait_seconds=60),
+            Workload(
+                parallel=6,
+                prompt_tokens=20_000,
+                max_wait_seconds=60,
+                kv_cache_type="f16",
+            ),
             id="for six users",
         ),
     ],

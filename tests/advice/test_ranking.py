@@ -4,6 +4,7 @@ expects of it on known machines; the first rows of a list are those of judging e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,7 @@ from judge.small import GIB, MACHINE, SPEC, work
 from selfhost import Machine, Verdict, Workload
 from selfhost.advice.listing import Lister, Ranking, chosen, kinds_in, named_by_words
 from selfhost.advice.ranking import Standings, best_case, share_on
+from selfhost.catalogue.abilities import Abilities, Ability, abilities
 from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
@@ -22,6 +24,9 @@ from selfhost.judge.checks.speed import is_too_slow
 from selfhost.judge.judging import judge
 from selfhost.machine.named import named
 from selfhost.machine.profiles import load
+from selfhost.reports.layout import Cells
+from selfhost.reports.list_text import row_cells
+from selfhost.reports.model_figures import figures_of
 
 
 @pytest.mark.parametrize(
@@ -45,32 +50,31 @@ def test_a_mixture_counts_as_a_dense_model_of_about_five_times_its_active_parame
 # by specpicks.com for the RTX 3060 and 24 GB, runaihome.com, agledger.ai and damenknight.com for
 # the Strix Halo): mixtures, where the card is small with their experts in RAM, on 24 GB what it
 # holds whole, on much shared memory the large mixtures; how far down they may stand is a guess.
-# Nemotron 3 Super 120B, a newer mixture of that size, may stand before gpt-oss-120b on 64 GB
+# Models that another one supersedes are not counted. gpt-oss of 2025-08 gave way to newer models:
+# on all 11 boards of chat that both have, gpt-oss-120b is below GLM 4.5 Air (2026-11)
 WELL_LIKED = {
     "rtx 3060 12gb 32gb": {
         "qwen3.6-35b-a3b": 5,
         "gemma-4-26b-a4b-it": 5,
-        "gpt-oss-20b": 12,
     },
     "ryzen ai max 395 128gb": {
-        "gpt-oss-120b": 5,
-        "qwen3.5-122b-a10b": 5,
+        "gpt-oss-120b": 10,
+        "qwen3.5-122b-a10b": 10,
         "qwen3.6-35b-a3b": 8,
     },
     "rtx 4090 64gb": {
-        "gpt-oss-120b": 13,
         "qwen3.8-27b": 2,
         "gemma-4-31b-it": 3,
         "qwen3.6-35b-a3b": 6,
     },
     # what the card holds whole, before mixtures of which more than half lies in RAM
     "a100 80gb": {
-        "qwen3.5-122b-a10b": 3,
+        "qwen3.5-122b-a10b": 5,
         "qwen3.8-27b": 3,
-        "gpt-oss-120b": 7,
+        "gpt-oss-120b": 12,
     },
     # its GPU holds it only once the limit of macOS is raised
-    "macbook air m2 16gb": {"gpt-oss-20b": 8},
+    "macbook air m2 16gb": {"gpt-oss-20b": 12},
     "raspberry pi 5 8gb": {"gemma-4-e2b-it": 3, "qwen3.5-2b": 5},
 }
 
@@ -83,9 +87,12 @@ def test_what_people_buy_a_machine_for_stands_near_the_top(
     catalogue = Catalogue.open(shipped=str(packed))
     places = WELL_LIKED[machine]
     is_slow_for_large = machine in ("rtx 3060 12gb 32gb", "ryzen ai max 395 128gb")
-    rows = 60 if is_slow_for_large else max(places.values())
+    rows = 60 if is_slow_for_large else 2 * max(places.values())
     listing = Lister(catalogue, Workload(), named(machine)[0]).first(rows)
-    ids = [answer.model.id for answer in listing.models]
+    ids = []
+    for answer in listing.models:
+        if answer.model.upkeep.superseded_by is None:
+            ids.append(answer.model.id)
     too_low = [model for model, place in places.items() if model not in ids[:place]]
     assert too_low == []
     if is_slow_for_large:
@@ -117,20 +124,22 @@ def _assert_slow_models_stand_before_worse_ones_alone(
 def test_the_first_models_of_the_list_are_worth_an_evening(
     profile: str, packed: Path
 ) -> None:
-    """The first five answer a chat, are not superseded, were made in the last two years, and are as
-    fast as the least that is useful.
+    """The first five answer a chat, are superseded at most by one that stands before them, were
+    made in the last two years, and are as fast as the least that is useful.
     """
     catalogue = Catalogue.open(shipped=str(packed))
     machine = load(profile).machine
     listing = Lister(catalogue, Workload(), machine).first(5)
     standings = Standings(catalogue)
     assert len(listing.models) == 5
+    before: set[str | None] = {None}
     for answer in listing.models:
         outline = catalogue.outlines.get(answer.model.id)
         assert outline is not None
         assert answer.can_run
         assert standings.traits(outline.uses)[1]
-        assert outline.superseded_by is None
+        assert outline.superseded_by in before
+        before.add(outline.id)
         assert (outline.released or "") >= "2024-11"
         assert not is_too_slow(answer)
         assert answer.why
@@ -219,18 +228,164 @@ def test_who_builds_an_agent_is_shown_general_models_first(machine: str) -> None
         assert not row.model.uses or row.model.uses[0] != "function-calling"
 
 
-@pytest.mark.parametrize(
-    "use", [pytest.param("code", id="code"), pytest.param("medical", id="medicine")]
-)
-def test_what_was_made_for_a_kind_of_work_is_shown_first(use: str) -> None:
+def test_what_was_made_for_a_kind_of_work_is_shown_first() -> None:
     """Before general models, which are better at all else."""
     catalogue = open_catalogue()
-    lister = Lister(catalogue, Workload(), named("rtx 4070")[0], use=use)
-    first = lister.first(3, chosen(catalogue, use=use)).models
+    lister = Lister(catalogue, Workload(), named("rtx 4070")[0], use="medical")
+    first = lister.first(3, chosen(catalogue, use="medical")).models
     assert len(first) == 3
     for row in first:
         assert row.model.uses
-        assert row.model.uses[0] == use
+        assert row.model.uses[0] == "medical"
+
+
+def test_general_models_stand_among_those_made_for_code() -> None:
+    """`list --use code` had coders of 2023 and no general model of 2026, though the boards of code
+    begin with those (OpenHands and Arena code, 2026).
+    """
+    catalogue = open_catalogue()
+    ids = chosen(catalogue, use="code")
+    lister = Lister(catalogue, Workload(), named("rtx 3090 64gb")[0], use="code")
+    first = lister.first(20, ids).models
+    made_for_it = [row for row in first if "code" in (row.model.uses or ())]
+    general = [row for row in first if row not in made_for_it]
+    assert made_for_it
+    assert general
+    for row in general:
+        assert "function-calling" in (row.model.uses or ())
+        assert "general" in (row.why or "").split(", ")
+    for row in made_for_it:
+        assert "general" not in (row.why or "").split(", ")
+    # a base model continues programs, but answers nobody
+    assert "gpt2" not in ids
+    plain = " ".join(str(cell) for row in _rows_of_table(first, "code") for cell in row)
+    assert "general" in plain
+
+
+@pytest.fixture(scope="module")
+def on_gpu() -> tuple[Lister, Ranking]:
+    """The models of text of the catalogue on a machine with 24 GB of GPU memory."""
+    catalogue = open_catalogue()
+    lister = Lister(catalogue, Workload(), named("rtx 3090 64gb")[0])
+    return lister, lister.all(chosen(catalogue, purpose="chat"))
+
+
+def _follows_here(lister: Lister, row: Verdict, rows: dict[str, Verdict]) -> str | None:
+    """The next model of its size class that supersedes this one, and runs here at a like pace."""
+    if not row.can_run:
+        return None
+    standing = Standings.load(open_catalogue()).by_id[row.model.id]
+    for id in standing.successors:
+        after = rows[id]
+        own = lister._own_key(row)
+        if after.can_run and own.is_like(lister._own_key(after)):
+            return id
+    return None
+
+
+def test_a_model_never_stands_before_what_supersedes_it(
+    on_gpu: tuple[Lister, Ranking],
+) -> None:
+    """Of its size class. Superseded models stood 400 places behind: gemma-2-9b-it at 503, below
+    yi-1.5-34b-chat, which is worse on all 10 boards (2026-11).
+    """
+    lister, listing = on_gpu
+    rows = {row.model.id: row for row in listing.models}
+    places = {id: place for place, id in enumerate(rows)}
+    pairs = 0
+    for id, row in rows.items():
+        after = _follows_here(lister, row, rows)
+        if after is not None:
+            pairs += 1
+            assert places[after] < places[id], id
+    assert pairs > 50
+    first = list(rows)[:50]
+    assert any(rows[id].model.upkeep.superseded_by for id in first)
+
+
+def test_a_model_stands_right_behind_what_just_superseded_it(
+    on_gpu: tuple[Lister, Ranking],
+) -> None:
+    """Where nobody measured it and it is as fast: only models of its line stand between."""
+    lister, listing = on_gpu
+    standings = Standings.load(open_catalogue())
+    rows = {row.model.id: row for row in listing.models}
+    ids = list(rows)
+    pairs = 0
+    for id, row in rows.items():
+        after = _follows_here(lister, row, rows)
+        standing = standings.by_id[id]
+        if after is None or not standing.stands_by_successor:
+            continue
+        if not lister._is_as_fast(row, rows[after]):
+            continue
+        pairs += 1
+        between = ids[ids.index(after) + 1 : ids.index(id)]
+        line = {after, *standing.successors}
+        for other in between:
+            assert line.intersection(standings.by_id[other].successors), (id, other)
+    assert pairs > 3
+
+
+def test_a_successor_is_worth_at_least_what_it_supersedes() -> None:
+    """Also where the older one was measured well, and the newer one by nobody."""
+    by_id = Standings.load(open_catalogue(), "code").by_id
+    measured = 0
+    for standing in by_id.values():
+        for id in standing.successors:
+            assert by_id[id].worth >= standing.worth, (standing.outline.id, id)
+            measured += standing.is_measured and not by_id[id].is_measured
+    assert measured > 5
+
+
+def test_what_others_measured_moves_a_model() -> None:
+    """Of two models of one size and month the better measured one is worth more, and a model that
+    nobody measured keeps the worth of its size and age.
+    """
+    catalogue = open_catalogue()
+
+    def better(use: str) -> Abilities | None:
+        known = abilities(use)
+        if known is None:
+            return None
+        row = Ability(ability=9.0, error=0.1, boards=5, sources=3, newest="2026-06-01")
+        return known.replace(models={"qwen3-8b": row})
+
+    plain = Standings(catalogue, "function-calling").by_id
+    moved = Standings(catalogue, None, better).by_id
+    assert moved["qwen3-8b"].worth > plain["qwen3-8b"].worth
+    assert moved["qwen3-8b"].is_measured
+    assert moved["llama-3.1-8b-instruct"].worth == plain["llama-3.1-8b-instruct"].worth
+    assert moved["whisper-large-v3"].worth == plain["whisper-large-v3"].worth
+
+
+def test_who_is_not_known_to_call_functions_is_not_ruled_out() -> None:
+    """For an agent it stands behind those of which a source says it, and says so; what answers
+    nobody is no agent.
+    """
+    catalogue = open_catalogue()
+    workload = Workload(purpose="agent")
+    ids = chosen(catalogue, purpose="agent")
+    lister = Lister(catalogue, workload, named("rtx 3090 64gb")[0])
+    rows = [row for row in lister.all(ids).models if row.can_run]
+    told = [row.model.has_use("function-calling") for row in rows]
+    assert not all(told)
+    for row, is_told in zip(rows, told, strict=True):
+        is_noted = "function calling not known" in (row.why or "")
+        assert is_noted is not is_told
+    fast = [row for row in rows if not lister.key(row).is_slow]
+    order = [row.model.has_use("function-calling") for row in fast]
+    assert order == sorted(order, reverse=True)
+    assert "devstral-small-2-24b-instruct-2512" in ids
+    assert catalogue.spec("devstral-small-2-24b-instruct-2512").has_use(
+        "function-calling"
+    )
+    assert "starcoder2-15b" not in ids
+
+
+def _rows_of_table(first: Sequence[Verdict], use: str) -> list[Cells]:
+    """The rows as `list` shows them."""
+    return [row_cells(row, figures_of(row, "tokens/s", use)) for row in first]
 
 
 @pytest.mark.parametrize(

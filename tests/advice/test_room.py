@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from helpers.machines import GIB, VM
@@ -310,3 +312,22 @@ def test_a_larger_type_of_the_same_program_is_room() -> None:
     room = check("nvidia/DeepSeek-R1-NVFP4", machine="8x B200").room
     assert room is not None
     assert room.best_quantization == "float8_e4m3_128x128"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param({"context_tokens": 4096}, id="a-stated-context"),
+        pytest.param({}, id="no-context"),
+    ],
+)
+def test_no_context_is_offered_that_nobody_knows(asked: dict[str, Any]) -> None:
+    """No source states the context that Mamba was trained for: whoever asks for the one that is
+    offered gets `unknown`.
+    """
+    mamba = "mamba-1.4b"
+    verdict = check(mamba, machine="server-8x-h100", runtime="llama.cpp", **asked)
+    assert verdict.room is not None
+    assert verdict.room.longest_context_tokens is None
+    longer = check(mamba, machine="server-8x-h100", context_tokens=4096)
+    assert longer.route is Route.UNKNOWN

@@ -5,17 +5,12 @@ one process gives.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Sequence
-from multiprocessing import Pool
 from pathlib import Path
 
 import pytest
 
-from selfhost.audit import machines
+from selfhost.audit import machines, processes
 from selfhost.audit.machines import Fleet, load_machines
-from selfhost.audit.processes import usable_processors
 
 GIB = 2**30
 
@@ -30,6 +25,12 @@ def record(name: str | None, **facts: object) -> str:
             **facts,
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def _start_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest has several threads, and so is never copied."""
+    monkeypatch.setattr(processes, "_start_method", lambda: "spawn")
 
 
 @pytest.fixture
@@ -127,38 +128,3 @@ def test_a_file_of_another_kind_is_read_no_further(
     assert fleet.machines.names == ["b"]
     assert "holds more than 5 faults" in fleet.problems[0].message
     assert len(fleet.problems) == 7
-
-
-def test_a_worker_of_another_pool_starts_no_processes() -> None:
-    """The system refuses it to a daemon, as workers of Dask and of `multiprocessing` are."""
-    with Pool(1) as pool:
-        assert pool.apply(usable_processors) == 1
-
-
-SPAWNED = """
-import multiprocessing, sys
-multiprocessing.set_start_method("spawn")
-from selfhost.audit import machines
-machines._READ_ALONE = 0
-machines._BATCH_RECORDS = 2
-fleet = machines.load_machines(*sys.argv[1:], processes=2)
-print(*fleet.machines.names)
-print(len(fleet.problems))
-"""
-
-
-def spawned(paths: Sequence[str]) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", SPAWNED, *paths],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.splitlines()
-
-
-def test_processes_that_are_not_forked_read_too(folder: Path) -> None:
-    """As on Windows and macOS, where a process begins without what this one knows."""
-    alone = load_machines(str(folder), processes=1)
-    names = " ".join(alone.machines.names)
-    assert spawned([str(folder)]) == [names, str(len(alone.problems))]

@@ -46,6 +46,7 @@ def folder(tmp_path: Path) -> Path:
     (shipped / "common" / "offers.jsonl").write_text(
         '{"as_of": "2026-01-31", "sources": {}}\n'
     )
+    (shipped / "common" / "scores.jsonl").write_text('{"schema": 1}\n')
     (shipped / "models/maker/alpha-7b.toml").write_text(
         spec("alpha-7b", 'aliases = ["alpha"]', 'repository = "Maker/Alpha-7B"')
     )

@@ -466,7 +466,7 @@ def test_files_are_those_of_the_model() -> None:
 def test_every_use_has_a_table_and_every_table_a_use() -> None:
     """specs/common/uses.toml explains every use, and spells no key wrong."""
     for facts in common("uses")["use"].values():
-        assert facts.keys() - {"purpose", "special_first"} == {
+        assert facts.keys() - {"purpose", "special_first", "also"} == {
             "label",
             "sentence",
             "answers",

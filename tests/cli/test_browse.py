@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from importlib.util import find_spec
 from socket import socket as Socket
 
 import pytest
@@ -28,10 +27,9 @@ OFFICE = "desktop-i3-8gb-no-gpu"
 FEW = ["smollm2"]
 ON_MAC = ["--machine", MAC]
 
-needs_textual = pytest.mark.skipif(
-    find_spec("textual") is None or sys.platform == "win32",
-    reason="Textual is not installed (pip install 'selfhost-check[tui]'), or on Windows, "
-    "where asyncio's pair of sockets has addresses",
+needs_plain_sockets = pytest.mark.skipif(
+    sys.platform == "win32",
+    reason="asyncio's pair of sockets has addresses on Windows, which these tests refuse",
 )
 
 
@@ -139,7 +137,7 @@ def squeezed(text: str) -> str:
     return "".join(text.replace("#", "").split())
 
 
-@needs_textual
+@needs_plain_sockets
 class TestWide:
     """A terminal with room for the table and the answer."""
 
@@ -171,7 +169,7 @@ class TestWide:
         assert seen.clipboard == (
             f"selfhost check {seen.ids[1]} --context 8192 --machine '{MAC}'"
         )
-        assert f"copied\n{seen.clipboard}".split() <= seen.text.split()
+        assert seen.lines[-2] == f" copied: {seen.clipboard}"
         assert main(shlex.split(seen.clipboard)[1:]) == 0
         assert squeezed(seen.answer) == squeezed(capsys.readouterr().out)
 
@@ -249,7 +247,7 @@ class TestWide:
         assert seen.clipboard.endswith(f" --machine {OFFICE}")
 
 
-@needs_textual
+@needs_plain_sockets
 class TestNarrow:
     """A terminal in which the answer has no room beside the table."""
 
@@ -282,7 +280,7 @@ def asyncio_wakes_itself(
     monkeypatch.setattr(socket, "socket", Socket)
 
 
-@needs_textual
+@needs_plain_sockets
 @pytest.mark.usefixtures("asyncio_wakes_itself")
 @pytest.mark.parametrize(
     ("model", "title"),
@@ -305,7 +303,7 @@ def test_a_column_of_paces_is_shown_where_one_is_known(
     visit([model, *ON_MAC], walk)
 
 
-@needs_textual
+@needs_plain_sockets
 @pytest.mark.usefixtures("asyncio_wakes_itself")
 def test_what_would_fit_under_a_condition_is_marked() -> None:
     """`↓` of what fits in another type or context; the line above the table says in which, as the
@@ -326,7 +324,86 @@ def test_what_would_fit_under_a_condition_is_marked() -> None:
     visit(["qwen3-4b-instruct", *ON_MAC, "--context", "128k"], walk)
 
 
-@needs_textual
+@needs_plain_sockets
+@pytest.mark.usefixtures("asyncio_wakes_itself")
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        pytest.param(60, 20, id="narrow"),
+        pytest.param(80, 24, id="usual"),
+        pytest.param(140, 40, id="wide"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("keys", "said", "words"),
+    [
+        pytest.param(
+            ("end", "c"),
+            "copied: selfhost check smollm2",
+            FEW,
+            id="a command is copied",
+        ),
+        pytest.param(
+            ("end", "C"), "copied: llama-server -hf", FEW, id="lines are copied"
+        ),
+        pytest.param(
+            ("enter", "c"),
+            "copied: selfhost check smollm2",
+            FEW,
+            id="the same in front of the whole answer",
+        ),
+        pytest.param(
+            ("minus",), "there is no such context to step to", FEW, id="no context"
+        ),
+        pytest.param(
+            ("C",),
+            "there is no line that runs this model here",
+            ["deepseek-v3", "--all"],
+            id="no line to copy",
+        ),
+        pytest.param(
+            ("p", "home", "enter"),
+            "error: --max-wait",
+            [*FEW, "--for", "agent", "--max-wait", "9s"],
+            id="a question that makes no sense",
+        ),
+    ],
+)
+def test_what_a_key_did_is_said_above_the_keys(
+    columns: int, lines: int, keys: tuple[str, ...], said: str, words: list[str]
+) -> None:
+    """The sentence stands whole between the rows and the line of keys, without a time: a toast lay
+    over both, went after five seconds, and its clock could stop the screen for good.
+    """
+
+    async def walk(screen: Visit) -> None:
+        seen = await screen.press(*keys)
+        place = seen.text.index(said)
+        above = seen.text[:place].count("\n")
+        sentence = " ".join(line.strip() for line in seen.lines[above:-1])
+        assert sentence.startswith(said)
+        if seen.clipboard:
+            assert squeezed(seen.clipboard) == squeezed(
+                sentence.removeprefix("copied:")
+            )
+        assert len(seen.lines) == lines
+        is_in_front = len(screen.app.screen_stack) == 1
+        keys_of_screen = " esc back  c copy"
+        if is_in_front:
+            keys_of_screen = " ⏎ whole answer  / filter"
+        assert seen.lines[-1].startswith(keys_of_screen)
+        if is_in_front and seen.ids:
+            # the row at the cursor moves up where its line is taken
+            assert f" {screen.app.table.current_id} " in seen.text[:place]
+        assert not list(screen.app._notifications)
+        # the next key takes the sentence back, and the rows have its lines again
+        seen = await screen.press("v")
+        assert said not in seen.text
+
+    visit([*words, *ON_MAC], walk, columns=columns, lines=lines)
+
+
+@needs_plain_sockets
 @pytest.mark.usefixtures("asyncio_wakes_itself")
 def test_quitting_in_the_middle_of_judging() -> None:
     """The thread that judges the whole catalogue ends with the screen."""
@@ -397,14 +474,14 @@ def on_terminal(code: str, environment: dict[str, str]) -> str:
     return written.decode("utf-8", "replace")
 
 
-@needs_textual
+@needs_plain_sockets
 def test_no_network_socket_is_opened(source_environment: dict[str, str]) -> None:
     """An audit hook refuses every socket but the pair by which asyncio wakes itself."""
     written = on_terminal(REFUSE + RUN, source_environment)
     assert "ENDED 0 ['socket.__new__']" in written
 
 
-@needs_textual
+@needs_plain_sockets
 def test_the_hook_would_refuse_a_connection(
     source_environment: dict[str, str],
 ) -> None:

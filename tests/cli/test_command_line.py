@@ -63,11 +63,7 @@ def options_class(command: str) -> type[Options]:
     return kind
 
 
-# `mcp` reads none
-READING = [command for command in COMMANDS if command != "mcp"]
-
-
-@pytest.mark.parametrize("command", READING)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_option_is_an_attribute_that_its_command_declares(command: str) -> None:
     """An option that only `options.toml` knows would be taken and change nothing."""
     declared = {"output"}
@@ -79,7 +75,7 @@ def test_each_option_is_an_attribute_that_its_command_declares(command: str) -> 
             assert option.destination in declared
 
 
-@pytest.mark.parametrize("command", READING)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_declared_attribute_is_there(command: str) -> None:
     """`browse` reads the options of `list`: one that it does not take needs a value in its class,
     or the code that both share ends in an AttributeError.
@@ -150,6 +146,7 @@ ADDING_UP = {
     "--specs": ("a", "b"),
     "--runtime-option": ("b=1", "ub=1"),
     "--label": ("a=1", "b=2"),
+    "--allow": ("a", "b"),
     "--machines": ("a.json", "b.json"),
     "--format": ("csv=a.csv", "json=b.json"),
 }

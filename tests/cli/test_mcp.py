@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, cast
 
 import pytest
@@ -18,7 +25,8 @@ from helpers.paths import ROOT
 from helpers.written import validate
 from selfhost import SelfhostError, Workload
 from selfhost.cli.main import main
-from selfhost.cli.mcp import ARGUMENTS, TOOLS, Tool, answer_of, result, sentence
+from selfhost.cli.mcp_answers import answer_to
+from selfhost.cli.mcp_tools import ARGUMENTS, TOOLS, Tool, answer_of, sentence
 from selfhost.core.purposes import WORKLOAD_PURPOSES
 
 MAC = "macbook air m2 16gb"
@@ -28,6 +36,14 @@ needs_sdk = pytest.mark.skipif(
     find_spec("mcp") is None,
     reason="the MCP SDK is not installed (pip install 'mcp>=2')",
 )
+
+
+@pytest.fixture(autouse=True)
+def hears_interrupts() -> Iterator[None]:
+    """A program inherits that SIGINT is ignored, as in the background job of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +236,7 @@ def test_without_the_sdk_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "mcp", None)
+    monkeypatch.delitem(sys.modules, "selfhost.cli.mcp_server", raising=False)
     assert main(["mcp"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -227,7 +244,6 @@ def test_without_the_sdk_one_sentence_says_what_to_install(
     assert 'pip install "mcp>=2"' in shown.err
 
 
-@needs_sdk
 def test_a_bug_is_told_as_the_command_line_tells_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -237,11 +253,194 @@ def test_a_bug_is_told_as_the_command_line_tells_it(
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setitem(cast(dict[str, Tool], TOOLS), "machine", Tool(answer=broken))
-    told = result("machine", {})
+    told = answer_to(b'{"tool": "machine", "arguments": {}, "folders": []}')
     assert told.is_error
-    (content,) = told.content
-    assert content.type == "text"
-    assert content.text.startswith("a bug in selfhost: ZeroDivisionError: division")
+    assert told.text.startswith("a bug in selfhost: ZeroDivisionError: division")
+
+
+@pytest.mark.parametrize("value", [0, -1, -(10**40)])
+def test_no_number_of_models_below_one_is_taken(value: int) -> None:
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("list", {"top": value})
+    assert sentence(caught.value).startswith("list: top: must be at least 1, not ")
+
+
+LONG = "A9" * 5000
+ODD_VALUES = [
+    pytest.param(LONG, id="letters"),
+    pytest.param("(" * 9999, id="brackets"),
+    pytest.param([LONG] * 3, id="an array"),
+    pytest.param(["gpt2"] * 5000, id="a long array"),
+    pytest.param([[LONG]] * 20, id="an array in an array"),
+    pytest.param({LONG: LONG}, id="an object"),
+    pytest.param(10**4000, id="digits"),
+    pytest.param(float("inf"), id="infinity"),
+]
+
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_a_message_repeats_no_long_value(argument: str, value: object) -> None:
+    tool = next(name for name in TOOLS if argument in TOOLS[name].arguments)
+    stated = dict.fromkeys(TOOLS[tool].required, "gpt2")
+    with pytest.raises(SelfhostError) as caught:
+        answer_of(tool, {**stated, argument: value})
+    text = sentence(caught.value)
+    assert len(text) < 3000
+    assert argument in text
+
+
+def test_a_message_repeats_no_long_name() -> None:
+    for name, arguments in ((LONG, {}), ("check", {LONG: 1})):
+        with pytest.raises(SelfhostError) as caught:
+            answer_of(name, arguments)
+        assert len(sentence(caught.value)) < 500
+
+
+# ---------------------------------------------------------------- the files that an agent may name
+
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "torch_dtype": "bfloat16",
+}
+OUTSIDE = "`model` is a path, and files are read only in folders that the user allows"
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that the user allows, in which this process stands, beside one with a secret."""
+    allowed = tmp_path / "allowed"
+    for folder in ("allowed/model", "allowed/linked", "allowed-too", "secret"):
+        (tmp_path / folder).mkdir(parents=True)
+    for place in ("allowed", "allowed/model", "allowed-too"):
+        (tmp_path / place / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "secret" / "config.json").write_text('{"a_secret_key": 1}')
+    (tmp_path / "secret" / "a_secret_key.toml").write_text("a_secret_key = 1\n")
+    (allowed / "inside.json").symlink_to("config.json")
+    (allowed / "linked" / "config.json").symlink_to("../../secret/config.json")
+    (allowed / "way-out").symlink_to("../secret")
+    (allowed / "linked" / "to-nothing.gguf").symlink_to("../../secret/no-such.gguf")
+    monkeypatch.chdir(allowed)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("tool", "model"),
+    [
+        pytest.param("check", "{disk}/allowed/config.json", id="a file"),
+        pytest.param("check", "{disk}/allowed/model", id="a folder"),
+        pytest.param("check", "{disk}/allowed/inside.json", id="a link inside"),
+        pytest.param("check", "{disk}/allowed/model/../config.json", id="up, inside"),
+        pytest.param("check", "./model", id="from this folder"),
+        pytest.param("check", ".", id="this folder"),
+        pytest.param("plan", ".", id="plan"),
+        pytest.param("compare", ".", id="compare"),
+    ],
+)
+def test_models_in_an_allowed_folder_are_read(
+    disk: Path, tool: str, model: str
+) -> None:
+    typed = model.format(disk=disk)
+    stated: dict[str, Any] = {"model": typed}
+    if tool == "compare":
+        stated = {"models": [typed, "gpt2"]}
+    assert answer_of(tool, stated, [str(disk / "allowed")])
+    with pytest.raises(SelfhostError) as caught:
+        answer_of(tool, stated)
+    assert sentence(caught.value).startswith(OUTSIDE)
+
+
+@pytest.mark.parametrize(
+    "allows", [pytest.param(True, id="a folder"), pytest.param(False, id="none")]
+)
+@pytest.mark.parametrize(
+    "model",
+    [
+        "{disk}/secret/config.json",
+        "{disk}/secret/no-such.json",
+        "{disk}/secret",
+        "{disk}/no-such",
+        "{disk}/allowed-too/config.json",
+        "{disk}/allowed/../secret/config.json",
+        "{disk}/allowed/way-out/../secret/config.json",
+        "{disk}/allowed/way-out",
+        "{disk}/allowed/way-out/config.json",
+        "{disk}/allowed/way-out/a_secret_key.toml",
+        "{disk}/allowed/linked/to-nothing.gguf",
+        "../secret/a_secret_key.toml",
+        "..",
+        "/",
+        "/etc/shadow",
+        "/proc/self/environ",
+        "/dev/stdin",
+    ],
+)
+def test_no_path_elsewhere_is_read_or_told_of(
+    disk: Path, model: str, allows: bool
+) -> None:
+    """The sentence is one for what exists and for what does not."""
+    folders = [str(disk / "allowed")] if allows else []
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("check", {"model": model.format(disk=disk)}, folders)
+    told = sentence(caught.value)
+    assert told.startswith(OUTSIDE)
+    assert told.endswith(f", or a file in {disk}/allowed)") is allows
+    assert "secret_key" not in told
+
+
+def test_no_file_behind_a_link_that_leads_out_is_read(disk: Path) -> None:
+    folders = [str(disk / "allowed")]
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("check", {"model": f"{disk}/allowed/linked"}, folders)
+    told = sentence(caught.value)
+    assert "is a link to a place that may not be read" in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "secret/config.json",
+        "model",
+        "model/config",
+        "Qwen/Qwen3-4B-Instruct-2507",
+        "x.gguf",
+    ],
+)
+def test_a_name_is_a_name_whatever_lies_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """The same is answered where a file of that name lies in the folder of the server."""
+
+    def told() -> str:
+        try:
+            answer = answer_of("check", {"model": model, "machine": MAC})
+        except SelfhostError as error:
+            return sentence(error)
+        return json.dumps(answer)
+
+    monkeypatch.chdir(tmp_path)
+    before = told()
+    place = tmp_path / model
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text('{"a_secret_key": 1}')
+    assert told() == before
+
+
+def test_a_folder_that_is_none_is_refused_when_the_server_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mcp", "--allow", str(tmp_path / "no-such")]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "there is no such folder" in shown.err
 
 
 # ---------------------------------------------------------------- asked by the SDK's own client
@@ -362,18 +561,540 @@ class TestServer:
         assert "selfhost list --all" in content.text
 
 
-def test_one_module_imports_the_sdk_and_of_its_transports_stdio() -> None:
+def test_two_modules_import_the_sdk_and_none_of_its_transports() -> None:
     """The SDK can serve HTTP too, which selfhost does not."""
     imported: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         modules = re.findall(
-            r"^ *(?:from|import) ((?:mcp|anyio)\b[\w.]*)", text, re.MULTILINE
+            r"^ *(?:from|import) ((?:mcp|anyio|pydantic)\b[\w.]*)", text, re.MULTILINE
         )
         if modules:
             imported[path.relative_to(PACKAGE).as_posix()] = set(modules)
-    names = {"anyio", "mcp", "mcp.server", "mcp.server.stdio", "mcp.types"}
-    assert imported == {"cli/mcp.py": names}
+    assert imported == {
+        "cli/mcp_lines.py": {
+            "anyio",
+            "anyio.from_thread",
+            "mcp",
+            "mcp.shared.message",
+            "pydantic",
+        },
+        "cli/mcp_server.py": {
+            "anyio",
+            "anyio.from_thread",
+            "anyio.to_thread",
+            "mcp",
+            "mcp.server",
+        },
+    }
+
+
+# ---------------------------------------------------------------- asked line by line
+
+
+MCP = ("-m", "selfhost", "mcp")
+
+
+@contextmanager
+def started(
+    environment: dict[str, str],
+    words: Sequence[str] = MCP,
+    stdout: int = subprocess.PIPE,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A started server, or another program of Python. At the end nothing is left of it."""
+    with subprocess.Popen(
+        [sys.executable, *words],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def write_line(process: subprocess.Popen[bytes], message: object) -> None:
+    """Send a message."""
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(message).encode() + b"\n")
+    process.stdin.flush()
+
+
+def errors_of(process: subprocess.Popen[bytes]) -> bytes:
+    """What a program has written to standard error when it ends."""
+    assert process.stderr is not None
+    return process.stderr.read()
+
+
+class Agent:
+    """A client that sends lines, and waits for answers by their ids."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        # in the order in which they came; None behind the last
+        self.answers: list[dict[str, Any]] = []
+        self._heard: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        self._ear = threading.Thread(target=self._hear)
+        self._ear.start()
+        who = {"name": "agent", "version": "1"}
+        params = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": who,
+        }
+        self.send("initialize", 0, params)
+        assert self.answer(0)["result"]["serverInfo"]["name"] == "selfhost"
+        self.send("notifications/initialized")
+
+    def _hear(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._heard.put(json.loads(line))
+        self._heard.put(None)
+
+    def send_line(self, line: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + b"\n")
+        self.process.stdin.flush()
+
+    def send(
+        self, method: str, id: int | None = None, params: dict[str, Any] | None = None
+    ) -> None:
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+        if id is not None:
+            message["id"] = id
+        if params is not None:
+            message["params"] = params
+        self.send_line(json.dumps(message).encode())
+
+    def call(self, id: int, tool: str, **arguments: Any) -> None:
+        self.send("tools/call", id, {"name": tool, "arguments": arguments})
+
+    def cancel(self, id: int) -> None:
+        self.send("notifications/cancelled", None, {"requestId": id})
+
+    def answer(self, id: int | str | None) -> dict[str, Any]:
+        """The answer with that id, waited for."""
+        for answer in self.answers:
+            if answer["id"] == id:
+                return answer
+        while (heard := self._heard.get(timeout=MOST_SECONDS)) is not None:
+            self.answers.append(heard)
+            if heard["id"] == id:
+                return heard
+        raise AssertionError(f"the server ended without an answer to {id}")
+
+    def ids(self) -> list[Any]:
+        """The ids of the answers so far, in their order."""
+        return [answer["id"] for answer in self.answers]
+
+    def workers(self) -> list[Any]:
+        """The processes that the server has started."""
+        import psutil
+
+        return list(psutil.Process(self.process.pid).children())
+
+    def worker(self) -> Any:
+        """The one process that works, once it does."""
+        while not self.workers():
+            time.sleep(0.01)
+        (worker,) = self.workers()
+        return worker
+
+    def end(self) -> tuple[int, bytes]:
+        """The exit code, and what was written to standard error."""
+        code = self.process.wait(MOST_SECONDS)
+        self._ear.join()
+        return code, errors_of(self.process)
+
+    def leave(self) -> tuple[int, bytes]:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.end()
+
+
+# a server that does not do what is waited for is a fault, on a slow machine too
+MOST_SECONDS = 120
+# all models, which takes seconds
+EVERYTHING: dict[str, Any] = {"top": 1_000_000, "machine": "RTX 3060, 32 GB of RAM"}
+
+needs_signals = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no such signals and pipes"
+)
+
+
+@pytest.fixture
+def agent(source_environment: dict[str, str]) -> Iterator[Agent]:
+    with started(source_environment) as process:
+        agent = Agent(process)
+        yield agent
+        process.kill()
+        agent.end()
+
+
+@needs_sdk
+class TestWork:
+    """Tools work beside the server, which hears its agent all the while."""
+
+    @pytest.mark.parametrize(
+        ("tool", "arguments"),
+        [
+            pytest.param("list", {"use": "code", "machine": MAC}, id="list"),
+            pytest.param("check", {"model": "gpt2"}, id="check"),
+            pytest.param("plan", {"model": "gpt2"}, id="plan"),
+            pytest.param("compare", {"models": ["gpt2"] * 20}, id="compare"),
+            pytest.param("machine", {}, id="machine"),
+        ],
+    )
+    def test_a_ping_is_answered_while_a_tool_works(
+        self, agent: Agent, tool: str, arguments: dict[str, Any]
+    ) -> None:
+        agent.call(1, tool, **arguments)
+        agent.send("ping", 2)
+        assert "structuredContent" in agent.answer(1)["result"]
+        assert agent.ids() == [0, 2, 1]
+        assert agent.leave() == (0, b"")
+
+    def test_the_work_for_a_cancelled_call_ends(self, agent: Agent) -> None:
+        """A call that waits behind it has its turn, in another process."""
+        agent.call(1, "list", **EVERYTHING)
+        worker = agent.worker()
+        agent.call(2, "check", model="gpt2")
+        agent.cancel(1)
+        worker.wait(MOST_SECONDS)
+        assert not agent.answer(2)["result"].get("isError")
+        assert agent.ids() == [0, 2]
+        assert agent.worker() != worker
+
+    def test_a_cancelled_call_that_waits_disturbs_no_other(self, agent: Agent) -> None:
+        agent.call(1, "plan", model="gpt2")
+        worker = agent.worker()
+        for id in range(10, 20):
+            agent.call(id, "list", **EVERYTHING)
+            agent.cancel(id)
+        agent.call(2, "check", model="gpt2")
+        agent.answer(2)
+        assert agent.ids() == [0, 1, 2]
+        assert agent.worker() == worker
+
+    def test_calls_at_once_share_one_process(self, agent: Agent) -> None:
+        """They are answered in their order, and the memory is that of one."""
+        for id in range(1, 31):
+            agent.call(id, "check", model="gpt2", context_tokens=id * 8)
+        agent.answer(30)
+        assert agent.ids() == list(range(31))
+        assert len(agent.workers()) == 1
+
+    def test_a_storm_of_calls_taken_back(self, agent: Agent) -> None:
+        for id in range(1, 301):
+            agent.call(id, "list", **EVERYTHING)
+            agent.cancel(id)
+        agent.call(1000, "check", model="gpt2")
+        assert not agent.answer(1000)["result"].get("isError")
+        assert agent.ids() == [0, 1000]
+        assert len(agent.workers()) == 1
+        assert agent.leave() == (0, b"")
+
+    def test_more_calls_than_can_wait_are_refused_at_once(self, agent: Agent) -> None:
+        agent.call(1, "list", **EVERYTHING)
+        for id in range(2, 1100):
+            agent.call(id, "list", **EVERYTHING)
+        (content,) = agent.answer(1099)["result"]["content"]
+        assert content["text"].startswith("1,000 calls wait for their answers already")
+        assert 1 not in agent.ids()
+
+    def test_a_process_that_is_killed_costs_one_answer(self, agent: Agent) -> None:
+        agent.call(1, "list", **EVERYTHING)
+        agent.worker().kill()
+        result = agent.answer(1)["result"]
+        assert result["isError"]
+        assert "ended without one" in result["content"][0]["text"]
+        agent.call(2, "check", model="gpt2")
+        assert not agent.answer(2)["result"].get("isError")
+
+    def test_what_was_asked_before_the_input_ends_is_answered(
+        self, agent: Agent
+    ) -> None:
+        """As where a file of requests is piped in."""
+        for id in range(1, 4):
+            agent.call(id, "check", model="gpt2")
+        assert agent.leave() == (0, b"")
+        agent.answer(3)
+        assert agent.ids() == [0, 1, 2, 3]
+
+
+@needs_sdk
+@needs_signals
+class TestEnd:
+    """The server ends at once, whatever it does, and leaves no process behind."""
+
+    @pytest.fixture(params=["between calls", "at work", "many wait"])
+    def worker(self, request: pytest.FixtureRequest, agent: Agent) -> Any:
+        """The process that works."""
+        agent.call(1, "check", model="gpt2")
+        agent.answer(1)
+        if request.param != "between calls":
+            agent.call(2, "list", **EVERYTHING)
+        if request.param == "many wait":
+            for id in range(3, 50):
+                agent.call(id, "list", **EVERYTHING)
+        return agent.worker()
+
+    @pytest.mark.parametrize(
+        ("number", "code"),
+        [
+            pytest.param(2, 130, id="Ctrl-C"),
+            pytest.param(15, -15, id="SIGTERM"),
+            pytest.param(9, -9, id="SIGKILL"),
+        ],
+    )
+    def test_by_a_signal(
+        self, agent: Agent, worker: Any, number: int, code: int
+    ) -> None:
+        agent.process.send_signal(number)
+        assert agent.end() == (code, b"")
+        worker.wait(MOST_SECONDS)
+
+    def test_where_the_agent_goes(self, agent: Agent, worker: Any) -> None:
+        """It closes standard input; what is asked still is waited for, but not long."""
+        assert agent.leave() == (0, b"")
+        worker.wait(MOST_SECONDS)
+
+    @pytest.mark.parametrize("closes_input", [False, True])
+    @pytest.mark.parametrize("works", [False, True])
+    def test_where_nobody_reads_the_answers(
+        self, source_environment: dict[str, str], closes_input: bool, works: bool
+    ) -> None:
+        """The agent closes its end of standard output, and perhaps that of standard input."""
+        ours, theirs = os.pipe()
+        with started(source_environment, stdout=theirs) as process:
+            os.close(theirs)
+            for message in OPENING:
+                write_line(process, message)
+            assert os.read(ours, 65536)
+            if works:
+                params = {"name": "list", "arguments": EVERYTHING}
+                write_line(process, {**PING, "method": "tools/call", "params": params})
+            os.close(ours)
+            if closes_input:
+                assert process.stdin is not None
+                process.stdin.close()
+            assert process.wait(MOST_SECONDS) == 0
+            assert errors_of(process) == b""
+
+    def test_by_ctrl_c_while_it_starts(
+        self, source_environment: dict[str, str]
+    ) -> None:
+        for seconds in (0.2, 0.4, 0.8):
+            with started(source_environment) as process:
+                time.sleep(seconds)
+                process.send_signal(signal.SIGINT)
+                code = process.wait(MOST_SECONDS)
+                # before its first line Python itself ends, by the signal
+                assert code in (130, -2)
+                assert errors_of(process) == b"" or code == -2
+
+    def test_by_ctrl_c_on_a_terminal(self, source_environment: dict[str, str]) -> None:
+        import pty
+
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [sys.executable, "-c", ON_A_TERMINAL],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=source_environment,
+            start_new_session=True,
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            while b"Ctrl-C ends it" not in shown:
+                shown += os.read(ours, 1000)
+            os.write(ours, b"\x03")
+            assert process.wait(MOST_SECONDS) == 130
+        os.close(ours)
+
+
+OPENING: list[dict[str, Any]] = [
+    {
+        "jsonrpc": "2.0",
+        "id": 0,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "agent", "version": "1"},
+        },
+    },
+    {"jsonrpc": "2.0", "method": "notifications/initialized"},
+]
+PING: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+# a terminal that controls its processes sends them Ctrl-C as a signal
+ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "selfhost", "mcp"])
+"""
+CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"check","arguments":'
+DEEP = 100_000
+
+
+@needs_sdk
+@pytest.mark.parametrize(
+    ("line", "id", "code"),
+    [
+        pytest.param(CALL + b'{"model":"\\ud800"}}}', 1, -32700, id="half a character"),
+        pytest.param(CALL + b'{"model":"a\\udc00b"}}}', 1, -32700, id="the other half"),
+        pytest.param(CALL + b'{"model":"\xff"}}}', 1, -32700, id="no UTF-8"),
+        pytest.param(CALL + b'{"top":' + b"9" * 5000 + b"}}}", 1, -32700, id="digits"),
+        pytest.param(
+            CALL + b"[" * DEEP + b"]" * DEEP + b"}}", 1, -32700, id="deep arrays"
+        ),
+        pytest.param(
+            CALL + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}}",
+            1,
+            -32700,
+            id="deep objects",
+        ),
+        pytest.param(
+            b'{"params":{"id":7,"x":"\\ud800"},"method":"ping","id":"a","jsonrpc":"2.0"}',
+            "a",
+            -32700,
+            id="an id behind another one",
+        ),
+        pytest.param(CALL, 1, -32700, id="half a line"),
+        pytest.param(b"hello", None, -32700, id="no JSON"),
+        pytest.param(b"[" * DEEP, None, -32700, id="no object"),
+        pytest.param(b"[]", None, -32600, id="an array"),
+        pytest.param(b"null", None, -32600, id="null"),
+        pytest.param(
+            b'{"jsonrpc":"2.0","id":null,"method":"ping"}', None, -32600, id="no id"
+        ),
+        pytest.param(
+            b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}', None, -32600, id="a fraction"
+        ),
+        pytest.param(b'{"id":1,"method":"ping"}', 1, -32600, id="no version"),
+        pytest.param(
+            b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[1]}',
+            1,
+            -32600,
+            id="an array of arguments",
+        ),
+        pytest.param(
+            b'{"jsonrpc":"2.0","id":1,"result":1}', None, -32600, id="an odd answer"
+        ),
+        pytest.param(
+            b'{"jsonrpc":"2.0","id":1,"method":"' + b"m" * 9999 + b'"}',
+            1,
+            -32601,
+            id="a long method",
+        ),
+        pytest.param(
+            CALL + b'{"model":"' + b"a" * (3 << 20) + b'"}}}', 1, -32600, id="long"
+        ),
+        pytest.param(
+            b'{"jsonrpc":"2.0","method":"ping","params":{"a":"'
+            + b"a" * (3 << 20)
+            + b'"},"id":1}',
+            1,
+            -32600,
+            id="long, with its id at the end",
+        ),
+    ],
+)
+def test_a_line_that_is_no_request_is_answered(
+    agent: Agent, line: bytes, id: int | str | None, code: int
+) -> None:
+    """By an error that is short, and the server goes on. The codes are those of JSON-RPC 2.0."""
+    agent.send_line(line)
+    answer = agent.answer(id)
+    assert answer["error"]["code"] == code
+    assert len(json.dumps(answer)) < 300
+    agent.send("ping", 2)
+    assert agent.answer(2)["result"] == {}
+    assert agent.ids() == [0, id, 2]
+    assert agent.leave() == (0, b"")
+
+
+@needs_sdk
+def test_a_line_of_any_length_takes_little_memory() -> None:
+    """100 MB, of which a limit of a line and the end are kept."""
+    import tracemalloc
+
+    from selfhost.cli.mcp_lines import MOST_LINE_BYTES, lines_of
+
+    chunks = iter([b'{"id":1,', *[b"a" * 65536] * 1600, b"\n\n", b"x\ny", b""])
+    tracemalloc.start()
+    long, empty, short, last = lines_of(lambda _most_bytes: next(chunks))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert long.size_bytes == 8 + 1600 * 65536
+    assert long.begin.startswith(b'{"id":1,aaa')
+    assert len(long.begin) == MOST_LINE_BYTES
+    assert most < 8 * MOST_LINE_BYTES
+    assert [line.begin for line in (empty, short, last)] == [b"", b"x", b"y"]
+
+
+@needs_sdk
+@needs_signals
+def test_an_agent_that_does_not_read_is_not_read(
+    source_environment: dict[str, str],
+) -> None:
+    """The server holds a bounded number of requests, and ends by Ctrl-C all the same."""
+    padding = {"_meta": {"x": "y" * 60_000}}
+    request = {**PING, "method": "tools/list", "params": padding}
+    line = json.dumps(request).encode() + b"\n"
+    with started(source_environment) as process:
+        assert process.stdout is not None
+        for message in OPENING:
+            write_line(process, message)
+        assert process.stdout.readline()
+        assert process.stdin is not None
+        descriptor = process.stdin.fileno()
+        os.set_blocking(descriptor, False)
+        sent_bytes = 0
+        refused = 0
+        while refused < 200 and sent_bytes < 200 << 20:
+            try:
+                sent_bytes += os.write(descriptor, line)
+                refused = 0
+            except BlockingIOError:
+                refused += 1
+                time.sleep(0.01)
+        assert sent_bytes < 100 << 20
+        os.set_blocking(descriptor, True)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(MOST_SECONDS) == 130
+        assert errors_of(process) == b""
+
+
+# what works opens no socket at all
+REFUSE_ALL = """
+import sys
+def refuse(event, args):
+    if event.startswith("socket."):
+        raise PermissionError(f"{event} {args}")
+sys.addaudithook(refuse)
+"""
+
+
+def test_the_process_that_works_opens_no_socket(
+    source_environment: dict[str, str],
+) -> None:
+    """It answers as the server passes the answers on, and ends with its input."""
+    code = f"{REFUSE_ALL}from selfhost.cli.main import main\nmain(['_answer'])"
+    with started(source_environment, ("-c", code)) as process:
+        assert process.stdout is not None
+        for tool, arguments, schema in QUESTIONS.values():
+            write_line(process, {"tool": tool, "arguments": arguments, "folders": []})
+            answer = json.loads(process.stdout.readline())
+            assert answer["is_error"] is (schema == "")
+            if schema:
+                validate(json.loads(answer["text"]), schema)
+        out, err = process.communicate(timeout=MOST_SECONDS)
+        assert (process.returncode, out, err) == (0, b"", b"")
 
 
 @pytest.mark.parametrize("family", ["AF_INET", "AF_INET6"])

@@ -1,5 +1,5 @@
-"""How far a long answer is: on a terminal a line that is gone with the answer, elsewhere
-nothing.
+"""How far a long answer is: on a terminal a line that is gone with the answer; elsewhere one line
+of a command that takes longer than two seconds.
 """
 
 from __future__ import annotations
@@ -7,15 +7,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from helpers.paths import ROOT
+from helpers.written import run
 from selfhost.cli import progress as module
-from selfhost.cli.progress import Lines, Progress
+from selfhost.cli.output import write
+from selfhost.cli.progress import SECONDS_BEFORE_NOTE, Lines, LongWork, Progress
 
 pty = pytest.importorskip("pty")
 SPECS = sorted((ROOT / "specs" / "models").glob("*/gpt2*.toml"))
@@ -242,3 +245,121 @@ def test_a_log_of_a_job_has_a_line_every_two_seconds() -> None:
     for done in (500, 1_000, 1_500, 2_000):
         tell(done, 2_000)
     assert lines == ["judged 1,000 of 2,000 verdicts", "judged 2,000 of 2,000 verdicts"]
+
+
+class Waiting:
+    """Stands for a timer: it calls when the test says that the seconds are over."""
+
+    def __init__(self, seconds: float, call: Callable[[], None]) -> None:
+        self.daemon = False
+        self.seconds = seconds
+        self.call = call
+        self.is_started = False
+        self.is_cancelled = False
+
+    def start(self) -> None:
+        self.is_started = True
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class Work:
+    """A command at work whose seconds a test counts, and what it wrote to standard error."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.waiting: Waiting | None = None
+        self.long_work = LongWork(timer=self._timer, write=self.written.append)
+
+    def _timer(self, seconds: float, call: Callable[[], None]) -> Waiting:
+        self.waiting = Waiting(seconds, call)
+        return self.waiting
+
+    def pass_two_seconds(self) -> None:
+        assert self.waiting is not None
+        assert self.waiting.is_started
+        assert self.waiting.seconds == module.SECONDS_BEFORE_NOTE
+        assert self.waiting.daemon
+        self.waiting.call()
+
+
+def test_long_work_writes_one_line_where_no_terminal_is() -> None:
+    assert SECONDS_BEFORE_NOTE == 2.0
+    work = Work()
+    with work.long_work:
+        work.pass_two_seconds()
+    assert work.written == ["note: still at work (working out the answer)\n"]
+    assert work.waiting is not None
+    assert work.waiting.is_cancelled
+
+
+def test_long_work_tells_how_far_it_is_where_that_is_counted() -> None:
+    work = Work()
+    with work.long_work, Progress("judging models") as tell:
+        tell(1_200, 2_738)
+        work.pass_two_seconds()
+    assert work.written == ["note: still at work (judging models: 1,200 of 2,738)\n"]
+
+
+def test_short_work_says_nothing() -> None:
+    work = Work()
+    with work.long_work:
+        pass
+    # the timer went off at the same moment
+    work.pass_two_seconds()
+    assert work.written == []
+
+
+def test_a_terminal_has_the_note_until_the_answer_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "is_shown", lambda: True)
+    work = Work()
+    with work.long_work:
+        work.pass_two_seconds()
+        assert work.written == ["note: still at work (working out the answer)"]
+        write("the answer\n")
+        assert work.written[1:] == ["\r\x1b[2K"]
+    assert work.written[2:] == []
+    assert capsys.readouterr().out == "the answer\n"
+
+
+def test_a_terminal_with_a_bar_has_no_note_beside_it(bars: list[Bar]) -> None:
+    moments = count(0.0, 1.0)
+    work = Work()
+    with work.long_work, Progress("judging", clock=lambda: next(moments)) as tell:
+        tell(1, 3)
+        assert bars
+        work.pass_two_seconds()
+    assert work.written == []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_told"),
+    [
+        pytest.param("check gpt2 --no-measure", True, id="check"),
+        pytest.param("list gpt2 --top 1 --no-measure", True, id="list"),
+        pytest.param("plan gpt2", True, id="plan"),
+        pytest.param("compare gpt2 phi-4 --no-measure", True, id="compare"),
+        pytest.param("size gpt2", True, id="size"),
+        pytest.param("check gpt2 --no-measure --json", False, id="JSON"),
+        pytest.param("plan gpt2 --format json", False, id="the format of JSON"),
+    ],
+)
+def test_a_command_that_takes_long_says_so_on_standard_error(
+    line: str,
+    is_told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Here each takes longer than its two seconds: they are over when they begin."""
+
+    class AtOnce(Waiting):
+        def start(self) -> None:
+            self.call()
+
+    monkeypatch.setattr(module, "LongWork", partial(LongWork, timer=AtOnce))
+    _, out, err = run(capsys, *line.split())
+    assert ("note: still at work" in err) == is_told
+    assert "still at work" not in out

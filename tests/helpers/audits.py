@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from helpers import report_samples as samples
@@ -80,6 +81,32 @@ def route_of(findings: Sequence[Finding]) -> Route:
     return Route.LOCAL
 
 
+@dataclass(frozen=True)
+class JudgeByTable:
+    """A judge that looks up what it finds, by the model and the processor of the machine. A process
+    that is not a copy of this one is sent it.
+    """
+
+    rows: Table
+    # by the processor, which tells how much is missing
+    numbers: Mapping[str, int]
+    said: str
+
+    def __call__(self, wanted: Wanted, basis: str, machine: Machine) -> Verdict:
+        asked = wanted.name
+        name = machine.cpu_model or ""
+        outcomes = self.rows.get((asked, name)) or self.rows.get((asked, "*")) or {}
+        number = self.numbers.get(name, 0)
+        findings = []
+        for check in CHECKS:
+            outcome = outcomes.get(check, Outcome.PASS)
+            reason = self.said if check in outcomes else ""
+            findings.append(finding(check, outcome, reason, number))
+        workload = wanted.asked.replace(memory_basis=basis)
+        route = route_of(findings)
+        return verdict_of(asked, workload, machine, route, tuple(findings))
+
+
 def audit(
     text: str,
     names: Sequence[str | Machine] = ("m1",),
@@ -95,28 +122,13 @@ def audit(
     does not pass.
     """
     policy = read_policy(Document.read(file, ("schema = 1\n" + text).encode()))
-    rows = table or {}
     machines = []
     for name in names:
         machine = Machine(name=name) if isinstance(name, str) else name
         # each of a kind of its own, by which the judge knows it
         machines.append(machine.replace(cpu_model=machine.name))
     numbers = {machine.name: number for number, machine in enumerate(machines)}
-
-    def judge(wanted: Wanted, basis: str, machine: Machine) -> Verdict:
-        asked = wanted.name
-        name = machine.cpu_model or ""
-        outcomes = rows.get((asked, name)) or rows.get((asked, "*")) or {}
-        number = numbers.get(name, 0)
-        findings = []
-        for check in CHECKS:
-            outcome = outcomes.get(check, Outcome.PASS)
-            reason = said if check in outcomes else ""
-            findings.append(finding(check, outcome, reason, number))
-        workload = wanted.asked.replace(memory_basis=basis)
-        route = route_of(findings)
-        return verdict_of(asked, workload, machine, route, tuple(findings))
-
+    judge = JudgeByTable(table or {}, numbers, said)
     fleet = Fleet(machines=Machines(machines), problems=tuple(problems))
     return run.run_audit(policy, fleet, judge, today=today, baseline=baseline)
 

@@ -9,6 +9,7 @@ from typing import Any
 from helpers.paths import DATA
 from selfhost import Workload, check
 from selfhost.advice.listing import Ranking, count_rows
+from selfhost.advice.measured import quality_of_model, shown_quality
 from selfhost.advice.several import QuantizationSize, ShownModel
 from selfhost.core.tables import shipped_table
 from selfhost.judge.checks import StatedWords
@@ -156,4 +157,10 @@ def listed(verdicts: Sequence[Verdict], **fields: Any) -> Ranking:
 
 def shown(verdict: Verdict, sizes: Sequence[QuantizationSize] = ()) -> ShownModel:
     """What `show` tells of a model with these sizes."""
-    return ShownModel(verdict=verdict, sizes=tuple(sizes), loss_by_size=("", ""))
+    quality = shown_quality(verdict.model, quality_of_model(verdict.model))
+    return ShownModel(
+        verdict=verdict,
+        quality=quality,
+        sizes=tuple(sizes),
+        loss_by_size=("", ""),
+    )

@@ -47,7 +47,8 @@ class Golden:
     def __call__(self, name: str, text: str) -> None:
         from selfhost import __version__
 
-        masked = text.replace(__version__, "VERSION").replace(str(ROOT), "CHECKOUT")
+        # the place first: the name of its folder may hold the version, as an unpacked sdist's does
+        masked = text.replace(str(ROOT), "CHECKOUT").replace(__version__, "VERSION")
         path = GOLDEN / name
         if self.update:
             path.write_text(masked, encoding="utf-8")

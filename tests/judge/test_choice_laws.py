@@ -251,11 +251,11 @@ def test_the_order_is_total() -> None:
 
 def _machines_of_a_list() -> list[Any]:
     """The machines of law 7; the order among models is `advice.ranking`'s."""
-    flips = "the worth of the third and the fourth row is within 1 %"
+    flips = "the order counts memory that is left in one step: maple-preview just fits"
     cases = []
     for name in MACHINES:
         marks = []
-        if name == "server-8x-h100":
+        if name == "laptop-ddr4-16gb":
             marks.append(pytest.mark.xfail(reason=flips, strict=True))
         cases.append(pytest.param(name, marks=marks))
     return cases

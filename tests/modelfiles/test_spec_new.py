@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.ggufs import make
+from helpers.ggufs import gguf, make, measured, metadata, one_a_file, placed, write
 from helpers.local_models import config
 from helpers.paths import CONFIGS, HEADERS, RECORDS
 from selfhost import Machine, Route, check
@@ -142,3 +142,27 @@ def test_the_padding_of_the_last_tensor_is_not_odd(tmp_path: Path) -> None:
     with file.open("r+b") as stream:
         stream.truncate(-(-file.stat().st_size // 32) * 32)
     assert read_local(file).notes == ()
+
+
+GGUF_MODELS = {**measured(), **one_a_file("gguf_mtp")}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in GGUF_MODELS])
+def test_a_spec_of_a_gguf_file_is_right(name: str, tmp_path: Path) -> None:
+    """Of every GGUF file of the tests, and where as much again stands behind its tensors: no
+    program reads that, and a note says so.
+    """
+    model = GGUF_MODELS[name]
+    header, size = gguf(metadata(name, model), placed(model))
+    file = write(tmp_path / "model.gguf", header, size)
+    assert faults(new(tmp_path, file)) == []
+    right = read_local(file)
+    write(file, header, 2 * size)
+    assert faults(new(tmp_path, file)) == []
+    longer = read_local(file)
+    (bytes_of_type,) = right.spec.files[0].bytes.values()
+    (bytes_of_longer,) = longer.spec.files[0].bytes.values()
+    # padded to 32 bytes
+    assert 0 <= bytes_of_longer - bytes_of_type < 32
+    assert "belong to no tensor" in longer.notes[-1]
+    assert len(longer.notes) == len(right.notes) + 1

@@ -116,6 +116,7 @@ def _look(host: Host, place: StoreFolder) -> _Volume:
     """
     wanted = host.resolve(place.path)
     # the nearest existing folder, or else the top
+    folder = wanted
     for folder in host.upwards(wanted):
         if host.exists(folder):
             break

@@ -364,6 +364,20 @@ class _Ollama(_Store):
         return str(stated)[:_MAX_NAME] if stated else None
 
 
+def _layer_of(entry: object) -> _Layer | None:
+    """The layer of an entry of a manifest; None for a faulty entry."""
+    match entry:
+        case {"digest": str(digest), "size": int(size), **others}:
+            if not 0 <= size <= MAX_DISK_BYTES:
+                return None
+            return _Layer(
+                blob=digest.replace(":", "-"),
+                size_bytes=size,
+                media_type=str(others.get("mediaType")),
+            )
+    return None
+
+
 def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:
     """The layers of a manifest, the config last; none for a faulty manifest."""
     entries = manifest.get("layers") or []
@@ -371,18 +385,9 @@ def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:
         return []
     layers = []
     for entry in [*entries, manifest.get("config")]:
-        match entry:
-            case {"digest": str(digest), "size": int(size)}:
-                is_right = 0 <= size <= MAX_DISK_BYTES
-            case _:
-                is_right = False
-        if not is_right:
+        layer = _layer_of(entry)
+        if layer is None:
             return []
-        layer = _Layer(
-            blob=digest.replace(":", "-"),
-            size_bytes=size,
-            media_type=str(entry.get("mediaType")),
-        )
         layers.append(layer)
     return layers
 

@@ -1,0 +1,152 @@
+"""How able models are at a use, by what others measured.
+
+What goes in: `specs/common/abilities.toml`, which `tools/measured.py` fits to the scores of
+`scores.jsonl`. What comes out: the `Ability` of a model for chat or code, or None for one that
+nobody measured; what may be expected of one by its size and age; and whether two abilities can be
+told apart. The scores themselves are in `catalogue/scores.py`.
+
+An ability is a number without a unit, which only means something beside another of the same use:
+about 1 is the standard deviation of all measured models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import exp, hypot, log
+
+from ..core.records import DATE, Record, Stated, read_by
+from ..core.tables import large_record
+
+# what abilities are fitted for; of agents too little is measured
+CHAT, CODE = "chat", "code"
+_NUMBER = read_by(minimum=-1e6, maximum=1e6)
+_MONTHS_IN_YEAR = 12
+
+
+class Ability(Record):
+    """How able one model is.
+
+    - `ability`: higher is better; `error`: its standard error.
+    - `boards`, `sources`: how many boards, of how many sources, measured it; 0 for an estimate.
+    - `newest`: the day of the newest score; None for an estimate.
+    """
+
+    ability: float = _NUMBER
+    error: float = read_by()
+    boards: int = read_by(default=0)
+    sources: int = read_by(default=0)
+    newest: str | None = read_by(form=DATE, default=None)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether anybody measured the model; otherwise its size and age alone speak."""
+        return self.boards > 0
+
+
+class Abilities(Stated):
+    """The abilities of one use, and the line through size and date that they were fitted with.
+
+    - `base`, `per_size`, `per_year`: the ability that size and date tell is `base` + `per_size` ×
+      ln(parameters) + `per_year` × the years since 2000. Of a mixture, `total_weight` of the
+      logarithm is that of all parameters, the rest that of the active ones.
+    - `spread`: the standard deviation of abilities about that line.
+    - `apart_errors`: by how many joint standard errors two abilities must differ: from there on 9
+      of 10 pairs came out so on sources that were left out of the fit.
+    - `models`: the abilities of those that were measured, by id.
+    """
+
+    base: float = _NUMBER
+    per_size: float
+    per_year: float
+    total_weight: float
+    spread: float
+    apart_errors: float
+    models: Mapping[str, Ability]
+
+    def of(self, id: str) -> Ability | None:
+        """The ability of the model with that id; None where nobody measured it."""
+        return self.models.get(id)
+
+    def expected(
+        self,
+        parameters_total: int | None,
+        parameters_active: int | None,
+        released: str | None,
+    ) -> Ability | None:
+        """What may be expected of a model that nobody measured; None where its size or day of
+        release is not known.
+        """
+        if not parameters_total or not released:
+            return None
+        active = parameters_active or parameters_total
+        size = self._size(parameters_total, active)
+        ability = self.base + self.per_size * size + self.per_year * years(released)
+        return Ability(ability=ability, error=self.spread)
+
+    def _size(self, total: int, active: int) -> float:
+        """The logarithm of the parameters of a dense model as able as this mixture."""
+        weight = self.total_weight
+        return weight * log(total) + (1 - weight) * log(active)
+
+    def equal_parameters(self, ability: Ability, day: str) -> float:
+        """The parameters of a dense model of that day that is expected to be as able: the line
+        inverted. Far from the sizes that models have, the number is good for an order alone.
+        """
+        return exp(
+            (ability.ability - self.base - self.per_year * years(day)) / self.per_size
+        )
+
+    @property
+    def halving_months(self) -> float:
+        """The months in which a size halves: a model of that size then is expected to be as able as
+        one of half its size now.
+        """
+        return _MONTHS_IN_YEAR * log(2) * self.per_size / self.per_year
+
+    def apart(self, first: Ability, second: Ability) -> bool:
+        """Whether one of two models is better for all that is known. Where not, they are about
+        alike.
+        """
+        joint_error = hypot(first.error, second.error)
+        return abs(first.ability - second.ability) > self.apart_errors * joint_error
+
+    def alike(self, id: str, others: Iterable[str]) -> tuple[str, ...]:
+        """Those of `others`, without the model itself, that were measured and are not told apart
+        from it, the nearest first.
+        """
+        own = self.of(id)
+        if own is None:
+            return ()
+        near = []
+        for other in others:
+            measured = self.of(other)
+            if other == id or measured is None or self.apart(own, measured):
+                continue
+            near.append((abs(own.ability - measured.ability), other))
+        near.sort()
+        return tuple(other for _, other in near)
+
+
+class AbilitiesTable(Stated):
+    """`specs/common/abilities.toml`. `as_of`: the day of the newest score in the fit."""
+
+    schema: int
+    as_of: str
+    use: Mapping[str, Abilities]
+
+
+def abilities_table() -> AbilitiesTable:
+    return large_record(AbilitiesTable, "abilities")
+
+
+def abilities(use: str) -> Abilities | None:
+    """The abilities for a use; None for a use of which too little is measured."""
+    return abilities_table().use.get(use)
+
+
+def years(day: str) -> float:
+    """The years from 2000 to the middle of the month of a day, `YYYY-MM-DD`; of a year alone to its
+    middle.
+    """
+    month = int(day[5:7]) - 0.5 if len(day) >= len("YYYY-MM") else 6
+    return int(day[:4]) - 2000 + month / _MONTHS_IN_YEAR

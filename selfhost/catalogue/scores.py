@@ -1,0 +1,181 @@
+"""The scores that models reached on boards, with who measured them, on what, when and how.
+
+What goes in: `specs/common/boards.toml` (boards, and the public tables that they are read from) and
+`specs/common/scores.jsonl`. What comes out: `Score`s of one model, read when they are asked for. No
+answer depends on them but what is shown: the order of models rests on the abilities that were
+fitted to them (`catalogue/abilities.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+
+from ..core.errors import Problem, SpecError
+from ..core.files import Unreadable, read_file
+from ..core.records import DATE, Record, Stated, Values, read_by
+from ..core.stored import Rows, Store, shipped_store
+from ..core.tables import large_record, unchecked_record
+
+MAX_BYTES = 16 << 20
+SCORES = "common/scores-rows"
+_REMEDY = "install selfhost again, or put back specs/common/scores.jsonl"
+PERCENT, ELO = "percent", "elo"
+_DAY = read_by(form=DATE, default="")
+
+
+class Source(Stated):
+    """A public table of scores: `[source]` of `boards.toml`, whose header explains each field."""
+
+    title: str
+    by: str
+    repository: str
+    commit: str
+    as_of: str
+    path: str
+    license: str
+    attribution: str
+    date_of: str = read_by(choices=("run", "snapshot", "listed"))
+    independent: bool
+    remark: str = ""
+    kept: tuple[str, ...] = ()
+
+
+class Board(Stated):
+    """One test of a source: `[board]` of `boards.toml`, whose header explains each field."""
+
+    source: str
+    title: str
+    measures: str
+    uses: tuple[str, ...]
+    unit: str = read_by(choices=(PERCENT, ELO))
+    lower_is_better: bool = False
+    scale: str = ""
+    public_since: str = _DAY
+    public_source: str = ""
+    fitted: bool
+
+    def was_public(self, released: str | None) -> bool:
+        """Whether a model that was released on that day may have learnt the questions."""
+        if not self.public_since or not released:
+            return False
+        # of a year alone nobody knows the month: the model gets the benefit of the doubt
+        return self.public_since[: len(released)] < released
+
+
+class BoardsTable(Stated):
+    """`specs/common/boards.toml`."""
+
+    schema: int
+    source: Mapping[str, Source]
+    board: Mapping[str, Board]
+
+
+class _Row(Record):
+    """A score as the file states it."""
+
+    board: str = read_by()
+    score: float = read_by(minimum=-(10**6))
+    name: str = read_by()
+    test: str = read_by(default="")
+    setting: str = read_by(default="")
+    version: str = read_by(default="")
+    date: str = _DAY
+    ci95: float | None = read_by(default=None)
+    items: int | None = read_by(default=None)
+    independent: bool | None = read_by(default=None)
+    cites: str = read_by(default="")
+
+
+class Score(Record):
+    """A score of one model.
+
+    - `board`, `source`: what was measured, and the public table that says so.
+    - `score`: percent of 100, or Elo, as `board.unit` says.
+    - `name`: the model's name there; `setting`: how it was asked, as that name has it.
+    - `test`: the part of the board, where it has several; `version` of the test or its harness.
+    - `date`: `YYYY-MM-DD`, of what `source.date_of` says.
+    - `ci95`: half of the interval of 95 %; `items`: questions or votes; None where nobody says.
+    - `is_independent`: somebody other than the maker of the model measured it.
+    - `cites`: where the source has it from.
+    """
+
+    board: Board
+    source: Source
+    score: float
+    name: str
+    test: str
+    setting: str
+    version: str
+    date: str
+    ci95: float | None
+    items: int | None
+    is_independent: bool
+    cites: str
+
+
+def boards() -> BoardsTable:
+    """The boards and their sources."""
+    return large_record(BoardsTable, "boards")
+
+
+@cache
+def scores_of(id: str) -> tuple[Score, ...]:
+    """The scores of the model with that id, in the order of the boards; () where nobody measured
+    it. Raises `SpecError` for a damaged file.
+    """
+    rows = scores_in(shipped_store())
+    if id not in rows:
+        return ()
+    return tuple(_score(unchecked_record(_Row, row)) for row in rows[id])
+
+
+def measured_ids() -> tuple[str, ...]:
+    """The ids of the models that have a score, sorted."""
+    return tuple(scores_in(shipped_store()))
+
+
+def _score(row: _Row) -> Score:
+    """The score with its board and source, and what follows from these."""
+    table = boards()
+    board = table.board[row.board]
+    source = table.source[board.source]
+    is_independent = row.independent
+    if is_independent is None:
+        is_independent = source.independent
+    return Score(
+        board=board,
+        source=source,
+        score=row.score,
+        name=row.name,
+        test=row.test,
+        setting=row.setting,
+        version=row.version,
+        date=row.date or source.as_of,
+        ci95=row.ci95,
+        items=row.items,
+        is_independent=is_independent,
+        cites=row.cites,
+    )
+
+
+def scores_in(store: Store) -> Rows:
+    """The rows of the scores of each model, by its id, in a folder of specs."""
+    path = os.path.join(store.folder, "common", "scores.jsonl")
+    return store.rows(SCORES, lambda: _parse(path))
+
+
+def _parse(path: str) -> Values:
+    """The rows of a file of scores by model. Raises `SpecError`."""
+    try:
+        lines = read_file(path, MAX_BYTES).splitlines()
+        _, *rows = map(json.loads, lines)
+        return {row["model"]: row["scores"] for row in rows}
+    except Unreadable as error:
+        fault = f"the file of scores {error.reason}"
+    except (ValueError, RecursionError, KeyError, TypeError):
+        fault = "is no file of scores"
+    problem = Problem(file=path, message=fault, remedy=_REMEDY)
+    raise SpecError([problem], remedy=_REMEDY)

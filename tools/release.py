@@ -1,0 +1,177 @@
+"""Says what keeps a release from being published, and writes what changes with the first one.
+
+    python tools/release.py                  # writes the pages and the day in CHANGELOG.md
+    python tools/release.py --check v0.1.0   # says what is missing, and ends with 1
+
+The author and the address are known to people alone. They stand in one place, pyproject.toml, and
+what the pages say follows from them. `released.toml` has the sentences that are true before the
+package is on PyPI, each beside the one that is true from then on, so that no page tells of a
+command that does not work yet. `.github/workflows/release.yml` publishes nothing that fails here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from selfhost.core import __version__
+from selfhost.core.records import Record
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = Path(__file__).with_name("released.toml")
+WRITE = "run `python tools/release.py`"
+
+AUTHOR = """\
+pyproject.toml names no author: fill in, below `[project]`,
+  authors = [{ name = "..." }]"""
+ADDRESS = '''\
+pyproject.toml has no address: fill in, with the owner and the name of the repository,
+  [project.urls]
+  Repository = "https://github.com/OWNER/NAME"
+  Issues = "https://github.com/OWNER/NAME/issues"
+  Changelog = "https://github.com/OWNER/NAME/blob/main/CHANGELOG.md"'''
+
+_REPOSITORY = re.compile(r"https://github\.com/(?!OWNER/)[\w.-]+/[\w.-]+")
+_DAY = r"\d{4}-\d{2}-\d{2}"
+
+
+class Sentence(Record):
+    """What a page says before the first release and after it; `{repository}` and `{name}` stand for
+    the address and its last two parts.
+    """
+
+    file: str
+    before: str
+    after: str
+
+    def said_at(self, repository: str) -> str:
+        """The words after the release."""
+        name = repository.removeprefix("https://github.com/")
+        return self.after.replace("{repository}", repository).replace("{name}", name)
+
+
+def sentences() -> list[Sentence]:
+    """The rows of `released.toml`."""
+    rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))["sentence"]
+    return [Sentence(**row) for row in rows]
+
+
+def main(words: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """The exit code: 0, or 1 where something is missing."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--check", metavar="TAG", help="write nothing; say what is missing"
+    )
+    tag = parser.parse_args(words).check
+    if tag is None:
+        faults = faults_of_project(root)
+        if not faults:
+            write(root, datetime.now(UTC).date())
+    else:
+        faults = [*faults_of_release(root, tag, day_of_commit(root))]
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
+
+
+def faults_of_project(root: Path) -> list[str]:
+    """What nobody has filled in yet."""
+    project = project_in(root)
+    faults = []
+    if not any(author.get("name") for author in project.get("authors", [])):
+        faults.append(AUTHOR)
+    urls = project.get("urls", {})
+    repository = urls.get("Repository", "")
+    below = [urls.get(name, "") for name in ("Issues", "Changelog")]
+    is_below = all(url.startswith(f"{repository}/") for url in below)
+    if not _REPOSITORY.fullmatch(repository) or not is_below:
+        faults.append(ADDRESS)
+    return faults
+
+
+def faults_of_release(root: Path, tag: str, committed: date) -> Iterator[str]:
+    """What keeps that tag from being published, each with what to do; `committed` is the day of the
+    commit that it names.
+    """
+    yield from faults_of_project(root)
+    if tag != f"v{__version__}":
+        yield f"the tag is {tag}, and selfhost/core/__init__.py has version {__version__}"
+    for file in told_before(root):
+        yield f"{file} says what was true before the release: {WRITE}"
+    heading = heading_in(read(root, "CHANGELOG.md"))
+    if heading is None:
+        yield f"CHANGELOG.md has no heading `## [{__version__}] - YYYY-MM-DD`"
+    elif date.fromisoformat(heading["day"]) < committed:
+        yield f"CHANGELOG.md dates the release {heading['day']}, before its commit of {committed}: {WRITE}"
+
+
+def told_before(root: Path) -> list[str]:
+    """The pages that still say what was true before the release. README.md is one of them however
+    it says so.
+    """
+    pages = []
+    if "not on PyPI yet" in read(root, "README.md"):
+        pages.append("README.md")
+    for sentence in sentences():
+        if sentence.before in read(root, sentence.file):
+            pages.append(sentence.file)
+    return list(dict.fromkeys(pages))
+
+
+def write(root: Path, today: date) -> None:
+    """Each page says what is true from the release on, and CHANGELOG.md has the day of it."""
+    repository = project_in(root)["urls"]["Repository"]
+    texts = {sentence.file: read(root, sentence.file) for sentence in sentences()}
+    for sentence in sentences():
+        after = sentence.said_at(repository)
+        texts[sentence.file] = texts[sentence.file].replace(sentence.before, after)
+    changelog = read(root, "CHANGELOG.md")
+    heading = heading_in(changelog)
+    if heading is not None:
+        start, end = heading.span("day")
+        texts["CHANGELOG.md"] = f"{changelog[:start]}{today}{changelog[end:]}"
+    for file, text in texts.items():
+        if text != read(root, file):
+            (root / file).write_text(text, encoding="utf-8", newline="\n")
+            print(file)
+
+
+def heading_in(changelog: str) -> re.Match[str] | None:
+    """The heading of this version, with its `day`."""
+    heading = rf"^## \[{re.escape(__version__)}\] - (?P<day>{_DAY})$"
+    return re.search(heading, changelog, re.MULTILINE)
+
+
+def day_of_commit(root: Path) -> date:
+    """The day in UTC of the commit that is checked out."""
+    done = subprocess.run(
+        ["git", "log", "-1", "--date=format-local:%Y-%m-%d", "--format=%cd"],
+        cwd=root,
+        env={**os.environ, "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return date.fromisoformat(done.stdout.strip())
+
+
+def project_in(root: Path) -> dict[str, Any]:
+    """The table `[project]` of pyproject.toml."""
+    project: dict[str, Any] = tomllib.loads(read(root, "pyproject.toml"))["project"]
+    return project
+
+
+def read(root: Path, file: str) -> str:
+    return (root / file).read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
