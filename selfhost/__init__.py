@@ -8,6 +8,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .advice.listing import Ranking
     from .advice.plan import Plan
     from .advice.several import Comparison
@@ -67,6 +69,13 @@ __all__ = [
     "WorkloadError", "WorkloadFields", "__version__", "can_run", "check", "compare",
     "plan", "rank", "size",
 ]  # fmt: skip
+
+
+def load_reports() -> Any:
+    """Load the module that shows records, for `core.records`."""
+    from importlib import import_module
+
+    return import_module(".reports.answers", __name__)
 
 
 def __dir__() -> list[str]:

@@ -215,7 +215,7 @@ class AlternativeSearch(Record):
         smaller = self.smaller()
         if smaller is not None:
             yield smaller
-        yield from self._with_plain_cache()
+        yield from self._with_other_cache()
         yield from self._in_other_programs()
         yield from self._with_shorter_context()
 
@@ -335,13 +335,15 @@ class AlternativeSearch(Record):
         why = f"same files, without {' and '.join(names)}"
         yield from self._if_local(workload, why)
 
-    def _with_plain_cache(self) -> Iterator[OtherForm]:
+    def _with_other_cache(self) -> Iterator[OtherForm]:
         """Yield the same files without the stated type of KV cache."""
         stated = self.judged.question.stated
-        if stated.kv_cache_type is not None:
-            workload = stated.replace(kv_cache_type=None)
-            why = "same files, KV cache in the model's type"
-            yield from self._if_local(workload, why)
+        if stated.kv_cache_type is None:
+            return
+        judged = self._fitted(stated.replace(kv_cache_type=None))
+        if judged is not None:
+            cache = judged.workload.kv_cache_type
+            yield OtherForm(judged=judged, why=f"same files, KV cache in {cache}")
 
     def _in_other_programs(self) -> Iterator[OtherForm]:
         """Yield the same model in other runtimes: in the usual runtime where the user named another

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ..catalogue.index import Catalogue
 from ..core.workload import Workload
-from ..judge.defaults import with_machine_defaults
+from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.question import asked_again
 from ..judge.record import Question
@@ -56,9 +56,7 @@ def _leads_to(
     question = asked_again(wanted, typed, catalogue, machine)
     if question is None:
         return False
-    judged = judge(question, machine)
-    if not question.files.is_tag:
-        judged = with_machine_defaults(judged, catalogue, machine)
+    judged = best_way(judge(question, machine), catalogue, machine)
     return _what_runs(judged.workload) == _what_runs(wanted.workload)
 
 

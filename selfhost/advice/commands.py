@@ -35,7 +35,7 @@ from .launch import (
 )
 
 # options that a line may lack: they are typed only where the program has them
-_IF_IT_CAN = ("embedding", "reranking", "context_checkpoints", "lean", "sampled", "unpacked",
+_IF_IT_CAN = ("embedding", "reranking", "context_checkpoints", "sampled", "unpacked",
               "tensor_parallel", "one_device")  # fmt: skip
 _PLAIN_ON_WINDOWS = r"[\w:./\\+=~-]+"
 # words that replace the names of persons and computers in records; such a path cannot be typed

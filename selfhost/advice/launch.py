@@ -589,11 +589,9 @@ def options_needed(launch: Launch, values: Values) -> Iterator[str]:
 def _options_of_sequences(launch: Launch) -> Iterator[str]:
     """Yield the options for the number of sequences that are computed and sampled at once."""
     is_sampled = "sequences_sampled" in launch.settings
-    if launch.judged.placed.is_lean:
-        yield "lean"
-        if not is_sampled:
-            yield "sampled"
-            is_sampled = "sampled" in launch.lines.options
+    if "lean" in launch.settings and not is_sampled:
+        yield "sampled"
+        is_sampled = "sampled" in launch.lines.options
     if launch.workload.parallel > 1 and not is_sampled:
         yield "parallel"
 

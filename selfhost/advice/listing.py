@@ -19,7 +19,7 @@ from collections.abc import (
 )
 from functools import cached_property
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..catalogue.abilities import abilities_table
 from ..catalogue.index import Catalogue, Outline
@@ -45,7 +45,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
-from ..judge.defaults import with_machine_defaults
+from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import DeferredAdvice, Report, Route, Verdict
@@ -167,13 +167,6 @@ class Ranking(Report):
     refused: Mapping[str, WorkloadError] = {}
     use: str | None = None
     notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """`selfhost.list/1`, as a dict for `json.dumps`."""
-        # reports import answers, so an answer imports its report only when it is shown
-        from ..reports.json import ranking
-
-        return ranking(self)
 
 
 # ---------------------------------------------------------------- which models are meant
@@ -625,7 +618,7 @@ class Lister:
             return None
         except WorkloadError as error:
             return error
-        judged = with_machine_defaults(judge(question, machine), catalogue, machine)
+        judged = best_way(judge(question, machine), catalogue, machine)
         is_offered = False
         if judged.failed:
             is_offered = bool(offers_for(catalogue, judged, self._today))

@@ -8,7 +8,7 @@ is wanted, its cores and bandwidth are found by judging machines.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
@@ -18,7 +18,7 @@ from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, OptionFault, Outcome, error_of
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.checks.speed import is_slow, may_be_too_slow
-from ..judge.defaults import in_server, smallest_of_list
+from ..judge.choice import in_server, smallest_of_list
 from ..judge.devices import smallest_total_bytes
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.judging import judge
@@ -156,13 +156,6 @@ class Plan(Report):
     machines: tuple[KnownMachine, ...]
     notes: tuple[str, ...]
     options: str
-
-    def to_json(self) -> dict[str, Any]:
-        """`selfhost.plan/1`, as a dict for `json.dumps`."""
-        # reports import answers, so an answer imports its report only when it is shown
-        from ..reports.json import plan
-
-        return plan(self)
 
     @property
     def download_seconds(self) -> float | None:

@@ -23,7 +23,7 @@ from ..core.workload import Workload
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.runtime import runtime_check
 from ..judge.checks.speed import is_slow_work, is_too_slow, lacks_pace
-from ..judge.defaults import follows_a_list, with_machine_defaults
+from ..judge.choice import best_way, follows_a_list
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question
@@ -201,17 +201,17 @@ class Proposals(Record):
             # many models load in servers alone, which some systems lack: no layer is placed in vain
             return None
         judged = judge(question, self.machine)
-        if is_in_turn:
-            judged = with_machine_defaults(judged, self.catalogue, self.machine)
+        if is_in_turn or not judged.fits:
+            judged = best_way(judged, self.catalogue, self.machine)
         return judged if judged.fits else None
 
     def as_checked(self, judged: Judged) -> Judged:
         """A judgement of `fit`, completed with the defaults that suit the machine, so that it
         equals that of `check`.
         """
-        if follows_a_list(judged.model, judged.question.stated):
+        if judged.question.way is not None:
             return judged
-        return with_machine_defaults(judged, self.catalogue, self.machine)
+        return best_way(judged, self.catalogue, self.machine)
 
     # ------------------------------------------------------------------ the program
 

@@ -252,14 +252,12 @@ class Reach(Record):
 
     def _is_worse(self, layout: Judged, needs: Needs) -> bool:
         """Whether a placement is worse than the judged one: accelerators become tight or hold less
-        of the model, the program needs an option that makes it slower, or a GPU that shares the RAM
+        of the model, or a GPU that shares the RAM
         needs another limit than the printed one.
         """
         judged = self.judged
         if not judged.fits:
             return layout.has("accelerator-tight")
-        if layout.placed.is_lean and not judged.placed.is_lean:
-            return True
         if layout.has("accelerator-tight") and not judged.has("accelerator-tight"):
             return True
         if _NEARNESS[layout.placement] < _NEARNESS[judged.placement]:

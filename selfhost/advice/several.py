@@ -7,7 +7,6 @@ quantization. `verdict_together` is the verdict on models that run together on o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -194,13 +193,6 @@ class Comparison(Report):
 
     models: tuple[Compared, ...]
     options: str
-
-    def to_json(self) -> dict[str, Any]:
-        """`selfhost.compare/1`, as a dict for `json.dumps`."""
-        # reports import answers, so an answer imports its report only when it is shown
-        from ..reports.json import comparison
-
-        return comparison(self)
 
 
 def comparison(

@@ -24,9 +24,10 @@ from ..core.tables import refusal, sentences, shipped_record
 from ..core.templates import fill
 from ..core.workload import Workload
 from ..judge.checks.space import bytes_to_store
-from ..judge.defaults import in_server, smallest_of_list, takes_first_of_list
+from ..judge.choice import in_server, smallest_of_list
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.record import Outcome, Question, Report, Verdict
+from ..judge.ways import takes_first_of_list
 from ..machine.instruction_sets import instruction_sets
 from ..machine.record import (
     MAX_DISK_BYTES,

@@ -20,7 +20,7 @@ from ..core.records import Record
 from ..core.tables import sentences
 from ..core.units import canonical
 from ..core.workload import Workload
-from ..judge.defaults import with_machine_defaults
+from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.programs import USUAL, takes_settings
 from ..judge.question import ask
@@ -161,9 +161,7 @@ def judged_on(
     if not follows_machine:
         return _judged_as_named(catalogue, understood, machine)
     meaning = judged_in_model_defaults(catalogue, understood, machine)
-    if meaning.understood.files.is_tag:
-        return meaning
-    judged = with_machine_defaults(meaning.judged, catalogue, machine)
+    judged = best_way(meaning.judged, catalogue, machine)
     return meaning._replace(judged=judged)
 
 
@@ -308,9 +306,12 @@ class _Name(Record):
         if stated.quantization is None:
             runtime = stated.runtime or resolved.runtime
             workload = stated.replace(quantization=quantization, runtime=runtime)
-        # a tag of Ollama's loads the same file on every machine, but is not trained
+        # a tag of Ollama's loads the same file on every machine, but is not trained; a stated type
+        # is another file
         is_library_tag = self.is_library_tag(spec)
         is_tag = is_library_tag and stated.task == "generate"
+        if stated.quantization is not None:
+            is_tag = False
         as_stated = Understood(
             spec=spec,
             asked=self.typed,

@@ -16,11 +16,12 @@ from ..catalogue.index import Catalogue
 from ..catalogue.names import is_path
 from ..catalogue.searching import resolve
 from ..core.errors import SelfhostError, UnknownModelError
-from ..judge.defaults import takes_first_of_list, with_machine_defaults
+from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.question import ask
 from ..judge.record import Judged, Question, Verdict
+from ..judge.ways import takes_first_of_list
 from ..machine.record import Machine
 from ..needs.quantization import LAYOUTS
 from .policy import Wanted
@@ -101,7 +102,7 @@ class PolicyJudge:
         model = wanted.replace(asked=asked)
         judged = judge(self._question(model, machine), machine)
         if takes_first_of_list(judged.question):
-            return with_machine_defaults(judged, self._catalogue, machine)
+            return best_way(judged, self._catalogue, machine)
         return judged
 
     def _question(self, model: Wanted, machine: Machine) -> Question:

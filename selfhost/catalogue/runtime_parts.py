@@ -19,7 +19,7 @@ from .spec import Denoising
 CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
     "gpu_layers", "cpu_expert_layers", "picture_tokens", "split_mode", "gpu_shares",
-    "cache_streams", "parts_of_layers", "device",
+    "cache_streams", "parts_of_layers", "device", "lean",
 )  # fmt: skip
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of

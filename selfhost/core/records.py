@@ -21,6 +21,7 @@ from typing import (
     ClassVar,
     NamedTuple,
     NoReturn,
+    Protocol,
     Self,
     TypeVar,
     dataclass_transform,
@@ -330,30 +331,55 @@ class Record(metaclass=_RecordType):
 
 
 class ShownRecord(Record):
-    """A record that people may look at: by `print`, by `rich.print` and in a notebook.
-
-    Reports import records, so a method here imports a report only when the record is shown.
+    """A record that people may look at: by `print`, by `rich.print` and in a notebook. The reports
+    show it.
     """
 
     def __str__(self) -> str:
         """Return the text that the command of this answer prints into a pipe."""
-        from ..reports.answers import text
-
-        return text(self)
+        return reports().text(self)
 
     def __rich__(self) -> object:
         """Return the drawing that the command of this answer shows on a terminal:
         `rich.print(answer)`.
         """
-        from ..reports.answers import drawn
-
-        return drawn(self)
+        return reports().drawn(self)
 
     def _repr_html_(self) -> str:
         """Return the table in HTML that a notebook shows."""
-        from ..reports.markup import notebook
+        return reports().notebook(self)
 
-        return notebook(self)
+
+class Reports(Protocol):
+    """What shows records: the module `reports.answers`."""
+
+    def text(self, answer: ShownRecord) -> str:
+        """Return the text that the command of this answer prints into a pipe."""
+
+    def drawn(self, answer: ShownRecord) -> object:
+        """Return the drawing for a terminal."""
+
+    def notebook(self, answer: ShownRecord) -> str:
+        """Return the HTML for a notebook."""
+
+    def as_json(self, answer: ShownRecord) -> dict[str, Any]:
+        """Return the object that the command of this answer prints with `--format json`."""
+
+    def keys(self, kind: str) -> tuple[str, ...]:
+        """Return the keys of the JSON of a class of answers; none where they are its fields."""
+
+    def summary(self, answer: ShownRecord) -> str:
+        """Return the answer in one line of plain text."""
+
+
+def reports() -> Reports:
+    """Return what shows records. A record is shown long after it was made, so the door of the
+    package, which knows every package, loads the reports when the first record is shown.
+    """
+    from .. import load_reports
+
+    loaded: Reports = load_reports()
+    return loaded
 
 
 class Stated(Record):

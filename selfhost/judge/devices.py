@@ -223,18 +223,15 @@ def device_of(
     card: Accelerator | None,
     devices: int,
     percent: float,
-    *,
-    is_lean: bool = False,
 ) -> Device:
     """The device record of a card, for counting the needs of a runtime that takes a share of each
     device.
     """
     if card is None:
-        return Device(devices=devices, is_lean=is_lean)
+        return Device(devices=devices)
     return Device(
         devices=devices,
         is_large=_is_large(card),
-        is_lean=is_lean,
         total_bytes=card.memory_total_bytes,
         free_bytes=card.memory_free_bytes,
         usable_bytes=usable_bytes_of(card, percent),

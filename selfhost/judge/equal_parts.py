@@ -49,10 +49,9 @@ def layouts_without_ram(
     parallelism divides the model over.
 
     The accelerators count first as they are now, else as if other processes had left them. Where no
-    group of accelerators has room, the layouts come in this order: the group that lacks the least,
-    with the option that makes the runtime take less; one part of the model at a time; each
-    accelerator whose memory was not read; last the group that lacks the least, or the RAM where no
-    group exists.
+    group of accelerators likely has room, the layouts come in this order: one part of the model at
+    a time; each accelerator whose memory was not read; last the group that lacks the least, or the
+    RAM where no group exists.
 
     Groups are chosen by the accelerators' state now or once idle, and counted in their state now.
     """
@@ -69,20 +68,16 @@ def layouts_without_ram(
         if has_room:
             return
         tried += groups
-    nearest = None
-    if tried:
-        nearest = min(tried, key=lambda group: group.lacking_bytes)
-        nearest = nearest.replace(cards=now)
-        yield from _lean_layout(nearest)
     for cards in states:
         yield from parts_in_turn(
             needs, largest_place(_places_of(machine, cards, question))
         )
     for place in unread_places(machine):
         yield _Group(needs=needs, question=question, places=[place], cards=now).layout
-    if nearest is None:
+    if not tried:
         yield needs
         return
+    nearest = min(tried, key=lambda group: group.lacking_bytes).replace(cards=now)
     yield from parts_in_turn(needs, nearest.places[0], must_fit=False)
     yield nearest.layout
 
@@ -91,8 +86,7 @@ def _single_and_largest(groups: Sequence[_Group], machine: Machine) -> Iterator[
     """Yield the single accelerator that has room, and the largest group that has room.
 
     Each accelerator has a process that takes RAM. Where the RAM may not hold the processes of the
-    largest group, the largest group of which memory is surer comes before it, if need be with the
-    option that makes the runtime take less.
+    largest group, the largest group of which memory is surer comes before it.
 
     A larger group is faster, and leaves more of each accelerator for requests (vLLM documentation,
     parallelism and scaling: as many as the machine has).
@@ -113,33 +107,17 @@ def _surer_than(
     machine: Machine,
 ) -> Iterator[_Group]:
     """Yield the groups of which memory is surer than of `largest`, the surest first: of equally
-    sure groups the largest, without the option that makes the runtime take less where that does.
+    sure groups the largest.
     """
     severity_of_largest = largest.severity_on(machine)
     if severity_of_largest == 0:
         return
-    from_largest = list(reversed(groups))
-    lean = [group.replace(is_lean=True) for group in from_largest]
     by_severity: dict[int, _Group] = {}
-    for group in from_largest + lean:
+    for group in reversed(groups):
         by_severity.setdefault(group.severity_on(machine), group)
     for severity in sorted(by_severity):
         if severity < severity_of_largest:
             yield by_severity[severity]
-
-
-def _lean_layout(group: _Group) -> Iterator[Needs]:
-    """Yield the layout with the option that makes the runtime take less memory, where that layout
-    may fit.
-    """
-    device = Device(devices=len(group.places))
-    usual = group.counted_on(device)
-    less = group.counted_on(device.replace(is_lean=True))
-    if less.terms == usual.terms:
-        return
-    lean = group.replace(is_lean=True).layout
-    if lacking_bytes(lean, group.places, "low_bytes") <= 0:
-        yield lean
 
 
 def unread_places(machine: Machine) -> Iterator[Place]:
@@ -165,23 +143,23 @@ class _Group(Record):
     - `needs`: the model's needs, all of it in RAM.
     - `places`: the accelerators of the group, with the usable bytes of each.
     - `cards`: all accelerators of the machine, in the state in which the parts are counted.
-    - `is_lean`: the runtime is started with the option that makes it take less.
     """
 
     needs: Needs
     question: Question
     places: Sequence[Place]
     cards: Sequence[Accelerator]
-    is_lean: bool = False
 
     @cached_property
     def lacking_bytes(self) -> int:
-        """The bytes that the tightest accelerator lacks; 0 or less where the model fits."""
-        return lacking_bytes(self.layout, self.places)
+        """The bytes that the tightest accelerator likely lacks; 0 or less where the model likely
+        fits.
+        """
+        return lacking_bytes(self.layout, self.places, "bytes")
 
     @property
     def has_room(self) -> bool:
-        """Whether each accelerator holds its part."""
+        """Whether each accelerator likely holds its part."""
         return self.lacking_bytes <= 0
 
     def severity_on(self, machine: Machine) -> int:
@@ -226,7 +204,7 @@ class _Group(Record):
     def _device_at(self, place: Place) -> Device:
         card = self.cards[place.index] if self.cards else None
         percent = percent_of(self.question.case)
-        return device_of(card, len(self.places), percent, is_lean=self.is_lean)
+        return device_of(card, len(self.places), percent)
 
 
 def _groups(

@@ -10,13 +10,13 @@ how long a person waits for the first token.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import inf
+from math import ceil, inf
 
 from ..core.purposes import purposes_table
 from ..core.records import Record
-from ..core.units import count_while
+from ..core.units import count_near
 from ..machine.record import Machine
-from ..needs.records import Needs
+from ..needs.records import Needs, likely_bytes
 from .batches import with_automatic_batch
 from .checks import CHECKS, Outcome
 from .checks.accelerator import accelerator_check
@@ -143,12 +143,15 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     return min((in_ram, *seen), key=Judged.lacking_bytes)
 
 
-def _tokens_per_second(layout: Judged) -> float:
-    """The likely tokens a second of all users together; 0 where not known."""
-    speed = layout.speed
-    if speed is None or speed.parallel_total is None:
+def _users_too_many(all_at_once: Judged, users: int) -> int:
+    """How many users are likely too many for memory, of all that were asked for: what is lacking,
+    divided by the cache of one.
+    """
+    cache_bytes = likely_bytes(all_at_once.placed.terms, "kv_cache")
+    lacking_bytes = all_at_once.lacking_bytes()
+    if not cache_bytes or lacking_bytes == inf:
         return 0
-    return speed.parallel_total.likely
+    return ceil(lacking_bytes * users / cache_bytes)
 
 
 def _machine_for(question: Question, machine: Machine) -> Machine:
@@ -165,20 +168,16 @@ class _OnMachine(Record):
     machine: Machine
 
     def layout(self) -> Judged:
-        """The layout that is judged, as `layout_for` returns it.
-
-        Where memory does not hold all users at once, or holds them only by an option that makes the
-        runtime slower, users may wait: then the layout in which all together get the most text.
+        """The layout that is judged, as `layout_for` returns it. Where memory does not hold all
+        users at once, users may wait.
         """
         layout = self.best_layout()
         if not self.question.lets_users_wait:
             return layout
-        has_room = layout.deciding.isdisjoint(MEMORY_CHECKS)
-        if has_room and not layout.placed.is_lean:
+        if layout.deciding.isdisjoint(MEMORY_CHECKS):
             return layout
-        candidates = [layout] if has_room else []
-        candidates += self._layouts_with_waiting_users(layout)
-        return max(candidates, key=_tokens_per_second, default=layout)
+        at_once = self._most_users(layout)
+        return self._with_waiting_users(at_once) if at_once else layout
 
     def best_layout(self) -> Judged:
         """The first layout that has room for all users and is fast enough, with its pace.
@@ -294,17 +293,13 @@ class _OnMachine(Record):
 
     # -------------------------------------------------------------- users who wait
 
-    def _most_users(self, all_at_once: Judged, *, may_be_lean: bool) -> int:
+    def _most_users(self, all_at_once: Judged) -> int:
         """The largest number of users that have room at once as surely as one has, of fewer users
         than were asked for; 0 where not even one has room, or all have as surely.
-
-        `may_be_lean` counts layouts too that use an option which makes the runtime slower.
         """
         alone = layout_of_users(1, self.question, self.machine)
 
         def has_room(layout: Judged) -> bool:
-            if layout.placed.is_lean and not may_be_lean:
-                return False
             return not layout.failed and layout.deciding <= alone.deciding
 
         def have_room(users: int) -> bool:
@@ -312,21 +307,9 @@ class _OnMachine(Record):
 
         if not has_room(alone) or has_room(all_at_once):
             return 0
-        return count_while(have_room, range(1, self.question.workload.parallel))
-
-    def _layouts_with_waiting_users(self, all_at_once: Judged) -> Iterator[Judged]:
-        """Yield the layout of as many users as memory holds at once, while the others wait. Where
-        that takes an option which makes the runtime slower, then yield the layout of as many as
-        memory holds without it.
-        """
-        for may_be_lean in (True, False):
-            at_once = self._most_users(all_at_once, may_be_lean=may_be_lean)
-            if not at_once:
-                continue
-            layout = self._with_waiting_users(at_once)
-            yield layout
-            if not layout.placed.is_lean:
-                return
+        users = self.question.workload.parallel
+        guess = users - _users_too_many(all_at_once, users)
+        return count_near(have_room, range(1, users), guess)
 
     def _with_waiting_users(self, at_once: int) -> Judged:
         """The layout of `at_once` users, with its pace, while the others wait."""

@@ -26,7 +26,7 @@ from ..needs.records import Needs
 from .checks import OptionFault, error_of
 from .devices import gpu_maker
 from .drafts import companions_of
-from .files import WantedFiles, bytes_to_make, types_in_turn
+from .files import WantedFiles, bytes_to_make, loads_by_tag, types_in_turn
 from .pace.rates import shared_gpu_of
 from .programs import (
     Request,
@@ -98,6 +98,7 @@ def _question(
             spec=spec,
             workload=request.workload,
             stated=stated,
+            asked=stated,
             files=files,
             runtime=runtime,
             loads_named_files=files.are_here,
@@ -122,6 +123,7 @@ def _question(
         spec=loaded.spec,
         workload=counted.workload,
         stated=stated,
+        asked=stated,
         files=files,
         runtime=runtime,
         case=counted.case,
@@ -133,7 +135,22 @@ def _question(
         beside_bytes=counted.beside_bytes,
         making_bytes=making_bytes,
         in_turn=loaded.in_turn,
+        usual_type=loaded.usual_type,
+        is_unlisted=here is None and _is_unlisted(loaded, runtime, counted.workload),
     )
+
+
+def _is_unlisted(
+    loaded: _Loaded,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
+) -> bool:
+    """Whether neither a known repository nor the program's library has the GGUF file."""
+    if runtime is None or loaded.format != "gguf" or loaded.loads_named_files:
+        return False
+    if loaded.spec.repository_of("gguf", loaded.quantization) is not None:
+        return False
+    return not loads_by_tag(loaded.spec, runtime, workload)
 
 
 # ------------------------------------------------------------------ whether the program loads it
@@ -227,13 +244,15 @@ class _Loaded(Record):
     - `format` and `quantization` are None where no runtime is known; the quantization also where
       the spec states needs only.
     - `loads_named_files`: the runtime loads files that the user named.
-    - `in_turn`: the types to try where the model does not run in this type.
+    - `usual_type`: the model's usual type in the runtime. `in_turn`: the types to try where the
+      model does not run in this type.
     """
 
     spec: ModelSpec
     loads_named_files: bool
     format: str | None = None
     quantization: str | None = None
+    usual_type: str | None = None
     in_turn: tuple[str, ...] = ()
 
 
@@ -273,6 +292,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
         loads_named_files=loads_named_files,
         format=format,
         quantization=quantization,
+        usual_type=usual,
         in_turn=in_turn,
     )
 

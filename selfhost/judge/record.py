@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from math import inf
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import SPLIT_BY_TENSOR, CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
-from ..core.records import Record, ShownRecord
+from ..core.records import Record, ShownRecord, reports
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, FLAGS, Workload
 from ..machine.gpus import UNKNOWN
 from ..machine.record import Accelerator, Machine
@@ -32,6 +32,9 @@ from . import Route, exit_code
 from .checks import Finding, Outcome, checks_mended_by
 from .pace import Range, Speed, Step, Wait
 from .quality import Quality
+
+if TYPE_CHECKING:
+    from .ways import Way
 
 __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
 
@@ -111,7 +114,8 @@ class RuntimeRefusal(Record):
 class Question(Record):
     """A complete question about one model, with every default filled in.
 
-    - `stated`: the workload before defaults were filled in.
+    - `stated`: what the user stated. `asked`: the same with what the way of running the model adds,
+      before defaults were filled in. `way`: that way; None where none was chosen.
     - `files`: the files that the user named.
     - `refusal`: why the runtime does not load or train the model; None where it does.
     - `case`, `needs`: the facts from which the memory is counted, and the memory before it is
@@ -124,13 +128,17 @@ class Question(Record):
     - `making_bytes`: the bytes on the disk beside the file while it is made from the published
       weights.
     - `chosen`: why runtime, quantization or method differ from the model's own defaults.
-    - `in_turn`: the types to try where the model does not run in its default type.
+    - `in_turn`: the types to try where the model does not run in its default type. `usual_type`:
+      the model's usual type in the program, published or not; None for no program. `is_unlisted`:
+      neither a known repository nor a library has the file.
     - `requires_runtime`: the runtime must be installed already.
     """
 
     spec: ModelSpec
     workload: Workload
     stated: Workload = Workload()
+    asked: Workload = Workload()
+    way: Way | None = None
     files: NamedFiles = NO_FILES
     runtime: RuntimeSpec | None = None
     refusal: RuntimeRefusal | None = None
@@ -144,7 +152,14 @@ class Question(Record):
     making_bytes: int = 0
     chosen: str | None = None
     in_turn: tuple[str, ...] = ()
+    usual_type: str | None = None
+    is_unlisted: bool = False
     requires_runtime: bool = False
+
+    @property
+    def is_usual_type(self) -> bool:
+        """Whether the files are of the model's usual type in the program."""
+        return self.workload.quantization == self.usual_type
 
     @property
     def store(self) -> str:
@@ -332,30 +347,22 @@ def _attends_by_heads(
 
 
 class Report(ShownRecord):
-    """An answer that a program may show. Like `ShownRecord`, it imports the reports only when it is
-    shown.
-    """
+    """An answer that a program may show, and whose JSON it may write."""
 
     # public names that are not keys of the JSON
     _shown_by: ClassVar[tuple[str, ...]] = ("to_json",)
 
     def to_json(self) -> dict[str, Any]:
         """The object that its command prints with `--format json`, as a dict for `json.dumps`."""
-        from ..reports.json import fields
-
-        return fields(self)
+        return reports().as_json(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: print() shows it, to_json() gives its figures>"
 
     def __dir__(self) -> list[str]:
         """The names that programs may rely on: the keys of the JSON, and what shows the answer."""
-        from ..reports.json import keys_of
-
         kind = type(self)
-        name = kind.__name__
-        listed = keys_of(name) or keys_of(name.lower())
-        keys = listed.split() or kind._fields
+        keys = reports().keys(kind.__name__) or kind._fields
         return sorted({*keys, *self._shown_by})
 
 
@@ -757,12 +764,6 @@ class Verdict(Judged, Report):
             **fields,
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """The object `selfhost.verdict/1`, as a dict for `json.dumps`."""
-        from ..reports.json import verdict
-
-        return verdict(self)
-
     @property
     def here(self) -> DownloadedFiles | None:
         """The requested files that lie on the machine already; None for none."""
@@ -828,9 +829,7 @@ class Verdict(Judged, Report):
     @property
     def summary(self) -> str:
         """The answer in one line of plain text, as the first line of `selfhost check` gives it."""
-        from ..reports.answer_words import summary
-
-        return summary(self)
+        return reports().summary(self)
 
     def __repr__(self) -> str:
         return f"<Verdict {self.model.id}: {self.route}>"

@@ -351,6 +351,11 @@ class Case(Record):
         return int(self.settings.get(changes) or 0)
 
     @property
+    def is_lean(self) -> bool:
+        """Whether a runtime option makes the program take less memory, and makes it slower."""
+        return "lean" in self.settings
+
+    @property
     def parallel(self) -> int:
         """The number of users served at once, or of sequences trained at once."""
         return self.workload.parallel

@@ -161,7 +161,6 @@ def needs_on(
         placement="accelerator",
         terms=tuple(placed),
         evictable_bytes=0,
-        is_lean=device.is_lean,
     )
 
 

@@ -69,7 +69,6 @@ class Device(Record):
 
     - `index`: the number of the device among them, where the parts differ.
     - `is_large`: vLLM works on more tokens at once on this device.
-    - `is_lean`: the runtime is started with its option `lean`.
     - `total_bytes`, `free_bytes`, `usable_bytes`: all bytes, the free bytes, and the bytes that a
       runtime may take; None where they are not known.
     - `maker`: the maker of the device in the words of `Accelerator.vendor`; "" where the maker
@@ -80,7 +79,6 @@ class Device(Record):
     index: int = 0
     maker: str = ""
     is_large: bool = False
-    is_lean: bool = False
     total_bytes: int | None = None
     free_bytes: int | None = None
     usable_bytes: int | None = None
@@ -282,7 +280,6 @@ class Needs(Record):
       the model.
     - `offloaded`: the ways to keep the model in RAM and compute it on an accelerator, the
       fastest first; `offload` is the `way` that this placement takes.
-    - `is_lean`: the runtime is started with its option `lean`.
     - `batch_tokens`: the batch size for prompts, which the program chooses by itself or its
       command states; None: the usual batch size, or the one asked for.
     """
@@ -298,7 +295,6 @@ class Needs(Record):
     tensor_parallel: tuple[int, ...] = ()
     offloaded: tuple[Offloaded, ...] = ()
     offload: str | None = None
-    is_lean: bool = False
     batch_tokens: int | None = None
     unknown: tuple[Unread, ...] = ()
 

@@ -123,7 +123,7 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     if case.embeds and case.row.encoder:
         tokens = max(tokens, case.context_tokens)
         most_tokens = max(most_tokens, case.context_tokens)
-    sampled = _sampled_sequences(case, device, batch)
+    sampled = _sampled_sequences(case, batch)
     likely_pass = _VllmPass(case, tokens, sampled)
     largest_pass = _VllmPass(case, most_tokens, sampled)
     size = likely_pass.size._replace(most=largest_pass.size.most)
@@ -137,20 +137,16 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     return term("activations", size, _VLLM.source, line, how)
 
 
-def _sampled_sequences(
-    case: Case,
-    device: Device,
-    batch: _Batch,
-) -> int:
-    """The number of sequences of which vLLM samples a token in one pass. The option `lean` bounds
-    it too.
+def _sampled_sequences(case: Case, batch: _Batch) -> int:
+    """The number of sequences of which vLLM samples a token in one pass. A command with the option
+    that makes vLLM take less bounds them too.
     """
     if case.embeds:
         return 0
     asked = case.number_set("sequences_sampled")
     if asked:
         return asked
-    if device.is_lean:
+    if case.is_lean:
         return case.parallel
     return max(batch.sequences, case.parallel)
 
@@ -281,7 +277,7 @@ def _graphs(case: Case, device: Device) -> Term:
     layers = case.model.layers
     program = _mib(_VLLM.beside_torch)
     line = f"{program.likely:,} bytes beside PyTorch"
-    if device.is_lean:
+    if case.is_lean:
         line += "; --enforce-eager makes no graphs"
         return stated_term("runtime", program, _VLLM.source, line)
     graph = _mib(_VLLM.graph_layer[_kind_of_graph(case)])
@@ -356,7 +352,7 @@ def _left_free(case: Case, device: Device) -> Term:
     device.
     """
     kind = _kind_of_device(device.total_bytes)
-    left = _left_bytes(kind, device)
+    left = _left_bytes(kind, is_lean=case.is_lean)
     total = device.total_bytes
     usable = device.usable_bytes
     if not total or usable is None:
@@ -388,14 +384,14 @@ def _left_by_size(left: Size, kind: _Kind) -> Term:
     return assumed_term("activations", size, _SGLANG.source, line)
 
 
-def _left_bytes(kind: _Kind, device: Device) -> Size:
+def _left_bytes(kind: _Kind, *, is_lean: bool) -> Size:
     """The bytes of a device that SGLang leaves free. Earlier releases left less, which is the
     least.
     """
     large_gib, least_mib = _SGLANG.large
     if kind.gib < large_gib:
         least_mib = 0
-    if device.is_lean:
+    if is_lean:
         kind = _KINDS[0]
     likely = max(kind.likely_mib, least_mib) * MIB
     most = max(kind.most_mib, least_mib) * MIB

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import singledispatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..advice.listing import Ranking
 from ..advice.plan import Plan
@@ -16,14 +16,20 @@ from ..core.records import ShownRecord
 from ..core.workload import in_python
 from ..judge.record import Verdict
 from ..machine.record import Machine
+from . import json
+from .answer_words import summary
 from .check_text import check_document
 from .compare_text import compare_document
 from .layout import Blocks, Cells, Paragraph, Span, plain, share_of, style_of
 from .list_text import list_document
 from .machine_text import machine_document
+from .markup import body
 from .plan_text import plan_document
 from .show_text import model_document
 from .size_text import size_document
+
+# what `core.records.Reports` asks for
+__all__ = ["as_json", "drawn", "keys", "notebook", "summary", "text"]
 
 if TYPE_CHECKING:
     from .screen import Drawn
@@ -95,9 +101,32 @@ def _part_in_python(part: str, every_model: str) -> str:
     return part if told == part else Span(told, style, share_of(part))
 
 
+@singledispatch
+def as_json(answer: ShownRecord) -> dict[str, Any]:
+    """Return the object that the command of that answer prints with `--format json`."""
+    return json.fields(answer)
+
+
+as_json.register(Verdict, json.verdict)
+as_json.register(Ranking, json.ranking)
+as_json.register(Comparison, json.comparison)
+as_json.register(Plan, json.plan)
+
+
+def keys(kind: str) -> tuple[str, ...]:
+    """Return the keys of the JSON of a class of answers; none where they are its fields."""
+    listed = json.keys_of(kind) or json.keys_of(kind.lower())
+    return tuple(listed.split())
+
+
 def text(answer: ShownRecord) -> str:
     """Return what `print` shows: plain text that ends without a newline."""
     return plain(document(answer)).rstrip("\n")
+
+
+def notebook(answer: ShownRecord) -> str:
+    """Return the HTML that a notebook shows: a part of a page that loads and runs nothing."""
+    return body(document(answer))
 
 
 def drawn(answer: ShownRecord) -> Drawn:

@@ -1,7 +1,7 @@
 """Blocks as Markdown and HTML: no character of a text is markup, and nothing is loaded.
 
-`markdown` writes the summary of a CI step, `page` a whole HTML page, `notebook` the part of a page
-that a notebook shows of an answer.
+`markdown` writes the summary of a CI step, `page` a whole HTML page, `body` the part of a page that
+a notebook shows of an answer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from itertools import repeat
 
-from ..core.records import ShownRecord
 from ..core.templates import fill
 from .labels import documents
 from .layout import Blocks, Column, Paragraph, Table, clean, ended, style_of
@@ -117,21 +116,11 @@ def page(blocks: Blocks) -> str:
     title = ""
     if blocks and isinstance(blocks[0], Paragraph):
         title = "".join(blocks[0].parts)
-    stated = {"title": escape(clean(title)), "body": _body(blocks)}
+    stated = {"title": escape(clean(title)), "body": body(blocks)}
     return _in_ascii(fill(documents().page["html"], stated))
 
 
-def notebook(answer: ShownRecord) -> str:
-    """Return the HTML that a notebook shows for an answer: a part of a page that loads and runs
-    nothing.
-    """
-    # imported here: `answers` loads the words of every answer, and a page of an audit needs none
-    from .answers import document
-
-    return _body(document(answer))
-
-
-def _body(blocks: Blocks) -> str:
+def body(blocks: Blocks) -> str:
     """The blocks as elements of a page, in ASCII."""
     parts: list[str] = []
     for number, block in enumerate(blocks):

@@ -148,11 +148,17 @@ def test_a_context_that_is_too_long_is_proposed_shorter(
         memory_available_bytes=gib * GIB,
     )
     asked = Workload(quantization=type, context_tokens=wanted)
+    if type != "F16":
+        # a smaller cache holds the context
+        asked = asked.replace(kv_cache_type="f16")
     verdict = check(model, asked, machine=machine)
     assert verdict.route is not Route.LOCAL
     own = [other for other in verdict.alternatives if other.id == verdict.model.id]
     (context_tokens,) = [
-        other.context_tokens for other in own if other.quantization == type
+        other.context_tokens
+        for other in own
+        if other.quantization == type
+        if other.workload.kv_cache_type == verdict.workload.kv_cache_type
     ]
     assert context_tokens is not None
     assert 1024 <= context_tokens < wanted
@@ -205,7 +211,12 @@ def test_what_is_as_slow_is_no_way_out() -> None:
         pytest.param(
             "llama3.1:8b",
             "RTX 4060 laptop 16GB",
-            Workload(parallel=6, prompt_tokens=20_000, max_wait_seconds=60),
+            Workload(
+                parallel=6,
+                prompt_tokens=20_000,
+                max_wait_seconds=60,
+                kv_cache_type="f16",
+            ),
             id="for six users",
         ),
     ],
@@ -227,7 +238,12 @@ def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
     """Q4_K_M of 18.6 GB spills from 24 GB with 65,536 tokens of context, a published type of four
     bits and 17.7 GB does not; the remedy named no type.
     """
-    asked = Workload(context_tokens=65_536, prompt_tokens=8_192)
+    asked = Workload(
+        context_tokens=65_536,
+        prompt_tokens=8_192,
+        quantization="Q4_K_M",
+        kv_cache_type="f16",
+    )
     verdict = check("qwen3-coder", asked, machine="RTX 4090, 64GB RAM")
     assert verdict.placement == "split"
     accelerator = verdict.finding("accelerator")
@@ -303,7 +319,7 @@ def test_three_bits_are_the_last_resort_and_told_as_such() -> None:
 )
 def test_a_type_to_be_made_goes_before_three_bits(machine: str) -> None:
     """Q3_K_L with a loss of 8.9 % was named, though IQ4_XS of 37.9 GB fits whole, too."""
-    asked = Workload(prompt_tokens=22_000)
+    asked = Workload(prompt_tokens=22_000, quantization="Q4_K_M", kv_cache_type="f16")
     verdict = check("llama-3.3-70b", asked, machine=machine)
     assert verdict.placement == "split"
     (whole,) = verdict.alternatives
@@ -318,7 +334,12 @@ def test_a_type_to_be_made_goes_before_three_bits(machine: str) -> None:
 
 def test_a_type_that_gains_too_little_is_no_remedy() -> None:
     """At 19,000 tokens the split model is nearly as fast as one that fits whole."""
-    asked = Workload(context_tokens=19_000, prompt_tokens=18_500)
+    asked = Workload(
+        context_tokens=19_000,
+        prompt_tokens=18_500,
+        quantization="Q4_K_M",
+        kv_cache_type="f16",
+    )
     verdict = check("llama-3.3-70b", asked, machine="desktop-2x-rtx3090")
     (whole,) = verdict.alternatives
     assert whole.users_pace is not None
@@ -389,7 +410,10 @@ def test_an_alternative_of_unknown_speed_says_so() -> None:
     ("model", "machine", "workload"),
     [
         pytest.param(
-            "gpt-oss-120b", "M4 Max 64GB", Workload(purpose="agent"), id="for an agent"
+            "gpt-oss-120b",
+            "M4 Max 64GB",
+            Workload(purpose="agent", kv_cache_type="f16"),
+            id="for an agent",
         ),
     ],
 )

@@ -22,13 +22,15 @@ def test_a_block_that_drafts_is_offered_with_both_paces() -> None:
     verdict = check("qwen3.6-27b", machine=DESKTOP)
     (setting,) = verdict.faster
     assert setting.what == "the model's own draft block"
-    command = f"selfhost check qwen3.6-27b --quant Q6_K --draft mtp --machine {DESKTOP}"
+    command = (
+        f"selfhost check qwen3.6-27b --quant Q5_K_M --draft mtp --machine {DESKTOP}"
+    )
     assert setting.command == command
     assert setting.prompt_tokens is None
     assert setting.unit == "tokens_per_second"
     assert setting.faster.likely >= 1.3 * setting.usual.likely
     # the command answers with the pace that it was offered for
-    drafted = check("qwen3.6-27b", machine=DESKTOP, quantization="Q6_K", draft="mtp")
+    drafted = check("qwen3.6-27b", machine=DESKTOP, quantization="Q5_K_M", draft="mtp")
     assert drafted.decode_tokens_per_second == setting.faster
 
 
@@ -38,6 +40,7 @@ def test_a_shorter_wait_is_told_in_seconds() -> None:
         "qwen3-30b-a3b",
         machine="RTX 4090, 64 GB RAM",
         quantization="Q4_K_M",
+        kv_cache_type="f16",
         context_tokens=98_304,
     )
     (setting,) = [s for s in verdict.faster if s.what.startswith("batches")]
@@ -195,14 +198,23 @@ def test_idle_gpus_are_offered_where_one_holds_the_model(
 
 def test_idle_gpus_are_offered_with_the_program_that_takes_the_option() -> None:
     """Where no program is stated, the usual one has no such option."""
-    (setting,) = check("llama-3.3-70b", machine="8x B200").faster
-    assert "--runtime vllm" in setting.command
+    verdict = check("llama-3.3-70b", machine="8x B200")
+    (setting,) = verdict.faster
+    assert "--runtime-option tensor-parallel-size=8" in setting.command
+    again = check(
+        "llama-3.3-70b",
+        machine="8x B200",
+        quantization=verdict.quantization,
+        runtime_options={"tensor-parallel-size": "8"},
+    )
+    assert again.runtime == verdict.runtime == "vllm"
+    assert again.users_pace == setting.faster
 
 
 def test_idle_gpus_explain_what_one_user_more_gains() -> None:
-    """The 21st user of llama-3.3-70b gets 2.2 times the pace of 20, for whom one GPU is enough."""
+    """The 24th user of llama-3.3-70b gets 2.2 times the pace of 20, for whom one GPU is enough."""
     usual = check("llama-3.3-70b", machine="8x B200", runtime="vllm", parallel=20)
-    more = check("llama-3.3-70b", machine="8x B200", runtime="vllm", parallel=21)
+    more = check("llama-3.3-70b", machine="8x B200", runtime="vllm", parallel=24)
     (setting,) = usual.faster
     assert more.users_pace is not None
     assert setting.faster.likely == pytest.approx(more.users_pace.likely, rel=0.05)

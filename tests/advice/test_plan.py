@@ -103,10 +103,12 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
     )
     assert outcome(verdict, "disk") == (Outcome.PASS, "disk-fits")
     size = least.memory_bytes - 1
-    # stated, for without them a smaller machine gets the next method, or a file to be made
+    # stated, for without them a smaller machine gets the next method, a smaller cache, or a file to
+    # be made
     same = workload.replace(
         finetune_method=verdict.workload.finetune_method,
         quantization=verdict.workload.quantization,
+        kv_cache_type=verdict.workload.kv_cache_type,
     )
     smaller = least.machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
     assert judged(model, same, smaller).route is not Route.LOCAL
@@ -162,9 +164,11 @@ def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -
     model, workload = CASES[case]
     least = least_of(model, workload)
     ram = least.accelerator.memory_beside_bytes
-    # stated, for without it a smaller machine gets the next of the list
-    taken = judged(model, workload, least.machine).workload.quantization
-    workload = workload.replace(quantization=taken)
+    # stated, for without them a smaller machine gets the next of the list, or a smaller cache
+    taken = judged(model, workload, least.machine).workload
+    workload = workload.replace(
+        quantization=taken.quantization, kv_cache_type=taken.kv_cache_type
+    )
 
     def placed(size: int) -> Verdict:
         card = Accelerator(
@@ -182,11 +186,12 @@ def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -
     assert whole.route is Route.LOCAL
     assert whole.needs is not None
     assert whole.needs.placement == "accelerator"
-    # one byte less holds it only where the program is started to take less
+    # one byte less surely holds it only where the program is started to take less
     fewer = placed(least.accelerator.memory_bytes - 1)
     finding = fewer.finding("accelerator")
     assert finding is not None
-    assert fewer.route is not Route.LOCAL or finding.code == "accelerator-lean"
+    less_sure = ("accelerator-lean", "accelerator-tight", "accelerator-partly")
+    assert fewer.route is not Route.LOCAL or finding.code in less_sure
 
 
 @pytest.mark.parametrize(
@@ -749,7 +754,11 @@ AGENT = Workload(context_tokens=65_536, prompt_tokens=20_000, max_wait_seconds=1
             "gpt-oss-120b", Workload(), "desktop-2x-rtx3090", "", id="ram-holds-it-alone"
         ),
         pytest.param(
-            "llama-3.1-8b", Workload(runtime="vllm", parallel=32), "desktop-rtx4090-24gb",
+            "llama-3.1-8b",
+            Workload(
+                runtime="vllm", parallel=32, quantization="bfloat16", kv_cache_type="f16"
+            ),
+            "desktop-rtx4090-24gb",
             " for all 32 at once",
             id="users-wait",
         ),

@@ -355,7 +355,6 @@ def test_runtime_is_usable(id: str) -> None:
         "context_checkpoints",
         "shared_gpu",
         "memory_share",
-        "lean",
         "sampled",
         "unpacked",
         "tensor_parallel",

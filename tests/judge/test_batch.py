@@ -151,6 +151,7 @@ def test_behind_a_stated_prompt_each_step_reads_what_the_prompt_left(
         parallel=sequences,
         runtime=runtime,
         quantization=quantization,
+        kv_cache_type="f16",
         min_tokens_per_second=1,
     )
     speed = speed_of(check("llama-3.1-8b", workload, machine=machine))
@@ -232,7 +233,8 @@ def test_who_wants_more_is_never_told_yes_where_who_wants_less_is_not(
         routes.append([Route.LOCAL, Route.UNKNOWN, Route.API].index(verdict.route))
         judged = speed_of(verdict).judged
         assert judged is not None
-        paces.append(judged.likely)
+        if verdict.can_run:
+            paces.append(judged.likely)
     assert routes == sorted(routes)
     assert paces == sorted(paces)
 

@@ -13,7 +13,7 @@ from selfhost.advice.verdicts import check_with
 from selfhost.audit.policy import Wanted
 from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.catalogue.index import Catalogue, open_catalogue
-from selfhost.judge.defaults import with_machine_defaults
+from selfhost.judge.choice import best_way
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.machine.profiles import all_profiles, load
@@ -278,7 +278,7 @@ def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
     ):
         machine = profiles[index * 5 % len(profiles)].machine
         own = judge(ask(CATALOGUE.spec(id), Workload(), CATALOGUE, machine), machine)
-        ways = with_machine_defaults(own, CATALOGUE, machine), own
+        ways = best_way(own, CATALOGUE, machine), own
         best, usual = (ROUTES.index(route_of(each, offered=False)) for each in ways)
         assert best <= usual, (id, machine.name)
 
@@ -345,7 +345,7 @@ def test_the_number_of_users_does_not_change_the_type_that_holds_one() -> None:
 
 def test_a_smaller_type_that_is_faster_for_many_stays_with_more_users() -> None:
     """In 16 bits each of 200 users gets less than one reads; in 8 bits 220 users do too, and were
-    judged in 16 bits again, until those were too slow to run.
+    judged in 16 bits again, until those were too slow to run. More users need no larger type.
     """
     types = []
     for users in (64, 200, 220, 300, 500):
@@ -353,7 +353,8 @@ def test_a_smaller_type_that_is_faster_for_many_stays_with_more_users() -> None:
         verdict = check("command-r-plus", workload, machine="4x A100 80GB")
         assert verdict.route is Route.LOCAL
         types.append(verdict.quantization)
-    assert types == ["bfloat16", "fp8", "fp8", "fp8", "fp8"]
+    assert types == sorted(types)
+    assert types[-1] == "fp8"
 
 
 @pytest.mark.parametrize("id", ["llama.cpp", "vllm"])

@@ -313,7 +313,12 @@ def test_what_sglang_leaves_free_bounds_the_context(
     """sglang 0.5.23, handle_gpu_memory_settings: what is left over follows from the size of the
     GPU.
     """
-    asked = Workload(runtime="sglang", context_tokens=tokens)
+    asked = Workload(
+        runtime="sglang",
+        context_tokens=tokens,
+        quantization="bfloat16",
+        kv_cache_type="f16",
+    )
     verdict = check("llama-3.1-8b", asked, machine=gpu)
     assert (verdict.route is Route.LOCAL) is runs
 
@@ -374,8 +379,9 @@ def test_a_cache_in_8_bits_lets_a_context_fit_that_does_not_in_16(
     gpu: str, runs: bool
 ) -> None:
     """A context that fits in 8 bits and not in 16, on a GPU that takes it and on no other."""
-    asked = Workload(runtime="vllm", context_tokens=81_920)
-    assert check("llama-3.1-8b", asked, machine=gpu).route is not Route.LOCAL
+    asked = Workload(runtime="vllm", context_tokens=81_920, quantization="bfloat16")
+    wide = check("llama-3.1-8b", asked.replace(kv_cache_type="f16"), machine=gpu)
+    assert wide.route is not Route.LOCAL
     narrow = check("llama-3.1-8b", asked.replace(kv_cache_type="fp8"), machine=gpu)
     assert (narrow.route is Route.LOCAL) is runs
 

@@ -70,7 +70,7 @@ def test_ollamas_gpt_oss_lies_where_it_was_seen_to_lie() -> None:
 
 def test_old_files_of_deepseek_keep_every_head() -> None:
     """ollama/ollama#7548: 8,640 MiB of cache by the layout of the file, made before April 2025."""
-    workload = Workload(runtime="ollama", context_tokens=32768)
+    workload = Workload(runtime="ollama", context_tokens=32768, kv_cache_type="f16")
     verdict = check("deepseek-coder-v2:16b", workload, machine="laptop-ddr4-16gb")
     (cache,) = [term for term in memory_of(verdict).terms if term.name == "kv_cache"]
     assert cache.bytes == 8640 * 2**20
@@ -150,6 +150,8 @@ def test_experts_are_copied_for_batches_of_32_tokens_alone(
         context_tokens=4032,
         parallel=4,
         prompt_tokens=2000,
+        quantization="Q4_K_M",
+        kv_cache_type="f16",
         runtime_options={"ub": micro_batch},
     )
     verdict = check(

@@ -56,6 +56,7 @@ def test_what_is_told_to_fit_one_gpu_is_judged_as_told() -> None:
         "qwen3-32b",
         machine=TWO_GPUS,
         quantization="Q6_K",
+        kv_cache_type="f16",
         runtime_options={"ts": "9,1"},
     )
     assert not verdict.fits

@@ -221,7 +221,9 @@ def test_what_to_type_next_is_there_and_whole(verdict: Verdict) -> None:
         for other in others[:1]:
             assert other.command in lines
         for other in others:
-            assert any(other.id in line for line in lines)
+            # a narrow terminal breaks a long name
+            begin = other.id if width is None else other.id[: width // 4]
+            assert any(begin in line for line in lines)
 
 
 def test_how_a_name_was_understood_is_always_said() -> None:
@@ -244,7 +246,13 @@ def test_a_minimum_is_that_of_each_sequence(wanted: float | None, code: int) -> 
 
     What is needed is needed by each who waits, stated or not.
     """
-    workload = Workload(parallel=64, runtime="llama.cpp", min_tokens_per_second=wanted)
+    workload = Workload(
+        parallel=64,
+        runtime="llama.cpp",
+        quantization="Q4_K_M",
+        kv_cache_type="f16",
+        min_tokens_per_second=wanted,
+    )
     verdict = check("mistral-7b", workload, machine="rtx 3090")
     assert (verdict.exit_code, verdict.workload.parallel) == (code, 64)
     assert verdict.speed is not None
@@ -518,6 +526,7 @@ def test_what_lies_on_a_gpu_is_one_figure(
     model: str, machine: str, fields: dict[str, object]
 ) -> None:
     """`GPU 6.79 of 7.00 GiB`, and below it `Only 6.82 GiB fits`."""
+    fields |= {"quantization": "Q4_K_M", "kv_cache_type": "f16"}
     text = shown(model, machine, **fields)
     row = re.search(r"^  GPU +([0-9.]+) of [0-9.]+ GiB", text, re.MULTILINE)
     sentence = re.search(r"Only ([0-9.]+) GiB of it fits", text)
@@ -642,16 +651,16 @@ def test_a_model_without_types_has_no_room_for_a_type() -> None:
 def test_room_names_the_options_that_keep_the_type() -> None:
     """Without the option as many users would be served in another type."""
     text = shown("mixtral", "macbook-pro-m4-max-48gb")
-    assert "users at once with --quant Q5_K_M. Each is slower" in text
+    assert "There is also room, with --quant Q5_K_M, for one of:" in text
 
 
 def test_room_on_more_cards_is_not_said_to_be_slower() -> None:
-    """One H100 holds Qwen3 32B for a user, and four of them for six: each of the six gets more."""
+    """One H100 holds Qwen3 32B for a user, and four of them for ten: each of the ten gets more."""
     one = check("qwen3-32b", machine="4x h100")
-    six = check("qwen3-32b", machine="4x h100", parallel=6)
+    ten = check("qwen3-32b", machine="4x h100", parallel=10)
     assert one.users_pace is not None
-    assert six.users_pace is not None
-    assert six.users_pace.likely > one.users_pace.likely
+    assert ten.users_pace is not None
+    assert ten.users_pace.likely > one.users_pace.likely
     assert "also room for" in shown("qwen3-32b", "4x h100")
     assert "slower" not in shown("qwen3-32b", "4x h100")
     # a program that splits by layers gains nothing by another card

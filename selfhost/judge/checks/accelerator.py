@@ -416,11 +416,16 @@ class _CardShare(Record):
         return usable_bytes_of(device, self.percent) or 0
 
     @property
-    def lacking_bytes(self) -> int:
-        """The bytes that the accelerator lacks now for the most that lies there; below 0 where
-        some bytes are left.
+    def deciding_bytes(self) -> int:
+        """The bytes that decide whether the accelerator has room: the likely bytes of a program
+        that takes a share of the accelerator, the most of any other program.
         """
-        return self.need.high_bytes - self.usable_bytes()
+        return self.need.high_bytes if self.percent is None else self.need.total_bytes
+
+    @property
+    def lacking_bytes(self) -> int:
+        """The bytes that the accelerator lacks now; below 0 where some bytes are left."""
+        return self.deciding_bytes - self.usable_bytes()
 
 
 def _shares(
@@ -470,10 +475,11 @@ class _OnCards(_Layout):
 
     def check(self) -> Finding:
         """The finding whether the accelerators have room for their shares, as `_ruling` decides."""
-        usable = low = likely = high = 0
+        usable = low = likely = high = deciding = 0
         names = []
         for share in self.shares:
             usable += share.usable_bytes()
+            deciding += share.deciding_bytes
             low += share.need.low_bytes
             likely += share.need.total_bytes
             high += share.need.high_bytes
@@ -481,10 +487,11 @@ class _OnCards(_Layout):
         runtime = self.question.runtime
         return finding(
             self._ruling(),
-            needs=high,
+            needs=deciding,
             has=usable,
-            short=max(0, high - usable),
+            short=max(0, deciding - usable),
             unit="bytes",
+            most=high if high > deciding else None,
             devices=" and ".join(units.counted(names)),
             program=runtime.name if runtime else "The runtime",
             need=(low, high),
@@ -512,6 +519,11 @@ class _OnCards(_Layout):
         most_bytes = [share.need.high_bytes for share in self.shares]
         return self._hold(most_bytes, is_idle=is_idle)
 
+    def _have_room(self, *, is_idle: bool = False) -> bool:
+        """Whether each accelerator holds the bytes that decide, now or once idle."""
+        sizes = [share.deciding_bytes for share in self.shares]
+        return self._hold(sizes, is_idle=is_idle)
+
     def _hold(self, sizes: Sequence[int], *, is_idle: bool) -> bool:
         """Whether each accelerator holds so many bytes, now or once idle. `sizes` has the bytes for
         each share.
@@ -529,23 +541,26 @@ class _OnCards(_Layout):
         return self.question.workload.memory_basis == "available"
 
     def _ruling(self) -> Ruling:
-        """The ruling whether the accelerators have room for the most that the model takes, now or
-        once they are idle; and if they have, whether parts of the model stay in RAM.
+        """The ruling whether the accelerators have room for the bytes that decide, now or once they
+        are idle; and if they have, whether parts of the model stay in RAM.
 
-        A part of the range is enough in training, and where an option makes the runtime take less.
+        The least bytes leave it open in training, and where an option makes the runtime take less.
         """
         needs = self.needs
+        is_lean = "lean" in self.question.settings
         ruling = None
-        if needs.is_lean:
+        if is_lean:
             ruling = self._ruling_of_part("lean", is_idle=not self._now_only)
         elif self.question.workload.task == "finetune":
             # training is placed by the memory that is free now
             ruling = self._ruling_of_part("", is_idle=False)
         if ruling is not None:
             return ruling
-        if not self._hold_most():
+        if not self._have_room():
             return self._too_full()
-        if needs.is_lean:
+        if not self._hold_most():
+            return warning("accelerator-tight")
+        if is_lean:
             return warning("accelerator-lean")
         if needs.placement != "split":
             return passing("accelerator-fits")
@@ -575,12 +590,12 @@ class _OnCards(_Layout):
             worst = max(shares, key=lambda share: share.lacking_bytes)
             shares = (worst,)
             figures |= {
-                "needs": worst.need.high_bytes,
+                "needs": worst.deciding_bytes,
                 "has": worst.usable_bytes(),
                 "short": worst.lacking_bytes,
                 "devices": worst.device.name,
             }
-        if self._now_only or not self._hold_most(is_idle=True):
+        if self._now_only or not self._have_room(is_idle=True):
             in_row = self._cards_in_a_row()
             if in_row:
                 return undecided("accelerator-close", "row", cards=in_row)
@@ -605,7 +620,7 @@ class _OnCards(_Layout):
             if card.vendor == share.device.vendor:
                 cards.append(share.replace(device=card))
         has_bytes = sum(card.usable_bytes(is_idle=not self._now_only) for card in cards)
-        need_bytes = sum(share.need.high_bytes for share in self.shares)
+        need_bytes = sum(share.deciding_bytes for share in self.shares)
         if len(cards) <= len(self.shares):
             return 0
         return len(cards) if has_bytes >= need_bytes else 0
@@ -630,7 +645,11 @@ def _lean_option(question: Question) -> str:
     if question.runtime is None:
         return ""
     options = question.runtime.command_lines.options
-    lines = [options.get("lean")]
+    lines: list[str | None] = []
+    for name, value in question.workload.runtime_options.items():
+        option = question.runtime.named_options.get(name)
+        if option is not None and option.changes == "lean":
+            lines.append(fill(option.line, {"value": value}))
     if "sequences_sampled" not in question.settings:
         lines.append(options.get("sampled"))
     joined = " ".join(filter(None, lines))

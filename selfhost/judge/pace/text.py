@@ -29,7 +29,8 @@ def pace_of_text(
     step = question.step
     assert step is not None, "other work than text has a pace of its own"
     runtime = question.runtime
-    if placed.is_lean and runtime is not None and runtime.pace.lean_is_eager:
+    is_lean = "lean" in question.settings
+    if is_lean and runtime is not None and runtime.pace.lean_is_eager:
         step = step.replace(is_eager=True)
     if placed.memory is None and not _has_ram_alone(machine):
         # an accelerator with its own memory may hold a model whose need is not known

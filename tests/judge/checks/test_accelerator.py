@@ -38,12 +38,13 @@ from selfhost.machine.understand import cards_named
 from selfhost.needs.records import CpuNeed
 
 
-def in_vllm() -> Question:
+def in_vllm(*, is_eager: bool = True) -> Question:
     """Llama 3.1 8B in vLLM, which --enforce-eager makes smaller: 17.7 GiB are sure with CUDA
     graphs.
     """
     shelf = Catalogue.open()
-    asked = Workload(runtime="vllm", context_tokens=4096)
+    options = {"enforce-eager": "yes"} if is_eager else {}
+    asked = Workload(runtime="vllm", context_tokens=4096, runtime_options=options)
     return ask(shelf.spec("llama-3.1-8b-instruct"), asked, shelf, MACHINE)
 
 
@@ -133,7 +134,7 @@ def test_every_code_of_accelerator_is_reached() -> None:
     [("mistral-small-24b", "2x RTX 3060"), ("qwen2.5-32b", "RTX 3090")],
 )
 def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> None:
-    """People serve these in AWQ with --enforce-eager, which makes no CUDA graphs
+    """People serve these in AWQ, if need be with --enforce-eager, which makes no CUDA graphs
     (vllm-project/vllm#3872, #17327; vLLM documentation, conserving memory); of what is far too
     large it changes nothing.
     """
@@ -141,9 +142,12 @@ def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> Non
     asked = Workload(runtime="vllm", quantization="AWQ")
     runs = check(model, asked, machine=machine)
     assert runs.route is Route.LOCAL
-    assert "--enforce-eager" in runs.commands[-1]
     finding = finding_of(runs, "accelerator")
-    assert finding.code in ("accelerator-lean", "accelerator-tight")
+    assert finding.code in ("accelerator-fits", "accelerator-tight")
+    eager = {"enforce-eager": "yes"}
+    less = check(model, asked.replace(runtime_options=eager), machine=machine)
+    assert less.route is Route.LOCAL
+    assert "--enforce-eager" in less.commands[-1]
     # what it takes with the option is what is told of the need
     placed = runs.needs
     assert placed is not None
@@ -158,22 +162,28 @@ def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("gib", "free", "code"),
+    ("gib", "free", "with_graphs", "eager"),
     [
-        (19.5, None, "accelerator-fits"),
-        (18.75, None, "accelerator-lean"),
-        (17.6, None, "accelerator-tight"),
-        (17.25, None, "accelerator-close"),
-        (16.5, None, "accelerator-too-small"),
+        (19.5, None, "accelerator-fits", "accelerator-lean"),
+        (18.75, None, "accelerator-tight", "accelerator-lean"),
+        (17.6, None, "accelerator-too-small", "accelerator-tight"),
+        (17.25, None, "accelerator-too-small", "accelerator-close"),
+        (16.5, None, "accelerator-too-small", "accelerator-too-small"),
         # others hold it now: once they leave it, it fits no worse
-        (18.75, 8, "accelerator-not-now"),
-        (17.6, 8, "accelerator-tight"),
+        (18.75, 8, "accelerator-not-now", "accelerator-not-now"),
+        (17.6, 8, "accelerator-too-small", "accelerator-tight"),
     ],
 )
-def test_the_option_is_judged_by_the_range_that_it_leaves(
-    gib: float, free: float | None, code: str
+def test_the_likely_need_decides(
+    gib: float, free: float | None, with_graphs: str, eager: str
 ) -> None:
-    assert found("accelerator", in_vllm(), with_gpu(gib, free)).code == code
+    """Without the option the likely sum decides. With it, the last way, the least sum leaves it
+    open.
+    """
+    machine = with_gpu(gib, free)
+    usual = found("accelerator", in_vllm(is_eager=False), machine)
+    assert usual.code == with_graphs
+    assert found("accelerator", in_vllm(), machine).code == eager
 
 
 @pytest.mark.parametrize("fact", ["unified", "memory_total_bytes"])
@@ -442,17 +452,28 @@ def test_a_maker_is_refused_where_a_source_refuses_it(
 
 
 @pytest.mark.parametrize(
-    ("model", "machine", "has_smaller_type"),
+    ("model", "machine", "type", "has_smaller_type"),
     [
-        pytest.param("gpt-oss-20b", "rtx 4080 64gb", False, id="one type alone"),
-        pytest.param("qwen3-8b", "rtx a4500 64gb", True, id="several types"),
+        pytest.param(
+            "gpt-oss-20b", "rtx 4080 64gb", "mxfp4", False, id="one type alone"
+        ),
+        pytest.param(
+            "qwen3-8b", "rtx a4500 64gb", "bfloat16", True, id="several types"
+        ),
     ],
 )
 def test_a_smaller_type_is_advised_where_there_is_one(
-    model: str, machine: str, has_smaller_type: bool
+    model: str, machine: str, type: str, has_smaller_type: bool
 ) -> None:
     """gpt-oss is published in MXFP4 alone, and vLLM makes no smaller type of that."""
-    verdict = check(model, runtime="vllm", context_tokens=8192, machine=machine)
+    verdict = check(
+        model,
+        runtime="vllm",
+        context_tokens=8192,
+        machine=machine,
+        quantization=type,
+        kv_cache_type="f16",
+    )
     finding = finding_of(verdict, "accelerator")
     assert finding.outcome is not Outcome.PASS
     assert finding.remedy is not None

@@ -1,0 +1,674 @@
+"""The choice of a way: the only loop that judges one way after another.
+
+`best_way` takes what was judged in the model's own defaults, and returns the judgement of the best
+way on the machine by the one order of `rating`. It judges the preferred ways first, leaves out ways
+whose memory cannot help, and ends once no way that is left can be better.
+
+Stated values, files on this machine and downloaded files are never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from math import inf
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import PICTURES
+from ..core import units
+from ..core.records import Record
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
+from ..machine.record import Machine
+from ..needs import needs_on
+from ..needs.records import Device, Term, likely_bytes
+from .checks import phrase
+from .checks.space import available_ram
+from .devices import gpu_maker, index_of, lent_to_gpu, places, usable_cards
+from .judging import judge, layout_for
+from .programs import USUAL
+from .question import asked_again
+from .rating import (
+    STEP,
+    RunPlace,
+    Runs,
+    has_waiting_users,
+    place_of,
+    rating_of,
+    runs_of,
+    share_of_gpu_memory,
+)
+from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
+from .settings import SETTINGS, RunSetting, Situation
+from .ways import (
+    Way,
+    is_preferred,
+    larger_types,
+    picture_ways,
+    servers,
+    takes_first_of_list,
+    training_ways,
+    types_to_fit,
+    usual_and_smaller,
+    way_by_tag,
+)
+
+# chats grow to this length and programs that write code need it: a guess between the 4,096 tokens
+# that Ollama sets below 24 GiB and the 32,768 from 24 GiB on (docs/context-length.mdx@948f6933)
+_GROWN_CONTEXT_TOKENS = 16_384
+# if more than a third of the need is lacking, no setting and no type of four bits makes it fit: the
+# smallest file is an eighth smaller than the usual one, and no need of a text model has so wide a
+# range
+_SAVED_DIVISOR = 3
+# servers take types of at least half the bytes
+_HALF = 2
+# no type and no setting of a program is so many times as fast as its usual way, where memory holds
+# some users at once
+_MOST_GAIN = 16
+# how people write the methods of training
+_METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
+
+
+def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
+    """Whether types of pictures and video, or methods of training, are tried in turn, so that the
+    route may be better than that of the usual defaults.
+    """
+    return spec.modality in PICTURES or workload.task == "finetune"
+
+
+def best_way(
+    usual: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+) -> Judged:
+    """The judgement of the best way on the machine. `usual` is the judgement in the model's own
+    defaults.
+    """
+    runtime = usual.question.runtime
+    if usual.question.needs is None or runtime is None:
+        return usual
+    question = usual.question.replace(way=Way(runtime=runtime))
+    choice = _Choice(
+        usual=usual.replace(question=question),
+        runtime=runtime,
+        catalogue=catalogue,
+        machine=machine,
+    )
+    return choice.with_reason(choice.best())
+
+
+def in_way(
+    question: Question,
+    way: Way,
+    catalogue: Catalogue,
+    machine: Machine,
+) -> Question | None:
+    """The question about the same model in that way; None where the program refuses it."""
+    other = asked_again(question, way.under(question.stated), catalogue, machine)
+    if other is None or other.needs is None:
+        return None
+    return other.replace(
+        stated=question.stated,
+        way=way,
+        requires_runtime=question.requires_runtime,
+    )
+
+
+def neighbours(
+    judged: Judged, machine: Machine
+) -> Iterator[tuple[RunSetting, Workload]]:
+    """Yield each setting that what was judged may gain by, with the workload that asks for it."""
+    workload = judged.question.asked
+    situation = Situation(judged=judged, machine=machine)
+    for setting in SETTINGS:
+        if setting.may_help(situation):
+            asked = setting.asked(situation, workload)
+            if asked is not None:
+                yield setting, asked
+
+
+class _Choice(Record):
+    """A choice among the ways of one question. `usual` is the way in the model's own defaults."""
+
+    usual: Judged
+    runtime: RuntimeSpec
+    catalogue: Catalogue
+    machine: Machine
+
+    @property
+    def question(self) -> Question:
+        """The question in the model's own defaults."""
+        return self.usual.question
+
+    def best(self) -> Judged:
+        """The judgement of the best way."""
+        question = self.question
+        if takes_first_of_list(question):
+            is_in_ram = place_of(self.usual, any_disk=True) is RunPlace.RAM
+            ways = picture_ways(question, self.catalogue, is_in_ram=is_in_ram)
+            return self._best_placed(ways)
+        if question.stated.task == "finetune":
+            return self._best_placed(list(training_ways(question)))
+        return self._best_of_programs()
+
+    def _judged(self, way: Way) -> Judged | None:
+        """The judgement of a way; None where the program refuses it."""
+        question = in_way(self.question, way, self.catalogue, self.machine)
+        return None if question is None else judge(question, self.machine)
+
+    def _better(
+        self,
+        best: Judged,
+        other: Judged | None,
+    ) -> Judged:
+        """The better of two judgements; the first of equal ones."""
+        if other is None:
+            return best
+        if rating_of(other) < rating_of(best):
+            return other
+        return best
+
+    # -------------------------------------------------------------- pictures and training
+
+    def _best_placed(self, ways: Sequence[Way]) -> Judged:
+        """The best of ways that are compared by their place: the first in its turn that runs in the
+        best place that the machine has, else the one that is nearest to it.
+        """
+        most = RunPlace.ACCELERATORS if self.machine.accelerators else RunPlace.RAM
+        best = self.usual
+        for way in ways:
+            if way.is_plain:
+                best = best.replace(question=best.question.replace(way=way))
+        in_turn = ways
+        if self.machine.accelerators:
+            in_turn = sorted(ways, key=lambda way: way.turn)
+        for way in in_turn:
+            taken = best.question.way
+            assert taken is not None, "each judged question has a way"
+            if place_of(best) <= most and taken.comes_before(way, most):
+                return best
+            if not way.is_plain:
+                best = self._better(best, self._judged(way))
+        return best
+
+    # -------------------------------------------------------------- text: the programs
+
+    def _best_of_programs(self) -> Judged:
+        """The best way of text: in the programs that suit so many accelerators, then in the usual
+        one, then where it does not suit all users in the others that serve many.
+        """
+        others = servers(self.question, self.catalogue)
+        preferred = []
+        if self.question.spec.writes_text:
+            for runtime in others:
+                if is_preferred(runtime, self.machine):
+                    preferred.append(runtime)
+        first = self.usual
+        if preferred:
+            way = Way(runtime=self.runtime, is_other=True)
+            first = first.replace(question=self.question.replace(way=way))
+        best = first
+        for runtime in preferred:
+            best = self._better(best, self._best_in(runtime, is_other=False))
+        if best is first:
+            best = self._best_in_program(best)
+        if self._may_suit_servers():
+            for runtime in others:
+                if runtime not in preferred:
+                    best = self._better(best, self._best_in(runtime, is_other=True))
+        by_tag = way_by_tag(self.question, self.catalogue)
+        if by_tag is not None and best.question.asked == self.question.asked:
+            best = self._better(best, self._judged(by_tag))
+        return best
+
+    def _best_in(
+        self,
+        runtime: RuntimeSpec,
+        *,
+        is_other: bool,
+    ) -> Judged | None:
+        """The best way in another program; None where the program refuses the model, loads another
+        type than the stated one, or is not installed where the usual program is.
+        """
+        first = self._judged(Way(runtime=runtime, is_other=is_other))
+        if first is None or first.memory is None:
+            return None
+        typed = self.question.stated.quantization
+        if typed is not None:
+            names = (self.usual.quantization, need.canonical_quantization(typed))
+            if first.quantization not in names:
+                return None
+        is_present = first.has("runtime-present")
+        if self.usual.has("runtime-present") and not is_present and self.usual.fits:
+            return None
+        return self._best_in_program(first)
+
+    def _may_suit_servers(self) -> bool:
+        """Whether a program that serves many requests may be better than the usual one: where that
+        is only too slow, or memory does not hold all of several users at once, or does not run the
+        stated type.
+        """
+        if not self.machine.accelerators or self._suits_its_users(self.usual):
+            return False
+        stated = self.question.stated
+        if stated.parallel > 1 or stated.quantization is not None:
+            return True
+        return self.usual.deciding.issubset(PACE_CHECKS)
+
+    def _suits_its_users(self, best: Judged) -> bool:
+        """Whether each user likely gets text as fast as people read, and of several users the
+        caches of all lie on the accelerators. One user may have a pace that is not known: the
+        program limits that of a small model.
+        """
+        if not best.fits:
+            return False
+        users = best.question.workload.parallel
+        pace = best.users_pace
+        if pace is None:
+            return users == 1
+        if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
+            return False
+        return users == 1 or best.placement != "split"
+
+    # -------------------------------------------------------------- text: types and settings
+
+    def _best_in_program(self, first: Judged) -> Judged:
+        """The best way in the program of `first`, which is judged in the program's usual type."""
+        best = first
+        if share_of_gpu_memory(first) is not None and first.model.writes_text:
+            for way in self._larger_types(first):
+                judged = self._judged(way)
+                if judged is None or not self._holds_longer_context(judged):
+                    continue
+                best = self._better(best, judged)
+                if best is judged:
+                    # each later type keeps fewer bits, and is faster by its size alone
+                    return best
+        if self._is_settled(best) or self._is_hopeless(first):
+            return best
+        for way in self._smaller_and_lighter(first):
+            question = in_way(self.question, way, self.catalogue, self.machine)
+            if question is None or not self._may_gain(question, best, way):
+                continue
+            best = self._better(best, judge(question, self.machine))
+            if self._is_settled(best):
+                break
+        return best
+
+    def _larger_types(self, first: Judged) -> Iterator[Way]:
+        """Yield the types larger than the usual one whose files alone leave room."""
+        finding = first.finding("accelerator")
+        room_bytes = self._card_bytes(first.question)
+        if finding is not None and isinstance(finding.has, int):
+            room_bytes = max(room_bytes, finding.has)
+        for way in larger_types(first.question):
+            format = first.workload.format or ""
+            size = need.weights_files(first.model, format, way.quantization or "")
+            if isinstance(size, Term):
+                assert way.most_share is not None, "a larger type has a share"
+                if size.bytes > way.most_share * room_bytes:
+                    continue
+            yield way
+
+    def _holds_longer_context(self, judged: Judged) -> bool:
+        """Whether accelerators hold the model with a longer context too; True where the user stated
+        a context.
+        """
+        question = judged.question
+        if question.stated.context_tokens is not None:
+            return True
+        trained_tokens = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
+        tokens = min(trained_tokens, _GROWN_CONTEXT_TOKENS)
+        longer = question.asked.replace(context_tokens=tokens)
+        grown = asked_again(question, longer, self.catalogue, self.machine)
+        if grown is None or grown.needs is None:
+            return False
+        return bool(share_of_gpu_memory(layout_for(grown, self.machine)))
+
+    def _smaller_and_lighter(self, first: Judged) -> Iterator[Way]:
+        """Yield the ways in the same and in smaller types, with each set of the settings that may
+        help: the least costly settings of a type first.
+        """
+        lighter = []
+        for setting, _ in neighbours(first, self.machine):
+            if setting.is_taken:
+                lighter.append(setting)
+        sets: list[tuple[RunSetting, ...]] = []
+        for number in range(len(lighter) + 1):
+            sets += combinations(lighter, number)
+        sets.sort(key=lambda settings: sum(one.cost_steps for one in settings))
+        way = first.question.way
+        assert way is not None, "each judged question has a way"
+        for number, in_type in enumerate(usual_and_smaller(first.question)):
+            for settings in sets:
+                if number == 0 and not settings:
+                    # judged already
+                    continue
+                plain = in_type.replace(is_other=way.is_other)
+                lighter_way = self._with_settings(plain, settings, first)
+                if lighter_way is not None:
+                    yield lighter_way
+
+    def _with_settings(
+        self,
+        way: Way,
+        settings: Sequence[RunSetting],
+        first: Judged,
+    ) -> Way | None:
+        """The way with these settings; None where two of them exclude one another."""
+        workload = first.question.stated
+        situation = Situation(judged=first, machine=self.machine)
+        cost_steps = 0.0
+        for setting in settings:
+            asked = setting.asked(situation, workload)
+            if asked is None:
+                return None
+            workload = asked
+            cost_steps += setting.cost_steps
+        return way.with_workload(workload, settings, cost_steps)
+
+    def _is_settled(self, best: Judged) -> bool:
+        """Whether no smaller type and no setting can be better: the model lies in the best place of
+        the machine as it is.
+        """
+        if runs_of(best) is not Runs.NOW or not best.fits or has_waiting_users(best):
+            return False
+        if best.placement == "split" or best.has("accelerator-tight"):
+            return False
+        pace = best.users_pace
+        if pace is not None:
+            is_slow = units.is_slower(pace.likely, READING_TOKENS_PER_SECOND)
+            if is_slow and pace.likely * STEP >= READING_TOKENS_PER_SECOND:
+                return False
+        if best.is_on_accelerators:
+            return best.offload is None
+        return not self.machine.accelerators
+
+    def _is_hopeless(self, first: Judged) -> bool:
+        """Whether no smaller type and no setting can make the model run."""
+        if first.fits:
+            return False
+        if not first.deciding.isdisjoint(MODEL_CHECKS):
+            return True
+        if first.deciding.isdisjoint((*MEMORY_CHECKS, *PACE_CHECKS, "disk")):
+            return True
+        if _is_far_too_slow(first):
+            return True
+        if first.memory is None:
+            return False
+        if first.question.wants_gpu:
+            # caches play no part: users may wait
+            weights = likely_bytes(first.placed.terms, "weights")
+            return weights / _HALF > self._card_bytes(first.question)
+        lacking_bytes = first.lacking_bytes()
+        if lacking_bytes == inf:
+            return False
+        return lacking_bytes > first.memory.high_bytes / _SAVED_DIVISOR
+
+    def _card_bytes(self, question: Question) -> int:
+        """The bytes that a program may take of all accelerators with memory of their own."""
+        cards = usable_cards(
+            self.machine, question.runtime, question.workload, question.most_cards
+        )
+        return sum(place.known_bytes for place in places(cards))
+
+    def _may_gain(
+        self,
+        question: Question,
+        best: Judged,
+        way: Way,
+    ) -> bool:
+        """Whether a way may lie in a better place than the best so far, by its bytes alone. Of a
+        split model each smaller type and each setting alone may leave more on the accelerators.
+        """
+        needs = question.needs
+        if needs is None or needs.memory is None:
+            return False
+        if question.wants_gpu:
+            return True
+        if best.placement == "split" and len(way.settings) <= 1:
+            return True
+        room_bytes = self._card_bytes(question)
+        if room_bytes:
+            device = Device(maker=gpu_maker(self.machine, question.runtime))
+            whole = needs_on(needs, question.case, device)
+            if whole.on_cards.low_bytes <= room_bytes:
+                return True
+        lent = lent_to_gpu(self.machine)
+        if lent is not None and needs.memory.low_bytes <= lent.most_bytes:
+            return True
+        if best.fits:
+            return False
+        ram_bytes = available_ram(self.machine, question.workload).ceiling_bytes
+        if ram_bytes is None:
+            return True
+        return needs.memory.low_bytes <= ram_bytes + room_bytes
+
+    # -------------------------------------------------------------- the reason
+
+    def with_reason(self, best: Judged) -> Judged:
+        """The judgement, with the sentence why its way was taken."""
+        why = self._why(best)
+        if why is None:
+            return best
+        return best.replace(question=best.question.replace(chosen=why))
+
+    def _why(self, best: Judged) -> str | None:
+        """The sentence that tells the user why the way was taken; None where no sentence is
+        needed.
+        """
+        usual = self.usual
+        way = best.question.way
+        if way is None or best.question.asked == usual.question.asked:
+            return self._why_published(best)
+        if best.workload.task == "finetune":
+            return self._why_trained(best)
+        if takes_first_of_list(usual.question):
+            return self._why_picture(best)
+        sentences = []
+        if best.workload.runtime != usual.workload.runtime:
+            sentences.append(self._why_program(best))
+        elif best.quantization != usual.quantization:
+            sentences.append(self._why_type(best))
+        if way.settings:
+            sentences.append(self._why_settings(best, way))
+        return " ".join(sentences)
+
+    def _why_published(self, best: Judged) -> str | None:
+        """The sentence that nobody publishes the model's usual type; None where somebody does, or
+        where no sentence is needed.
+        """
+        question = best.question
+        if not question.in_turn or question.here is not None or not best.fits:
+            return None
+        if question.is_usual_type:
+            return None
+        return self._phrased("published", best, usual=question.usual_type)
+
+    def _why_program(self, best: Judged) -> str:
+        runtime = best.question.runtime
+        assert runtime is not None, "a way has a program"
+        if runtime.id == USUAL.library:
+            return self._phrased(
+                "tag",
+                best,
+                program=runtime.name,
+                model=best.model.name,
+                runtime=self.runtime.id,
+                type=self.usual.quantization,
+            )
+        bits = need.loaded_bits(runtime, best.model, best.workload)
+        return self._phrased(
+            "many",
+            best,
+            program=runtime.name,
+            usual_program=self.runtime.name,
+            runtime=self.runtime.id,
+            refused=not self.usual.fits,
+            type=f"{bits} bits" if bits is not None else best.quantization or "",
+        )
+
+    def _why_type(self, best: Judged) -> str:
+        way = best.question.way
+        if way is not None and way.most_share is not None:
+            return self._phrased("more-bits", best)
+        first = self.usual.quantization
+        if not self.usual.fits:
+            return self._phrased("smaller", best, first=first)
+        return self._phrased("faster-type", best, first=first, pace=_pace_of(best))
+
+    def _why_settings(
+        self,
+        best: Judged,
+        way: Way,
+    ) -> str:
+        situation = Situation(judged=best, machine=self.machine)
+        words = [setting.what(situation) for setting in way.settings]
+        return self._phrased(
+            "settings",
+            best,
+            what=" and ".join(words),
+            refused=not self.usual.fits,
+            before=_pace_of(self.usual),
+            pace=_pace_of(best),
+        )
+
+    def _why_trained(self, best: Judged) -> str:
+        usual = self.usual.workload
+        taken = best.workload
+        before = _METHODS[str(usual.finetune_method)]
+        after = _METHODS[str(taken.finetune_method)]
+        options = f"--method {usual.finetune_method}"
+        if taken.context_tokens != usual.context_tokens:
+            before += f" with {usual.context_tokens:,} tokens"
+            after += f" with {taken.context_tokens:,} tokens"
+            options += f" --context {usual.context_tokens}"
+        return self._phrased(
+            "trained",
+            best,
+            before=before,
+            after=after,
+            options=options,
+            lacks=place_of(best) is RunPlace.NOWHERE,
+        )
+
+    def _why_picture(self, best: Judged) -> str:
+        runtime = best.question.runtime or self.runtime
+        return self._phrased(
+            "picture",
+            best,
+            program=runtime.name,
+            runtime=self.runtime.id,
+            fits="fits" if best.offload is None else "fits a part at a time, on",
+            lacks=place_of(best) is RunPlace.NOWHERE,
+        )
+
+    def _phrased(
+        self,
+        key: str,
+        best: Judged,
+        **figures: object,
+    ) -> str:
+        """The sentence `chosen/{key}` of `common/findings.toml`, filled with `figures` and with
+        the figures that most of these sentences have.
+        """
+        shared: dict[str, object] = {
+            "taken": best.quantization,
+            "usual": self.usual.quantization,
+            "where": _accelerator_names(best, self.machine),
+            "faster": _faster_pace(self.usual, best),
+        }
+        return phrase(f"chosen/{key}", **{**shared, **figures})
+
+
+def _is_far_too_slow(judged: Judged) -> bool:
+    """Whether no type and no setting makes a way fast enough, of which memory is enough."""
+    pace = judged.users_pace
+    wanted = judged.workload.min_tokens_per_second
+    if pace is None or not wanted:
+        return False
+    return pace.high * _MOST_GAIN < wanted
+
+
+def _pace_of(judged: Judged) -> str | None:
+    pace = judged.users_pace
+    return None if pace is None else units.speed(pace.likely)
+
+
+def _accelerator_names(judged: Judged, machine: Machine) -> str:
+    """The names of the accelerators that hold the model, or "the RAM"."""
+    # a layout may lie on an accelerator that was not read
+    if not machine.cards:
+        return "the RAM"
+    if not judged.is_on_accelerators and not judged.offload:
+        return "the RAM"
+    names = []
+    for where in dict.fromkeys(term.where for term in judged.placed.on_cards.terms):
+        names.append(machine.cards[index_of(where)].name)
+    return " and ".join(units.counted(names)) or "the RAM"
+
+
+def _faster_pace(usual: Judged, judged: Judged) -> str | None:
+    """The pace of the usual way where that is faster than the best; None elsewhere."""
+    pace = usual.users_pace
+    other = judged.users_pace
+    if pace is None or other is None or other.likely >= pace.likely:
+        return None
+    return units.speed(pace.likely)
+
+
+# ------------------------------------------------------------------ where no machine is known
+
+
+def in_server(question: Question, catalogue: Catalogue) -> Workload | None:
+    """The stated workload of several users in the first program that lets users wait; None where
+    the user stated the program, or no such program loads the stated type.
+    """
+    stated = question.stated
+    if stated.parallel == 1 or stated.runtime is not None:
+        return None
+    if stated.quantization is None or question.lets_users_wait:
+        return None
+    for runtime in servers(question, catalogue):
+        way = Way(runtime=runtime)
+        other = in_way(question, way, catalogue, Machine())
+        if other is None or not other.lets_users_wait:
+            continue
+        if other.workload.quantization == question.workload.quantization:
+            return stated.replace(runtime=runtime.id)
+    return None
+
+
+def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
+    """The stated workload in the type and runtime that take the least memory without an
+    accelerator.
+    """
+    stated = question.stated
+    nowhere = Machine(accelerators=())
+    smallest: Question | None = None
+    for way in types_to_fit(question, catalogue):
+        other = in_way(question, way, catalogue, nowhere)
+        if other is None or other.wants_gpu:
+            continue
+        # if the file of the usual type is published, the file of the smaller type must be published
+        # too
+        if other.making_bytes and not question.making_bytes:
+            continue
+        if smallest is None or _ram_bytes(other) < _ram_bytes(smallest):
+            smallest = other
+    if smallest is None:
+        return stated
+    if _ram_bytes(question) <= _ram_bytes(smallest):
+        smallest = question
+    taken = smallest.workload
+    return stated.replace(runtime=taken.runtime, quantization=taken.quantization)
+
+
+def _ram_bytes(question: Question) -> float:
+    """The bytes of RAM that the question takes; infinite where that is not known."""
+    needs = question.needs
+    if needs is None or needs.memory is None:
+        return inf
+    return needs.on_host.high_bytes or inf

@@ -1,0 +1,308 @@
+"""The one order of ways: what a judged way is worth on a machine.
+
+`rating_of` takes the judgement of a way and returns its `Rating`. The least rating is the best. A
+rating follows from the judgement alone, so that the order does not depend on what else was tried.
+The table "The choice" in docs/architecture.md explains the order.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from math import inf, log
+from typing import NamedTuple
+
+from ..core import units
+from ..core.workload import READING_TOKENS_PER_SECOND
+from ..needs.records import likely_bytes
+from .quality import AS_PUBLISHED, quality_of
+from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, TIGHT_CODES, Judged
+from .ways import Way, takes_first_of_list
+
+# a person feels a pace that is a fifth faster (assumed)
+STEP = 1.2
+# a type has to gain by so much more than its size alone gives: a file of half the size is twice as
+# fast wherever memory decides, and costs quality
+_SIZE_STEPS = 1.25
+# where nearly all users wait for their turn, each must get so many times the pace (assumed)
+_WORTH_A_WAIT = 2
+# what it costs that anybody waits
+_WAITING_STEPS = 1.0
+# what another program than the usual one, and a need that only likely fits, cost
+_OTHER_PROGRAM_STEPS = 1.0
+_TIGHT_STEPS = 1.0
+# the pace of text that is not known, in tokens per second: worse than any that is
+_UNKNOWN_PACE = 1e-6
+# a wait for the first word that nobody feels
+_SHORT_WAIT_SECONDS = 1.0
+# the share of the accelerators' memory that a type larger than the usual one leaves to others: what
+# other programs take in the next minute must not change the answer (assumed)
+_MOST_SHARE = 0.9
+# what a type of unmeasured loss gives up: as much as the worst measured type of four bits
+_UNMEASURED_STEPS = 4.3
+# the bytes of a weight in 16 bits: more bits keep nothing more
+_PLAIN_BYTES = 2
+_LEAST_BITS = 4
+# the bits that a GGUF type names: Q3_K_M, IQ4_XS, UD-Q2_K_XL
+_BITS_IN_NAME = r"(?:UD-)?I?Q(\d)"
+# codes that a type larger than the usual one must not bring
+_CRAMPED_CODES = (*TIGHT_CODES, "memory-not-now", "accelerator-not-now")
+# codes of a way that runs only once something else is done
+_ONCE_CODES = ("memory-not-now", "accelerator-not-now")
+
+
+class Runs(IntEnum):
+    """Whether a way runs, the best first."""
+
+    NOW = 0
+    ONCE_CHANGED = 1
+    PERHAPS = 2
+    NOT = 3
+
+
+class RunPlace(IntEnum):
+    """The places where a way runs, the best first.
+
+    `BY_PARTS` and `BY_LAYERS` are places on an accelerator that the parts of the model, or its
+    layers, enter in turn.
+    """
+
+    ACCELERATORS = 0
+    ACCELERATORS_TIGHT = 1
+    BY_PARTS = 2
+    BY_LAYERS = 3
+    RAM = 4
+    NOWHERE = 5
+
+
+class Rating(NamedTuple):
+    """The worth of a judged way; the least is the best.
+
+    The places decide for pictures and training, whose pace is seldom known: `place`, and the place
+    if the disk had room. `order` is the turn of the way in its program's list.
+    """
+
+    runs: Runs
+    place: RunPlace
+    place_on_any_disk: RunPlace
+    lacking_bytes: float
+    unserved: int
+    is_slow: bool
+    is_rough: bool
+    is_cramped: bool
+    is_made: bool
+    minus_worth: float
+    order: int
+    download_bytes: float
+
+
+def rating_of(judged: Judged) -> Rating:
+    """The rating of what was judged, whose question knows its way."""
+    way = judged.question.way
+    assert way is not None, "a rated question has a way"
+    question = judged.question
+    if question.stated.task == "finetune" or takes_first_of_list(question):
+        return _rating_by_place(judged, way)
+    runs = runs_of(judged)
+    unserved = _unserved(judged)
+    if runs is Runs.NOT or unserved:
+        # all of these fail alike: the usual type of the model stays
+        return _NOTHING._replace(
+            runs=runs,
+            unserved=unserved,
+            order=int(not question.is_usual_type),
+        )
+    return _NOTHING._replace(
+        runs=runs,
+        is_slow=is_slower_than_reading(judged),
+        is_rough=_is_rough(judged),
+        is_cramped=_is_cramped(judged, way),
+        is_made=question.is_unlisted,
+        minus_worth=-_worth(judged, way),
+        download_bytes=judged.placed.download_bytes or inf,
+    )
+
+
+_NOTHING = Rating(
+    runs=Runs.NOT,
+    place=RunPlace.ACCELERATORS,
+    place_on_any_disk=RunPlace.ACCELERATORS,
+    lacking_bytes=0,
+    unserved=0,
+    is_slow=False,
+    is_rough=False,
+    is_cramped=False,
+    is_made=False,
+    minus_worth=0.0,
+    order=0,
+    download_bytes=0,
+)
+
+
+def runs_of(judged: Judged) -> Runs:
+    """Whether a way of text runs, at any pace. Checks of the model itself play no part, because all
+    ways share the model.
+    """
+    deciding = judged.deciding.difference(MODEL_CHECKS, PACE_CHECKS)
+    if not deciding.isdisjoint(judged.failed):
+        return Runs.NOT
+    if deciding:
+        return Runs.PERHAPS
+    if judged.waits_for_setting or judged.has(*_ONCE_CODES):
+        return Runs.ONCE_CHANGED
+    return Runs.NOW
+
+
+def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
+    """The place where a judged way runs. With `any_disk`, a disk that is too small does not keep
+    the way from running.
+    """
+    ignored = MODEL_CHECKS
+    if any_disk:
+        ignored += ("disk",)
+    if not judged.deciding.issubset(ignored):
+        return RunPlace.NOWHERE
+    if judged.has("accelerator-tight"):
+        return RunPlace.ACCELERATORS_TIGHT
+    if judged.is_on_accelerators:
+        return RunPlace.ACCELERATORS
+    by_offload = {"model": RunPlace.BY_PARTS, "sequential": RunPlace.BY_LAYERS}
+    return by_offload.get(judged.offload or "", RunPlace.RAM)
+
+
+def is_slower_than_reading(judged: Judged) -> bool:
+    """Whether each user likely gets text more slowly than people read; True where a pace is not
+    known, False where the user stated a pace.
+    """
+    if judged.question.speed_stated:
+        return False
+    pace = judged.users_pace
+    return pace is None or units.is_slower(pace.likely, READING_TOKENS_PER_SECOND)
+
+
+def has_waiting_users(judged: Judged) -> bool:
+    """Whether some of the users wait, because memory does not hold all at once."""
+    return judged.speed is not None and bool(judged.speed.waiting)
+
+
+def share_of_gpu_memory(judged: Judged) -> float | None:
+    """The share of the accelerators' memory that the model takes; None where accelerators do not
+    surely hold and compute all of the model.
+    """
+    finding = judged.finding("accelerator")
+    if finding is None or finding.code not in ("accelerator-fits", "accelerator-lean"):
+        return None
+    needs_bytes = finding.needs
+    has_bytes = finding.has
+    if not isinstance(needs_bytes, int) or not isinstance(has_bytes, int):
+        return None
+    return needs_bytes / has_bytes if has_bytes else 0.0
+
+
+def steps_between(slower: float, faster: float) -> float:
+    """The steps of a fifth from one pace to another."""
+    return log(faster / slower) / log(STEP)
+
+
+# ------------------------------------------------------------------ the fields
+
+
+def _unserved(judged: Judged) -> int:
+    """How far a way is from the stated pace and the longest wait: 0 where it serves them, 1 where
+    that is too close to call, 2 where it does not.
+    """
+    if not set(PACE_CHECKS).isdisjoint(judged.failed):
+        return 2
+    return 0 if judged.deciding.isdisjoint(PACE_CHECKS) else 1
+
+
+def _rating_by_place(judged: Judged, way: Way) -> Rating:
+    """The rating by the place where a way runs: pictures, video, training and what has no pace of
+    text. On accelerators the turn of the way decides, elsewhere its preference.
+    """
+    lacking_bytes: float = 0
+    failed = [check for check in judged.failed if check != "disk"]
+    if failed:
+        lacking_bytes = inf
+        if all(check in MEMORY_CHECKS for check in failed):
+            lacking_bytes = judged.lacking_bytes()
+    place = place_of(judged)
+    order = way.turn if place is RunPlace.ACCELERATORS else way.preference
+    return _NOTHING._replace(
+        runs=Runs.NOW,
+        place=place,
+        place_on_any_disk=place_of(judged, any_disk=True),
+        lacking_bytes=lacking_bytes,
+        order=order,
+    )
+
+
+def _is_rough(judged: Judged) -> bool:
+    """Whether the weights have fewer than four bits, and were published with more."""
+    name = judged.quantization or ""
+    bits = re.match(_BITS_IN_NAME, name)
+    if bits is None or int(bits[1]) >= _LEAST_BITS:
+        return False
+    return quality_of(name, judged.model).cost != AS_PUBLISHED
+
+
+def _is_cramped(judged: Judged, way: Way) -> bool:
+    """Whether a type that is larger than the usual one leaves too little memory, or is slower than
+    people read. A type of the usual size is never cramped.
+    """
+    if way.most_share is None:
+        return False
+    share = share_of_gpu_memory(judged)
+    if share is None or share > min(way.most_share, _MOST_SHARE):
+        return True
+    pace = judged.users_pace
+    if pace is None or units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
+        return True
+    return judged.has(*_CRAMPED_CODES)
+
+
+def _worth(judged: Judged, way: Way) -> float:
+    """The steps of pace of a way, less what it gives up."""
+    pace = judged.users_pace
+    likely = _UNKNOWN_PACE if pace is None else max(pace.likely, _UNKNOWN_PACE)
+    worth = steps_between(1.0, likely)
+    wait = judged.first_word_seconds
+    if wait is not None:
+        worth -= steps_between(1.0, max(wait.likely, _SHORT_WAIT_SECONDS))
+    worth -= _steps_of_type(judged)
+    worth -= way.cost_steps
+    speed = judged.speed
+    if speed is not None and speed.waiting:
+        share = speed.waiting / speed.each_of
+        worth -= _WAITING_STEPS + steps_between(1.0, _WORTH_A_WAIT) * share
+    if way.is_other:
+        worth -= _OTHER_PROGRAM_STEPS
+    if judged.has("accelerator-tight"):
+        worth -= _TIGHT_STEPS
+    return worth
+
+
+def _steps_of_type(judged: Judged) -> float:
+    """The steps of pace that the type gives up. Where text comes more slowly than people read, the
+    measured loss counts; elsewhere the bytes: a smaller file does not win by its size alone.
+    """
+    if not is_slower_than_reading(judged):
+        return -_SIZE_STEPS * steps_between(1.0, max(1, _weight_bytes(judged)))
+    quality = quality_of(judged.quantization or "", judged.model)
+    if quality.loss_percent is not None:
+        return quality.loss_percent
+    return 0.0 if quality.cost == AS_PUBLISHED else _UNMEASURED_STEPS
+
+
+def _weight_bytes(judged: Judged) -> int:
+    """The bytes of the weights: of their files, or as they are loaded where the program quantizes
+    them at load. Of more than 16 bits those of 16 count.
+    """
+    needs = judged.placed
+    runtime = judged.question.runtime
+    weights = 0 if needs.files is None else needs.files.bytes
+    rule = None if runtime is None else runtime.rule_of(judged.quantization)
+    if rule is not None and rule.at_load:
+        weights = likely_bytes(needs.terms, "weights")
+    total = judged.model.parameters.total
+    return weights if total is None else min(weights, _PLAIN_BYTES * total)

@@ -1,0 +1,373 @@
+"""The ways in which a model can run: program, type, method and settings.
+
+A `Way` is complete: `under` returns the workload that asks for it, so that needs, layouts and pace
+follow from a way and a machine alone. `TextWays`, `training_ways` and `picture_ways` list the ways
+of a question, the preferred first. What the user stated removes ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..catalogue.spec_values import PICTURES
+from ..core.records import Record
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..needs.case import stored_type
+from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
+from ..needs.weight_files import DTYPES
+from .devices import places
+from .files import loads_by_tag
+from .programs import USUAL, runtimes_that_load
+from .record import NO_FILES, Question
+
+if TYPE_CHECKING:
+    from .settings import RunSetting
+
+
+class Way(Record):
+    """One complete manner of running a model. A field of None keeps what the user stated, or the
+    program's usual value.
+
+    - `most_share`: of a type larger than the usual one, the largest share of the accelerators'
+      memory that it may take.
+    - `settings`: the settings that `kv_cache_type` and `runtime_options` ask for, and
+      `cost_steps`: what they cost.
+    - `is_other`: the program is not one that the machine's owner would try first.
+    - `preference`: the place of the way in the program's list of methods or of types of pictures.
+      `turn`: its place where accelerators hold all of it.
+    """
+
+    runtime: RuntimeSpec
+    quantization: str | None = None
+    kv_cache_type: str | None = None
+    runtime_options: tuple[tuple[str, str], ...] = ()
+    finetune_method: str | None = None
+    context_tokens: int | None = None
+    settings: tuple[RunSetting, ...] = ()
+    cost_steps: float = 0.0
+    most_share: float | None = None
+    is_other: bool = False
+    preference: int = 0
+    turn: int = 0
+
+    def under(self, stated: Workload) -> Workload:
+        """The workload that asks for this way, with what the user stated beside."""
+        changes: dict[str, object] = {"runtime": self.runtime.id}
+        names = ("quantization", "kv_cache_type", "finetune_method", "context_tokens")
+        for name in names:
+            value = getattr(self, name)
+            if value is not None:
+                changes[name] = value
+        options = {**stated.runtime_options, **dict(self.runtime_options)}
+        return stated.replace(runtime_options=options, **changes)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the way keeps the usual type, method and length."""
+        own = (self.quantization, self.finetune_method, self.context_tokens)
+        return own == (None, None, None)
+
+    def comes_before(
+        self,
+        other: Way,
+        place: int,
+    ) -> bool:
+        """Whether this way is preferred to the other where both lie in that `RunPlace`."""
+        if place == 0:
+            return self.turn <= other.turn
+        return self.preference <= other.preference
+
+    def with_workload(
+        self,
+        workload: Workload,
+        settings: Sequence[RunSetting],
+        cost_steps: float,
+    ) -> Way:
+        """The way with settings, the workload that asks for them, and what they cost."""
+        return self.replace(
+            kv_cache_type=workload.kv_cache_type,
+            runtime_options=tuple(workload.runtime_options.items()),
+            settings=tuple(settings),
+            cost_steps=cost_steps,
+        )
+
+
+def are_files_fixed(question: Question) -> bool:
+    """Whether the user named files, or the requested files lie on the machine."""
+    return question.here is not None or question.files != NO_FILES
+
+
+# ------------------------------------------------------------------ text
+
+
+def larger_types(question: Question) -> Iterator[Way]:
+    """Yield the types of the program's list that are larger than the usual one, the largest first;
+    none where the user stated a type or files.
+    """
+    spec = question.spec
+    runtime = question.runtime
+    usual = question.workload.quantization
+    if runtime is None or question.stated.quantization is not None:
+        return
+    if spec.architecture is None or are_files_fixed(question):
+        return
+    for name in types_of(spec, runtime):
+        if name == usual:
+            return
+        if _is_worth_trying(name, question):
+            share = runtime.gpus.quantizations[name]
+            yield Way(runtime=runtime, quantization=name, most_share=share)
+
+
+def usual_and_smaller(question: Question) -> list[Way]:
+    """The type of the question, and the types to try where it does not suit the machine."""
+    runtime = question.runtime
+    assert runtime is not None, "a way has a program"
+    types = [question.workload.quantization]
+    if not are_files_fixed(question):
+        types += question.in_turn
+        if question.stated.quantization is None and runtime.gpus.required:
+            types += types_of(question.spec, runtime)
+    ways = []
+    for name in dict.fromkeys(types):
+        ways.append(Way(runtime=runtime, quantization=name))
+    return ways
+
+
+def _is_worth_trying(quantization: str, question: Question) -> bool:
+    """Whether the file in that type is as well known as the usual one, and its bits keep more of
+    the weights.
+    """
+    spec = question.spec
+    if not _has_no_spare_bits(quantization, spec):
+        return False
+    format = question.workload.format
+    if spec.repository_of(format, question.workload.quantization) is None:
+        return True
+    return spec.repository_of(format, quantization) is not None
+
+
+def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
+    """Whether the type has at most as many bits as the published weights. More bits would keep
+    nothing more of the weights.
+    """
+    bits = BITS_PER_WEIGHT.get(quantization)
+    if bits is None:
+        return need.is_in_plain_type(spec.architecture)
+    return bits <= DTYPES[stored_type(spec.architecture)]
+
+
+def types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
+    """The model's types that the runtime lists for accelerators, the best first."""
+    types = need.quantizations_of(spec, runtime)
+    return [name for name in runtime.gpus.quantizations if name in types]
+
+
+def is_preferred(runtime: RuntimeSpec | None, machine: Machine) -> bool:
+    """Whether the runtime suits so many accelerators as the machine has better than others."""
+    if runtime is None:
+        return False
+    return 0 < runtime.gpus.preferred_from <= len(places(machine.accelerators))
+
+
+def servers(question: Question, catalogue: Catalogue) -> list[RuntimeSpec]:
+    """The programs beside the usual one that load the model and serve many requests; none where the
+    user stated a program or named files.
+    """
+    if question.stated.runtime is not None or are_files_fixed(question):
+        return []
+    if question.step is None and question.stated.quantization is None:
+        return []
+    found = []
+    for runtime in runtimes_that_load(question.spec, USUAL.packed, catalogue):
+        is_usual = question.runtime is not None and runtime.id == question.runtime.id
+        if not is_usual and runtime.batches.queues_requests:
+            found.append(runtime)
+    return found
+
+
+def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
+    """The way in Ollama, where only its library has a file in the usual type, and the user stated
+    no program; None elsewhere.
+    """
+    if question.stated.runtime is not None or are_files_fixed(question):
+        return None
+    quantization = question.workload.quantization
+    if question.spec.repository_of("gguf", quantization) is not None:
+        return None
+    library = catalogue.runtime(USUAL.library)
+    if not loads_by_tag(question.spec, library, question.workload):
+        return None
+    return Way(runtime=library, quantization=quantization, is_other=True)
+
+
+# ------------------------------------------------------------------ training
+
+
+def training_ways(question: Question) -> Iterator[Way]:
+    """Yield the usual method, the other methods, and where the user stated no length the last
+    method with each length of examples that is shorter than the usual one.
+    """
+    runtime = question.runtime
+    assert runtime is not None, "a way has a program"
+    usual = question.workload
+    training = runtime.finetuning
+    yield Way(runtime=runtime)
+    methods = training.methods
+    if question.stated.finetune_method:
+        methods = (question.stated.finetune_method,)
+    number = 0
+    for name in methods:
+        if name != usual.finetune_method:
+            number += 1
+            yield Way(
+                runtime=runtime, finetune_method=name, preference=number, turn=number
+            )
+    if question.stated.context_tokens is not None or not methods:
+        return
+    for tokens in training.contexts:
+        if tokens < (usual.context_tokens or 0):
+            number += 1
+            yield Way(
+                runtime=runtime,
+                finetune_method=methods[-1],
+                context_tokens=tokens,
+                preference=number,
+                turn=number,
+            )
+
+
+# ------------------------------------------------------------------ pictures and video
+
+
+class _Turn(IntEnum):
+    """The turn in which a type of pictures or video is tried on accelerators, the first first.
+
+    - `BEST_USUAL`: the usual type, the first of the usual program's list. `OTHER_USUAL`: the usual
+      type that is not the first.
+    - `LISTED`: another type of that list. `MADE_IN_FOUR_BITS`: one that the program makes of the
+      published weights.
+    - `EIGHT_BITS_ELSEWHERE`: a file of 8 bits or more for another program. `ELSEWHERE`: any other
+      file for another program.
+    """
+
+    BEST_USUAL = 0
+    LISTED = 1
+    EIGHT_BITS_ELSEWHERE = 2
+    MADE_IN_FOUR_BITS = 3
+    ELSEWHERE = 4
+    OTHER_USUAL = 5
+
+
+def picture_ways(
+    question: Question,
+    catalogue: Catalogue,
+    *,
+    is_in_ram: bool,
+) -> list[Way]:
+    """The types of pictures and video, with the turn of each on accelerators, in the order of
+    preference elsewhere: those of other programs before those of the usual program. The usual type
+    is the first or the last. `is_in_ram`: the usual type would run in RAM.
+
+    Elsewhere of two types that do not fit whole, the one of fewer bits is preferred, since its
+    parts and its download are smaller.
+    """
+    runtime = question.runtime
+    assert runtime is not None, "a way has a program"
+    listed = types_of(question.spec, runtime)
+    usual_type = question.workload.quantization
+    is_best = usual_type in listed[:1]
+    usual = Way(
+        runtime=runtime, turn=_Turn.BEST_USUAL if is_best else _Turn.OTHER_USUAL
+    )
+    ways = []
+    for other in _in_other_runtimes(question, catalogue, runtime):
+        turn = _Turn.ELSEWHERE
+        if _has_eight_bits(other.quantization):
+            turn = _Turn.EIGHT_BITS_ELSEWHERE
+        ways.append(other.replace(turn=turn))
+    is_first = is_in_ram
+    if usual_type in listed:
+        is_first = is_best and (is_in_ram or not ways)
+    for name in listed[1:] if is_best else listed:
+        turn = _Turn.LISTED
+        if _is_made_in_four_bits(name, runtime):
+            turn = _Turn.MADE_IN_FOUR_BITS
+        ways.append(Way(runtime=runtime, quantization=name, turn=turn))
+    preferred = [usual, *ways] if is_first else [*ways, usual]
+    return [way.replace(preference=place) for place, way in enumerate(preferred)]
+
+
+def _is_made_in_four_bits(quantization: str, runtime: RuntimeSpec) -> bool:
+    """Whether the runtime makes weights of four bits for that type from the published ones: such a
+    type has `4bit` among its other names.
+    """
+    rule = runtime.rule_of(quantization)
+    return rule is not None and "4bit" in rule.also
+
+
+def _has_eight_bits(quantization: str | None) -> bool:
+    """Whether a weight in a file of that type takes 8 bits or more."""
+    block = BLOCKS.get(quantization or "")
+    if block is None:
+        return False
+    values, size_bytes = block
+    return size_bytes >= values
+
+
+def _in_other_runtimes(
+    question: Question,
+    catalogue: Catalogue,
+    usual: RuntimeSpec,
+) -> Iterator[Way]:
+    """Yield each other runtime of the modality with each type of that runtime's list; nothing where
+    the user stated a runtime.
+    """
+    if question.stated.runtime is not None:
+        return
+    names = USUAL.by_modality[question.spec.modality]
+    for other in runtimes_that_load(question.spec, names, catalogue):
+        if other.id == usual.id:
+            continue
+        for type in types_of(question.spec, other):
+            yield Way(runtime=other, quantization=type, is_other=True)
+
+
+def types_to_fit(question: Question, catalogue: Catalogue) -> Sequence[Way]:
+    """The ways in each type that is tried in turn; for pictures, in the types of all runtimes."""
+    runtime = question.runtime
+    if runtime is None:
+        return ()
+    if question.in_turn:
+        return [Way(runtime=runtime, quantization=name) for name in question.in_turn]
+    if not takes_first_of_list(question):
+        return ()
+    ways = []
+    for name in runtime.gpus.quantizations:
+        ways.append(Way(runtime=runtime, quantization=name))
+    ways += _in_other_runtimes(question, catalogue, runtime)
+    return ways
+
+
+def takes_first_of_list(question: Question) -> bool:
+    """Whether the types of a program's list are ways: for pictures and video, if the user stated no
+    type, named no files, and stated no runtime without such a list.
+    """
+    runtime = question.runtime
+    if question.needs is None or runtime is None:
+        return False
+    if are_files_fixed(question):
+        return False
+    stated = question.stated
+    if stated.task != "generate" or stated.quantization is not None:
+        return False
+    if stated.runtime is not None and not runtime.gpus.quantizations:
+        return False
+    return question.spec.modality in PICTURES

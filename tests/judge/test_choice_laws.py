@@ -1,0 +1,291 @@
+"""Laws of the choice among the ways in which a model can run, on seeded questions.
+
+`docs/architecture.md` has the order that they rest on ("The choice"). `LAWS_QUESTIONS=2400 pytest
+-n 2 tests/judge/test_choice_laws.py` asks many more than the few that run by default.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from selfhost import Verdict, Workload, WorkloadError, check
+from selfhost.advice.listing import Lister
+from selfhost.catalogue.index import open_catalogue
+from selfhost.cli.asked import workload_of
+from selfhost.cli.check import CheckOptions
+from selfhost.judge.choice import in_way, neighbours
+from selfhost.judge.judging import judge
+from selfhost.judge.rating import Rating, rating_of
+from selfhost.judge.record import Judged
+from selfhost.judge.settings import SETTINGS, RunSetting, Situation
+from selfhost.judge.ways import Way, usual_and_smaller
+from selfhost.machine.profiles import load
+from selfhost.machine.record import Machine
+
+CATALOGUE = open_catalogue()
+MACHINES = (
+    "desktop-2x-rtx3090",
+    "desktop-rtx3060-12gb",
+    "desktop-rtx4090-24gb",
+    "desktop-rtx5060-8gb",
+    "laptop-ddr4-16gb",
+    "macbook-air-m2-16gb",
+    "macbook-pro-m4-max-48gb",
+    "server-8x-h100",
+    "server-a100-80gb",
+    "strix-halo-128gb",
+)
+WORKLOADS = (
+    Workload(),
+    Workload(),
+    Workload(context_tokens=32_768),
+    Workload(purpose="agent"),
+    Workload(parallel=8),
+)
+# questions for each law: a fixed sample by default, that runs in some seconds
+NUMBER = int(os.environ.get("LAWS_QUESTIONS", "24"))
+
+
+def _questions(number: int, seed: int) -> list[Any]:
+    """Seeded questions: a model that writes text, a machine and a workload."""
+    chance = random.Random(seed)
+    ids = []
+    for id in CATALOGUE.ids():
+        outline = CATALOGUE.outlines[id]
+        if not outline.closed and outline.modality in ("text", "vision"):
+            ids.append(id)
+    cases = []
+    for place in range(number):
+        id = chance.choice(ids)
+        machine = chance.choice(MACHINES)
+        workload = chance.choice(WORKLOADS)
+        name = f"{place}-{id}-{machine}-{workload.options().strip() or 'plain'}"
+        cases.append(pytest.param(id, machine, workload, id=name.replace(" ", "_")))
+    return cases
+
+
+@cache
+def answer(id: str, machine: str, workload: Workload) -> Verdict | None:
+    """The verdict; None where the model cannot be asked for so."""
+    try:
+        return check(id, workload, machine=load(machine).machine)
+    except WorkloadError:
+        return None
+
+
+def way_of(verdict: Judged) -> tuple[object, ...]:
+    """What runs, where, and how fast."""
+    taken = verdict.workload
+    return (
+        taken.runtime,
+        taken.quantization,
+        taken.kv_cache_type,
+        tuple(taken.runtime_options.items()),
+        verdict.placement,
+        verdict.users_pace,
+        verdict.first_word_seconds,
+    )
+
+
+@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 1))
+def test_a_wish_that_the_answer_meets_changes_nothing(
+    id: str, machine: str, workload: Workload
+) -> None:
+    """Law 1: asked again with the program, the type, or both that were chosen."""
+    verdict = answer(id, machine, workload)
+    if verdict is None or not verdict.can_run:
+        return
+    taken = verdict.workload
+    for wish in (
+        {"runtime": taken.runtime},
+        {"quantization": taken.quantization},
+        {"runtime": taken.runtime, "quantization": taken.quantization},
+    ):
+        again = check(id, workload.replace(**wish), machine=load(machine).machine)
+        assert way_of(again) == way_of(verdict), wish
+
+
+def _every_way(verdict: Verdict, machine: Machine) -> Iterator[Judged]:
+    """Judge each type of the program with each set of the settings that may be taken."""
+    usual = verdict.question.replace(way=None)
+    plain = in_way(usual, Way(runtime=usual.runtime), CATALOGUE, machine)
+    if plain is None:
+        return
+    first = judge(plain, machine)
+    sets: list[tuple[RunSetting, ...]] = [()]
+    taken = [setting for setting in SETTINGS if setting.is_taken]
+    for number in (1, 2):
+        sets += combinations(taken, number)
+    situation = Situation(judged=first, machine=machine)
+    for in_type in usual_and_smaller(plain):
+        for settings in sets:
+            workload: Workload | None = usual.stated
+            for setting in settings:
+                if workload is not None:
+                    workload = setting.asked(situation, workload)
+            if workload is None:
+                continue
+            cost = sum(setting.cost_steps for setting in settings)
+            way = in_type.with_workload(workload, settings, cost)
+            question = in_way(usual, way, CATALOGUE, machine)
+            if question is not None:
+                yield judge(question, machine)
+
+
+@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 2))
+def test_no_setting_typed_by_hand_beats_the_answer(
+    id: str, machine: str, workload: Workload
+) -> None:
+    """Law 2: of all ways of the program, none is better by the order."""
+    verdict = answer(id, machine, workload)
+    if verdict is None or not verdict.can_run or verdict.question.way is None:
+        return
+    best = rating_of(verdict)
+    for judged in _every_way(verdict, load(machine).machine):
+        assert rating_of(judged) >= best, way_of(judged)
+
+
+def _better_machines(machine: Machine) -> Iterator[Machine]:
+    """Yield the machine with more RAM, and with larger accelerators."""
+    total = machine.memory_total_bytes
+    if total is not None:
+        more = int(1.25 * total)
+        yield machine.replace(memory_total_bytes=more, memory_limit_bytes=more)
+    cards = []
+    for card in machine.cards:
+        size = card.memory_total_bytes
+        cards.append(
+            card if size is None else card.replace(memory_total_bytes=size * 5 // 4)
+        )
+    if cards and total is not None:
+        yield machine.replace(accelerators=tuple(cards))
+
+
+def _decisive(verdict: Judged) -> tuple[object, ...]:
+    """What more must never make worse."""
+    rating = rating_of(verdict)
+    return rating.runs, rating.unserved, rating.is_slow, rating.is_rough
+
+
+@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 3))
+def test_more_never_hurts(id: str, machine: str, workload: Workload) -> None:
+    """Law 3: more RAM, larger GPUs, a shorter context, fewer users."""
+    verdict = answer(id, machine, workload)
+    if verdict is None or verdict.question.way is None:
+        return
+    found = load(machine).machine
+    worst = _decisive(verdict)
+    for larger in _better_machines(found):
+        assert _decisive(check(id, workload, machine=larger)) <= worst
+    if workload.context_tokens is not None:
+        shorter = workload.replace(context_tokens=workload.context_tokens // 2)
+        if (shorter.tokens_with_prompt or 0) <= (shorter.context_tokens or 0):
+            assert _decisive(check(id, shorter, machine=found)) <= worst
+    if workload.parallel > 1:
+        fewer = workload.replace(parallel=workload.parallel // 2)
+        assert _decisive(check(id, fewer, machine=found)) <= worst
+
+
+@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 4))
+def test_the_list_says_what_check_says(
+    id: str, machine: str, workload: Workload
+) -> None:
+    """Law 4: type, program, settings, place, pace and wait of a row."""
+    verdict = answer(id, machine, workload)
+    if verdict is None:
+        return
+    lister = Lister(CATALOGUE, workload, load(machine).machine)
+    for _, row in lister.one_by_one([id]):
+        assert isinstance(row, Verdict)
+        assert row.route == verdict.route
+        assert way_of(row) == way_of(verdict)
+
+
+def _typed(command: str) -> tuple[str, Workload]:
+    """The model and the workload of a printed `selfhost check …`."""
+    words = shlex.split(command)
+    options = CheckOptions.read("check", words[2:])
+    return words[2], workload_of(options)
+
+
+@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 5))
+def test_what_is_offered_works(id: str, machine: str, workload: Workload) -> None:
+    """Law 5: a faster setting and an alternative, typed as printed, give what was promised."""
+    verdict = answer(id, machine, workload)
+    if verdict is None:
+        return
+    found = load(machine).machine
+    for setting in verdict.faster:
+        model, asked = _typed(setting.command)
+        again = check(model, asked, machine=found)
+        assert again.can_run
+        if setting.unit == "tokens_per_second":
+            assert again.users_pace == setting.faster
+    for other in verdict.alternatives:
+        model, asked = _typed(other.command)
+        again = check(model, asked, machine=found)
+        assert again.can_run
+        assert way_of(again) == way_of(other)
+
+
+def test_the_order_is_total() -> None:
+    """Law 6: a rating is a tuple of numbers, so two of them are always in an order."""
+    ratings = []
+    for case in _questions(12, 6):
+        verdict = answer(*case.values)
+        if verdict is not None and verdict.question.way is not None:
+            ratings.append(rating_of(verdict))
+    assert ratings
+    for rating in ratings:
+        assert isinstance(rating, Rating)
+        assert all(isinstance(value, (int, float)) for value in rating)
+
+
+def _machines_of_a_list() -> list[Any]:
+    """The machines of law 7; the order among models is `advice.ranking`'s."""
+    flips = "the order counts memory that is left in one step: maple-preview just fits"
+    cases = []
+    for name in MACHINES:
+        marks = []
+        if name == "laptop-ddr4-16gb":
+            marks.append(pytest.mark.xfail(reason=flips, strict=True))
+        cases.append(pytest.param(name, marks=marks))
+    return cases
+
+
+@pytest.mark.parametrize("machine", _machines_of_a_list())
+def test_the_first_rows_stand_with_a_little_less_memory(machine: str) -> None:
+    """Law 7: with 2 % less free memory the first three rows of a list are the same."""
+    found = load(machine).machine
+    cards = []
+    for card in found.cards:
+        size = card.memory_total_bytes
+        cards.append(
+            card if size is None else card.replace(memory_total_bytes=size * 98 // 100)
+        )
+    total = found.memory_total_bytes
+    assert total is not None
+    less = found.replace(
+        memory_total_bytes=total * 98 // 100,
+        memory_limit_bytes=total * 98 // 100,
+        accelerators=tuple(cards),
+    )
+    rows = Lister(CATALOGUE, Workload(), found).first(3).models
+    with_less = Lister(CATALOGUE, Workload(), less).first(3).models
+    assert [row.model.id for row in rows] == [row.model.id for row in with_less]
+
+
+def test_the_neighbours_are_settings_of_the_table() -> None:
+    verdict = answer("llama-3.3-70b-instruct", "desktop-rtx4090-24gb", Workload())
+    assert verdict is not None
+    for setting, asked in neighbours(verdict, verdict.machine):
+        assert setting in SETTINGS
+        assert asked != verdict.question.asked
