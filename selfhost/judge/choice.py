@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from math import inf
+from operator import itemgetter
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -211,7 +212,9 @@ class _Choice(Record):
             first = first.replace(question=self.question.replace(way=way))
         best = first
         for runtime in preferred:
-            best = self._better(best, self._best_in(runtime, is_other=False))
+            other = self._best_in(runtime, is_other=False)
+            if other is not None and self._better(other, best) is other:
+                best = other
         if best is first:
             best = self._best_in_program(best)
         if self._may_suit_servers():
@@ -286,8 +289,10 @@ class _Choice(Record):
                 if best is judged:
                     # each later type keeps fewer bits, and is faster by its size alone
                     return best
-        if self._is_settled(best) or self._is_hopeless(first):
+        if self._is_settled(best):
             return best
+        if self._is_hopeless(first):
+            return self._in_usual_type(first)
         for way in self._smaller_and_lighter(first):
             question = in_way(self.question, way, self.catalogue, self.machine)
             if question is None or not self._may_gain(question, best, way):
@@ -296,6 +301,15 @@ class _Choice(Record):
             if self._is_settled(best):
                 break
         return best
+
+    def _in_usual_type(self, first: Judged) -> Judged:
+        """What does not run in any type, in the model's usual type: the one to tell about."""
+        usual = first.question.usual_type
+        if usual not in first.question.in_turn:
+            return first
+        return self._better(
+            first, self._judged(Way(runtime=self.runtime, quantization=usual))
+        )
 
     def _larger_types(self, first: Judged) -> Iterator[Way]:
         """Yield the types larger than the usual one whose files alone leave room."""
@@ -329,7 +343,7 @@ class _Choice(Record):
 
     def _smaller_and_lighter(self, first: Judged) -> Iterator[Way]:
         """Yield the ways in the same and in smaller types, with each set of the settings that may
-        help: the least costly settings of a type first.
+        help, those first that give up least.
         """
         lighter = []
         for setting, _ in neighbours(first, self.machine):
@@ -338,9 +352,9 @@ class _Choice(Record):
         sets: list[tuple[RunSetting, ...]] = []
         for number in range(len(lighter) + 1):
             sets += combinations(lighter, number)
-        sets.sort(key=lambda settings: sum(one.cost_steps for one in settings))
         way = first.question.way
         assert way is not None, "each judged question has a way"
+        ways = []
         for number, in_type in enumerate(usual_and_smaller(first.question)):
             for settings in sets:
                 if number == 0 and not settings:
@@ -349,7 +363,11 @@ class _Choice(Record):
                 plain = in_type.replace(is_other=way.is_other)
                 lighter_way = self._with_settings(plain, settings, first)
                 if lighter_way is not None:
-                    yield lighter_way
+                    # a smaller type gives up about a step
+                    ways.append((number + lighter_way.cost_steps, lighter_way))
+        ways.sort(key=itemgetter(0))
+        for _, lighter_way in ways:
+            yield lighter_way
 
     def _with_settings(
         self,

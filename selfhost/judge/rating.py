@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..core import units
 from ..core.workload import READING_TOKENS_PER_SECOND
+from ..needs.quantization import BITS_PER_WEIGHT
 from ..needs.records import likely_bytes
 from .quality import AS_PUBLISHED, quality_of
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, TIGHT_CODES, Judged
@@ -31,6 +32,8 @@ _WAITING_STEPS = 1.0
 # what another program than the usual one, and a need that only likely fits, cost
 _OTHER_PROGRAM_STEPS = 1.0
 _TIGHT_STEPS = 1.0
+# what it costs that nobody is known to publish the file (assumed)
+_MADE_STEPS = 2.0
 # the pace of text that is not known, in tokens per second: worse than any that is
 _UNKNOWN_PACE = 1e-6
 # a wait for the first word that nobody feels
@@ -90,7 +93,6 @@ class Rating(NamedTuple):
     is_slow: bool
     is_rough: bool
     is_cramped: bool
-    is_made: bool
     minus_worth: float
     order: int
     download_bytes: float
@@ -117,7 +119,6 @@ def rating_of(judged: Judged) -> Rating:
         is_slow=is_slower_than_reading(judged),
         is_rough=_is_rough(judged),
         is_cramped=_is_cramped(judged, way),
-        is_made=question.is_unlisted,
         minus_worth=-_worth(judged, way),
         download_bytes=judged.placed.download_bytes or inf,
     )
@@ -132,7 +133,6 @@ _NOTHING = Rating(
     is_slow=False,
     is_rough=False,
     is_cramped=False,
-    is_made=False,
     minus_worth=0.0,
     order=0,
     download_bytes=0,
@@ -162,7 +162,7 @@ def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
         ignored += ("disk",)
     if not judged.deciding.issubset(ignored):
         return RunPlace.NOWHERE
-    if judged.has("accelerator-tight"):
+    if judged.has("accelerator-tight") and judged.offload is None:
         return RunPlace.ACCELERATORS_TIGHT
     if judged.is_on_accelerators:
         return RunPlace.ACCELERATORS
@@ -275,6 +275,8 @@ def _worth(judged: Judged, way: Way) -> float:
     if speed is not None and speed.waiting:
         share = speed.waiting / speed.each_of
         worth -= _WAITING_STEPS + steps_between(1.0, _WORTH_A_WAIT) * share
+    if judged.question.is_unlisted:
+        worth -= _MADE_STEPS
     if way.is_other:
         worth -= _OTHER_PROGRAM_STEPS
     if judged.has("accelerator-tight"):
@@ -294,15 +296,19 @@ def _steps_of_type(judged: Judged) -> float:
     return 0.0 if quality.cost == AS_PUBLISHED else _UNMEASURED_STEPS
 
 
-def _weight_bytes(judged: Judged) -> int:
-    """The bytes of the weights: of their files, or as they are loaded where the program quantizes
-    them at load. Of more than 16 bits those of 16 count.
+def _weight_bytes(judged: Judged) -> float:
+    """The bytes of the weights by the bits of their type; of other types those of the files, or as
+    they are loaded where the program quantizes them at load. Of more than 16 bits those of 16
+    count.
     """
     needs = judged.placed
     runtime = judged.question.runtime
-    weights = 0 if needs.files is None else needs.files.bytes
-    rule = None if runtime is None else runtime.rule_of(judged.quantization)
-    if rule is not None and rule.at_load:
-        weights = likely_bytes(needs.terms, "weights")
     total = judged.model.parameters.total
+    bits = BITS_PER_WEIGHT.get(judged.quantization or "")
+    rule = None if runtime is None else runtime.rule_of(judged.quantization)
+    weights: float = 0 if needs.files is None else needs.files.bytes
+    if total is not None and bits is not None:
+        weights = total * bits / 8
+    elif rule is not None and rule.at_load:
+        weights = likely_bytes(needs.terms, "weights")
     return weights if total is None else min(weights, _PLAIN_BYTES * total)

@@ -29,6 +29,7 @@ class ModelFigures(Record):
     wait: str
     # the size of the download, and its duration where a download speed was stated
     download: str
+    # the quantization, and the settings that were taken with it
     quantization: str
     # the quantization and the context
     judged_as: str
@@ -52,14 +53,13 @@ def figures_of(
     use that a list is for.
     """
     model = answer.model
-    workload = answer.workload
     return ModelFigures(
         memory=memory_words(answer.needs) or "-",
         place=_place(answer),
         pace=pace_of(answer.speed, title=pace_title),
         wait=wait_of(answer),
         download=_download(answer),
-        quantization=workload.quantization or "-",
+        quantization=_taken(answer),
         judged_as=_judged_as(answer),
         parameters=known_figure(model.parameters.total, units.count),
         released=model.released or "-",
@@ -95,6 +95,21 @@ def _download(answer: Verdict) -> str:
     if answer.download_bytes is None or answer.download_seconds is None:
         return size
     return f"{size}, {units.duration(answer.download_seconds)}"
+
+
+def _taken(answer: Verdict) -> str:
+    """`Q4_K_M, q8_0 cache`: the quantization, and the settings that nobody stated and that make the
+    model run or run faster.
+    """
+    parts = [answer.workload.quantization or "-"]
+    way = answer.question.way
+    if way is not None and way.settings:
+        if way.kv_cache_type != answer.question.stated.kv_cache_type:
+            parts.append(f"{way.kv_cache_type} cache")
+        for name, _ in way.runtime_options:
+            if name not in answer.question.stated.runtime_options:
+                parts.append(name)
+    return ", ".join(parts)
 
 
 def _judged_as(answer: Verdict) -> str:
