@@ -59,10 +59,11 @@ _LEAST_SECONDS = 1e-3
 class _Factors(Stated):
     """How much each sign weighs.
 
-    - `total_weight`: how much total parameters count beside active ones. The size of a model halves
-      in `halving_months`, that of one that makes no text in `halving_months_without_text`. A model
-      whose measured ability is 1 above what size and date tell counts as exp(`ability_exponent`)
-      times as large.
+    - `total_weight`: how much total parameters count beside active ones. `few_bits`: how much a
+      parameter counts that was published in such a type of fewer than four bits. The size of a
+      model halves in `halving_months`, that of one that makes no text in
+      `halving_months_without_text`. A model whose measured ability is 1 above what size and date
+      tell counts as exp(`ability_exponent`) times as large.
     - A model counts as adopted if `adopted_providers` API providers or more offer it.
       `providers_exponent` and `unadopted` multiply the worth of a model that nobody measured, the
       next fields that of any.
@@ -76,6 +77,7 @@ class _Factors(Stated):
     """
 
     total_weight: float
+    few_bits: Mapping[str, float]
     halving_months: float
     halving_months_without_text: float
     ability_exponent: float
@@ -415,7 +417,8 @@ def _dense_size(outline: Outline) -> float:
     total = outline.parameters_total or 0
     active = outline.parameters_active or total
     weight = FACTORS.total_weight
-    return float(total**weight * active ** (1 - weight))
+    share_kept = FACTORS.few_bits.get(outline.matrix_dtype or "", 1.0)
+    return float(share_kept * total**weight * active ** (1 - weight))
 
 
 def _is_same_size(one: Outline, other: Outline) -> bool:

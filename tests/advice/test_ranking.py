@@ -71,7 +71,7 @@ WELL_LIKED = {
     "a100 80gb": {
         "qwen3.5-122b-a10b": 5,
         "qwen3.8-27b": 3,
-        "gpt-oss-120b": 12,
+        "gpt-oss-120b": 15,
     },
     # its GPU holds it only once the limit of macOS is raised
     "macbook air m2 16gb": {"gpt-oss-20b": 12},
