@@ -12,6 +12,7 @@ about 1 is the standard deviation of all measured models.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from math import exp, hypot, log
 
 from ..core.records import DATE, Record, Stated, read_by
@@ -135,7 +136,9 @@ class AbilitiesTable(Stated):
     use: Mapping[str, Abilities]
 
 
+@cache
 def abilities_table() -> AbilitiesTable:
+    """The table, read once."""
     return large_record(AbilitiesTable, "abilities")
 
 
