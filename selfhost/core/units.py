@@ -60,7 +60,11 @@ def count_while(holds: Callable[[int], bool], numbers: range) -> int:
     return bisect_left(numbers, 1, key=lambda number: 0 if holds(number) else 1)
 
 
-def count_near(holds: Callable[[int], bool], numbers: range, guess: int) -> int:
+def count_near(
+    holds: Callable[[int], bool],
+    numbers: range,
+    guess: int,
+) -> int:
     """As `count_while`, found in steps that double from a guess of the last value for which `holds`
     is true: a guess that is nearly right costs three calls.
     """
