@@ -79,6 +79,9 @@ def test_writing_twice_changes_nothing(released: Path) -> None:
             'authors = [{ name = "" }]\n', URLS, ["names no author"], id="empty"
         ),
         pytest.param(AUTHORS, "", ["has no address"], id="no-address"),
+        pytest.param(
+            'authors = [{ name = " " }]\n', URLS, ["names no author"], id="blank"
+        ),
         pytest.param("", "", ["names no author", "has no address"], id="neither"),
         pytest.param(
             AUTHORS,

@@ -86,7 +86,7 @@ def faults_of_project(root: Path) -> list[str]:
     """What nobody has filled in yet."""
     project = project_in(root)
     faults = []
-    if not any(author.get("name") for author in project.get("authors", [])):
+    if not any(author.get("name", "").strip() for author in project.get("authors", [])):
         faults.append(AUTHOR)
     urls = project.get("urls", {})
     repository = urls.get("Repository", "")

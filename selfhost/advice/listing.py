@@ -187,7 +187,7 @@ def chosen(
     of which nobody says whether it has the use passes, unless it answers nobody.
     """
     ids = []
-    standings = Standings.load(catalogue)
+    standings = Standings.load(catalogue, None)
     needs_answers = purpose is not None and purposes_table().purpose[purpose].use
     for id in catalogue.ids():
         outline = catalogue.outlines[id]

@@ -111,7 +111,7 @@ class Proposals(Record):
             parts.append("closest match")
         elif spec.family == asked.spec.family:
             parts.append("same family")
-        standing = Standings.load(self.catalogue).by_id[spec.id]
+        standing = Standings.load(self.catalogue, None).by_id[spec.id]
         why_good = reasons(judged, standing)
         if why_good:
             parts.append(why_good)
@@ -291,7 +291,7 @@ class Proposals(Record):
         """Yield the model as a candidate. A model that the spec does not name is no candidate if it
         is larger, surely has no room, or does other work.
         """
-        standings = Standings.load(self.catalogue)
+        standings = Standings.load(self.catalogue, None)
         worth = standings.by_id[outline.id].worth
         has_same_use = True
         if outline.id in self.named:

@@ -59,10 +59,11 @@ _LEAST_SECONDS = 1e-3
 class _Factors(Stated):
     """How much each sign weighs.
 
-    - `total_weight`: how much total parameters count beside active ones. The size of a model halves
-      in `halving_months`, that of one that makes no text in `halving_months_without_text`. A model
-      whose measured ability is 1 above what size and date tell counts as exp(`ability_exponent`)
-      times as large.
+    - `total_weight`: how much total parameters count beside active ones. `few_bits`: how much a
+      parameter counts that was published in such a type of fewer than four bits. The size of a
+      model halves in `halving_months`, that of one that makes no text in
+      `halving_months_without_text`. A model whose measured ability is 1 above what size and date
+      tell counts as exp(`ability_exponent`) times as large.
     - A model counts as adopted if `adopted_providers` API providers or more offer it.
       `providers_exponent` and `unadopted` multiply the worth of a model that nobody measured, the
       next fields that of any.
@@ -76,6 +77,7 @@ class _Factors(Stated):
     """
 
     total_weight: float
+    few_bits: Mapping[str, float]
     halving_months: float
     halving_months_without_text: float
     ability_exponent: float
@@ -199,7 +201,7 @@ class Standings:
 
     @classmethod
     @cache
-    def load(cls, catalogue: Catalogue, use: str | None = None) -> Standings:
+    def load(cls, catalogue: Catalogue, use: str | None) -> Standings:
         """Return the standings of a catalogue. They are made once, however many answers are
         ranked.
         """
@@ -415,7 +417,12 @@ def _dense_size(outline: Outline) -> float:
     total = outline.parameters_total or 0
     active = outline.parameters_active or total
     weight = FACTORS.total_weight
-    return float(total**weight * active ** (1 - weight))
+    return float(_share_kept(outline) * total**weight * active ** (1 - weight))
+
+
+def _share_kept(outline: Outline) -> float:
+    """What a parameter of the model counts: less than 1 of one published in few bits."""
+    return FACTORS.few_bits.get(outline.matrix_dtype or "", 1.0)
 
 
 def _is_same_size(one: Outline, other: Outline) -> bool:
@@ -539,19 +546,21 @@ class BestCase(Record):
     bytes_per_second: float
     bits_stated: float | None
 
-    def least_bytes(self, parameters: int | None, modality: str) -> float:
-        """The least bytes that a number of parameters takes; 0 where the number is not known."""
+    def _least_bytes(self, parameters: int | None, outline: Outline) -> float:
+        """The least bytes that so many parameters of the model take; 0 where the number is not
+        known.
+        """
         if parameters is None:
             return 0
         if self.bits_stated:
             return parameters * self.bits_stated / 8
-        if modality in PICTURES:
+        if outline.modality in PICTURES:
             return parameters * _LEAST_PICTURE_BITS / 8
-        return parameters * FACTORS.least_bits / 8
+        return parameters * FACTORS.least_bits * _share_kept(outline) / 8
 
     def has_room(self, outline: Outline) -> bool:
         """Whether all memory together may hold the model."""
-        least = self.least_bytes(outline.parameters_total, outline.modality)
+        least = self._least_bytes(outline.parameters_total, outline)
         return least <= self.room_bytes
 
     def has_likely_room(self, outline: Outline) -> bool:
@@ -575,9 +584,9 @@ class BestCase(Record):
     def _read_bytes(self, outline: Outline) -> float:
         """The least bytes that one token reads; 0 where that is not known."""
         if outline.parameters_read is not None:
-            return self.least_bytes(outline.parameters_read, outline.modality)
+            return self._least_bytes(outline.parameters_read, outline)
         parameters = outline.parameters_active or outline.parameters_total
-        least = self.least_bytes(parameters, outline.modality)
+        least = self._least_bytes(parameters, outline)
         return FACTORS.least_share_read * least
 
 

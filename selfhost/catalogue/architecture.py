@@ -1,5 +1,5 @@
-"""The sizes of a model that decide its bytes: attention, recurrent states and feed-forwards of its
-layers; and the reader of `[architecture]`, whose lines name layers with `at`.
+"""The sizes of a model that decide its bytes: attention, recurrent states, feed-forwards and tables
+of n-grams of its layers; and the reader of `[architecture]`, whose lines name layers with `at`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
 _ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
 _STATE_KINDS = (
-    "mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7",
+    "mamba", "mamba2", "delta", "kda", "lightning", "convolution", "short_convolutions", "rglru",
+    "rwkv7",
 )  # fmt: skip
 # parts that a model may have although its row lacks them, or lack although its row has them: flags
 # of `needs.tensors.ArchitectureRow`
@@ -80,10 +81,12 @@ class Attention(LayerPart):
     values_from_keys: bool = _FLAG
     latent_length: int | None = _SIZE
     query_latent_length: int | None = _SIZE
-    rope_length: int | None = _SIZE
+    # 0: no part of a key is rotated
+    rope_length: int | None = read_by(minimum=0, maximum=MAX_SIZE, default=None)
     indexer_heads: int | None = _SIZE
     indexer_length: int | None = _SIZE
     indexer_rows: int | None = _SIZE
+    indexer_pool: int | None = _SIZE
     query_key_norm: str | None = _QUERY_KEY_NORM
     compression: int | None = _SIZE
     output_groups: int | None = _SIZE
@@ -163,9 +166,30 @@ class FeedForward(LayerPart):
         return self.groups_used * self.experts // self.groups
 
 
+class Ngrams(LayerPart):
+    """Layers that look the last tokens up in a table of their own, and mix what they find into the
+    hidden state.
+
+    The table has `rows` rows of `length` elements. A token reads `used` of the rows, so that the
+    table is never multiplied, and most of it may stay on the disk. `convolution`: the width in
+    tokens of a convolution over what was found.
+    """
+
+    related = "used at_most rows"
+    rows: int = _REQUIRED
+    length: int = _REQUIRED
+    used: int = _REQUIRED
+    convolution: int | None = _SIZE
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters in the tables of these layers."""
+        return self.rows * self.length * len(self.layers)
+
+
 # the lists of the table `[architecture]`
 LAYERS: Mapping[str, type[LayerPart]] = {
-    "attention": Attention, "recurrent": Recurrent, "feed_forward": FeedForward,
+    "attention": Attention, "recurrent": Recurrent, "feed_forward": FeedForward, "ngrams": Ngrams,
 }  # fmt: skip
 
 
@@ -229,6 +253,7 @@ class Architecture(Sized):
     attention: tuple[Attention, ...] = ()
     recurrent: tuple[Recurrent, ...] = ()
     feed_forward: tuple[FeedForward, ...] = ()
+    ngrams: tuple[Ngrams, ...] = ()
     attention_bias: bool | None = read_by(default=None)
     query_key_norm: str | None = _QUERY_KEY_NORM
     parallel_norms: int | None = read_by(minimum=1, maximum=9, default=None)
@@ -244,6 +269,7 @@ class Architecture(Sized):
     stored_layers: int | None = _SOME_LAYERS
     per_layer_embedding_length: int | None = _SIZE
     altup_inputs: int | None = read_by(minimum=2, maximum=64, default=None)
+    stream_latent_length: int | None = _SIZE
     deepstack_layers: int | None = _SOME_LAYERS
     mtp_layers: int | None = _SOME_LAYERS
     audio: Audio | None = read_by(default=None)
@@ -310,6 +336,7 @@ def read_architecture(
     # each layer either attends or keeps a state; its feed-forward comes in addition
     values |= layers.parts(table, "attention", "recurrent")
     values |= layers.parts(table, "feed_forward")
+    values |= layers.parts(table, "ngrams")
     table.close()
     values["layers"] = count
     values["embedding_length"] = values["embedding_length"] or 0

@@ -40,6 +40,7 @@ class Outline(Record):
       of which only rows are looked up; None where the layers are not known.
     - `next`: the successor of a served model, else the model that supersedes this one.
     - `next_is_judged`: the spec names `next`, but the publisher does not.
+    - `matrix_dtype`: the type in which the publisher left the matrices, where the spec states one.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Outline(Record):
     next_is_judged: bool
     purpose: str
     tuned_from: str | None
+    matrix_dtype: str | None = None
 
     @classmethod
     def of_row(cls, row: TomlRow) -> Outline:
@@ -71,6 +73,7 @@ class Outline(Record):
         """The outline of the spec with that id."""
         superseded_by = spec.upkeep.superseded_by
         served = spec.availability
+        model = spec.architecture
         successor = served.successor if served else None
         # the source of the successor stands in the table that names the successor
         table = "availability" if successor else "upkeep"
@@ -94,6 +97,7 @@ class Outline(Record):
             next_is_judged=is_judged or not source,
             purpose=purpose or "general",
             tuned_from=spec.tuned_from,
+            matrix_dtype=model.matrix_dtype if model is not None else None,
         )
 
     def has_use(self, use: str) -> bool:

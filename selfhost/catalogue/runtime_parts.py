@@ -437,6 +437,8 @@ class MemoryRules(Stated):
       memory of all GPUs from which that default is longer.
     - `cache_step_tokens`: the number of tokens by which the cache grows.
     - `maps_files`: processes share one copy of the weights.
+    - `compressed_most`: rows of compressed attention take at most so many times as much as their
+      numbers; 0: what they take is not known.
     - `keeps_read_text`: the program keeps keys and values of a text that an encoder read.
     - `reserves_by_device`: the memory left free on a GPU follows from the size of the GPU.
 
@@ -463,6 +465,7 @@ class MemoryRules(Stated):
     longer_context_gpu_bytes: int | None = _COUNT
     cache_step_tokens: int = read_by(minimum=1, default=1)
     maps_files: bool = False
+    compressed_most: float = read_by(minimum=0.0, maximum=20.0, default=0.0)
     keeps_read_text: bool = False
     flash_attention: bool = True
     logits_rows: str = read_by(choices=("sequence", "batch"), default="sequence")

@@ -517,8 +517,20 @@ def _runs_of_words(words: _Words) -> Iterator[_PartOfName]:
     for length in range(count - 1, 2, -1):
         for start in range(count - length + 1):
             end = start + length
+            if _goes_on_with_a_version(words[start:end], words[end:]):
+                continue
             around = words[:start] + words[end:]
             yield _PartOfName(words[start:end], around)
+
+
+def _goes_on_with_a_version(words: _Words, next_words: _Words) -> bool:
+    """Whether the number that ends these words goes on behind them, so that they name another
+    version: `kimi-k-3` of `kimi-k-3-1-pro`. A size is no such number: `phi-4` of `phi-4-14-b`.
+    """
+    if not next_words or not words[-1].isdigit():
+        return False
+    is_size = next_words[1:2] in (["b"], ["m"])
+    return next_words[0].isdigit() and len(next_words[0]) == 1 and not is_size
 
 
 def _beginnings_with_size(words: _Words) -> Iterator[_PartOfName]:
@@ -530,7 +542,11 @@ def _beginnings_with_size(words: _Words) -> Iterator[_PartOfName]:
     # `8-b` stands in two words
     size = words[-2:]
     for end in range(len(words) - 3, 0, -1):
-        yield _PartOfName(words[:end] + size, words[end:-2])
+        between = words[end:-2]
+        if between[0].isdigit():
+            # the number of a version: `ministral-8-b` is not `ministral-4-8-b`
+            continue
+        yield _PartOfName(words[:end] + size, between)
 
 
 # the nearest known names

@@ -159,7 +159,9 @@ class LongWork:
         self._lock = Lock()
 
     def __enter__(self) -> Self:
-        self._timer.start()
+        # a browser starts no thread: nothing is told there
+        with suppress(RuntimeError):
+            self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:

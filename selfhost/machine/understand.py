@@ -36,10 +36,12 @@ from .words import (
 )
 
 _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d\w?", re.ASCII)
-# a number of GPUs beyond `words.COUNT`: `100x` or `x 100`; in a description of GPUs alone also
-# `1000x`
-_LARGE_COUNT = re.compile(r"\b(?:x ?(\d{3})|(\d{3}) ?x)\b", re.ASCII)
-_ANY_COUNT = re.compile(r"\b(?:x ?(\d{3})|x(\d{3,9})|(\d{3,9}) ?x)\b", re.ASCII)
+# a number of GPUs beyond `words.COUNT`: `100x`, `x 100` or `10000x`; in a description of GPUs alone
+# also `1000x`. A longer number is no number at all (`no_number` of words.toml).
+_LARGE_COUNT = re.compile(
+    r"\b(?:x ?(\d{3})|x(\d{5,12})|(\d{3}) ?x|(\d{5,12})x)\b", re.ASCII
+)
+_ANY_COUNT = re.compile(r"\b(?:x ?(\d{3})|x(\d{3,12})|(\d{3,12}) ?x)\b", re.ASCII)
 _NO_CARD = frozenset(("nogpu", "nocard"))
 _LAPTOPS = frozenset(("laptop", "netbook"))
 _SAYS_GPU = frozenset(("gpu", "vram", "dgpu"))

@@ -26,6 +26,7 @@ from ..core.records import Values
 from ..core.units import listed
 from ..needs.tensors import ArchitectureRow, row_values
 from .config_keys import TABLES, Keys
+from .config_ngrams import ngrams_of
 from .config_weights import Stored
 from .sizes import (
     Unclear,
@@ -41,6 +42,10 @@ _ATTENDING = ("full", "sliding", "cross", "hybrid")
 _OWN_SIZES = ("head_dim", "num_key_value_heads")
 # the sizes of the indexer with which latent attention chooses tokens
 _INDEXER = {"indexer_heads": "index_n_heads", "indexer_length": "index_head_dim"}
+_PLAIN_INDEXER = {
+    "indexer_heads": "indexer_n_heads",
+    "indexer_length": "indexer_head_dim",
+}
 _PATTERN = "hybrid_override_pattern"
 _TIED = "tie_word_embeddings"
 
@@ -66,6 +71,7 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
     tables = _tables(keys, row)
     deepstack = deepstack_layers(keys.outer.get("vision_config"))
     tied = _ties_embeddings(keys, is_encoder=row.embeds)
+    ngrams = ngrams_of(keys)
     _refuse_doubtful_cache(keys, attends=bool(groups.attention))
     name = row.name
     why_incomplete = groups.doubt or _incompleteness(keys, tied=tied)
@@ -90,6 +96,8 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
         mtp_layers=_predicting_layers(keys),
         per_layer_embedding_length=keys.size("hidden_size_per_layer_input"),
         altup_inputs=keys.size("altup"),
+        stream_latent_length=keys.size("hc_lowrank"),
+        ngrams=ngrams,
         **tables,
     )
     refuse_faults(keys, architecture)
@@ -364,6 +372,9 @@ class _Layer(NamedTuple):
             length = width // heads
         # whether keys also serve as values (Gemma 4)
         values_from_keys = kind == "full" and bool(keys.get("attention_k_eq_v"))
+        indexer: Values = {}
+        if kind == "full" and keys.number("indexer_n_heads"):
+            indexer = keys.sizes(_PLAIN_INDEXER)
         return Attention(
             kind="full" if kind == "hybrid" else kind,
             heads=heads,
@@ -372,6 +383,7 @@ class _Layer(NamedTuple):
             value_length=length,
             window_tokens=_window(keys) if kind == "sliding" else None,
             values_from_keys=values_from_keys,
+            **indexer,
             **TABLES.kind_has.get(kind, {}),
         )
 
@@ -398,12 +410,15 @@ class _Layer(NamedTuple):
         """Latent attention, which keeps one row of elements for all heads."""
         keys = self.keys
         sizes = keys.sizes(TABLES.latent)
+        # 0 where no part of a key is rotated
+        sizes["rope_length"] = keys.number("qk_rope_head_dim")
         sizes["kv_heads"] = heads
         sizes["query_latent_length"] = keys.size("q_lora_rank")
         has_index = keys.number("index_n_heads")
         # a layer without an index may use the tokens that an earlier layer chose
         if has_index and self._chooses_tokens():
             sizes |= keys.sizes(_INDEXER)
+            sizes["indexer_pool"] = keys.size("index_kpool")
         return Attention(kind="latent", heads=heads, **sizes)
 
     def _chooses_tokens(self) -> bool:

@@ -116,11 +116,14 @@ def cache_sizes(case: Case) -> list[CacheSize]:
     for group in cache_groups(model):
         token = _of_one_token(group, case.cache_width, mlx_indexer)
         likely, most = _kept_tokens(case, group.window_tokens)
+        if group.tokens_per_row > 1:
+            likely = ceil(likely / group.tokens_per_row)
+            most = ceil(case.runtime.memory.compressed_most * likely)
         layers_of_all = group.layers * case.sequences
         cache = token.replace(
             bytes=layers_of_all * token.bytes * likely,
             high_bytes=layers_of_all * token.high_bytes * most,
-            line=f"{token.line} × {likely:,} tokens",
+            line=f"{token.line} × {likely:,} {group.kept}",
         )
         caches.append(cache)
     return caches
@@ -146,7 +149,7 @@ def _of_one_token(
         elements += 2 * mlx_indexer
         indexed = 0
     likely = elements * width
-    most = (elements + indexed) * width
+    most = (elements + ceil(indexed / group.indexer_pool)) * width
     line = f"{line} × {width} bytes"
     if width == 1 and indexed and group.latent:
         likely += TORCH.fp8_row_bytes

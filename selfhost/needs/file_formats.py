@@ -41,13 +41,16 @@ from .llamacpp import memory as gguf_memory
 from .quantization import (
     GGUF_QUANTIZATIONS,
     MIXES,
-    TERNARY_QUANTIZATIONS,
+    TRAINED_QUANTIZATIONS,
     canonical_gguf,
 )
 from .records import Needs, Term
 from .tensors import UNKNOWN_ROW, published_tensors, row_of, with_every_head
 
-_EXPERTS_AS_TRAINED = "MXFP4-Q8"
+# the MLX type that holds weights as they were trained, by the type in which they are published
+_MLX_AS_TRAINED = {
+    "mxfp4": "MXFP4-Q8", "ternary_128": "2bit-128g", "binary_128": "1bit-128g",
+}  # fmt: skip
 # the types recommended for a CPU; for CTranslate2 the type of faster-whisper's README
 _WHISPER_DEFAULTS = {"ggml": "F16", "ctranslate2": "int8"}
 # components published in 32 bits are published in 16 bits too
@@ -60,7 +63,9 @@ SMALLEST_DEFAULT = "Q4_K_M"
 # the type tried on a machine that does not hold the default
 FOUR_BITS = "IQ4_XS"
 # the GGUF type that holds the weights as they were trained; a wider type adds nothing
-_GGUF_AS_TRAINED = {"mxfp4": "MXFP4", "ternary": "TQ2_0"}
+_GGUF_AS_TRAINED = {
+    "mxfp4": "MXFP4", "ternary": "TQ2_0", "ternary_128": "Q2_0", "binary_128": "Q1_0",
+}  # fmt: skip
 
 _ANY_WORKLOAD = Workload()
 
@@ -130,7 +135,8 @@ def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str
     architecture; None where it is known.
     """
     for heads in architecture.attention:
-        if heads.kind == "compressed":
+        is_counted = runtime.memory.compressed_most > 0
+        if heads.kind == "compressed" and not is_counted:
             return "how much memory compressed attention needs outside llama.cpp is not known"
     for group in architecture.recurrent:
         if "rwkv" in group.kind:
@@ -254,14 +260,13 @@ def _default_quantization(
 
 
 def _default_in_mlx(spec: ModelSpec, stored: str) -> str:
-    """The default quantization for MLX: 4 bits. Experts trained in MXFP4 stay as they are where
-    such files are listed, with the rest in 8 bits.
+    """The default quantization for MLX: 4 bits. Weights trained in fewer bits stay as they are
+    where such files are listed; beside experts in MXFP4 the rest has 8 bits.
     """
-    if stored != "mxfp4":
+    trained = _MLX_AS_TRAINED.get(stored)
+    if trained is None or spec.files_of("mlx", trained) is None:
         return "4bit"
-    if spec.files_of("mlx", _EXPERTS_AS_TRAINED) is None:
-        return "4bit"
-    return _EXPERTS_AS_TRAINED
+    return trained
 
 
 def _casts_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
@@ -357,8 +362,9 @@ def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
         useless = {*GGUF_QUANTIZATIONS} - {default}
     elif spec.architecture is None or not spec.architecture.has_experts:
         useless.add("MXFP4")
-    if stored != "ternary":
-        useless.update(TERNARY_QUANTIZATIONS)
+    for name, trained in TRAINED_QUANTIZATIONS.items():
+        if stored != trained:
+            useless.add(name)
     return useless
 
 

@@ -158,6 +158,8 @@ class TypeRules(Stated):
     - `last`: the type of the output matrix.
     - `table`, `queries`: the types of token tables, and of queries and keys; None: `base`.
     - `earlier`: the type of fused matrices before FUSED_AS_VALUES.
+    - `trained`: the type of published weights that lose nothing in it, while those of any other
+      type are destroyed; "" for a quantization of any model.
     - `values`, `downs`, `output`: the rules for matrices of values, for the second matrix of
       feed-forwards, and for the output of attention. The first rule that fits counts.
     """
@@ -168,6 +170,7 @@ class TypeRules(Stated):
     table: str | None = read_by(_read_type, default=None)
     queries: str | None = read_by(_read_type, default=None)
     earlier: str | None = read_by(_read_type, default=None)
+    trained: str = ""
     values: Rules = read_by(_read_rules, default=())
     downs: Rules = read_by(_read_rules, default=())
     output: Rules = read_by(_read_rules, default=())
@@ -259,8 +262,11 @@ MIXES = _TYPES.mixes
 BASE_TYPES = {name: rules.base for name, rules in _TYPES.quantization.items()}
 BITS_PER_WEIGHT = {name: rules.bits for name, rules in _TYPES.quantization.items()}
 GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
-# types for models that were trained with ternary weights; they destroy any other model
-TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
+# quantizations for models that were trained in one or two bits, which destroy any other model, with
+# the type in which such weights are published
+TRAINED_QUANTIZATIONS = {
+    name: rules.trained for name, rules in _TYPES.quantization.items() if rules.trained
+}
 # types that llama-quantize gives only to stacked matrices such as experts, with the type of all
 # other tensors
 _TYPE_BESIDE_STACKS = {"MXFP4": "Q8_0"}
@@ -278,7 +284,7 @@ _KEPT_TABLES = ("position_embd.weight", "token_types.weight")
 _TOKEN_TABLES = ("token_embd.weight", "per_layer_token_embd.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
 # src/llama-arch.cpp of llama.cpp
-TABLES = (*_TOKEN_TABLES, *_KEPT_TABLES)
+TABLES = (*_TOKEN_TABLES, *_KEPT_TABLES, "blk.*.engram_embd.weight")
 # types that are not quantized
 _UNQUANTIZED = ("F32", "F16", "BF16")
 # bytes of a number in MXFP4

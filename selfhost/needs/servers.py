@@ -251,7 +251,7 @@ class _VllmPass:
         if self.experts:
             line += f" + {self.experts:,} bytes of experts' inputs and outputs"
         if self.unpacked:
-            line += f" + {self.unpacked:,} bytes of a layer's experts in 16 bits"
+            line += f" + {self.unpacked:,} bytes of a layer's unpacked experts"
         return line
 
 

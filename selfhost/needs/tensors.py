@@ -173,6 +173,10 @@ class ArchitectureRow(Stated):
     - `altup`: Gemma 3n: alternating updates and LAuReL.
     - `hyper_connections`: learned mixing of parallel streams: 2 ways (Hy4), or 3 (DeepSeek V4:
       among themselves too).
+    - `routed_shared`: shared experts that the router weighs as well: rows of its matrix.
+    - `relative_reach`: distance in tokens up to which attention adds a learned bias (Inkling).
+    - `indexer_parts`: so many rows as long as a key of the indexer lie in llama.cpp's cache for
+      each token, where tokens share keys (src/llama-kv-cache-kpool.cpp).
     - `mamba_norms`: Jamba, PLaMo 2: norms inside the mamba layer.
     - `fused_alpha_beta`: Qwen3-Next: one matrix for both.
     - `embedding_rows_beyond`: rows of the token table that no output belongs to (Llama 3.2
@@ -183,6 +187,8 @@ class ArchitectureRow(Stated):
       attend to the encoder too.
     - `relative_positions`: T5, MPNet: rows of the table of distances that the first layer has.
     - `unfused`: llama.cpp stores the scores of attention whatever is asked for.
+    - `biased_scores`: arrays as long as the scores of all heads in which llama.cpp keeps what it
+      adds to them (Inkling 2).
     - `pooling`: what llama.cpp makes of an encoder's vectors: their mean, "first": that of the
       first token, or "none".
     - `diffusion`: an encoder that writes text, all of it in each step.
@@ -287,6 +293,9 @@ class ArchitectureRow(Stated):
     per_layer_vocabulary: int | None = None
     altup: bool = False
     hyper_connections: int = 0
+    routed_shared: int = 0
+    relative_reach: int = 0
+    indexer_parts: int = 1
     mamba_norms: bool = False
     fused_alpha_beta: bool = False
     embedding_rows_beyond: int = 0
@@ -295,6 +304,7 @@ class ArchitectureRow(Stated):
     stacks: tuple[str, ...] = ()
     relative_positions: int = 0
     unfused: bool = False
+    biased_scores: int = 0
     pooling: str = "mean"
     diffusion: bool = False
     mtp_like: tuple[str, ...] = ()
@@ -435,7 +445,8 @@ def count_parameters(groups: Iterable[TensorGroup]) -> int:
 
 class ParameterCounts(NamedTuple):
     """The number of published parameters, and the number that one token uses: all but the routed
-    experts that the router does not choose.
+    experts that the router does not choose, and tables of n-grams, of which a token reads a few
+    rows.
     """
 
     total: int
@@ -455,7 +466,17 @@ def parameter_counts(architecture: Architecture) -> ParameterCounts:
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             unused += _unused_parameters(routed, layer.layers, layer.used)
+    unused += sum(ngrams.parameters for ngrams in architecture.ngrams)
     return ParameterCounts(total=total, active=total - unused)
+
+
+def ngram_tables(architecture: Architecture) -> tuple[str, ...]:
+    """The names of the tensors that hold tables of n-grams: llama.cpp reads a few rows of them for
+    each token, and leaves the others in the file. () for a model without such tables.
+    """
+    if not architecture.ngrams:
+        return ()
+    return tuple(rule.name for rule in _rules_of("ngram tables"))
 
 
 def _unused_parameters(
@@ -633,6 +654,9 @@ class _TensorList:
             self.add_recurrent(recurrent)
         for feed_forward in model.feed_forward:
             self.add_feed_forward(feed_forward, feed_forward.layers)
+        for ngrams in model.ngrams:
+            self.add_part("ngram tables", ngrams.layers, ngrams)
+            self.add_part("ngrams", ngrams.layers, ngrams)
         if self.gguf and model.mtp_layers:
             last = model.layers + model.mtp_layers
             self.add_prediction_blocks(tuple(range(model.layers, last)))
@@ -779,6 +803,9 @@ class _TensorList:
             mixed=mixed,
             most_heads=model.most_heads,
         )
+        if model.stream_latent_length:
+            self.add_part("streams", layers)
+            self.add_part("last streams", layers)
 
     def _normed_layers(self, name: str, layers: Places) -> Places:
         """The layers that have the norm of that name."""
@@ -863,6 +890,8 @@ class _TensorList:
             norms = (*norms, "post_attention_norm")
         for name in norms:
             self.add_norm(name, layers)
+        if model.stream_latent_length:
+            self.add_part("streams", layers)
         attention = list(model.attention)
         if "window" in row.mtp_like:
             windowed = [group for group in attention if group.window_tokens]
@@ -898,7 +927,8 @@ class CacheGroup(Record):
     of one token and one layer.
 
     - `window_tokens`: None for layers that keep every token.
-    - `indexer_elements`: the keys of a sparse indexer.
+    - `indexer_elements`: the keys of a sparse indexer; `indexer_pool`: the number of tokens that
+      share a key.
     - `tokens_per_row`: the number of tokens that share the elements.
     - `latent`: one row is key and value in one, and no values are stored.
     """
@@ -910,7 +940,13 @@ class CacheGroup(Record):
     window_tokens: int | None = None
     latent: bool = False
     indexer_elements: int = 0
+    indexer_pool: int = 1
     tokens_per_row: int = 1
+
+    @property
+    def kept(self) -> str:
+        """What the cache has rows of: tokens, or rows that each stand for several."""
+        return "rows" if self.tokens_per_row > 1 else "tokens"
 
     @property
     def key_elements(self) -> int:
@@ -989,6 +1025,7 @@ def _groups_of(
         value_length=attention.value_length,
         window_tokens=window_tokens,
         indexer_elements=attention.indexer_length or 0,
+        indexer_pool=attention.indexer_pool or 1,
     )
     if attention.kind == "latent":
         row_length = attention.latent_row_length

@@ -45,11 +45,13 @@ from .tensors import layers_of, published_tensors, row_of
 # the bits in which QLoRA loads each weight that gets an adapter (bitsandbytes, nf4)
 _QLORA_BITS = 4
 # bits per weight with the scales of the format: one float32 per 128 × 128 block for FP8 in blocks,
-# one byte per 32 weights for MXFP4, one byte per 16 for NVFP4, two bytes per 32 for int4_32
+# one byte per 32 weights for MXFP4, one byte per 16 for NVFP4, two bytes per 32 for int4_32, and
+# two per 128 of the weights of Bonsai
 DTYPES = {
     "float32": 32.0, "bfloat16": 16.0, "float16": 16.0,
     "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5,
     "int8": 8.0, "int4_32": 4.5, "ternary": 2.0,
+    "ternary_128": 2.125, "binary_128": 1.125,
 }  # fmt: skip
 # matrices that are not linear layers in any class: convolutions, norms of each head, blocks of
 # RG-LRU, tables and coefficients
@@ -786,8 +788,10 @@ def active_parameters(case: Case) -> int:
     """
     parameters = case.spec.parameters
     architecture = case.model
-    active = (parameters.active or parameters.total or 0) - case.encoders
-    active -= _parameters_of_tables(case)
+    active = parameters.active
+    if active is None:
+        active = (parameters.total or 0) - _parameters_of_ngrams(architecture)
+    active -= case.encoders + _parameters_of_tables(case)
     if architecture.stored_layers:
         # layers that reuse the weights of earlier layers read them once more
         table = architecture.published_tokens * architecture.embedding_length
@@ -810,13 +814,20 @@ def _parameters_of_tables(case: Case) -> int:
     return count
 
 
+def _parameters_of_ngrams(architecture: Architecture) -> int:
+    """The number of parameters of the tables of n-grams, of which a token reads a few rows. The
+    active parameters of a spec are without them.
+    """
+    return sum(ngrams.parameters for ngrams in architecture.ngrams)
+
+
 def read_bytes(case: Case, loaded_bytes: int) -> int:
     """The bytes that one token reads of `loaded_bytes` of weights.
 
     A token reads no encoders and no tables. Of the other bytes it reads as large a share as
     `active_parameters` has in the other parameters.
     """
-    in_tables = _parameters_of_tables(case)
+    in_tables = _parameters_of_tables(case) + _parameters_of_ngrams(case.model)
     rest = (case.spec.parameters.total or 0) - case.encoders - in_tables
     if rest <= 0:
         return 0

@@ -71,7 +71,7 @@ WELL_LIKED = {
     "a100 80gb": {
         "qwen3.5-122b-a10b": 5,
         "qwen3.8-27b": 3,
-        "gpt-oss-120b": 12,
+        "gpt-oss-120b": 15,
     },
     # its GPU holds it only once the limit of macOS is raised
     "macbook air m2 16gb": {"gpt-oss-20b": 12},
@@ -274,7 +274,7 @@ def _follows_here(lister: Lister, row: Verdict, rows: dict[str, Verdict]) -> str
     """The next model of its size class that supersedes this one, and runs here at a like pace."""
     if not row.can_run:
         return None
-    standing = Standings.load(open_catalogue()).by_id[row.model.id]
+    standing = Standings.load(open_catalogue(), None).by_id[row.model.id]
     for id in standing.successors:
         after = rows[id]
         own = lister._own_key(row)
@@ -308,7 +308,7 @@ def test_a_model_stands_right_behind_what_just_superseded_it(
 ) -> None:
     """Where nobody measured it and it is as fast: only models of its line stand between."""
     lister, listing = on_gpu
-    standings = Standings.load(open_catalogue())
+    standings = Standings.load(open_catalogue(), None)
     rows = {row.model.id: row for row in listing.models}
     ids = list(rows)
     pairs = 0

@@ -26,6 +26,7 @@ Way = tuple[str | int, ...]
 KINDS = {
     "window_tokens": "sliding",
     "indexer_rows": "compressed",
+    "indexer_pool": "latent",
     "compression": "compressed",
     "output_groups": "compressed",
     "output_latent_length": "compressed",

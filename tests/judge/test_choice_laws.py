@@ -116,6 +116,7 @@ def test_a_wish_that_the_answer_meets_changes_nothing(
 def _every_way(verdict: Verdict, machine: Machine) -> Iterator[Judged]:
     """Judge each type of the program with each set of the settings that may be taken."""
     usual = verdict.question.replace(way=None)
+    assert usual.runtime is not None
     plain = in_way(usual, Way(runtime=usual.runtime), CATALOGUE, machine)
     if plain is None:
         return

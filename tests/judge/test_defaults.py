@@ -352,7 +352,7 @@ def test_a_smaller_type_that_is_faster_for_many_stays_with_more_users() -> None:
         workload = Workload(runtime="vllm", parallel=users, context_tokens=16384)
         verdict = check("command-r-plus", workload, machine="4x A100 80GB")
         assert verdict.route is Route.LOCAL
-        types.append(verdict.quantization)
+        types.append(verdict.quantization or "")
     assert types == sorted(types)
     assert types[-1] == "fp8"
 

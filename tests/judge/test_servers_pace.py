@@ -110,5 +110,5 @@ def test_a_layer_of_unpacked_experts_is_counted() -> None:
         terms[verdict.workload.quantization] = " ".join(
             term.arithmetic for term in memory.terms
         )
-    assert f"{of_layer:,} bytes of a layer's experts in 16 bits" in terms["nf4"]
-    assert "experts in 16 bits" not in terms["awq"]
+    assert f"{of_layer:,} bytes of a layer's unpacked experts" in terms["nf4"]
+    assert "unpacked experts" not in terms["awq"]

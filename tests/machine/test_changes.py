@@ -30,7 +30,7 @@ from selfhost.machine.record import (
     Machine,
 )
 from selfhost.machine.understand import cards_named
-from selfhost.machine.words import UnknownGpuError
+from selfhost.machine.words import UnknownGpuError, UnknownMachineError
 
 GIB = 2**30
 GB = 10**9
@@ -334,6 +334,22 @@ def test_a_number_of_gpus_that_is_not_judged_is_told(text: str, reason: str) -> 
     if "GiB" not in text:
         with pytest.raises(UnknownGpuError, match=reason):
             cards_named(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        pytest.param("999x RTX 4090", "999", id="three digits"),
+        pytest.param("10000x RTX 4090, 64GB RAM", "10,000", id="five digits"),
+        pytest.param("RTX 4090 x100000", "100,000", id="behind the name"),
+        pytest.param("123456789012x RTX 4090", "123,456,789,012", id="twelve digits"),
+    ],
+)
+def test_a_machine_with_too_many_gpus_is_not_judged_by_one(
+    text: str, count: str
+) -> None:
+    with pytest.raises(UnknownMachineError, match=f"names {count} GPUs"):
+        named(text)
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,20 @@ from hypothesis import strategies as st
 
 from helpers.ggufs import ROWS, make, measured
 from helpers.local_models import JSON_VALUES, again, config, problem, reads_or_refuses
-from helpers.paths import COMMON, CONFIGS, HEADERS, TRUTH
+from helpers.paths import COMMON, CONFIGS, DATA, HEADERS, TRUTH
 from selfhost import SpecError, Workload, check
 from selfhost.catalogue.architecture import Architecture
+from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
 from selfhost.modelfiles.config_tables import config_class_of, model_type_of
 from selfhost.needs import decode_bytes_by_type
 from selfhost.needs.tensors import cache_groups, row_of
+
+_CONFIGS_2026: dict[str, dict[str, Any]] = json.loads(
+    (DATA / "configs_2026.json").read_text(encoding="utf-8")
+)["configs"]
 
 
 @cache
@@ -500,10 +505,33 @@ def test_a_granite_without_states_has_the_row_of_the_plain_one(
 
 def test_a_type_with_the_name_of_a_row_has_not_its_tensors(tmp_path: Path) -> None:
     """No key says that a model type of this name is that architecture of llama.cpp."""
-    spec = read_local(config(tmp_path, model_type="granite_swa")).spec
+    spec = read_local(config(tmp_path, model_type="muse_spark")).spec
     assert spec.architecture is not None
     assert spec.parameters.total is None
     assert not row_of(spec.architecture).name
+
+
+@pytest.mark.parametrize("id", _CONFIGS_2026)
+def test_a_config_json_gives_the_layers_of_the_shipped_spec(
+    id: str, tmp_path: Path
+) -> None:
+    """What `spec new` writes of a release is what its row holds: layers, tables of n-grams and
+    prediction blocks.
+    """
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(_CONFIGS_2026[id]), encoding="utf-8")
+    spec = read_local(path).spec
+    shipped = Catalogue.open().spec(id)
+    assert spec.architecture is not None
+    assert shipped.architecture is not None
+    assert spec.architecture.row == shipped.architecture.row
+    assert spec.architecture.ngrams == shipped.architecture.ngrams
+    assert kept(spec.architecture) == kept(shipped.architecture)
+    written, held = [
+        (each.parameters.total or 0) - (each.parameters.encoders or 0)
+        for each in (spec, shipped)
+    ]
+    assert written == held > 0
 
 
 def test_heads_and_indexes_are_those_that_the_class_builds(tmp_path: Path) -> None:

@@ -184,6 +184,8 @@ def _arrays_of_scores(batch: Batch) -> int:
     if batch.row.relative_positions:
         # the scores, and the table of distances transposed
         return 3
+    if batch.row.biased_scores:
+        return batch.row.biased_scores
     if batch.row.unfused:
         return 1
     return 0 if batch.setup.flash else 1

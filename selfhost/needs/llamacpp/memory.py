@@ -31,6 +31,7 @@ from ..records import (
     with_files,
 )
 from ..tensors import (
+    ArchitectureRow,
     CacheGroup,
     cache_groups,
     layers_of,
@@ -209,7 +210,7 @@ def cache_rows(architecture: Architecture, setup: ContextSetup) -> list[CacheRow
             cached = cached.replace(unsure_cells=setup.cells_per_stream - cached.cells)
         rows.append(cached)
         if group.indexer_elements:
-            rows.append(_rows_of_indexer(group, setup, with_values=row.indexer_values))
+            rows.append(_rows_of_indexer(group, setup, row))
     idle_layers = _idle_layers(architecture)
     if widest and idle_layers:
         # rows of values in layers that do not attend, each as long as the longest
@@ -241,14 +242,13 @@ def _rows_of_group(
     if setup.key_type != setup.value_type:
         before = ""
         row = _row_of_two_types(group.key_elements, value_elements, setup)
-    kept = "rows" if group.tokens_per_row > 1 else "tokens"
     return CacheRows(
         layers=group.layers,
         key_elements=group.key_elements,
         value_elements=value_elements,
         cells=cells,
         before=before,
-        after=f" × {row} bytes × {cells:,} {kept}",
+        after=f" × {row} bytes × {cells:,} {group.kept}",
     )
 
 
@@ -275,13 +275,14 @@ def _bytes_of_element(type: str) -> str:
 def _rows_of_indexer(
     group: CacheGroup,
     setup: ContextSetup,
-    *,
-    with_values: bool,
+    row_of_model: ArchitectureRow,
 ) -> CacheRows:
-    """The rows of a sparse indexer's keys. Some programs keep as much again for values, which the
-    indexer does not have.
+    """The rows of a sparse indexer's keys. For some models llama.cpp keeps as much again for
+    values, which the indexer does not have; where tokens share a key, it keeps what the key is
+    made of.
     """
-    length = group.indexer_elements
+    with_values = row_of_model.indexer_values
+    length = group.indexer_elements * row_of_model.indexer_parts
     row = f"{length:,} × {_bytes_of_element(setup.key_type)}"
     if with_values:
         row = f"2 × {row}"

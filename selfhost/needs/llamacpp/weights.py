@@ -29,7 +29,7 @@ from ..records import (
     term,
     whole_files,
 )
-from ..tensors import ArchitectureRow, layers_of
+from ..tensors import ArchitectureRow, layers_of, ngram_tables
 from .files import (
     OUTPUT_MATRIX,
     OWN_MIX,
@@ -96,7 +96,7 @@ def needs_of_weights(case: Case, files: Term) -> Needs:
     usual = _usual_tensors(case)
     if usual is None:
         return Needs(terms=(whole_files(files, remark="; the whole file"),))
-    in_file = _in_file(case, files, usual)
+    in_file = _without_ngrams(_in_file(case, files, usual), case)
     if case.is_on_device:
         weights = _on_devices(in_file, case.row)
         terms = *_with_experts_apart(case, weights), _tables_in_ram(in_file)
@@ -104,6 +104,27 @@ def needs_of_weights(case: Case, files: Term) -> Needs:
     if in_file.scale is None:
         return _SecondLayout(in_file, case).needs()
     return Needs(terms=(in_file.term,))
+
+
+def _without_ngrams(in_file: _InFile, case: Case) -> _InFile:
+    """The weights in the file without tables of n-grams: llama.cpp reads the few rows that a token
+    needs from the file (TENSOR_READ_LAZY), so that these tables take no memory of their own.
+    """
+    tables = ngram_tables(case.model)
+    size = in_file.bytes_of(tables) if tables else 0
+    if not size:
+        return in_file
+    kept = [tensor for tensor in in_file.loaded if tensor.name not in tables]
+    weights = in_file.term
+    line = taken_off(
+        weights.arithmetic, size, "of tables of n-grams, which stay on the disk"
+    )
+    scale = None
+    if in_file.scale is not None:
+        of_file, _ = in_file.scale
+        scale = (of_file - size, sum_bytes(kept))
+    rest = weights.resized(weights.bytes - size, line)
+    return _InFile(term=rest, loaded=kept, scale=scale)
 
 
 def tensors_on_devices(case: Case) -> tuple[FileTensors, ...]:
