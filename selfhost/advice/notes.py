@@ -21,8 +21,8 @@ from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.templates import fill
 from ..core.workload import FLAGS, CacheTypes, Workload
 from ..judge.devices import gpu_maker
-from ..judge.pace import Range
 from ..judge.pace.text import pace_of_text
+from ..judge.pace.words import likely_words
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
 from .launch import CONVERTED, bytes_worth_bounding
@@ -348,13 +348,8 @@ def note_on_smaller(smaller: Judged | None) -> Sentences:
         return ()
     if smaller.placement != "accelerator":
         return ()
-    pace = _pace_words(smaller.users_pace)
+    pace = likely_words(smaller.users_pace)
     return remark("on-gpu", type=smaller.quantization, pace=pace)
-
-
-def _pace_words(pace: Range | None) -> str | None:
-    """The likely pace of each user; None where it is not known."""
-    return None if pace is None else units.speed(pace.likely)
 
 
 def note_on_users(reach: Reach) -> Sentences:
@@ -396,7 +391,7 @@ def _note_on_spilling(reach: Reach) -> Sentences:
         more=most + 1,
         held=units.plural(most, "user"),
         several=len(layout.placed.on_cards.places) > 1,
-        pace=_pace_words(speed.judged),
+        pace=likely_words(speed.judged),
     )
 
 

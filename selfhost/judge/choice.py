@@ -29,6 +29,7 @@ from .checks import phrase
 from .checks.space import available_ram
 from .devices import gpu_maker, index_of, lent_to_gpu, places, usable_cards
 from .judging import judge, layout_for
+from .pace.words import likely_words
 from .programs import USUAL
 from .question import asked_again
 from .rating import (
@@ -535,7 +536,9 @@ class _Choice(Record):
         first = self.usual.quantization
         if not self.usual.fits:
             return self._phrased("smaller", best, first=first)
-        return self._phrased("faster-type", best, first=first, pace=_pace_of(best))
+        return self._phrased(
+            "faster-type", best, first=first, pace=likely_words(best.users_pace)
+        )
 
     def _why_settings(
         self,
@@ -549,8 +552,8 @@ class _Choice(Record):
             best,
             what=" and ".join(words),
             refused=not self.usual.fits,
-            before=_pace_of(self.usual),
-            pace=_pace_of(best),
+            before=likely_words(self.usual.users_pace),
+            pace=likely_words(best.users_pace),
         )
 
     def _why_trained(self, best: Judged) -> str:
@@ -608,11 +611,6 @@ def _is_far_too_slow(judged: Judged) -> bool:
     if pace is None or not wanted:
         return False
     return pace.high * _MOST_GAIN < wanted
-
-
-def _pace_of(judged: Judged) -> str | None:
-    pace = judged.users_pace
-    return None if pace is None else units.speed(pace.likely)
 
 
 def _accelerator_names(judged: Judged, machine: Machine) -> str:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from ..core import units
 from ..judge.checks import CHECKS, WORDS, check_of
 from ..judge.checks.speed import is_slow, is_too_slow
+from ..judge.pace.words import reader_words
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from .labels import LABELS
 from .layout import Paragraph, Span, clean, line, strong
-from .words import HERE, pace_words, place_words
+from .words import HERE, place_words
 
 if TYPE_CHECKING:
     from ..advice.api_route import Shutdown
@@ -373,7 +374,7 @@ def summary(verdict: Verdict) -> str:
     if speed.judged is not None and speed.each_of > 1:
         text = f"{text}, about {units.speed(speed.judged.likely)} each"
     elif speed.decode is not None:
-        text = f"{text}, {pace_words(speed.decode)}"
+        text = f"{text}, {reader_words(speed.decode)}"
     wait = verdict.first_word_seconds
     if wait is None or verdict.has("wait-long"):
         return text

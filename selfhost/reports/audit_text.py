@@ -19,12 +19,11 @@ from ..audit.rows import (
     MachineGroup,
     Result,
 )
-from ..core import units
 from ..core.records import Record
 from ..core.units import plural
 from ..judge.checks import WORDS, Outcome
 from ..judge.checks.speed import may_be_too_slow
-from ..judge.record import Verdict
+from ..judge.pace.words import wanted_words
 from .answer_words import ONCE_RAISED, failed_words, undecided_words
 from .labels import LABELS
 from .layout import (
@@ -308,28 +307,17 @@ def _warnings(row: AuditRow) -> str:
     reasons = dict(WORDS.codes)
     if row.verdict is not None and row.verdict.waits_for_setting:
         reasons["accelerator-partly"] = ONCE_RAISED.lower()
-    pace = _pace_words(row.verdict)
-    if pace:
-        reasons["speed-slow"] = pace
+    verdict = row.verdict
+    if verdict is not None and verdict.users_pace is not None:
+        wanted = verdict.workload.min_tokens_per_second
+        if not may_be_too_slow(verdict):
+            wanted = None
+        reasons["speed-slow"] = wanted_words(verdict.users_pace, wanted)
     listed = []
     for finding in warned:
         reason = reasons.get(finding.code, finding.code)
         listed.append(f"{finding.check} ({reason})")
     return "warns: " + ", ".join(listed)
-
-
-def _pace_words(verdict: Verdict | None) -> str:
-    """`7.2 tokens/s likely, 4.9 possible, 5 wanted`; where the slow end reaches the wanted pace,
-    `slower than people read`. Empty where no pace is known.
-    """
-    if verdict is None or verdict.users_pace is None:
-        return ""
-    pace = verdict.users_pace
-    wanted = verdict.workload.min_tokens_per_second
-    paces = f"{units.speed(pace.likely)} likely, {units.pace(pace.low)} possible"
-    if wanted and may_be_too_slow(verdict):
-        return f"{paces}, {units.stated(wanted)} wanted"
-    return f"{paces}: slower than people read"
 
 
 def _causes(row: AuditRow) -> list[str]:

@@ -15,6 +15,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
 from ..judge.checks.speed import may_be_too_slow, wait_words
 from ..judge.pace import clip_words
+from ..judge.pace.words import reader_words
 from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
 from .answer_words import answer_line, is_assumption, limit_words, ordered
 from .api_words import (
@@ -50,7 +51,6 @@ from .words import (
     limit_words_of,
     memory_words,
     pace_of,
-    pace_words,
     place_words,
     planned_words,
     shown_setup,
@@ -151,9 +151,9 @@ def _pace_lines(
     narrower = _narrower_words(verdict, speed.decode, measured=measured)
     if workload.parallel > 1:
         yield _users_line(workload.parallel, speed) + narrower
-        yield f"one user alone: {pace_words(speed.decode)}"
+        yield f"one user alone: {reader_words(speed.decode)}"
     else:
-        yield pace_words(speed.decode) + narrower
+        yield reader_words(speed.decode) + narrower
     undrafted = speed.undrafted_tokens_per_second
     if workload.draft is not None and undrafted is not None:
         yield f"about {units.speed(undrafted)} without the draft"

@@ -10,8 +10,8 @@ from datetime import date, timedelta
 
 from ..core import units
 from ..core.records import Record
-from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
-from ..judge.record import Range, Route, Speed, Verdict
+from ..core.workload import Workload
+from ..judge.record import Route, Speed, Verdict
 from ..machine.record import Disk, Machine
 from ..needs.records import Needs
 from .labels import LABELS
@@ -266,28 +266,6 @@ def first_way(setup: Sequence[str]) -> list[str]:
 
 
 # ---------------------------------------------------------------- the pace
-
-
-def pace_words(pace: Range) -> str:
-    """`about 12 tokens/s, faster than you read`; below reading speed the time of an answer."""
-    likely = units.speed(pace.likely)
-    _, guess = pace.about()
-    if guess:
-        return f"perhaps {likely}, a guess"
-    if not units.is_slower(pace.likely, 2 * READING_TOKENS_PER_SECOND):
-        return f"about {likely}, faster than you read"
-    if not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
-        return f"about {likely}, about as fast as you read"
-    return f"about {likely}: a 300-word answer takes {_answer_time(pace.likely)}"
-
-
-def _answer_time(tokens_per_second: float) -> str:
-    """The time of an answer, rounded to ten seconds or to minutes."""
-    seconds = ANSWER_TOKENS / max(tokens_per_second, 1e-6)
-    if seconds < 90:
-        return units.duration(10 * round(seconds / 10))
-    minutes = max(2, round(seconds / 60))
-    return units.duration(60 * minutes)
 
 
 def below_words(verdict: Verdict) -> str:

@@ -7,6 +7,7 @@ import pytest
 from selfhost import Workload
 from selfhost.judge.checks import WORDS, StatedWords
 from selfhost.judge.pace import Range
+from selfhost.judge.pace.words import reader_words
 from selfhost.judge.record import Finding, Outcome
 from selfhost.machine.record import Machine
 from selfhost.reports.answer_words import failed_words, undecided_words
@@ -18,7 +19,6 @@ from selfhost.reports.words import (
     age_blocks,
     fact_label,
     months_between,
-    pace_words,
     place_words,
     run_words,
 )
@@ -103,7 +103,7 @@ def test_what_is_too_close_to_call_is_named_as_ram_or_gpu_memory() -> None:
 )
 def test_a_pace_is_held_against_reading(pace: Range, words: str) -> None:
     """A figure alone tells few people whether it is fast."""
-    assert pace_words(pace) == words
+    assert reader_words(pace) == words
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from ...core.workload import (
 from ...machine.record import BRIEFLY, Machine
 from ...needs.records import Needs
 from ..pace import TRAINED, VIDEO, Range, Speed
+from ..pace.words import ranged_words
 from ..record import MEMORY_CHECKS, Judged, Question
 from . import (
     WORDS,
@@ -156,7 +157,7 @@ class _TextPace(Record):
             figures |= {
                 "has": self.pace.likely,
                 "short": _lacking(fastest, self.wanted),
-                "pace": _pace_words(self.pace),
+                "pace": ranged_words(self.pace),
                 "assumed": self.is_assumed,
                 "answer": ANSWER_TOKENS / fastest if fastest else None,
                 "reading": f"{READING_TOKENS_PER_SECOND:g}",
@@ -173,16 +174,6 @@ class _TextPace(Record):
         drafted = " with a draft" if workload.draft is not None else ""
         users = f"{workload.parallel:,} sequences at once{drafted}"
         return f"the pace of {users} cannot be estimated"
-
-
-def _pace_words(pace: Range) -> str:
-    """`about 7 tokens/s (5 to 10 tokens/s)`; the range only where its figures differ."""
-    about, guess = pace.about()
-    likely = units.speed(pace.likely)
-    words = f"{about} {likely}"
-    if units.speed(pace.low, pace.high) == likely:
-        return words
-    return f"{words} ({units.pace(pace.low, pace.high)}{guess})"
 
 
 def _lacking(fastest: float, wanted: float) -> float:
