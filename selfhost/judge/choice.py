@@ -440,14 +440,14 @@ class _Choice(Record):
         way: Way,
     ) -> bool:
         """Whether a way may lie in a better place than the best so far, by its bytes alone. Of a
-        split model each smaller type and each setting alone may leave more on the accelerators.
+        split model each smaller type may leave more on the accelerators.
         """
         needs = question.needs
         if needs is None or needs.memory is None:
             return False
         if question.wants_gpu:
             return True
-        if best.placement == "split" and len(way.settings) <= 1:
+        if best.placement == "split" and not way.settings:
             return True
         room_bytes = self._card_bytes(question)
         if room_bytes:
