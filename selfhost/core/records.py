@@ -355,21 +355,27 @@ class Reports(Protocol):
 
     def text(self, answer: ShownRecord) -> str:
         """Return the text that the command of this answer prints into a pipe."""
+        raise NotImplementedError
 
     def drawn(self, answer: ShownRecord) -> object:
         """Return the drawing for a terminal."""
+        raise NotImplementedError
 
     def notebook(self, answer: ShownRecord) -> str:
         """Return the HTML for a notebook."""
+        raise NotImplementedError
 
     def as_json(self, answer: ShownRecord) -> dict[str, Any]:
         """Return the object that the command of this answer prints with `--format json`."""
+        raise NotImplementedError
 
     def keys(self, kind: str) -> tuple[str, ...]:
         """Return the keys of the JSON of a class of answers; none where they are its fields."""
+        raise NotImplementedError
 
     def summary(self, answer: ShownRecord) -> str:
         """Return the answer in one line of plain text."""
+        raise NotImplementedError
 
 
 def reports() -> Reports:
