@@ -25,8 +25,7 @@ from selfhost.judge.pace import Range, Speed
 from selfhost.judge.pace.decoding import predict
 from selfhost.judge.pace.layout import LaidOut
 from selfhost.judge.step import step_of
-from selfhost.machine.gpus import vendor_of
-from selfhost.machine.record import Accelerator, Machine
+from selfhost.machine.record import Machine
 
 FACT = "memory_bandwidth_bytes_per_second"
 # what the measured names are called in the catalogue
@@ -128,31 +127,6 @@ def recorded(threads: int, **other: Any) -> Machine:
         "memory_bandwidth_how": "measured",
     }
     return Machine(**{**facts, **other})
-
-
-def published(name: str) -> Machine:
-    """The machine of a run that others published; `benchmarks/speed_residuals.py` asks for it."""
-    facts = dict(truth()["machines"][name])
-    if (device := facts.pop("accelerator", None)) is not None:
-        facts["accelerators"] = (
-            Accelerator(vendor=vendor_of(device), name=device, unified=False),
-        )
-    if (device := facts.pop("shared_gpu", None)) is not None:
-        facts["accelerators"] = (
-            Accelerator(
-                vendor="apple" if "Apple" in device else vendor_of(device),
-                name=device,
-                unified=True,
-            ),
-        )
-    if facts["instruction_sets"] is not None:
-        facts["instruction_sets"] = tuple(facts["instruction_sets"])
-    if FACT in facts:
-        facts |= {
-            "memory_bandwidth_how": "measured",
-            "sources": {FACT: "by the same person"},
-        }
-    return Machine(**facts)
 
 
 def runs_as_shipped(kind: str) -> list[dict[str, Any]]:

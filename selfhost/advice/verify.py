@@ -49,7 +49,7 @@ _NUMBERED = re.compile(r"(?:-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
 # most ranges of speeds are no wider than this (docs/accuracy.md)
 _NARROW_FACTOR = 2.0
 # a pace so far off is that of another machine or model (assumed): ranges of a factor of 2 hold 94 %
-# of 281 published runs, as benchmarks/speed_residuals.py counts them
+# of 281 published runs, as benchmarks/accuracy.py counts them
 _FOREIGN_FACTOR = 3.0
 # share of the likely pace; a slower run is worth an explanation
 _SLOW = 0.8

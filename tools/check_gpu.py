@@ -1,6 +1,6 @@
 """What selfhost reads of this machine's NVIDIA GPUs, held against `nvidia-smi`, each way it can ask. Ends with 1 where they differ.
 
-    python benchmarks/check_gpu.py [--record FILE]
+    python tools/check_gpu.py [--record FILE]
 
 It needs a machine with an NVIDIA driver; elsewhere it says so and ends with 2. `--record` writes what NVML answered, without UUIDs,
 as a file that tests can replay: please send it with what this prints.
