@@ -32,9 +32,9 @@ remedy helps the others, too. It is a machine with the least of some number, so 
 are judged again.
 
 **What halving saves.** Judgements for each verdict, measured on the fleet of
-`benchmarks/audit_scale.py`: 0.68 for 1,000 machines and 20 models, 0.35 for 5,000 and 20, 0.18 for
+`benchmarks/fleets.py`: 0.68 for 1,000 machines and 20 models, 0.35 for 5,000 and 20, 0.18 for
 20,000 and 5. A plain loop needs one, for no two of these machines have equal numbers: for 5,000
-machines more than twice the time (computed). `audit_scale.py --compare` holds the answers of both
+machines more than twice the time (computed). `tests/audit/test_fleet.py` holds the answers of both
 against each other.
 """
 
