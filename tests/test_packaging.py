@@ -167,7 +167,7 @@ def installed(
 def test_the_wheel_holds_the_specs_of_the_checkout(
     built: tuple[Path, Path], checkout: Path, tmp_path: Path
 ) -> None:
-    """All tables are in the wheel as a package has them, the page about them as it is."""
+    """All tables are in the wheel as a package has them, the pages about them as they are."""
     with zipfile.ZipFile(built[0]) as wheel:
         held = {
             name.removeprefix("selfhost/specs/"): wheel.read(name)
@@ -180,7 +180,8 @@ def test_the_wheel_holds_the_specs_of_the_checkout(
     specs = checkout / "specs"
     packed_specs.pack(str(specs), str(tmp_path))
     expected = {name: (tmp_path / name).read_bytes() for name in source_tree(tmp_path)}
-    expected["README.md"] = (specs / "README.md").read_bytes()
+    for page in specs.glob("*.md"):
+        expected[page.name] = page.read_bytes()
     assert held.keys() == expected.keys()
     assert [name for name, content in held.items() if content != expected[name]] == []
     assert "selfhost/py.typed" in others

@@ -1,4 +1,4 @@
-"""RuntimeSpec: one program that loads models; `specs/README.md` says what each key means."""
+"""RuntimeSpec: one program that loads models; `specs/runtimes.md` says what each key means."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The parts of a runtime file: one record for each part.
 
-A `RuntimeSpec` (`runtime.py`) holds one record of each kind. `specs/README.md` says what each key
+A `RuntimeSpec` (`runtime.py`) holds one record of each kind. `specs/runtimes.md` says what each key
 means. All values come from one file of `specs/runtimes/`, or from one table of
 `specs/common/programs.toml`.
 """

@@ -1,4 +1,4 @@
-"""ModelSpec: one model's published weights; `specs/README.md` says what each key means."""
+"""ModelSpec: one model's published weights; `schemas/spec-1.json` says what each key means."""
 
 from __future__ import annotations
 
