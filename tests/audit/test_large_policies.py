@@ -146,7 +146,7 @@ def test_a_policy_with_other_faults_says_that_it_was_not_read_to_the_end(
     """It told of 982 more faults, and of no entry that nobody had looked at."""
     path = tmp_path / "audit.toml"
     names = [f"m{number}" for number in range(1_200)]
-    path.write_text("no_such_key = 1\n" + models(*names), encoding="utf-8")
+    path.write_text("schema = 1\nno_such_key = 1\n" + models(*names), encoding="utf-8")
     first, second, *_ = problems_of(str(path), PolicyJudge(open_catalogue(), TODAY))
     assert "more than 1,000 entries cannot be judged" in first.message
     assert "no_such_key" in str(second)
