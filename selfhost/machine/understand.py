@@ -46,6 +46,8 @@ _ANY_COUNT = re.compile(r"\b(?:x ?(\d{3})|x(\d{3,12})|(\d{3,12}) ?x)\b", re.ASCI
 _UNCLEAR_COUNT = re.compile(r"x?(?:\d{4}|\d+\.\d+)x?", re.ASCII)
 # what counts something where a description begins with it
 _FIRST_COUNT = re.compile(r"\d[\d.]*x|\d{2,}", re.ASCII)
+# with a unit behind it: a bare number may be that of a series
+_WITHOUT_END = re.compile(r"\d{13,}[a-z]")
 _NO_CARD = frozenset(("nogpu", "nocard"))
 _LAPTOPS = frozenset(("laptop", "netbook"))
 _SAYS_GPU = frozenset(("gpu", "vram", "dgpu"))
@@ -190,6 +192,7 @@ def read_description(text: str) -> Description:
         _refuse_no_number(text)
         _refuse_part_of_gpu(text)
         phrase = Phrase(text.strip())
+        _refuse_long_numbers(phrase)
         if not 0 < len(phrase.words) <= _MOST_WORDS:
             raise bad_name("long", text)
         description = _described_by(phrase)
@@ -218,6 +221,7 @@ def cards_named(text: str) -> NamedCards:
     _refuse_part_of_gpu(text)
     plain = re.sub("[()]", " ", text)
     phrase = Phrase(plain, is_of_gpus=True)
+    _refuse_long_numbers(phrase)
     found = find_cards(phrase)
     _refuse_many(found, phrase)
     ignored = vocabulary().gpu_idle | {"and"}
@@ -251,6 +255,16 @@ def _refuse_no_number(text: str) -> None:
     found = re.search(shape, text.lower())
     if found is not None:
         raise bad_name("no_number", text, word=repr(shortened(found[0], 40)))
+
+
+def _refuse_long_numbers(phrase: Phrase) -> None:
+    """Raise `UnknownGpuError` for a number without end that is one in the words alone: between its
+    digits stood what a spelling leaves out.
+    """
+    for word in phrase.words:
+        if _WITHOUT_END.search(word):
+            typed = repr(shortened(word, 40))
+            raise bad_name("no_number", phrase.text, word=typed)
 
 
 def _refuse_part_of_gpu(text: str) -> None:

@@ -378,6 +378,22 @@ def test_a_count_that_is_not_understood_does_not_become_one(
 @pytest.mark.parametrize(
     "text",
     [
+        pytest.param("3\u0307" * 400 + "gb", id="RAM"),
+        pytest.param("3\u0307" * 400 + "gb/s RTX 4090", id="bandwidth"),
+        pytest.param("2x" + "3\u0307" * 400 + "gb", id="modules"),
+        pytest.param("i5-8250U 16GB " + "3\u0307" * 400 + "threads", id="threads"),
+        pytest.param("RTX 4090 " + "3\u0307" * 20 + "x", id="count"),
+    ],
+)
+def test_a_number_without_end_is_refused_however_it_is_spelled(text: str) -> None:
+    """A dot above each digit, which is left out, made the number one that no float holds."""
+    with pytest.raises(UnknownMachineError, match="is not a number that selfhost"):
+        named(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         pytest.param("x570 board RTX 3090 32GB", id="chipset"),
         pytest.param("ryzen 5800x x399 RTX 3090 32GB", id="chipset behind"),
         pytest.param("RTX 3090 5800 x 32GB", id="processor apart"),
