@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any, cast
 import pytest
 
 import selfhost
+from helpers import ggufs
 from helpers.figures import PACKAGE
 from helpers.paths import ROOT
 from helpers.written import validate
@@ -402,6 +403,126 @@ def test_no_file_behind_a_link_that_leads_out_is_read(disk: Path) -> None:
     told = sentence(caught.value)
     assert "is a link to a place that may not be read" in told
     assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        pytest.param("other.safetensors", id="weights"),
+        pytest.param("tokenizer.json", id="a file beside them"),
+        pytest.param("notes.json", id="any JSON"),
+        pytest.param("way-out", id="a folder"),
+    ],
+)
+def test_a_link_that_leads_out_is_refused_alone(disk: Path, link: str) -> None:
+    """Each model beside it was refused, too."""
+    allowed = disk / "allowed"
+    place = allowed / link
+    if not place.is_symlink():
+        place.symlink_to(disk / "secret" / "config.json")
+    stated = {"model": f"{allowed}/config.json"}
+    assert answer_of("check", stated, [str(allowed)])
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("check", {"model": str(place)}, [str(allowed)])
+    assert sentence(caught.value).startswith(OUTSIDE)
+
+
+def _index_of(folder: Path, name: str) -> str:
+    """An index of weights that names one file of any name."""
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"weight": name}}))
+    return name
+
+
+def _second_part(folder: Path, name: str) -> str:
+    """The first part of a split GGUF file, of which `name` is the second."""
+    first = folder / name.replace("00002-of", "00001-of")
+    metadata = {
+        "general.architecture": "llama",
+        "split.no": 0,
+        "split.count": 2,
+        "split.tensors.count": 2,
+    }
+    header, size = ggufs.gguf(metadata, [("output.weight", [32, 32], "F16")])
+    ggufs.write(first, header, size)
+    return name
+
+
+def _sources(folder: Path, name: str) -> str:
+    """A spec, of which `name` has the sources."""
+    (folder / name.replace(".sources", "")).write_text('schema = 1\nid = "m"\n')
+    return name
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "make"),
+    [
+        pytest.param(
+            "model.safetensors.index.json", "leak", _index_of, id="named by an index"
+        ),
+        pytest.param(
+            "model.safetensors.index.json",
+            "a.safetensors",
+            _index_of,
+            id="shard of an index",
+        ),
+        pytest.param(
+            "m-00001-of-00002.gguf",
+            "m-00002-of-00002.gguf",
+            _second_part,
+            id="part of GGUF",
+        ),
+        pytest.param(
+            "m-00001-of-00002.bin",
+            "m-00002-of-00002.bin",
+            _second_part,
+            id="part of GGUF in another ending",
+        ),
+        pytest.param("m.toml", "m.sources.toml", _sources, id="sources"),
+    ],
+)
+@pytest.mark.parametrize("target", ["config.json", "no-such"])
+def test_no_file_of_a_model_leads_out_whatever_its_name(
+    tmp_path: Path,
+    model: str,
+    name: str,
+    make: Callable[[Path, str], str],
+    target: str,
+) -> None:
+    """An index could name a link of any name, which was read. The answer is the same for a link
+    to nothing.
+    """
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "config.json").write_text("<html>")
+    (allowed / make(allowed, name)).symlink_to(secret / target)
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("check", {"model": f"{allowed}/{model}"}, [str(allowed)])
+    told = sentence(caught.value)
+    assert "is a link to a place that may not be read" in told
+    assert not re.search("web page|secret|does not exist|missing", told)
+
+
+def test_a_link_into_another_allowed_folder_is_read(disk: Path) -> None:
+    """As the refusal of such a link tells the user to do."""
+    other = disk / "allowed-too"
+    model = disk / "allowed" / "to-other"
+    model.mkdir()
+    (model / "config.json").symlink_to(other / "config.json")
+    folders = [str(disk / "allowed"), str(other)]
+    assert answer_of("check", {"model": str(model)}, folders)
+
+
+@pytest.mark.parametrize("name", ["m.gguf", "x.safetensors", "some-99b.GGUF"])
+def test_no_answer_says_of_a_name_what_was_not_looked_at(name: str) -> None:
+    """Nobody looked whether such a file exists."""
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("check", {"model": name})
+    told = sentence(caught.value)
+    assert "is not in the catalogue" in told
+    assert "exist" not in told
 
 
 @pytest.mark.parametrize(
