@@ -23,8 +23,9 @@ from ..needs.case import stored_type
 from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from ..needs.weight_files import DTYPES
 from .devices import places
-from .files import loads_by_tag
+from .files import can_be_made, loads_by_tag
 from .programs import USUAL, runtimes_that_load
+from .quality import AS_PUBLISHED, quality_of
 from .record import NO_FILES, Question
 
 if TYPE_CHECKING:
@@ -168,6 +169,37 @@ def types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
     """The model's types that the runtime lists for accelerators, the best first."""
     types = need.quantizations_of(spec, runtime)
     return [name for name in runtime.gpus.quantizations if name in types]
+
+
+def types_to_have(question: Question) -> list[str]:
+    """The model's types in the program that the user can get, the best first: published types, and
+    those that the program or a converter makes.
+    """
+    spec = question.spec
+    runtime = question.runtime
+    if runtime is None:
+        return []
+    types = []
+    for name in need.quantizations_of(spec, runtime):
+        workload = question.workload.replace(quantization=name)
+        is_made = question.loads_named_files or can_be_made(spec, runtime, workload)
+        if is_made or is_ready(name, question):
+            types.append(name)
+    return types
+
+
+def is_ready(quantization: str, question: Question) -> bool:
+    """Whether nobody has to make files of that type: a known repository has them, the model was
+    published in the type, or the program makes it while it loads.
+    """
+    spec = question.spec
+    format = question.workload.format
+    runtime = question.runtime
+    if spec.repository_of(format, quantization) is not None or runtime is None:
+        return True
+    if need.loads_sixteen_bits(spec, runtime, format, quantization):
+        return True
+    return quality_of(quantization, spec).cost == AS_PUBLISHED
 
 
 def is_preferred(runtime: RuntimeSpec | None, machine: Machine) -> bool:
