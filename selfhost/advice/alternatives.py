@@ -20,6 +20,7 @@ from ..judge.checks import phrase
 from ..judge.checks.accelerator import placing_options
 from ..judge.checks.speed import is_too_slow, lacks_pace
 from ..judge.choice import METHODS
+from ..judge.programs import USUAL
 from ..judge.quality import quality_of
 from ..judge.rating import (
     is_rough,
@@ -27,7 +28,7 @@ from ..judge.rating import (
     is_way_out,
     lies_better,
 )
-from ..judge.record import TIGHT_CODES, Alternative, Judged
+from ..judge.record import NO_FILES, TIGHT_CODES, Alternative, Judged
 from ..judge.ways import is_ready, types_to_have
 from ..needs.records import Term, likely_bytes
 from .asking import Asking
@@ -103,9 +104,9 @@ class AlternativeSearch(Asking):
         if id is None or id not in self.catalogue:
             return
         for spec in self.catalogue.specs([id]):
-            judged = self.proposals.fit(spec, self.judged.question.stated)
-            if judged is not None:
-                judged = self.proposals.as_checked(judged)
+            question = self.judged.question.replace(spec=spec, files=NO_FILES)
+            judged = self.answer(question, question.stated)
+            if judged is not None and judged.fits:
                 why = f"the file that Ollama loads as {self.asked}"
                 yield self._alternative(judged, why)
 
@@ -320,14 +321,20 @@ def _in_smaller_type(search: AlternativeSearch) -> Workload | None:
     return None if search.smaller is None else search.smaller.question.stated
 
 
-def _in_any_program(search: AlternativeSearch) -> Workload | None:
-    """Any program, in a type of its own, where a program or an option that asks for one was
-    stated.
+def _in_other_program(search: AlternativeSearch) -> Workload | None:
+    """Any program, in a type of its own, where a program or an option that asks for one was stated;
+    elsewhere the other usual program of such models.
     """
     question = search.judged.question
+    runtime = None
     if question.stated.runtime is None and not question.runtime_follows:
-        return None
-    return question.stated.replace(runtime=None, format=None, quantization=None)
+        for name in USUAL.by_modality[question.spec.modality]:
+            if name != question.workload.runtime:
+                runtime = name
+                break
+        else:
+            return None
+    return question.stated.replace(runtime=runtime, format=None, quantization=None)
 
 
 def _for_fewer_users(search: AlternativeSearch) -> Workload | None:
@@ -354,7 +361,7 @@ _WISHES = (
     Wish("method", _without("finetune_method")),
     Wish("type", _in_smaller_type),
     Wish("cache", _without("kv_cache_type")),
-    Wish("program", _in_any_program),
+    Wish("program", _in_other_program),
     Wish("users", _for_fewer_users),
     Wish("context", _with_shorter_context),
 )

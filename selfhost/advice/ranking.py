@@ -87,7 +87,6 @@ class _Factors(Stated):
     superseded: float
     same_size: float
     follow_months: float
-    named: float
     unlicensed: float
     crowded: float
     half_tokens_per_second: float
