@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .. import needs as need
-from ..catalogue.names import loaded_by_family
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks import phrase
 from ..judge.checks.accelerator import placing_options
-from ..judge.checks.speed import is_too_slow, lacks_pace
+from ..judge.checks.speed import lacks_pace
 from ..judge.choice import METHODS
 from ..judge.programs import USUAL
 from ..judge.quality import quality_of
@@ -27,14 +26,13 @@ from ..judge.rating import (
     is_slower_than_reading,
     is_way_out,
     lies_better,
+    serves,
 )
-from ..judge.record import NO_FILES, TIGHT_CODES, Alternative, Judged
+from ..judge.record import Alternative, Judged
 from ..judge.ways import is_ready, types_to_have
 from ..needs.records import Term, likely_bytes
 from .asking import Asking
-
-if TYPE_CHECKING:
-    from .proposals import Proposals
+from .ranking import reservations
 
 _MOST_ALTERNATIVES = 3
 _SHORTEST_CONTEXT_TOKENS = 1024
@@ -55,35 +53,31 @@ class AlternativeSearch(Asking):
         Every alternative meets all other conditions that the user stated.
         """
         if self.judged.fits:
-            return tuple(self._in_better_place())
-        found = self._of_same_model()
-        others = _MOST_ALTERNATIVES - 1 if found else _MOST_ALTERNATIVES
-        for judged in self.proposals.best(others):
-            found.append(self._alternative(judged, self.proposals.why(judged)))
-        return tuple(sorted(found, key=is_too_slow))
-
-    @cached_property
-    def proposals(self) -> Proposals:
-        """Other models, each judged in place of the judged one."""
+            if self.smaller is None:
+                return ()
+            why = f"fits the GPU whole; {_loss_of(self.smaller)}"
+            return (self._of_this(self.smaller, why),)
         # imported here: most checked models run, and no other model is proposed
         from .proposals import Proposals
 
-        return Proposals(
-            judged=self.judged, catalogue=self.catalogue, machine=self.machine
+        found = list(self.of_same_model)
+        others = _MOST_ALTERNATIVES - 1 if found else _MOST_ALTERNATIVES
+        proposals = Proposals(
+            judged=self.judged,
+            asked=self.asked,
+            catalogue=self.catalogue,
+            machine=self.machine,
         )
+        for row in proposals.best(others):
+            found.append(self._alternative(row, proposals.why(row)))
+        return tuple(sorted(found, key=serves, reverse=True))
 
-    def _in_better_place(self) -> Iterator[Alternative]:
-        if self.smaller is not None:
-            why = f"fits the GPU whole; {_loss_of(self.smaller)}"
-            yield self._alternative(self.smaller, why)
-
-    def _of_same_model(self) -> list[Alternative]:
+    @cached_property
+    def of_same_model(self) -> tuple[Alternative, ...]:
         """The first three alternatives that differ in what runs. Two wishes may lead to the same
         files and program: another program may take the smaller type by itself.
         """
         found: dict[Workload, Alternative] = {}
-        for other in self._loaded_by_tag():
-            found[other.workload] = other
         for wish in _WISHES:
             if len(found) == _MOST_ALTERNATIVES:
                 break
@@ -95,20 +89,8 @@ class AlternativeSearch(Asking):
                 continue
             if judged.workload not in found:
                 why = phrase(f"instead/{wish.name}", **self._figures(judged))
-                found[judged.workload] = self._alternative(judged, why)
-        return list(found.values())
-
-    def _loaded_by_tag(self) -> Iterator[Alternative]:
-        """Yield the other model that Ollama loads by the typed name of a family."""
-        id = loaded_by_family(self.asked, self.catalogue)
-        if id is None or id not in self.catalogue:
-            return
-        for spec in self.catalogue.specs([id]):
-            question = self.judged.question.replace(spec=spec, files=NO_FILES)
-            judged = self.answer(question, question.stated)
-            if judged is not None and judged.fits:
-                why = f"the file that Ollama loads as {self.asked}"
-                yield self._alternative(judged, why)
+                found[judged.workload] = self._of_this(judged, why)
+        return tuple(found.values())
 
     def _figures(self, other: Judged) -> dict[str, object]:
         """What the sentences on a wish that was given up name."""
@@ -124,20 +106,17 @@ class AlternativeSearch(Asking):
             "users": units.plural(workload.parallel, "user"),
         }
 
+    def _of_this(self, judged: Judged, why: str) -> Alternative:
+        """The alternative of the same model, with what may keep it from running well."""
+        return self._alternative(judged, ", ".join([why, *reservations(judged)]))
+
     def _alternative(self, judged: Judged, why: str) -> Alternative:
         """The alternative that a judgement makes, with the command that asks for the same again."""
-        # imported here: most checked models run, and have no alternatives
-        from .ranking import ONCE_RAISED, TIGHT
-
         spec = judged.model
         typed = spec.id
         if spec.id not in self.catalogue and spec.origin:
             # the catalogue has none of that id, so its file is named
             typed = spec.origin
-        if judged.waits_for_setting and ONCE_RAISED not in why:
-            why = f"{why}, {ONCE_RAISED}"
-        if judged.has(*TIGHT_CODES) and TIGHT not in why:
-            why = f"{why}, {TIGHT}"
         if lacks_pace(judged):
             why = f"{why}, speed not known"
         return Alternative.conclude(
@@ -233,11 +212,8 @@ class AlternativeSearch(Asking):
         """
         judged = self.judged
         files = need.weights_files(judged.model, format, judged.quantization or "")
-        if (
-            judged.placement != "split"
-            or not judged.fits
-            or not isinstance(files, Term)
-        ):
+        lies_on_cards = bool(judged.placed.on_cards.terms)
+        if not judged.fits or not lies_on_cards or not isinstance(files, Term):
             return inf
         in_ram_bytes = likely_bytes(judged.placed.on_host.terms, "weights")
         return files.bytes - int(_LEFT_SHARE * in_ram_bytes)

@@ -15,7 +15,7 @@ from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.choice import best_under
-from ..judge.record import NO_FILES, Judged, Question, RoomOptions
+from ..judge.record import NO_FILES, Judged, RoomOptions
 from ..machine.record import Machine
 from .room import Reach
 
@@ -47,12 +47,6 @@ class Asking(Record):
         """How far one could go with what was judged."""
         return Reach(judged=self.judged, catalogue=self.catalogue, machine=self.machine)
 
-    def answer(self, question: Question, stated: Workload) -> Judged | None:
-        """The best way of the model of `question` under that workload; None where the program
-        refuses it.
-        """
-        return best_under(question, stated, self.catalogue, self.machine)
-
     def by_name(self, typed: Workload) -> Judged | None:
         """What `check` answers to the typed name with these options; None where it refuses."""
         question = self.judged.question
@@ -61,7 +55,7 @@ class Asking(Record):
             implied = question.stated
             runtime = typed.runtime or implied.runtime
             typed = typed.replace(runtime=runtime, quantization=implied.quantization)
-        return self.answer(question, typed)
+        return best_under(question, typed, self.catalogue, self.machine)
 
     def by_id(self, stated: Workload) -> Judged | None:
         """What `check` answers to the id of the model with these options; None where it refuses."""
@@ -72,7 +66,7 @@ class Asking(Record):
         elif stated.quantization != question.stated.quantization:
             # the named files are of another type
             question = question.replace(files=NO_FILES)
-        return self.answer(question, stated)
+        return best_under(question, stated, self.catalogue, self.machine)
 
     def command(self, name: str, workload: Workload) -> str:
         """The command that asks about that name with these options on the same machine."""

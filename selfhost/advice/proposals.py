@@ -11,14 +11,15 @@ from functools import cached_property
 from math import inf
 
 from ..catalogue.index import Catalogue, Outline
+from ..catalogue.names import loaded_by_family
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec_values import GENERATING
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks.runtime import runtime_check
-from ..judge.checks.speed import is_too_slow
 from ..judge.question import asked_again
+from ..judge.rating import serves
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question, Verdict
 from ..machine.record import Machine
 from .listing import Lister
@@ -32,9 +33,12 @@ _AS_GOOD_AS = {"text": GENERATING}
 
 
 class Proposals(Record):
-    """The search for other models in place of the model of `judged`."""
+    """The search for other models in place of the model of `judged`, which was asked for by the
+    name `asked`.
+    """
 
     judged: Judged
+    asked: str
     catalogue: Catalogue
     machine: Machine
 
@@ -60,7 +64,9 @@ class Proposals(Record):
         asked = self.judged.question
         runtime = row.question.runtime
         parts = []
-        if row.model.id in self.named:
+        if row.model.id == self._loaded_by_tag:
+            parts.append(f"the file that Ollama loads as {self.asked}")
+        elif row.model.id in self.named:
             parts.append("closest match")
         elif row.model.family == asked.spec.family:
             parts.append("same family")
@@ -118,14 +124,22 @@ class Proposals(Record):
 
     @cached_property
     def named(self) -> tuple[str, ...]:
-        """The ids that the spec names as nearest to its model, or as its successor."""
+        """The id of the other model that Ollama loads by the typed name of a family, and the ids
+        that the spec names as nearest to its model, or as its successor.
+        """
         spec = self.judged.model
-        named: list[str] = []
+        named = []
+        if self._loaded_by_tag is not None:
+            named.append(self._loaded_by_tag)
         if spec.availability is not None:
             named += spec.availability.open_alternatives
         if spec.upkeep.superseded_by is not None:
             named.append(spec.upkeep.superseded_by)
         return self.catalogue.current_first(named)
+
+    @cached_property
+    def _loaded_by_tag(self) -> str | None:
+        return loaded_by_family(self.asked, self.catalogue)
 
     @property
     def _modalities(self) -> tuple[str, ...]:
@@ -167,7 +181,11 @@ class Proposals(Record):
         return wanted_use is None or outline.has_use(wanted_use)
 
 
-def _running(lister: Lister, ids: set[str], most: int) -> list[Verdict]:
+def _running(
+    lister: Lister,
+    ids: set[str],
+    most: int,
+) -> list[Verdict]:
     """The first `most` of these models that run fast enough."""
     if not most or not ids:
         return []
@@ -176,4 +194,4 @@ def _running(lister: Lister, ids: set[str], most: int) -> list[Verdict]:
     except WorkloadError:
         # no model takes the stated options
         return []
-    return [row for row in listed.models if not is_too_slow(row)]
+    return [row for row in listed.models if serves(row)]

@@ -17,8 +17,6 @@ from operator import itemgetter
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import PICTURES
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
@@ -71,13 +69,6 @@ _HALF = 2
 _MOST_GAIN = 16
 # how people write the methods of training
 METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
-
-
-def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
-    """Whether types of pictures and video, or methods of training, are tried in turn, so that the
-    route may be better than that of the usual defaults.
-    """
-    return spec.modality in PICTURES or workload.task == "finetune"
 
 
 def best_way(
