@@ -24,8 +24,6 @@ from ..judge.checks import phrase
 from ..judge.checks.accelerator import PLACING_SETTINGS, placing_options
 from ..judge.checks.speed import is_too_slow, lacks_pace
 from ..judge.devices import places
-from ..judge.files import can_be_made
-from ..judge.programs import USUAL
 from ..judge.quality import quality_of
 from ..judge.record import (
     TIGHT_CODES,
@@ -35,6 +33,7 @@ from ..judge.record import (
     Room,
     RoomOptions,
 )
+from ..judge.table import USUAL, program_row
 from ..machine.record import Machine
 from ..needs.records import Term, likely_bytes
 from .asking import workload_to_type
@@ -302,8 +301,8 @@ class AlternativeSearch(Record):
             if is_to_load or self._is_published(name):
                 published.append(name)
                 continue
-            other = workload.replace(quantization=name)
-            if question.loads_named_files or can_be_made(spec, runtime, other):
+            row = program_row(spec, runtime).type_row(name)
+            if question.loads_named_files or row.conversion is not None:
                 made.append(name)
         return published + made
 

@@ -21,7 +21,7 @@ from ..judge.checks import Outcome
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.space import disk_check
 from ..judge.checks.speed import is_too_slow
-from ..judge.files import WantedFiles
+from ..judge.downloaded import WantedFiles
 from ..judge.judging import best_layout, first_layout_with_room
 from ..judge.quality import LOSSLESS, quality_of
 from ..judge.question import recounted
@@ -271,16 +271,9 @@ class Reach(Record):
 
     def _has_room_on_disk(self, other: Question, needs: Needs) -> bool:
         """Whether the disk holds the files of a question in another type."""
-        runtime = other.runtime
-        is_other = other.workload.quantization != self.judged.quantization
-        if runtime is not None and is_other:
-            wanted = WantedFiles(
-                spec=other.spec,
-                runtime=runtime,
-                workload=other.workload,
-                needs=needs,
-                catalogue=self.catalogue,
-            )
+        row = other.type_row
+        if row is not None and row.quantization != self.judged.quantization:
+            wanted = WantedFiles(row=row, needs=needs, catalogue=self.catalogue)
             other = other.replace(here=wanted.copy_on(self.machine))
         outcome = disk_check(needs, self.machine, other).outcome
         return outcome in (Outcome.PASS, Outcome.WARN)

@@ -17,10 +17,9 @@ from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy
 from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.devices import computes_on_shared, has_capability, is_built_for
-from ..judge.files import who_else_has_the_files
 from ..judge.pace.rates import shared_gpu_of
-from ..judge.programs import USUAL
 from ..judge.record import Judged, Question
+from ..judge.table import USUAL
 from ..machine.record import Accelerator, Machine
 from .commands import (
     Recipe,
@@ -431,5 +430,5 @@ def _needs_login(judged: Judged) -> bool:
     hides_gate = judged.has("weights-unsafe") and question.spec.gated
     if not hides_gate or question.missing_bytes == 0:
         return False
-    workload = question.workload
-    return who_else_has_the_files(question.spec, question.runtime, workload) is None
+    row = question.type_row
+    return row is None or row.holder is None

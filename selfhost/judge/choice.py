@@ -30,7 +30,6 @@ from .checks.space import available_ram
 from .devices import gpu_maker, index_of, lent_to_gpu, places, usable_cards
 from .judging import judge, layout_for
 from .pace.words import likely_words
-from .programs import USUAL
 from .question import asked_again
 from .rating import (
     STEP,
@@ -44,6 +43,7 @@ from .rating import (
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation
+from .table import USUAL
 from .ways import (
     Way,
     is_preferred,

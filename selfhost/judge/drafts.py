@@ -12,7 +12,7 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
 from ..core.units import canonical
 from .checks import OptionFault, error_of
-from .programs import programs_that
+from .table import ModelTable
 
 
 def _names_own_draft(spec: ModelSpec, typed: str) -> bool:
@@ -53,7 +53,10 @@ def companions_of(
         is_own = _names_own_draft(spec, typed)
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
-        others = programs_that(lambda at: kind in at.companions, spec, catalogue)
+        others = []
+        for row in ModelTable(spec=spec, catalogue=catalogue).programs:
+            if kind in row.runtime.companions:
+                others.append(row.runtime.id)
         figures = {"program": runtime.name, "own": is_own, "others": others}
         raise error_of(OptionFault("draft", "draft-program", figures))
     if not spec.writes_text:
