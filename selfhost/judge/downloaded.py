@@ -67,7 +67,7 @@ class WantedFiles(Record):
     catalogue: Catalogue
 
     def copy_on(self, machine: Machine) -> DownloadedFiles | None:
-        """The downloaded files of the workload's type that the runtime finds on the machine; of
+        """The downloaded files of the row that the runtime finds on the machine; of
         several copies the most complete. None where no files of the model are known to be there.
         """
         present = machine.models_present
@@ -110,7 +110,7 @@ class WantedFiles(Record):
         )
 
     def _has_type_of(self, model: PresentModel) -> bool:
-        """Whether the present model has the format and the quantization of the workload."""
+        """Whether the present model has the format and the quantization of the row."""
         is_folder = model.file is None and model.tag is None
         if self.row.format not in ("gguf", "ggml"):
             return is_folder

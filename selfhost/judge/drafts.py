@@ -12,7 +12,7 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
 from ..core.units import canonical
 from .checks import OptionFault, error_of
-from .table import ModelTable
+from .table import ModelTable, program_row
 
 
 def _names_own_draft(spec: ModelSpec, typed: str) -> bool:
@@ -84,7 +84,8 @@ def _draft_in_file(path: str, runtime: RuntimeSpec) -> need.Companions:
     local = read_local(path)
     return need.Companions(
         draft=local.spec,
-        draft_quantization=local.quantization or _usual_type(local.spec, runtime),
+        draft_quantization=local.quantization
+        or program_row(local.spec, runtime).usual_type,
         draft_is_here=local.files_here,
     )
 
@@ -106,14 +107,8 @@ def _draft_called(
         figures = {"why": error.message, "guess": guess}
         raise error_of(OptionFault("draft", "draft-unknown", figures)) from error
     spec = catalogue.spec(named.spec_id)
-    quantization = named.quantization or _usual_type(spec, runtime)
+    quantization = named.quantization or program_row(spec, runtime).usual_type
     return need.Companions(draft=spec, draft_quantization=quantization)
-
-
-def _usual_type(spec: ModelSpec, runtime: RuntimeSpec) -> str:
-    """The quantization in which the runtime usually loads the model."""
-    _, quantization = need.default_format_and_quantization(spec, runtime)
-    return quantization
 
 
 def _why_unsuited(

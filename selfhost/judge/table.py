@@ -291,36 +291,29 @@ class TypeRow(Record):
 
     @property
     def listing(self) -> PublishedFiles | None:
-        """The published files of the type, whatever name their publisher gives the type; None where
-        no files are listed.
-        """
-        listed = self.spec.files_of(self.format, self.quantization)
-        if listed is not None:
-            return listed
-        stated = need.published(self.spec, self.format, self.quantization)
-        return None if stated is None else stated[1]
+        """The published files of the type; None where no files are listed."""
+        # CTranslate2 files are published in float16 and loaded as any of its types
+        name = "float16" if self.format == "ctranslate2" else self.quantization
+        return self.spec.files_of(self.format, name)
 
     @property
     def repository(self) -> str | None:
-        """The repository of the files under the type's own name; None where none is known."""
-        return self.spec.repository_of(self.format, self.quantization)
+        """The repository of the files; None where none is known."""
+        return None if self.listing is None else self.listing.repository
 
     @property
     def is_published(self) -> bool:
         """Whether a known repository has the files, or the user typed the file's own name."""
         listing = self.listing
-        if listing is None:
-            return False
-        return listing.named or listing.repository is not None
+        return listing is not None and (listing.named or bool(listing.repository))
 
     @property
     def source(self) -> str | None:
         """The repository from which the program would download the files; None where no repository
         is known.
         """
-        listing = self.listing
-        if listing is not None and listing.repository is not None:
-            return listing.repository
+        if self.repository is not None:
+            return self.repository
         if self.format in ("mlx", "ctranslate2"):
             return None
         rule = self.runtime.rule_of(self.quantization)
@@ -359,7 +352,7 @@ class TypeRow(Record):
             return repository
         if self.has_tag:
             return f"{self.runtime.name}'s library"
-        files = self.spec.files_of(self.format, self.quantization)
+        files = self.listing
         if files is None or not files.named:
             return None
         file = files.names.get(self.quantization or "")
