@@ -69,7 +69,7 @@ _HALF = 2
 # some users at once
 _MOST_GAIN = 16
 # how people write the methods of training
-_METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
+METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
@@ -98,6 +98,21 @@ def best_way(
         machine=machine,
     )
     return choice.with_reason(choice.best())
+
+
+def best_under(
+    question: Question,
+    stated: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+) -> Judged | None:
+    """The judgement of the best way of the same model under another stated workload; None where the
+    program refuses that workload.
+    """
+    other = asked_again(question, stated, catalogue, machine)
+    if other is None:
+        return None
+    return best_way(judge(other, machine), catalogue, machine)
 
 
 def in_way(
@@ -558,8 +573,8 @@ class _Choice(Record):
     def _why_trained(self, best: Judged) -> str:
         usual = self.usual.workload
         taken = best.workload
-        before = _METHODS[str(usual.finetune_method)]
-        after = _METHODS[str(taken.finetune_method)]
+        before = METHODS[str(usual.finetune_method)]
+        after = METHODS[str(taken.finetune_method)]
         options = f"--method {usual.finetune_method}"
         if taken.context_tokens != usual.context_tokens:
             before += f" with {usual.context_tokens:,} tokens"

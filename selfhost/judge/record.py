@@ -41,8 +41,8 @@ __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
 
 
 class Room(Record):
-    """The limits up to which the model runs on the machine without leaving the accelerators, and
-    text comes at the wanted pace, within the longest wait.
+    """The limits up to which the model runs on the machine as well as judged: as surely, in as good
+    a place, and with text at the stated pace, else as fast as people read.
 
     Each limit holds with everything else as judged. None where a limit makes no sense or nothing
     fits. `longest_context_tokens` is per sequence. `best_quantization` keeps the most quality; of

@@ -24,6 +24,7 @@ from ..needs.case import stored_type
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
 from ..needs.records import Term
+from .quality import AS_PUBLISHED, quality_of
 
 
 class UsualPrograms(Stated):
@@ -144,6 +145,11 @@ class ProgramRow(Record):
     def types(self) -> tuple[str, ...]:
         """The types whose size is known, the best quality first."""
         return need.quantizations_of(self.spec, self.runtime)
+
+    @property
+    def rows(self) -> Iterator[TypeRow]:
+        """The rows of these types."""
+        return map(self.type_row, self.types)
 
     @property
     def types_on_gpus(self) -> list[str]:
@@ -328,6 +334,18 @@ class TypeRow(Record):
         return self.format == "gguf" and self.repository is None and not self.has_tag
 
     @property
+    def is_ready(self) -> bool:
+        """Whether nobody has to make the files: somebody publishes them, the model was published in
+        the type, or the program makes the type while it loads the model.
+        """
+        spec = self.spec
+        if self.is_published:
+            return True
+        if need.loads_sixteen_bits(spec, self.runtime, self.format, self.quantization):
+            return True
+        return quality_of(self.quantization or "", spec).cost == AS_PUBLISHED
+
+    @property
     def has_tag(self) -> bool:
         """Whether the program's own library has the file under a tag of the model, without a
         login.
@@ -377,8 +395,8 @@ class TypeRow(Record):
 
     @property
     def can_be_had(self) -> bool:
-        """Whether the file can be downloaded from a repository, or made."""
-        return self.is_published or self.conversion is not None
+        """Whether the user can get the files: nobody has to make them, or a converter does."""
+        return self.is_ready or self.conversion is not None
 
     def making_bytes(self, library: RuntimeSpec) -> int:
         """The bytes that lie on the disk beside the file while it is made; 0 where somebody has the

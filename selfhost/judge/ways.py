@@ -24,7 +24,7 @@ from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from ..needs.weight_files import DTYPES
 from .devices import places
 from .record import NO_FILES, Question
-from .table import USUAL, ModelTable, program_row
+from .table import USUAL, ModelTable, TypeRow, program_row
 
 if TYPE_CHECKING:
     from .settings import RunSetting
@@ -165,6 +165,19 @@ def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
 def _types_on_gpus(question: Question, runtime: RuntimeSpec) -> list[str]:
     """The model's types that the runtime lists for accelerators, the best first."""
     return program_row(question.spec, runtime).types_on_gpus
+
+
+def types_to_have(question: Question) -> list[TypeRow]:
+    """The model's types in the program that the user can get, the best first: published types, and
+    those that the program or a converter makes.
+    """
+    if question.runtime is None:
+        return []
+    rows = []
+    for row in program_row(question.spec, question.runtime).rows:
+        if question.loads_named_files or row.can_be_had:
+            rows.append(row)
+    return rows
 
 
 def is_preferred(runtime: RuntimeSpec | None, machine: Machine) -> bool:
