@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import PublishedFiles
 from ..core.records import Record
 from ..core.templates import fill
 from ..judge.checks.accelerator import more_for_shared
@@ -149,17 +148,11 @@ def _is_listed(launch: Launch) -> bool:
     """Whether the file is on the machine, a listing shows the file, or the user typed its name."""
     if launch.question.loads_named_files:
         return True
-    files = _files_of(launch)
+    files = launch.type_row.listing
     if files is None or files.listed or files.named:
         return True
     here = launch.question.here
     return here is not None and (here.by_path or bool(here.repository))
-
-
-def _files_of(launch: Launch) -> PublishedFiles | None:
-    """The listing of the judged files; None where there is none."""
-    workload = launch.workload
-    return launch.spec.files_of(workload.format, workload.quantization)
 
 
 def _part_lines(launch: Launch) -> Iterator[str]:
@@ -210,7 +203,7 @@ def _steps_of_made_file(launch: Launch) -> Steps:
     """
     if launch.question.missing_bytes == 0:
         return Steps()
-    files = _files_of(launch)
+    files = launch.type_row.listing
     if files is not None and files.named:
         made = _named_file(launch, files.names.get(launch.quantization))
     else:

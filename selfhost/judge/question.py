@@ -31,7 +31,7 @@ from .pace.rates import shared_gpu_of
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question, RuntimeRefusal
 from .stated import Request, format_refused, request_of, type_not_had
 from .step import step_of
-from .table import USUAL, ModelTable, ProgramRow, TypeRow, program_row
+from .table import USUAL, ModelTable, ProgramRow, TypeRow
 
 
 def ask(
@@ -85,14 +85,15 @@ def _question(
     files: NamedFiles,
 ) -> Question:
     """The question in the requested type, else in the model's usual type."""
+    spec = table.spec
     catalogue = table.catalogue
     request = request_of(table, stated, files, machine)
     program = request.program
     runtime = None if program is None else program.runtime
     refusal = None if program is None else _refusal(request, program)
-    if refusal is not None or table.spec.closed:
+    if refusal is not None or spec.closed:
         return Question(
-            spec=table.spec,
+            spec=spec,
             workload=request.workload,
             stated=stated,
             asked=stated,
@@ -103,16 +104,11 @@ def _question(
         )
     loaded = _loaded(request)
     row = loaded.row
-    companions = companions_of(
-        loaded.spec,
-        runtime,
-        None if row is None else row.quantization,
-        stated.draft,
-        catalogue,
-    )
-    workload = _completed(request, loaded, companions)
+    quantization = None if row is None else row.quantization
+    companions = companions_of(spec, runtime, quantization, stated.draft, catalogue)
+    workload = _completed(request, row, companions)
     counting = _Counting(
-        spec=loaded.spec, runtime=runtime, companions=companions, machine=machine
+        spec=spec, runtime=runtime, companions=companions, machine=machine
     )
     counted = _counted(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
@@ -122,7 +118,7 @@ def _question(
     if row is not None and here is None and not loaded.loads_named_files:
         making_bytes = row.making_bytes(catalogue.runtime(USUAL.library))
     return Question(
-        spec=loaded.spec,
+        spec=spec,
         workload=counted.workload,
         stated=stated,
         asked=stated,
@@ -130,7 +126,7 @@ def _question(
         runtime=runtime,
         case=counted.case,
         needs=counted.needs,
-        step=step_of(loaded.spec, runtime, counted.workload),
+        step=step_of(spec, runtime, counted.workload),
         loads_named_files=loaded.loads_named_files,
         here=here,
         companions=companions,
@@ -227,13 +223,11 @@ def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 class _Loaded(Record):
     """The files that the program of a request loads.
 
-    - `spec`: the model, with the maker of the files first.
     - `row`: the row of the files; None where no program is known.
     - `in_turn`: the types to try where the model does not run in the type of the row.
     - `loads_named_files`: the program loads files that the user named.
     """
 
-    spec: ModelSpec
     row: TypeRow | None = None
     in_turn: tuple[str, ...] = ()
     loads_named_files: bool
@@ -243,11 +237,10 @@ def _loaded(request: Request) -> _Loaded:
     """The files in the requested type, else in the program's usual type. Raises `WorkloadError` for
     a type whose size cannot be told, and for a format in which the program does not load the model.
     """
-    spec = request.spec
     files = request.files
     program = request.program
     if program is None:
-        return _Loaded(spec=spec, loads_named_files=files.are_here)
+        return _Loaded(loads_named_files=files.are_here)
     stated = request.workload
     if stated.format not in (None, program.format):
         raise error_of(format_refused(request, program))
@@ -266,35 +259,16 @@ def _loaded(request: Request) -> _Loaded:
         if name is None:
             raise error_of(type_not_had(request, program, quantization))
         quantization = name
-    elif quantization is None and not spec.states_needs_only:
+    elif quantization is None and not request.spec.states_needs_only:
         quantization = program.usual_type
         if files == NO_FILES and stated.task == "generate":
             quantization, *others = program.types_in_turn
             in_turn = tuple(others)
-    spec = _with_maker_first(spec, program.format, quantization)
-    row = program_row(spec, program.runtime).type_row(quantization)
     return _Loaded(
-        spec=spec, row=row, in_turn=in_turn, loads_named_files=loads_named_files
+        row=program.type_row(quantization),
+        in_turn=in_turn,
+        loads_named_files=loads_named_files,
     )
-
-
-def _with_maker_first(
-    spec: ModelSpec,
-    format: str,
-    quantization: str | None,
-) -> ModelSpec:
-    """The spec with the maker of a mix of types before a file of which only the name is known."""
-    if format != "gguf":
-        return spec
-    if quantization is None:
-        return spec
-    listed = spec.files_of(format, quantization)
-    if listed is not None and not listed.named:
-        return spec
-    by_maker = need.files_of_maker(spec, quantization)
-    if by_maker is None:
-        return spec
-    return spec.replace(files=(by_maker, *spec.files))
 
 
 # ------------------------------------------------------------------ tokens, cache and memory
@@ -302,22 +276,22 @@ def _with_maker_first(
 
 def _completed(
     request: Request,
-    loaded: _Loaded,
+    row: TypeRow | None,
     companions: need.Companions | None,
 ) -> Workload:
     """The workload with the defaults that nobody stated: the files, the draft, the tokens, the KV
     cache and the least pace.
     """
-    spec = loaded.spec
+    spec = request.spec
     workload = request.workload
     changes = dict[str, str | int | float | None]()
-    if loaded.row is not None:
-        changes["format"] = loaded.row.format
-        changes["quantization"] = loaded.row.quantization
+    if row is not None:
+        changes["format"] = row.format
+        changes["quantization"] = row.quantization
     if companions is not None and companions.own_block:
         changes["draft"] = need.OWN_BLOCK
     if workload.context_tokens is None:
-        changes["context_tokens"] = _usual_context(request, spec)
+        changes["context_tokens"] = _usual_context(workload, spec)
     if workload.task == "finetune":
         return workload.replace(**changes).with_finetuning_defaults()
     if spec.writes_text:
@@ -328,13 +302,13 @@ def _completed(
     return workload.replace(**changes)
 
 
-def _usual_context(request: Request, spec: ModelSpec) -> int | None:
+def _usual_context(workload: Workload, spec: ModelSpec) -> int | None:
     """The context length that holds the prompt and an answer, or the usual length; None where
     tokens make no sense.
     """
     tokens: int | None = None
     if spec.writes_text:
-        tokens = request.workload.tokens_with_prompt
+        tokens = workload.tokens_with_prompt
     elif spec.modality != "embedding":
         return None
     if spec.architecture is None:

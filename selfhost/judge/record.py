@@ -160,7 +160,7 @@ class Question(Record):
         """Whether the files are of the model's usual type in the program."""
         return self.workload.quantization == self.usual_type
 
-    @property
+    @cached_property
     def type_row(self) -> TypeRow | None:
         """The row of the files in the table of the model; None where no program is known."""
         if self.runtime is None:

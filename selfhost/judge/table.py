@@ -295,12 +295,16 @@ class TypeRow(Record):
 
     # ------------------------------------------------------------------ who has the files
 
-    @property
+    @cached_property
     def listing(self) -> PublishedFiles | None:
-        """The published files of the type; None where no files are listed."""
+        """The published files of the type; None where nobody is known to publish them."""
         # CTranslate2 files are published in float16 and loaded as any of its types
         name = "float16" if self.format == "ctranslate2" else self.quantization
-        return self.spec.files_of(self.format, name)
+        listed = self.spec.files_of(self.format, name)
+        if listed is None and self.format == "gguf":
+            # the maker of a mix of types publishes it
+            return need.files_of_maker(self.spec, name or "")
+        return listed
 
     @property
     def repository(self) -> str | None:

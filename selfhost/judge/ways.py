@@ -110,16 +110,21 @@ def larger_types(question: Question) -> Iterator[Way]:
     """Yield the types of the program's list that are larger than the usual one, the largest first;
     none where the user stated a type or files.
     """
-    runtime = question.runtime
-    usual = question.workload.quantization
-    if runtime is None or question.stated.quantization is not None:
+    spec = question.spec
+    usual = question.type_row
+    if usual is None or question.stated.quantization is not None:
         return
-    if question.spec.architecture is None or are_files_fixed(question):
+    if spec.architecture is None or are_files_fixed(question):
         return
-    for name in _types_on_gpus(question, runtime):
-        if name == usual:
+    runtime = usual.runtime
+    program = program_row(spec, runtime)
+    for name in program.types_on_gpus:
+        if name == usual.quantization:
             return
-        if _is_worth_trying(name, question):
+        if not _has_no_spare_bits(name, spec):
+            continue
+        # the file must be as well known as that of the usual type
+        if usual.repository is None or program.type_row(name).repository is not None:
             share = runtime.gpus.quantizations[name]
             yield Way(runtime=runtime, quantization=name, most_share=share)
 
@@ -137,19 +142,6 @@ def usual_and_smaller(question: Question) -> list[Way]:
     for name in dict.fromkeys(types):
         ways.append(Way(runtime=runtime, quantization=name))
     return ways
-
-
-def _is_worth_trying(quantization: str, question: Question) -> bool:
-    """Whether the file in that type is as well known as the usual one, and its bits keep more of
-    the weights.
-    """
-    spec = question.spec
-    if not _has_no_spare_bits(quantization, spec):
-        return False
-    format = question.workload.format
-    if spec.repository_of(format, question.workload.quantization) is None:
-        return True
-    return spec.repository_of(format, quantization) is not None
 
 
 def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
