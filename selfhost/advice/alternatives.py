@@ -7,19 +7,16 @@ it. `smaller` is a smaller type that lies in a better place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
-from math import inf
 from typing import NamedTuple
 
-from .. import needs as need
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks import phrase
 from ..judge.checks.accelerator import placing_options
 from ..judge.checks.speed import lacks_pace
 from ..judge.choice import METHODS
-from ..judge.programs import USUAL
 from ..judge.quality import quality_of
 from ..judge.rating import (
     is_rough,
@@ -29,7 +26,8 @@ from ..judge.rating import (
     serves,
 )
 from ..judge.record import Alternative, Judged
-from ..judge.ways import is_ready, types_to_have
+from ..judge.table import USUAL, TypeRow, program_row
+from ..judge.ways import types_to_have
 from ..needs.records import Term, likely_bytes
 from .asking import Asking
 from .ranking import reservations
@@ -177,46 +175,36 @@ class AlternativeSearch(Asking):
         """
         question = self.judged.question
         spec = question.spec
-        format = question.workload.format or ""
-        most_bytes = self._most_file_bytes(format)
-        smaller = []
-        for name in self._types_below():
-            size = need.weights_files(spec, format, name)
-            size_bytes = size.bytes if isinstance(size, Term) else most_bytes
-            if size_bytes <= most_bytes and quality_of(name, spec).worth_having:
-                smaller.append(name)
-
-        def rank(name: str) -> tuple[bool, bool]:
-            return is_rough(name, spec), not is_ready(name, question)
-
-        return sorted(smaller, key=rank)
-
-    def _types_below(self) -> Iterator[str]:
-        """Yield the types that the user can get and that lose more than the judged type, the best
-        first.
-        """
-        question = self.judged.question
         if question.runtime is None:
-            return
-        order = need.quantizations_of(question.spec, question.runtime)
-        to_have = types_to_have(question)
-        is_below = False
-        for name in order:
-            if is_below and name in to_have:
-                yield name
-            is_below = is_below or name == question.workload.quantization
+            return []
+        types = program_row(spec, question.runtime).types
+        if question.workload.quantization not in types:
+            return []
+        below = types[types.index(question.workload.quantization) + 1 :]
+        rows = []
+        for row in types_to_have(question):
+            name = row.quantization or ""
+            is_worth_it = quality_of(name, spec).worth_having
+            if name in below and is_worth_it and self._may_be_small_enough(row):
+                rows.append(row)
 
-    def _most_file_bytes(self, format: str) -> float:
-        """The size of files that leave no weights in RAM, beside weights on accelerators; infinite
-        elsewhere.
+        def rank(row: TypeRow) -> tuple[bool, bool]:
+            return is_rough(row.quantization or "", spec), not row.is_ready
+
+        return [row.quantization or "" for row in sorted(rows, key=rank)]
+
+    def _may_be_small_enough(self, row: TypeRow) -> bool:
+        """Whether the files of a type leave no weights in RAM, beside weights on accelerators; True
+        where a size is not known, and elsewhere.
         """
         judged = self.judged
-        files = need.weights_files(judged.model, format, judged.quantization or "")
-        lies_on_cards = bool(judged.placed.on_cards.terms)
-        if not judged.fits or not lies_on_cards or not isinstance(files, Term):
-            return inf
+        own = judged.question.type_row
+        if own is None or not judged.fits or not judged.placed.on_cards.terms:
+            return True
+        if not isinstance(own.size, Term) or not isinstance(row.size, Term):
+            return True
         in_ram_bytes = likely_bytes(judged.placed.on_host.terms, "weights")
-        return files.bytes - int(_LEFT_SHARE * in_ram_bytes)
+        return row.size.bytes <= own.size.bytes - int(_LEFT_SHARE * in_ram_bytes)
 
     def with_remedy(self, smaller: Judged) -> Judged:
         """The judgement with a new remedy in its finding that accelerators hold only a part: the
@@ -234,6 +222,7 @@ class AlternativeSearch(Asking):
     def _remedy(self, smaller: Judged) -> str:
         """The words that name the type, its pace, its loss, and that it has to be made."""
         quantization = smaller.quantization or ""
+        row = smaller.question.type_row
         pace = None
         if smaller.users_pace is not None:
             pace = units.speed(smaller.users_pace.likely)
@@ -241,7 +230,7 @@ class AlternativeSearch(Asking):
             "whole",
             type=quantization,
             pace=pace,
-            made=not is_ready(quantization, smaller.question),
+            made=row is not None and not row.is_ready,
             loss=_loss_of(smaller) if is_rough(quantization, smaller.model) else None,
         )
 

@@ -499,7 +499,8 @@ def _note_on_conversion(question: Question) -> Sentences:
         return ()
     if format not in CONVERTED:
         return ()
-    repository = spec.repository_of(format, question.workload.quantization)
+    row = question.type_row
+    repository = None if row is None else row.repository
     if repository is None or spec.repository is None:
         return ()
     owner = repository.partition("/")[0]

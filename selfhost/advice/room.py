@@ -177,7 +177,8 @@ class Reach(Record):
                 and quality_of(order[first], question.spec).cost not in LOSSLESS
             ):
                 first -= 1
-        to_have = {judged_type, *types_to_have(question)}
+        to_have = {judged_type}
+        to_have.update(row.quantization for row in types_to_have(question))
         return [name for name in order[max(first, 0) :] if name in to_have]
 
     def _runs_in(self, quantization: str) -> bool:

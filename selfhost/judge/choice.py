@@ -28,7 +28,6 @@ from .checks.space import available_ram
 from .devices import gpu_maker, index_of, lent_to_gpu, places, usable_cards
 from .judging import judge, layout_for
 from .pace.words import likely_words
-from .programs import USUAL
 from .question import asked_again
 from .rating import (
     STEP,
@@ -42,6 +41,7 @@ from .rating import (
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation
+from .table import USUAL, program_row
 from .ways import (
     Way,
     is_preferred,
@@ -50,7 +50,6 @@ from .ways import (
     servers,
     takes_first_of_list,
     training_ways,
-    types_to_fit,
     usual_and_smaller,
     way_by_tag,
 )
@@ -654,11 +653,9 @@ def in_server(question: Question, catalogue: Catalogue) -> Workload | None:
     if stated.quantization is None or question.lets_users_wait:
         return None
     for runtime in servers(question, catalogue):
-        way = Way(runtime=runtime)
-        other = in_way(question, way, catalogue, Machine())
-        if other is None or not other.lets_users_wait:
-            continue
-        if other.workload.quantization == question.workload.quantization:
+        row = program_row(question.spec, runtime)
+        name = row.type_called(stated.quantization)
+        if row.takes(stated) and name == question.workload.quantization:
             return stated.replace(runtime=runtime.id)
     return None
 
@@ -670,7 +667,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     stated = question.stated
     nowhere = Machine(accelerators=())
     smallest: Question | None = None
-    for way in types_to_fit(question, catalogue):
+    for way in picture_ways(question, catalogue, is_in_ram=False):
         other = in_way(question, way, catalogue, nowhere)
         if other is None or other.wants_gpu:
             continue
