@@ -25,7 +25,7 @@ from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from .checks import OptionFault, error_of
 from .record import NamedFiles
-from .table import USUAL, ModelTable, ProgramRow
+from .table import USUAL, ProgramRow, ProgramTable
 
 # the options of files and programs, which mean nothing for a closed model
 _NOT_OF_CLOSED: dict[str, Any] = {
@@ -48,7 +48,7 @@ class Request(Record):
     closed model, and for a model of which no program is known.
     """
 
-    table: ModelTable
+    table: ProgramTable
     files: NamedFiles
     workload: Workload
     program: ProgramRow | None
@@ -84,7 +84,7 @@ class Request(Record):
 
 
 def request_of(
-    table: ModelTable,
+    table: ProgramTable,
     stated: Workload,
     files: NamedFiles,
     machine: Machine,
@@ -104,7 +104,7 @@ class _Reading:
 
     def __init__(
         self,
-        table: ModelTable,
+        table: ProgramTable,
         stated: Workload,
         files: NamedFiles,
     ) -> None:
@@ -126,23 +126,24 @@ class _Reading:
         if self.spec.closed:
             program = None
             changes |= _NOT_OF_CLOSED
-        request = Request(
-            table=self.table,
-            files=self.files,
-            workload=self.stated.replace(**changes),
-            program=program,
-        )
+        workload = self.stated.replace(**changes)
         if program is None:
             if self.stated.runtime is None and not self.spec.closed:
-                self._check_without_program(request.workload)
-            return request
-        if self.stated.runtime is None and not _suits(program, request.workload):
-            program = _first_built_for(machine, request.taking) or program
-        workload = request.workload.replace(runtime=program.runtime.id)
-        request = request.replace(program=program, workload=workload)
+                self._check_without_program(workload)
+            return self._request(workload, None)
+        if self.stated.runtime is None and not _suits(program, workload):
+            taking = self._request(workload, program).taking
+            program = _first_built_for(machine, taking) or program
+        workload = workload.replace(runtime=program.runtime.id)
+        request = self._request(workload, program)
         if workload.task == "generate":
             self._check_options(request, program)
         return request
+
+    def _request(self, workload: Workload, program: ProgramRow | None) -> Request:
+        return Request(
+            table=self.table, files=self.files, workload=workload, program=program
+        )
 
     def _fault(self, option: str, kind: str, /, **figures: Any) -> None:
         """Note that an option makes no sense."""

@@ -24,7 +24,7 @@ from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from ..needs.weight_files import DTYPES
 from .devices import places
 from .record import NO_FILES, Question
-from .table import USUAL, ModelTable, TypeRow, program_row
+from .table import USUAL, TypeRow, program_row, table_of
 
 if TYPE_CHECKING:
     from .settings import RunSetting
@@ -196,7 +196,7 @@ def servers(question: Question, catalogue: Catalogue) -> list[RuntimeSpec]:
 
 def _other_programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]:
     """Yield the programs beside the usual one that may be taken though nobody named them."""
-    table = ModelTable(spec=question.spec, catalogue=catalogue)
+    table = table_of(question.spec, catalogue)
     for row in table.proposed:
         if question.runtime is None or row.runtime.id != question.runtime.id:
             yield row.runtime
