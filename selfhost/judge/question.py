@@ -115,7 +115,8 @@ def _question(
     )
     here = _files_here(loaded, files, counted, catalogue, machine)
     making_bytes = 0
-    if row is not None and here is None and not loaded.loads_named_files:
+    is_here = here is not None or loaded.loads_named_files
+    if row is not None and not is_here and stated.task == "generate":
         making_bytes = row.making_bytes(catalogue.runtime(USUAL.library))
     return Question(
         spec=spec,
