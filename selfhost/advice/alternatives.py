@@ -27,7 +27,7 @@ from ..judge.rating import (
     lies_better,
 )
 from ..judge.record import TIGHT_CODES, Alternative, Judged
-from ..judge.table import TypeRow, program_row
+from ..judge.table import FileRow, program_row
 from ..judge.ways import types_to_have
 from ..needs.records import Term, likely_bytes
 from .asking import Asking
@@ -204,12 +204,12 @@ class AlternativeSearch(Asking):
             if size_bytes <= most_bytes and quality.worth_having:
                 smaller.append(row)
 
-        def rank(row: TypeRow) -> tuple[bool, bool]:
+        def rank(row: FileRow) -> tuple[bool, bool]:
             return is_rough(row.quantization or "", spec), not row.is_ready
 
         return [row.quantization or "" for row in sorted(smaller, key=rank)]
 
-    def _types_below(self) -> Iterator[TypeRow]:
+    def _types_below(self) -> Iterator[FileRow]:
         """Yield the types that the user can get and that lose more than the judged type, the best
         first.
         """

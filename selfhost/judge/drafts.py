@@ -57,7 +57,7 @@ def companions_of(
         for row in table_of(spec, catalogue).programs:
             if kind in row.runtime.companions:
                 others.append(row.runtime.id)
-        figures = {"program": runtime.name, "own": is_own, "others": others}
+        figures = {"program": runtime.name, "own": is_own, "others": sorted(others)}
         raise error_of(OptionFault("draft", "draft-program", figures))
     if not spec.writes_text:
         raise error_of(OptionFault("draft", "draft-no-text", {"model": spec.name}))

@@ -31,7 +31,7 @@ from .pace.rates import shared_gpu_of
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question, RuntimeRefusal
 from .stated import Request, format_refused, request_of, type_not_had
 from .step import step_of
-from .table import USUAL, ProgramRow, ProgramTable, TypeRow, table_of
+from .table import USUAL, FileRow, ProgramRow, ProgramTable, table_of
 
 
 def ask(
@@ -229,7 +229,7 @@ class _Loaded(Record):
     - `loads_named_files`: the program loads files that the user named.
     """
 
-    row: TypeRow | None = None
+    row: FileRow | None = None
     in_turn: tuple[str, ...] = ()
     loads_named_files: bool
 
@@ -277,7 +277,7 @@ def _loaded(request: Request) -> _Loaded:
 
 def _completed(
     request: Request,
-    row: TypeRow | None,
+    row: FileRow | None,
     companions: need.Companions | None,
 ) -> Workload:
     """The workload with the defaults that nobody stated: the files, the draft, the tokens, the KV

@@ -1,7 +1,7 @@
 """The table of a model's ways: a row for each program, and for each type of files in the program.
 
 A `ProgramTable` follows from the model and the catalogue alone, not from a machine. `ProgramRow` is
-the model in one program, `TypeRow` one type of its files there. The rows stand in the order in
+the model in one program, `FileRow` one type of its files there. The rows stand in the order in
 which they are tried. What a user states removes rows, so that the usual program and the usual type
 are the first rows that are left.
 """
@@ -16,7 +16,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import Conversion
 from ..catalogue.spec import ModelSpec, PublishedFiles
-from ..catalogue.spec_values import PACKED, QUANTIZATION_NAMES
+from ..catalogue.spec_values import PLAIN_DTYPES, QUANTIZATION_NAMES
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.workload import Workload
@@ -142,7 +142,7 @@ class ProgramRow(Record):
         return need.quantizations_of(self.spec, self.runtime)
 
     @property
-    def rows(self) -> Iterator[TypeRow]:
+    def rows(self) -> Iterator[FileRow]:
         """The rows of these types."""
         return map(self.type_row, self.types)
 
@@ -152,9 +152,9 @@ class ProgramRow(Record):
         types = self.types
         return [name for name in self.runtime.gpus.quantizations if name in types]
 
-    def type_row(self, quantization: str | None) -> TypeRow:
+    def type_row(self, quantization: str | None) -> FileRow:
         """The row of a type, whether the program has such files or not."""
-        return TypeRow(
+        return FileRow(
             spec=self.spec,
             runtime=self.runtime,
             format=self.format,
@@ -183,13 +183,15 @@ class ProgramRow(Record):
         """
         if not self.runtime.takes(stated) or stated.format not in (None, self.format):
             return False
-        quantization = stated.quantization
-        if quantization is None:
+        if stated.quantization is None:
             return True
-        if quantization in PACKED and self.runtime.rule_of(quantization) is None:
-            # others than the publisher make such files, each for some programs
+        name = self.type_called(stated.quantization)
+        if name is None:
             return False
-        return self.type_called(quantization) is not None
+        if name == self.usual_type or name in PLAIN_DTYPES:
+            return True
+        # others than the publisher make such files, each for some programs
+        return self.type_row(name).is_sized
 
     @property
     def types_in_turn(self) -> tuple[str, ...]:
@@ -255,7 +257,7 @@ def program_row(spec: ModelSpec, runtime: RuntimeSpec) -> ProgramRow:
     )
 
 
-class TypeRow(Record):
+class FileRow(Record):
     """One type of a model's files in a program. Files are published in a repository, stand under a
     tag in the program's own library, or are made from the published weights.
 
