@@ -50,6 +50,7 @@ from .ways import (
     servers,
     takes_first_of_list,
     training_ways,
+    types_to_fit,
     usual_and_smaller,
     way_by_tag,
 )
@@ -667,7 +668,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     stated = question.stated
     nowhere = Machine(accelerators=())
     smallest: Question | None = None
-    for way in picture_ways(question, catalogue, is_in_ram=False):
+    for way in types_to_fit(question, catalogue):
         other = in_way(question, way, catalogue, nowhere)
         if other is None or other.wants_gpu:
             continue

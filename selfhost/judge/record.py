@@ -32,7 +32,7 @@ from . import Route, exit_code
 from .checks import Finding, Outcome, checks_mended_by
 from .pace import Range, Speed, Step, Wait
 from .quality import Quality
-from .table import TypeRow
+from .table import FileRow
 
 if TYPE_CHECKING:
     from .ways import Way
@@ -161,11 +161,11 @@ class Question(Record):
         return self.workload.quantization == self.usual_type
 
     @cached_property
-    def type_row(self) -> TypeRow | None:
+    def type_row(self) -> FileRow | None:
         """The row of the files in the table of the model; None where no program is known."""
         if self.runtime is None:
             return None
-        return TypeRow(
+        return FileRow(
             spec=self.spec,
             runtime=self.runtime,
             format=self.workload.format,
