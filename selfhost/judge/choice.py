@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import combinations
 from math import inf
-from operator import itemgetter
+from operator import attrgetter
+from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -134,6 +135,16 @@ def neighbours(
                 yield setting, asked
 
 
+class _Trial(NamedTuple):
+    """A type of a program with settings: what both give up, in steps, and the way in the type
+    alone.
+    """
+
+    cost_steps: float
+    in_type: Way
+    settings: tuple[RunSetting, ...]
+
+
 class _Choice(Record):
     """A choice among the ways of one question. `usual` is the way in the model's own defaults."""
 
@@ -237,8 +248,11 @@ class _Choice(Record):
         is_other: bool,
     ) -> Judged | None:
         """The best way in another program; None where the program refuses the model, loads another
-        type than the stated one, or is not installed where the usual program is.
+        type than the stated one, is not installed where the usual program is, or surely does not
+        run the model where the usual program does.
         """
+        if self.usual.fits and self._is_far_too_large(runtime):
+            return None
         first = self._judged(Way(runtime=runtime, is_other=is_other))
         if first is None or first.memory is None:
             return None
@@ -251,6 +265,24 @@ class _Choice(Record):
         if self.usual.has("runtime-present") and not is_present and self.usual.fits:
             return None
         return self._best_in_program(first)
+
+    def _is_far_too_large(self, runtime: RuntimeSpec) -> bool:
+        """Whether a program that runs on accelerators alone surely runs the model in no type: all
+        accelerators together hold less than half of its usual weights.
+        """
+        stated = self.question.stated
+        if not runtime.gpus.required or stated.quantization is not None:
+            return False
+        if any(card.unified is not False for card in self.machine.cards):
+            return False
+        spec = self.question.spec
+        format, quantization = need.default_format_and_quantization(spec, runtime)
+        weights = need.weights_files(spec, format, quantization)
+        if not isinstance(weights, Term):
+            return False
+        cards = usable_cards(self.machine, runtime, stated, most=0)
+        card_bytes = sum(place.known_bytes for place in places(cards))
+        return weights.bytes / _HALF > card_bytes
 
     def _may_suit_servers(self) -> bool:
         """Whether a program that serves many requests may be better than the usual one: where that
@@ -311,19 +343,20 @@ class _Choice(Record):
         """The best of the usual type, the smaller ones, and the settings that may help."""
         best = first
         counted = {first.quantization: self._counted(first.question)}
-        for way in self._smaller_and_lighter(first):
-            in_type = counted.get(way.quantization)
-            if in_type is not None and not in_type.may_gain(best, way.settings):
+        for trial in self._smaller_and_lighter(first):
+            quantization = trial.in_type.quantization
+            in_type = counted.get(quantization)
+            if in_type is not None and not in_type.may_gain(best, trial.settings):
                 # what the settings can save is not enough
                 continue
-            question = in_way(self.question, way, self.catalogue, self.machine)
+            question = self._tried(trial, first)
             own = None if question is None else self._counted(question)
             if own is None:
                 continue
-            if not way.settings:
-                counted[way.quantization] = own
+            if not trial.settings:
+                counted[quantization] = own
             # of a split model each smaller type may leave more on the accelerators
-            leaves_more = best.placement == "split" and not way.settings
+            leaves_more = best.placement == "split" and not trial.settings
             if not leaves_more and not own.may_gain(best):
                 continue
             best = self._better(best, judge(own.question, self.machine))
@@ -379,51 +412,51 @@ class _Choice(Record):
             return False
         return bool(share_of_gpu_memory(layout_for(grown, self.machine)))
 
-    def _smaller_and_lighter(self, first: Judged) -> Iterator[Way]:
-        """Yield the ways in the same and in smaller types, with each set of the settings that may
-        help, those first that give up least.
+    def _smaller_and_lighter(self, first: Judged) -> list[_Trial]:
+        """The same and the smaller types, with each set of the settings that may help, those first
+        that give up least.
         """
+        situation = Situation(judged=first, machine=self.machine)
+        asked = first.question.asked
         lighter = []
-        for setting, _ in neighbours(first, self.machine):
-            if setting.is_taken:
+        for setting in SETTINGS:
+            if not setting.is_taken or not setting.may_help(situation):
+                continue
+            if setting.asked(situation, asked) is not None:
                 lighter.append(setting)
         sets: list[tuple[RunSetting, ...]] = []
         for number in range(len(lighter) + 1):
             sets += combinations(lighter, number)
         way = first.question.way
         assert way is not None, "each judged question has a way"
-        ways = []
+        trials = []
         for number, in_type in enumerate(usual_and_smaller(first.question)):
+            plain = in_type.replace(is_other=way.is_other)
             for settings in sets:
                 if number == 0 and not settings:
                     # judged already
                     continue
-                plain = in_type.replace(is_other=way.is_other)
-                lighter_way = self._with_settings(plain, settings, first)
-                if lighter_way is not None:
-                    # a smaller type gives up about a step
-                    ways.append((number + lighter_way.cost_steps, lighter_way))
-        ways.sort(key=itemgetter(0))
-        for _, lighter_way in ways:
-            yield lighter_way
+                # a smaller type gives up about a step
+                cost_steps = number + sum(setting.cost_steps for setting in settings)
+                trials.append(_Trial(cost_steps, plain, settings))
+        trials.sort(key=attrgetter("cost_steps"))
+        return trials
 
-    def _with_settings(
-        self,
-        way: Way,
-        settings: Sequence[RunSetting],
-        first: Judged,
-    ) -> Way | None:
-        """The way with these settings; None where two of them exclude one another."""
+    def _tried(self, trial: _Trial, first: Judged) -> Question | None:
+        """The question about the model in that type and with these settings; None where two of the
+        settings exclude one another, or the program refuses them.
+        """
         workload = first.question.stated
         situation = Situation(judged=first, machine=self.machine)
         cost_steps = 0.0
-        for setting in settings:
+        for setting in trial.settings:
             asked = setting.asked(situation, workload)
             if asked is None:
                 return None
             workload = asked
             cost_steps += setting.cost_steps
-        return way.with_workload(workload, settings, cost_steps)
+        way = trial.in_type.with_workload(workload, trial.settings, cost_steps)
+        return in_way(self.question, way, self.catalogue, self.machine)
 
     def _is_settled(self, best: Judged) -> bool:
         """Whether no smaller type and no setting can be better: the model lies in the best place of
