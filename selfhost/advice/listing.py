@@ -138,15 +138,17 @@ class Counts(Record):
 
 
 class _Listed(DeferredAdvice):
-    """What a list tells of a model beside its verdict: how good it is, and which of the other
-    models that run are about alike.
+    """What a list for the use `wanted` tells of a model beside its verdict: how good it is, and
+    which of the models `running` are about alike.
     """
 
-    listed: ModelQuality
+    model: ModelSpec
+    wanted: str | None
+    running: frozenset[str]
 
     def quality(self) -> ModelQuality:
         """How good the model is."""
-        return self.listed
+        return quality_of_model(self.model, wanted=self.wanted, others=self.running)
 
 
 class Ranking(Report):
@@ -667,12 +669,11 @@ class Lister:
         """
         if not rows:
             self._raise_if_all_are_refused(refused)
-        running = [row.model.id for row in rows if row.can_run]
+        running = frozenset(row.model.id for row in rows if row.can_run)
         models = []
         for row in rows:
             standing = self._standing(row.model.id)
-            quality = quality_of_model(row.model, wanted=self._use, others=running)
-            told = _Listed(listed=quality)
+            told = _Listed(model=row.model, wanted=self._use, running=running)
             models.append(row.replace(why=self._why(row, standing), further=told))
         return Ranking(
             machine=self._machine,
