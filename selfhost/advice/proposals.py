@@ -40,9 +40,6 @@ from .ranking import (
 # where the machine does not rule the model out, a proposal may be up to this many times as large
 # (assumed: models of 7 and 8 billion parameters are one class)
 _ALIKE_IN_SIZE = 1.25
-# no server likely writes so many tokens a second for all its users together: at the fast end each
-# takes 20 microseconds of a step (`sequence_seconds` of pace.toml); twice that, as ranges are wide
-_MOST_SERVED_PER_SECOND = 100_000
 # a spec names the nearest model first: each later model is worth so much less
 _LESS_FOR_LATER = 1e-6
 # kinds of model that do the work of a kind: a model that sees answers text, too
@@ -294,7 +291,8 @@ class Proposals(Record):
         """Yield the model as a candidate, unless it is surely too slow. A model that the spec does
         not name is no candidate if it is larger, surely has no room, or does other work.
         """
-        if self._is_surely_too_slow(outline, bounds):
+        wanted = self.judged.workload.min_tokens_per_second or 0
+        if bounds.tokens_per_second(outline) < wanted:
             return
         standings = Standings.load(self.catalogue, None)
         worth = standings.by_id[outline.id].worth
@@ -313,14 +311,6 @@ class Proposals(Record):
                 return
         rank = _Rank(is_for_other_work=not has_same_use, minus_worth=-worth)
         yield _Candidate(rank, outline.id)
-
-    def _is_surely_too_slow(self, outline: Outline, bounds: BestCase) -> bool:
-        """Whether no program here writes text of the model as fast as wanted, for all users."""
-        workload = self.judged.workload
-        wanted = workload.min_tokens_per_second or 0
-        if wanted * workload.parallel > _MOST_SERVED_PER_SECOND:
-            return True
-        return bounds.tokens_per_second(outline) < wanted
 
     @cached_property
     def _most_parameters(self) -> float:

@@ -313,21 +313,22 @@ class _OnMachine(Record):
             return None
         with_room = 1
         without_room = self.question.workload.parallel
-        users = _users_by_memory(most)
+        is_bounded = False
         step = 1
         while with_room + 1 < without_room:
-            users = min(max(users, with_room + step), without_room - 1)
-            layout = layout_of_users(users, self.question, self.machine)
-            if has_room(layout):
+            users = (with_room + without_room) // 2
+            if not is_bounded:
+                users = max(_users_by_memory(most), with_room + step)
                 # steps grow where the memory that is left does not tell the number
                 step = 2 * step if users == with_room + step else 1
+            users = min(users, without_room - 1)
+            layout = layout_of_users(users, self.question, self.machine)
+            if has_room(layout):
                 most = layout
                 with_room = users
-                users = _users_by_memory(most)
             else:
                 without_room = users
-                users = (with_room + without_room) // 2
-                step = 1
+                is_bounded = True
         return most
 
     def _with_waiting_users(self, layout: Judged) -> Judged:

@@ -13,7 +13,6 @@ from helpers.local_models import config
 from helpers.paths import RECORDS
 from judge.small import finding_of, speed_of
 from selfhost import Workload, check
-from selfhost.advice.proposals import Proposals
 from selfhost.cli.main import main
 from selfhost.core.errors import WorkloadError
 from selfhost.judge import judging
@@ -627,23 +626,19 @@ def test_a_million_users_take_as_few_layouts_as_ten(
 ) -> None:
     """A check for a million users counted the memory of 8,870 layouts, 16 to 20 for each way."""
     counted: list[int] = []
-    proposed: list[str] = []
 
     def counting(users: int, *more: object) -> Judged:
         counted.append(users)
         return layout_of_users(users, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(judging, "layout_of_users", counting)
-    monkeypatch.setattr(
-        Proposals, "fit", lambda _, spec, *__, **___: proposed.append(spec.id)
-    )
     verdict = check(model, Workload(parallel=1_000_000), machine=machine)
+    # no GPU gives a million people two tokens a second each, of this or of another model
     assert verdict.alternatives == ()
-    # each way counts one user first, then the number that memory tells and one more
+    # each way counts one user first, then the number that memory tells, and fewer where it errs
     ways = counted.count(1)
-    assert len(counted) <= 5 * ways + 12
-    # of no other model a GPU gives a million people two tokens a second each
-    assert set(proposed) <= {verdict.model.id}
+    assert ways <= 60
+    assert len(counted) <= 14 * ways
 
 
 @pytest.mark.parametrize(("model", "machine"), QUEUES)
