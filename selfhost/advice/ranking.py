@@ -31,6 +31,9 @@ from ..machine.record import Machine
 from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.quantization import BLOCKS
 
+# no server likely writes so many tokens a second for all its users together: at the fast end each
+# takes 20 microseconds of a step (`sequence_seconds` of pace.toml); twice that, as ranges are wide
+_MOST_SERVED_PER_SECOND = 100_000
 _LEAST_BITS = min(8 * size / count for count, size in BLOCKS.values())
 _LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
@@ -575,14 +578,16 @@ def reservations(judged: Judged) -> list[str]:
 
 
 class BestCase(Record):
-    """The most that a machine can give a model: `room_bytes` of memory, `disk_bytes`, and
-    `bytes_per_second` of weights that an answer reads; infinite where a figure is not known.
-    `bits_stated` is the least bits of a parameter where the user stated a type.
+    """The most that a machine can give a model: `room_bytes` of memory, `disk_bytes`,
+    `bytes_per_second` of weights that an answer reads, and `served_per_second`, the tokens that a
+    program writes for each user; infinite where a figure is not known. `bits_stated` is the least
+    bits of a parameter where the user stated a type.
     """
 
     room_bytes: float
     disk_bytes: float
     bytes_per_second: float
+    served_per_second: float
     bits_stated: float | None
 
     def _least_bytes(self, parameters: int | None, outline: Outline) -> float:
@@ -614,11 +619,13 @@ class BestCase(Record):
         return memory_bytes <= self.room_bytes and file_bytes <= self.disk_bytes
 
     def tokens_per_second(self, outline: Outline) -> float:
-        """The most tokens per second of one sequence; infinite where that is not known."""
+        """The most tokens per second of one user; infinite where that is not known."""
         if outline.modality not in GENERATING:
             return inf
         read_bytes = self._read_bytes(outline)
-        return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
+        if read_bytes <= 0:
+            return self.served_per_second
+        return min(self.bytes_per_second / read_bytes, self.served_per_second)
 
     def _read_bytes(self, outline: Outline) -> float:
         """The least bytes that one token reads; 0 where that is not known."""
@@ -639,6 +646,7 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         room_bytes=_most_room(machine, workload),
         disk_bytes=_most_disk(machine),
         bytes_per_second=bytes_per_second,
+        served_per_second=_MOST_SERVED_PER_SECOND / workload.parallel,
         bits_stated=None if workload.quantization is None else _LEAST_BITS,
     )
 

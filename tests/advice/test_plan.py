@@ -801,6 +801,68 @@ def test_a_device_that_an_option_names_is_a_gpu(device: str) -> None:
     assert not [found for found in answer.reasons if found.check == "accelerator"]
 
 
+WISHES = [
+    pytest.param("mistral-7b", id="usual"),
+    pytest.param("mistral-7b --min-speed 30", id="faster-than-ram"),
+    pytest.param("gpt-oss-20b --for agent", id="a-wait"),
+    pytest.param("k-exaone-236b-a23b --quant awq --users 16", id="users-in-a-type"),
+    pytest.param("qwen3-8b --quant fp8 --users 200", id="users-of-a-server"),
+    pytest.param("qwen3-8b --runtime vllm", id="a-program-for-gpus"),
+    pytest.param("qwen3-8b --runtime vllm --min-speed 50", id="a-pace-on-gpus"),
+    pytest.param("qwen3-8b --prompt 3000 --max-wait 0.05s", id="a-short-wait"),
+    pytest.param("qwen3-8b --runtime mlx", id="a-mac"),
+    pytest.param("gpt-oss-120b --min-speed 10", id="a-pace-in-ram"),
+    pytest.param("llama-3.3-70b --min-speed 20", id="large-and-fast"),
+    pytest.param("gemma-3-27b --users 20 --min-speed 10", id="users-with-a-pace"),
+    pytest.param("afm-4.5b --quant IQ4_XS", id="a-file-to-make"),
+    pytest.param("phi-4 --prompt 2000 --max-wait 60s", id="a-prompt-in-ram"),
+    pytest.param("flux.1-dev", id="pictures"),
+    pytest.param("gpt2 --task finetune", id="training"),
+]
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_check_runs_the_model_on_the_machine_that_plan_prints(
+    wish: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 190 plans 12 named a machine on which `check` said that its speed is not known."""
+    code, out, _ = run(capsys, "plan", *wish.split(), "--json")
+    assert code == 0
+    record = tmp_path / "least.json"
+    record.write_text(json.dumps(json.loads(out)["least"]["machine"]))
+    code, out, _ = run(
+        capsys, "check", *wish.split(), "--machine", str(record), "--json"
+    )
+    answer = json.loads(out)
+    assert (code, answer["route"]) == (0, "local")
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_the_rows_of_the_least_machine_may_be_typed(
+    wish: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RAM, GPU, disk, bandwidth and cores as they are printed; a machine of the table by name."""
+    _, out, _ = run(capsys, "plan", *wish.split())
+    head, _, _ = out.partition("   machine ")
+    rows = dict(
+        re.findall(r"^  (RAM|GPU memory|disk) +([\d.]+ \w+)", head, re.MULTILINE)
+    )
+    rows = {name: size.replace(" ", "") for name, size in rows.items()}
+    words = [f"{rows['RAM']} RAM", *re.findall(r"\d+ cores?", head), "no GPU"]
+    typed = ["--machine", ", ".join(words), "--set", f"disk={rows['disk']}"]
+    for fact in re.findall(r"bandwidth=[^)]+", head):
+        typed += ["--set", fact]
+    named = re.search(r"that of (\S+) does", head)
+    if named:
+        typed = ["--machine", named[1]]
+    elif "GPU memory" in rows:
+        typed += ["--set", f"gpu={rows['GPU memory']}:NVIDIA H200"]
+    elif "mlx" in wish:
+        pytest.skip("no words describe a Mac with so little memory")
+    code, out, _ = run(capsys, "check", *wish.split(), *typed)
+    assert code == 0, out
+
+
 @pytest.mark.parametrize(
     ("users", "type", "program"),
     [
