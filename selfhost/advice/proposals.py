@@ -18,6 +18,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks.runtime import runtime_check
+from ..judge.checks.speed import lacks_pace
 from ..judge.question import asked_again
 from ..judge.rating import serves
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question, Verdict
@@ -28,6 +29,8 @@ from .ranking import Standings
 # where the machine does not rule the model out, a proposal may be up to this many times as large
 # (assumed: models of 7 and 8 billion parameters are one class)
 _ALIKE_IN_SIZE = 1.25
+# of so many models one may be better known than the first
+_MOST_SOUGHT = 20
 # kinds of model that do the work of a kind: a model that sees answers text, too
 _AS_GOOD_AS = {"text": GENERATING}
 
@@ -47,9 +50,10 @@ class Proposals(Record):
         others; of both in the stated program, then in another.
         """
         listers = []
+        standings = self._standings.preferring(self.named)
         for workload in self._workloads():
             listers.append(
-                Lister(self.catalogue, workload, self.machine, named=self.named)
+                Lister(self.catalogue, workload, self.machine, standings=standings)
             )
         found: list[Verdict] = []
         for is_alike in (True, False):
@@ -147,6 +151,11 @@ class Proposals(Record):
         modality = self.judged.model.modality
         return _AS_GOOD_AS.get(modality, (modality,))
 
+    @property
+    def _standings(self) -> Standings:
+        """The standing of every model, on any machine."""
+        return Standings.load(self.catalogue, None)
+
     def _ids(self, *, is_alike: bool) -> Iterator[str]:
         """Yield the ids of the open models that do the same work: those that are alike, or the
         others.
@@ -165,8 +174,7 @@ class Proposals(Record):
         if self.judged.deciding.issubset(MACHINELESS_CHECKS):
             # the machine does not rule the model out
             most *= _ALIKE_IN_SIZE
-        standings = Standings.load(self.catalogue, None)
-        likeness = standings.likeness(self.judged.model.uses, outline)
+        likeness = self._standings.likeness(self.judged.model.uses, outline)
         is_larger = (outline.parameters_total or inf) > most - 1
         return None if is_larger or not likeness.does_work else likeness.is_alike
 
@@ -186,12 +194,22 @@ def _running(
     ids: set[str],
     most: int,
 ) -> list[Verdict]:
-    """The first `most` of these models that run fast enough."""
+    """The first `most` of these models that run fast enough; last those of which too little is
+    known.
+    """
     if not most or not ids:
         return []
     try:
-        listed = lister.first(most, ids)
+        rows = lister.first(most, ids).models
+        if any(map(_is_doubtful, rows)):
+            rows = lister.first(_MOST_SOUGHT, ids).models
     except WorkloadError:
         # no model takes the stated options
         return []
-    return [row for row in listed.models if serves(row)]
+    serving = [row for row in rows if serves(row)]
+    return sorted(serving, key=_is_doubtful)[:most]
+
+
+def _is_doubtful(row: Verdict) -> bool:
+    """Whether the model may not meet the question: its pace or its context was not measured."""
+    return lacks_pace(row) or row.has("context-unmeasured")
