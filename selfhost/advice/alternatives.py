@@ -7,17 +7,15 @@ it. `smaller` is a smaller type that lies in a better place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
-from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ..catalogue.names import loaded_by_family
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks import phrase
 from ..judge.checks.accelerator import placing_options
-from ..judge.checks.speed import is_too_slow, lacks_pace
+from ..judge.checks.speed import lacks_pace
 from ..judge.choice import METHODS
 from ..judge.quality import quality_of
 from ..judge.rating import (
@@ -25,15 +23,14 @@ from ..judge.rating import (
     is_slower_than_reading,
     is_way_out,
     lies_better,
+    serves,
 )
-from ..judge.record import TIGHT_CODES, Alternative, Judged
-from ..judge.table import FileRow, program_row
+from ..judge.record import Alternative, Judged
+from ..judge.table import USUAL, FileRow, program_row
 from ..judge.ways import types_to_have
 from ..needs.records import Term, likely_bytes
 from .asking import Asking
-
-if TYPE_CHECKING:
-    from .proposals import Proposals
+from .ranking import reservations
 
 _MOST_ALTERNATIVES = 3
 _SHORTEST_CONTEXT_TOKENS = 1024
@@ -54,35 +51,31 @@ class AlternativeSearch(Asking):
         Every alternative meets all other conditions that the user stated.
         """
         if self.judged.fits:
-            return tuple(self._in_better_place())
-        found = self._of_same_model()
-        others = _MOST_ALTERNATIVES - 1 if found else _MOST_ALTERNATIVES
-        for judged in self.proposals.best(others):
-            found.append(self._alternative(judged, self.proposals.why(judged)))
-        return tuple(sorted(found, key=is_too_slow))
-
-    @cached_property
-    def proposals(self) -> Proposals:
-        """Other models, each judged in place of the judged one."""
+            if self.smaller is None:
+                return ()
+            why = f"fits the GPU whole; {_loss_of(self.smaller)}"
+            return (self._of_this(self.smaller, why),)
         # imported here: most checked models run, and no other model is proposed
         from .proposals import Proposals
 
-        return Proposals(
-            judged=self.judged, catalogue=self.catalogue, machine=self.machine
+        found = list(self.of_same_model)
+        others = _MOST_ALTERNATIVES - 1 if found else _MOST_ALTERNATIVES
+        proposals = Proposals(
+            judged=self.judged,
+            asked=self.asked,
+            catalogue=self.catalogue,
+            machine=self.machine,
         )
+        for row in proposals.best(others):
+            found.append(self._alternative(row, proposals.why(row)))
+        return tuple(sorted(found, key=serves, reverse=True))
 
-    def _in_better_place(self) -> Iterator[Alternative]:
-        if self.smaller is not None:
-            why = f"fits the GPU whole; {_loss_of(self.smaller)}"
-            yield self._alternative(self.smaller, why)
-
-    def _of_same_model(self) -> list[Alternative]:
+    @cached_property
+    def of_same_model(self) -> tuple[Alternative, ...]:
         """The first three alternatives that differ in what runs. Two wishes may lead to the same
         files and program: another program may take the smaller type by itself.
         """
         found: dict[Workload, Alternative] = {}
-        for other in self._loaded_by_tag():
-            found[other.workload] = other
         for wish in _WISHES:
             if len(found) == _MOST_ALTERNATIVES:
                 break
@@ -94,20 +87,8 @@ class AlternativeSearch(Asking):
                 continue
             if judged.workload not in found:
                 why = phrase(f"instead/{wish.name}", **self._figures(judged))
-                found[judged.workload] = self._alternative(judged, why)
-        return list(found.values())
-
-    def _loaded_by_tag(self) -> Iterator[Alternative]:
-        """Yield the other model that Ollama loads by the typed name of a family."""
-        id = loaded_by_family(self.asked, self.catalogue)
-        if id is None or id not in self.catalogue:
-            return
-        for spec in self.catalogue.specs([id]):
-            judged = self.proposals.fit(spec, self.judged.question.stated)
-            if judged is not None:
-                judged = self.proposals.as_checked(judged)
-                why = f"the file that Ollama loads as {self.asked}"
-                yield self._alternative(judged, why)
+                found[judged.workload] = self._of_this(judged, why)
+        return tuple(found.values())
 
     def _figures(self, other: Judged) -> dict[str, object]:
         """What the sentences on a wish that was given up name."""
@@ -123,20 +104,17 @@ class AlternativeSearch(Asking):
             "users": units.plural(workload.parallel, "user"),
         }
 
+    def _of_this(self, judged: Judged, why: str) -> Alternative:
+        """The alternative of the same model, with what may keep it from running well."""
+        return self._alternative(judged, ", ".join([why, *reservations(judged)]))
+
     def _alternative(self, judged: Judged, why: str) -> Alternative:
         """The alternative that a judgement makes, with the command that asks for the same again."""
-        # imported here: most checked models run, and have no alternatives
-        from .ranking import ONCE_RAISED, TIGHT
-
         spec = judged.model
         typed = spec.id
         if spec.id not in self.catalogue and spec.origin:
             # the catalogue has none of that id, so its file is named
             typed = spec.origin
-        if judged.waits_for_setting and ONCE_RAISED not in why:
-            why = f"{why}, {ONCE_RAISED}"
-        if judged.has(*TIGHT_CODES) and TIGHT not in why:
-            why = f"{why}, {TIGHT}"
         if lacks_pace(judged):
             why = f"{why}, speed not known"
         return Alternative.conclude(
@@ -195,48 +173,38 @@ class AlternativeSearch(Asking):
         having: those of four bits or more, then the others; of both those that nobody has to make
         come first.
         """
-        spec = self.judged.model
-        most_bytes = self._most_file_bytes
-        smaller = []
-        for row in self._types_below():
-            size_bytes = row.size.bytes if isinstance(row.size, Term) else most_bytes
-            quality = quality_of(row.quantization or "", spec)
-            if size_bytes <= most_bytes and quality.worth_having:
-                smaller.append(row)
+        question = self.judged.question
+        spec = question.spec
+        if question.runtime is None:
+            return []
+        types = program_row(spec, question.runtime).types
+        if question.workload.quantization not in types:
+            return []
+        below = types[types.index(question.workload.quantization) + 1 :]
+        rows = []
+        for row in types_to_have(question):
+            name = row.quantization or ""
+            is_worth_it = quality_of(name, spec).worth_having
+            if name in below and is_worth_it and self._may_be_small_enough(row):
+                rows.append(row)
 
         def rank(row: FileRow) -> tuple[bool, bool]:
             return is_rough(row.quantization or "", spec), not row.is_ready
 
-        return [row.quantization or "" for row in sorted(smaller, key=rank)]
+        return [row.quantization or "" for row in sorted(rows, key=rank)]
 
-    def _types_below(self) -> Iterator[FileRow]:
-        """Yield the types that the user can get and that lose more than the judged type, the best
-        first.
-        """
-        question = self.judged.question
-        if question.runtime is None:
-            return
-        to_have = types_to_have(question)
-        is_below = False
-        for row in program_row(question.spec, question.runtime).rows:
-            if is_below and row in to_have:
-                yield row
-            is_below = is_below or row.quantization == question.workload.quantization
-
-    @property
-    def _most_file_bytes(self) -> float:
-        """The size of files that leave no weights in RAM, beside weights on accelerators; infinite
-        elsewhere.
+    def _may_be_small_enough(self, row: FileRow) -> bool:
+        """Whether the files of a type leave no weights in RAM, beside weights on accelerators; True
+        where a size is not known, and elsewhere.
         """
         judged = self.judged
-        row = judged.question.type_row
-        if judged.placement != "split" or not judged.fits or row is None:
-            return inf
-        files = row.size
-        if not isinstance(files, Term):
-            return inf
+        own = judged.question.type_row
+        if own is None or not judged.fits or not judged.placed.on_cards.terms:
+            return True
+        if not isinstance(own.size, Term) or not isinstance(row.size, Term):
+            return True
         in_ram_bytes = likely_bytes(judged.placed.on_host.terms, "weights")
-        return files.bytes - int(_LEFT_SHARE * in_ram_bytes)
+        return row.size.bytes <= own.size.bytes - int(_LEFT_SHARE * in_ram_bytes)
 
     def with_remedy(self, smaller: Judged) -> Judged:
         """The judgement with a new remedy in its finding that accelerators hold only a part: the
@@ -318,14 +286,20 @@ def _in_smaller_type(search: AlternativeSearch) -> Workload | None:
     return None if search.smaller is None else search.smaller.question.stated
 
 
-def _in_any_program(search: AlternativeSearch) -> Workload | None:
-    """Any program, in a type of its own, where a program or an option that asks for one was
-    stated.
+def _in_other_program(search: AlternativeSearch) -> Workload | None:
+    """Any program, in a type of its own, where a program or an option that asks for one was stated;
+    elsewhere the other usual program of such models.
     """
     question = search.judged.question
+    runtime = None
     if question.stated.runtime is None and not question.runtime_follows:
-        return None
-    return question.stated.replace(runtime=None, format=None, quantization=None)
+        for name in USUAL.by_modality[question.spec.modality]:
+            if name != question.workload.runtime:
+                runtime = name
+                break
+        else:
+            return None
+    return question.stated.replace(runtime=runtime, format=None, quantization=None)
 
 
 def _for_fewer_users(search: AlternativeSearch) -> Workload | None:
@@ -352,7 +326,7 @@ _WISHES = (
     Wish("method", _without("finetune_method")),
     Wish("type", _in_smaller_type),
     Wish("cache", _without("kv_cache_type")),
-    Wish("program", _in_any_program),
+    Wish("program", _in_other_program),
     Wish("users", _for_fewer_users),
     Wish("context", _with_shorter_context),
 )

@@ -7,7 +7,6 @@ program or the type.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 
 from ..catalogue.index import Catalogue
@@ -19,6 +18,8 @@ from ..judge.record import NO_FILES, Judged, RoomOptions
 from ..machine.record import Machine
 from .room import Reach
 
+# what may be stated beside other options, the shortest first
+_PINS = ((), ("quantization",), ("runtime",), ("runtime", "quantization"))
 # the limits of a room, by the fields of a workload that they bound
 _LIMITS = {
     "context_tokens": "longest_context_tokens",
@@ -72,54 +73,32 @@ class Asking(Record):
         """The command that asks about that name with these options on the same machine."""
         return f"selfhost check {shell_word(name)}{workload.options()}{self.carry}"
 
-    def shortest(self, typed: Workload, wanted: Workload) -> Workload:
-        """The workload `typed`, with as few of the type and the program of `wanted` added as make
+    def pins(self, typed: Workload, wanted: Workload) -> dict[str, str | None]:
+        """What to state beside `typed`: as few of the type and the program of `wanted` as make
         `check` take the program, the type and the context of `wanted`.
         """
-        for workload in _from_the_shortest(typed, wanted):
-            answer = self.by_name(workload)
+        for names in _PINS:
+            beside = {name: getattr(wanted, name) for name in names}
+            answer = self.by_name(typed.replace(**beside))
             if answer is not None and _what_runs(answer.workload) == _what_runs(wanted):
-                return workload
-        return typed
+                return beside
+        return {}
 
     def room_options(self) -> RoomOptions:
         """The options to type beside each limit, so that `check` keeps the judged program and
-        type.
+        type; empty for a limit that is not known or that was judged.
         """
         room = self.reach.room()
-        if room is None:
-            return RoomOptions()
-        beside = {}
-        for field, limit in _LIMITS.items():
-            beside[limit] = self._options_beside(field, getattr(room, limit))
-        return RoomOptions(**beside)
-
-    def _options_beside(self, field: str, limit: str | int | None) -> str:
-        """The options to type beside one limit; empty for a limit that is not known or that was
-        judged.
-        """
         taken = self.judged.workload
-        if limit is None or limit == getattr(taken, field):
-            return ""
-        limited = self.typed.replace(**{field: limit})
-        typed = self.shortest(limited, taken.replace(**{field: limit}))
-        beside = {}
-        for name in ("runtime", "quantization"):
-            if getattr(typed, name) != getattr(limited, name):
-                beside[name] = getattr(typed, name)
-        return Workload(**beside).options().strip()
-
-
-def _from_the_shortest(typed: Workload, wanted: Workload) -> Iterator[Workload]:
-    """Yield what might be typed, the shortest first."""
-    yield typed
-    with_type = typed.replace(quantization=wanted.quantization)
-    with_program = typed.replace(runtime=wanted.runtime)
-    if with_type != typed:
-        yield with_type
-    if with_program != typed:
-        yield with_program
-        yield with_program.replace(quantization=wanted.quantization)
+        options = {}
+        for field, name in _LIMITS.items():
+            limit = None if room is None else getattr(room, name)
+            if limit not in (None, getattr(taken, field)):
+                limited = {field: limit}
+                typed = self.typed.replace(**limited)
+                beside = self.pins(typed, taken.replace(**limited))
+                options[name] = Workload().replace(**beside).options().strip()
+        return RoomOptions(**options)
 
 
 def _what_runs(workload: Workload) -> tuple[str | None, str | None, int | None]:

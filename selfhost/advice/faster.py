@@ -77,14 +77,14 @@ def _faster(asking: Asking) -> Iterator[FasterSetting]:
         for usual, faster in zip(usual_figures, faster_figures, strict=False):
             if steps_between(usual.speed, faster.speed) < 1:
                 continue
-            typed = asking.shortest(in_type, other.workload)
+            beside = asking.pins(in_type, other.workload)
             yield FasterSetting(
                 unit=usual.unit,
                 prompt_tokens=usual.prompt_tokens,
                 usual=usual.range,
                 faster=faster.range,
                 what=setting.what(situation),
-                command=asking.command(asking.asked, typed),
+                command=asking.command(asking.asked, in_type.replace(**beside)),
             )
             break
 

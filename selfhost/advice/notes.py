@@ -340,6 +340,16 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
     )
 
 
+def note_on_smaller(judged: Judged, smaller: Judged | None) -> Sentences:
+    """The note that GPUs would hold the `smaller` type of a model that runs in RAM; () where a
+    finding says so.
+    """
+    if smaller is None or judged.has("accelerator-partly"):
+        return ()
+    pace = likely_words(smaller.users_pace)
+    return remark("on-gpu", type=smaller.quantization, pace=pace)
+
+
 def note_on_users(judged: Judged, machine: Machine) -> Sentences:
     """The note on how many users the accelerators hold before the cache of further users spills
     into RAM, or on how many users are served at once while the others wait; () where neither

@@ -36,6 +36,7 @@ from .notes import (
     note_on_clock,
     note_on_conversations,
     note_on_hidden_cards,
+    note_on_smaller,
     note_on_tag,
     note_on_users,
     notes_on_cards,
@@ -152,7 +153,7 @@ class _Advice(DeferredAdvice):
         type that they hold as a whole is named as a remedy.
         """
         judged = self.judged
-        if not judged.fits or judged.placement != "split":
+        if not judged.fits or not judged.has("accelerator-partly"):
             return judged
         smaller = self.search.smaller
         return judged if smaller is None else self.search.with_remedy(smaller)
@@ -225,6 +226,8 @@ class _Advice(DeferredAdvice):
         ]
         if machine.accelerators:
             notes += note_on_users(judged, machine)
+        if judged.fits:
+            notes += note_on_smaller(judged, self.search.smaller)
         chosen = judged.question.chosen
         if chosen is not None and judged.workload.task == "finetune":
             # no fine print, because the length of the examples decides what is learned

@@ -224,11 +224,14 @@ def runs_as_well(
     return pace is None or pace.likely <= STEP * slower.likely
 
 
+def serves(judged: Judged) -> bool:
+    """Whether a way runs, and is not too slow."""
+    return judged.fits and not is_too_slow(judged)
+
+
 def is_way_out(other: Judged, judged: Judged) -> bool:
     """Whether `other` runs, and not too slowly where `judged` is too slow."""
-    if not other.fits:
-        return False
-    return "speed" not in judged.deciding or not is_too_slow(other)
+    return serves(other) if "speed" in judged.deciding else other.fits
 
 
 def share_of_gpu_memory(judged: Judged) -> float | None:

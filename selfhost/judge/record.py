@@ -430,9 +430,13 @@ class Judged(Record):
                 return finding
         return None
 
+    @cached_property
+    def _codes(self) -> frozenset[str]:
+        return frozenset(finding.code for finding in self.findings)
+
     def has(self, *codes: str) -> bool:
         """Whether one of the findings has one of these codes."""
-        return any(finding.code in codes for finding in self.findings)
+        return not self._codes.isdisjoint(codes)
 
     def lacking_bytes(self) -> float:
         """The bytes that memory and accelerators lack together; infinite where no amount is known
@@ -516,10 +520,11 @@ class Judged(Record):
         """
         return not self.deciding
 
-    @property
-    def deciding(self) -> set[str]:
+    @cached_property
+    def deciding(self) -> frozenset[str]:
         """The names of the checks that rule a local run out, or leave open whether it works."""
-        return {finding.check for finding in self.findings if finding.decides}
+        checks = [finding.check for finding in self.findings if finding.decides]
+        return frozenset(checks)
 
     @property
     def failed(self) -> tuple[str, ...]:

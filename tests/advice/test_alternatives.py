@@ -373,7 +373,7 @@ def test_a_program_that_runs_no_such_model_here_is_not_tried(
             asked_in.append(workload.runtime)
         return ask(spec, workload, *rest)
 
-    monkeypatch.setattr("selfhost.advice.proposals.ask", watched)
+    monkeypatch.setattr("selfhost.advice.listing.ask", watched)
     verdict = check(model, Workload(runtime=runtime), machine=machine)
     others = [other for other in verdict.alternatives if other.id != verdict.model.id]
     assert others
@@ -393,7 +393,7 @@ def test_an_option_of_a_program_that_runs_nothing_here_leads_nowhere(
         models.append(spec.id)
         return ask(spec, *rest)
 
-    monkeypatch.setattr("selfhost.advice.proposals.ask", watched)
+    monkeypatch.setattr("selfhost.advice.listing.ask", watched)
     assert {other.id for other in verdict.alternatives} <= {verdict.model.id}
     assert set(models) <= {verdict.model.id}
 
@@ -461,7 +461,7 @@ def test_a_refusal_judges_no_other_model_in_vain(
         sized.append(question.spec.id)
         return has_type_within(question, *sizes)
 
-    monkeypatch.setattr("selfhost.advice.proposals.judge", watched)
+    monkeypatch.setattr("selfhost.advice.listing.judge", watched)
     monkeypatch.setattr("selfhost.judge.checks.space.has_type_within", types_of)
     others = {other.id for other in verdict.alternatives} - {verdict.model.id}
     assert others <= {id for id, _ in judged}
