@@ -80,6 +80,17 @@ class Request(Record):
                 yield row
 
     @property
+    def with_rule(self) -> ProgramRow | None:
+        """The first program that has a rule for the stated type, though the model cannot be
+        quantized by the rule: the error then says why. None for none.
+        """
+        for row in self.table.proposed:
+            rule = row.runtime.rule_of(self.workload.quantization)
+            if rule is not None and row.runtime.takes(self.workload):
+                return row
+        return None
+
+    @property
     def taking_ids(self) -> list[str]:
         """The ids of these programs, sorted."""
         return sorted(row.runtime.id for row in self.taking)
@@ -134,8 +145,9 @@ class _Reading:
                 self._check_without_program(workload)
             return self._request(workload, None)
         if self.stated.runtime is None and not _suits(program, workload):
-            taking = self._request(workload, program).taking
-            program = _first_built_for(machine, taking) or program
+            asked = self._request(workload, program)
+            taking = _first_built_for(machine, asked.taking)
+            program = taking or asked.with_rule or program
         workload = workload.replace(runtime=program.runtime.id)
         request = self._request(workload, program)
         if workload.task == "generate":
@@ -436,10 +448,12 @@ def _meant_program(typed: str, ids: Sequence[str]) -> str | None:
 
 
 def _suits(usual: ProgramRow, wanted: Workload) -> bool:
-    """Whether the usual program stays: where it takes what was stated, and where the stated type
-    may mean one of its types, which the user is asked.
+    """Whether the usual program stays: where it trains, where it takes what was stated, and where
+    the stated type may mean one of its types, which the user is asked.
     """
     quantization = wanted.quantization
+    if wanted.task == "finetune":
+        return True
     if quantization is None or usual.type_called(quantization) is not None:
         return usual.runtime.takes(wanted)
     return _type_of_bits(quantization, usual.types) is not None

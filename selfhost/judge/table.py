@@ -277,11 +277,12 @@ class FileRow(Record):
     @property
     def is_sized(self) -> bool:
         """Whether the program gets the files, downloaded or made, and their size is known."""
+        parts = self.runtime.parts.get(self.spec.id)
+        if parts is not None:
+            # the command downloads each part by its name
+            return self.quantization in parts.quantizations
         rule = self.runtime.rule_of(self.quantization)
         if self.format not in ("gguf", "mlx") and rule is None:
-            return False
-        # a model in listed parts: the command downloads each part by its name
-        if self.spec.id in self.runtime.parts:
             return False
         if rule is not None and rule.at_load and self._is_quantized:
             return False
