@@ -37,8 +37,6 @@ _MOST_SERVED_PER_SECOND = 100_000
 _LEAST_BITS = min(8 * size / count for count, size in BLOCKS.values())
 _LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
-TIGHT = "little memory left"
-ONCE_RAISED = "fits the GPU once its limit is raised"
 _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
 # what a spec says that a model is for; None where it says nothing
 Uses = tuple[str, ...] | None
@@ -90,7 +88,6 @@ class _Factors(Stated):
     superseded: float
     same_size: float
     follow_months: float
-    named: float
     unlicensed: float
     crowded: float
     half_tokens_per_second: float
@@ -528,11 +525,18 @@ def reasons(judged: Judged, standing: Standing) -> str:
     if judged.placement == "accelerator":
         is_likely = judged.has("accelerator-tight")
         reasons.append("likely fits the GPU" if is_likely else "fits the GPU")
-    if judged.waits_for_setting:
-        reasons.append(ONCE_RAISED)
-    if judged.has(*TIGHT_CODES):
-        reasons.append(TIGHT)
+    reasons += reservations(judged)
     return ", ".join(reasons)
+
+
+def reservations(judged: Judged) -> list[str]:
+    """What may keep a model that fits from running well, in words."""
+    found = []
+    if judged.waits_for_setting:
+        found.append("fits the GPU once its limit is raised")
+    if judged.has(*TIGHT_CODES):
+        found.append("little memory left")
+    return found
 
 
 # ------------------------------------------------------------------ the most that a machine gives

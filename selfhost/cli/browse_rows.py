@@ -368,9 +368,8 @@ def condition_words(verdict: Verdict) -> str:
     """
     if not may_fit(verdict):
         return ""
-    for other in verdict.alternatives:
-        if other.id == verdict.model.id:
-            return f"fits as {otherwise_words(other, verdict)}"
+    for other in verdict.of_same_model:
+        return f"fits as {otherwise_words(other, verdict)}"
     return ""
 
 

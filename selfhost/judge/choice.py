@@ -17,8 +17,6 @@ from operator import itemgetter
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import PICTURES
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
@@ -30,7 +28,6 @@ from .checks.space import available_ram
 from .devices import gpu_maker, index_of, lent_to_gpu, places, usable_cards
 from .judging import judge, layout_for
 from .pace.words import likely_words
-from .programs import USUAL
 from .question import asked_again
 from .rating import (
     STEP,
@@ -44,6 +41,7 @@ from .rating import (
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation
+from .table import USUAL, program_row
 from .ways import (
     Way,
     is_preferred,
@@ -52,7 +50,6 @@ from .ways import (
     servers,
     takes_first_of_list,
     training_ways,
-    types_to_fit,
     usual_and_smaller,
     way_by_tag,
 )
@@ -70,14 +67,7 @@ _HALF = 2
 # some users at once
 _MOST_GAIN = 16
 # how people write the methods of training
-_METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
-
-
-def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
-    """Whether types of pictures and video, or methods of training, are tried in turn, so that the
-    route may be better than that of the usual defaults.
-    """
-    return spec.modality in PICTURES or workload.task == "finetune"
+METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
 
 def best_way(
@@ -99,6 +89,21 @@ def best_way(
         machine=machine,
     )
     return choice.with_reason(choice.best())
+
+
+def best_under(
+    question: Question,
+    stated: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+) -> Judged | None:
+    """The judgement of the best way of the same model under another stated workload; None where the
+    program refuses that workload.
+    """
+    other = asked_again(question, stated, catalogue, machine)
+    if other is None:
+        return None
+    return best_way(judge(other, machine), catalogue, machine)
 
 
 def in_way(
@@ -559,8 +564,8 @@ class _Choice(Record):
     def _why_trained(self, best: Judged) -> str:
         usual = self.usual.workload
         taken = best.workload
-        before = _METHODS[str(usual.finetune_method)]
-        after = _METHODS[str(taken.finetune_method)]
+        before = METHODS[str(usual.finetune_method)]
+        after = METHODS[str(taken.finetune_method)]
         options = f"--method {usual.finetune_method}"
         if taken.context_tokens != usual.context_tokens:
             before += f" with {usual.context_tokens:,} tokens"
@@ -648,11 +653,9 @@ def in_server(question: Question, catalogue: Catalogue) -> Workload | None:
     if stated.quantization is None or question.lets_users_wait:
         return None
     for runtime in servers(question, catalogue):
-        way = Way(runtime=runtime)
-        other = in_way(question, way, catalogue, Machine())
-        if other is None or not other.lets_users_wait:
-            continue
-        if other.workload.quantization == question.workload.quantization:
+        row = program_row(question.spec, runtime)
+        name = row.type_called(stated.quantization)
+        if row.takes(stated) and name == question.workload.quantization:
             return stated.replace(runtime=runtime.id)
     return None
 
@@ -664,7 +667,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     stated = question.stated
     nowhere = Machine(accelerators=())
     smallest: Question | None = None
-    for way in types_to_fit(question, catalogue):
+    for way in picture_ways(question, catalogue, is_in_ram=False):
         other = in_way(question, way, catalogue, nowhere)
         if other is None or other.wants_gpu:
             continue

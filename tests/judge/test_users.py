@@ -633,8 +633,8 @@ def test_a_million_users_take_as_few_layouts_as_ten(
 
     monkeypatch.setattr(judging, "layout_of_users", counting)
     verdict = check(model, Workload(parallel=1_000_000), machine=machine)
-    # no GPU gives a million people two tokens a second each, of this or of another model
-    assert verdict.alternatives == ()
+    # of no other model a GPU gives a million people two tokens a second each
+    assert {found.id for found in verdict.alternatives} <= {verdict.model.id}
     # each way counts one user first, then the number that memory tells, and fewer where it errs
     ways = counted.count(1)
     assert ways <= 60
