@@ -26,7 +26,7 @@ from ..judge.rating import (
     serves,
 )
 from ..judge.record import Alternative, Judged
-from ..judge.table import USUAL, TypeRow, program_row
+from ..judge.table import USUAL, FileRow, program_row
 from ..judge.ways import types_to_have
 from ..needs.records import Term, likely_bytes
 from .asking import Asking
@@ -188,12 +188,12 @@ class AlternativeSearch(Asking):
             if name in below and is_worth_it and self._may_be_small_enough(row):
                 rows.append(row)
 
-        def rank(row: TypeRow) -> tuple[bool, bool]:
+        def rank(row: FileRow) -> tuple[bool, bool]:
             return is_rough(row.quantization or "", spec), not row.is_ready
 
         return [row.quantization or "" for row in sorted(rows, key=rank)]
 
-    def _may_be_small_enough(self, row: TypeRow) -> bool:
+    def _may_be_small_enough(self, row: FileRow) -> bool:
         """Whether the files of a type leave no weights in RAM, beside weights on accelerators; True
         where a size is not known, and elsewhere.
         """

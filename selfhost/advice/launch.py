@@ -30,7 +30,7 @@ from ..judge.devices import (
 )
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
-from ..judge.table import TypeRow
+from ..judge.table import FileRow
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.records import likely_bytes
@@ -126,9 +126,9 @@ class Launch(Record):
         return self.runtime.rule_of(self.workload.quantization)
 
     @property
-    def type_row(self) -> TypeRow:
+    def type_row(self) -> FileRow:
         """The row of the judged type in the program."""
-        return TypeRow(
+        return FileRow(
             spec=self.spec,
             runtime=self.runtime,
             format=self.workload.format,
@@ -554,7 +554,7 @@ def _draft(launch: Launch) -> str | None:
     if launch.workload.format not in CONVERTED:
         return draft.repository
     type_name = companions.draft_quantization
-    row = TypeRow(
+    row = FileRow(
         spec=draft,
         runtime=launch.runtime,
         format=launch.workload.format,

@@ -23,7 +23,7 @@ from ..judge.rating import serves
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question, Verdict
 from ..machine.record import Machine
 from .listing import Lister
-from .ranking import BestCase, Standings, best_case
+from .ranking import Standings
 
 # where the machine does not rule the model out, a proposal may be up to this many times as large
 # (assumed: models of 7 and 8 billion parameters are one class)
@@ -141,11 +141,6 @@ class Proposals(Record):
     def _loaded_by_tag(self) -> str | None:
         return loaded_by_family(self.asked, self.catalogue)
 
-    @cached_property
-    def _bounds(self) -> BestCase:
-        """The most that the machine can give a model."""
-        return best_case(self.machine, self.judged.question.stated)
-
     @property
     def _modalities(self) -> tuple[str, ...]:
         """The kinds of model that do the same work."""
@@ -181,10 +176,6 @@ class Proposals(Record):
         if outline.closed or outline.id == asked.spec.id:
             return False
         if outline.modality not in self._modalities:
-            return False
-        wanted = self.judged.workload.min_tokens_per_second or 0
-        if self._bounds.tokens_per_second(outline) < wanted:
-            # no program serves so many users so fast, or no memory is
             return False
         wanted_use = asked.stated.wanted_use
         return wanted_use is None or outline.has_use(wanted_use)

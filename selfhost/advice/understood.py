@@ -90,7 +90,7 @@ def understand(
     """
     if isinstance(model, ModelSpec):
         return Understood(spec=model, asked=model.id, workload=workload)
-    typed = os.fspath(model)
+    typed = os.fsdecode(model)
     if not isinstance(model, str) or is_path(typed):
         return _understand_file(typed, workload)
     return understand_name(catalogue, typed, workload)

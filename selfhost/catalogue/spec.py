@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
+from ..core.links import exists
 from ..core.records import (
     DATE,
     Record,
@@ -572,7 +572,7 @@ def read_spec_file(path: str) -> Document:
     """The document of a spec file, with the sources in `<id>.sources.toml` beside it."""
     document = Document.read(path)
     sources_path = path.removesuffix(".toml") + SOURCES_ENDING
-    if not document.ok or not os.path.exists(sources_path):
+    if not document.ok or not exists(sources_path):
         return document
     if "sources" in document.values:
         document.add(

@@ -16,7 +16,7 @@ from ..core.records import Record
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
 from ..needs.records import Needs, likely_bytes
 from .record import DownloadedFiles
-from .table import TypeRow
+from .table import FileRow
 
 # Two conversions to one quantization differ in size by some per cent at most (importance matrix,
 # token table, header): a file that differs by more holds another model. Where nothing says that a
@@ -62,7 +62,7 @@ class WantedFiles(Record):
     needs of the model without its companions.
     """
 
-    row: TypeRow
+    row: FileRow
     needs: Needs
     catalogue: Catalogue
 

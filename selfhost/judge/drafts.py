@@ -12,7 +12,7 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
 from ..core.units import canonical
 from .checks import OptionFault, error_of
-from .table import ModelTable, program_row
+from .table import program_row, table_of
 
 
 def _names_own_draft(spec: ModelSpec, typed: str) -> bool:
@@ -54,10 +54,10 @@ def companions_of(
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
         others = []
-        for row in ModelTable(spec=spec, catalogue=catalogue).programs:
+        for row in table_of(spec, catalogue).programs:
             if kind in row.runtime.companions:
                 others.append(row.runtime.id)
-        figures = {"program": runtime.name, "own": is_own, "others": others}
+        figures = {"program": runtime.name, "own": is_own, "others": sorted(others)}
         raise error_of(OptionFault("draft", "draft-program", figures))
     if not spec.writes_text:
         raise error_of(OptionFault("draft", "draft-no-text", {"model": spec.name}))

@@ -31,7 +31,7 @@ from .pace.rates import shared_gpu_of
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question, RuntimeRefusal
 from .stated import Request, format_refused, request_of, type_not_had
 from .step import step_of
-from .table import USUAL, ModelTable, ProgramRow, TypeRow
+from .table import USUAL, FileRow, ProgramRow, ProgramTable, table_of
 
 
 def ask(
@@ -46,7 +46,7 @@ def ask(
     Where several types may be tried, the type whose files lie on the machine already is taken.
     Raises `WorkloadError` with everything that makes no sense.
     """
-    table = ModelTable(spec=spec, catalogue=catalogue)
+    table = table_of(spec, catalogue)
     question = _question(table, workload, machine, files)
     if question.here is not None or not machine.models_present:
         return question
@@ -79,7 +79,7 @@ def asked_again(
 
 
 def _question(
-    table: ModelTable,
+    table: ProgramTable,
     stated: Workload,
     machine: Machine,
     files: NamedFiles,
@@ -115,7 +115,8 @@ def _question(
     )
     here = _files_here(loaded, files, counted, catalogue, machine)
     making_bytes = 0
-    if row is not None and here is None and not loaded.loads_named_files:
+    is_here = here is not None or loaded.loads_named_files
+    if row is not None and not is_here and stated.task == "generate":
         making_bytes = row.making_bytes(catalogue.runtime(USUAL.library))
     return Question(
         spec=spec,
@@ -144,7 +145,7 @@ def _refusal(request: Request, program: ProgramRow) -> RuntimeRefusal | None:
     """The refusal of the runtime to run or train the files; None where the runtime runs or trains
     them.
     """
-    spec = request.spec
+    spec = program.spec
     runtime = program.runtime
     why = program.why_not_loaded or _why_not_in_format(request, runtime)
     remedy = None if spec.refused is None else "download the published file again"
@@ -228,7 +229,7 @@ class _Loaded(Record):
     - `loads_named_files`: the program loads files that the user named.
     """
 
-    row: TypeRow | None = None
+    row: FileRow | None = None
     in_turn: tuple[str, ...] = ()
     loads_named_files: bool
 
@@ -259,7 +260,7 @@ def _loaded(request: Request) -> _Loaded:
         if name is None:
             raise error_of(type_not_had(request, program, quantization))
         quantization = name
-    elif quantization is None and not request.spec.states_needs_only:
+    elif quantization is None and not program.spec.states_needs_only:
         quantization = program.usual_type
         if files == NO_FILES and stated.task == "generate":
             quantization, *others = program.types_in_turn
@@ -276,7 +277,7 @@ def _loaded(request: Request) -> _Loaded:
 
 def _completed(
     request: Request,
-    row: TypeRow | None,
+    row: FileRow | None,
     companions: need.Companions | None,
 ) -> Workload:
     """The workload with the defaults that nobody stated: the files, the draft, the tokens, the KV

@@ -32,7 +32,7 @@ from . import Route, exit_code
 from .checks import Finding, Outcome, checks_mended_by
 from .pace import Range, Speed, Step, Wait
 from .quality import Quality
-from .table import TypeRow
+from .table import FileRow
 
 if TYPE_CHECKING:
     from .ways import Way
@@ -161,11 +161,11 @@ class Question(Record):
         return self.workload.quantization == self.usual_type
 
     @cached_property
-    def type_row(self) -> TypeRow | None:
+    def type_row(self) -> FileRow | None:
         """The row of the files in the table of the model; None where no program is known."""
         if self.runtime is None:
             return None
-        return TypeRow(
+        return FileRow(
             spec=self.spec,
             runtime=self.runtime,
             format=self.workload.format,
@@ -430,9 +430,13 @@ class Judged(Record):
                 return finding
         return None
 
+    @cached_property
+    def _codes(self) -> frozenset[str]:
+        return frozenset(finding.code for finding in self.findings)
+
     def has(self, *codes: str) -> bool:
         """Whether one of the findings has one of these codes."""
-        return any(finding.code in codes for finding in self.findings)
+        return not self._codes.isdisjoint(codes)
 
     def lacking_bytes(self) -> float:
         """The bytes that memory and accelerators lack together; infinite where no amount is known
@@ -516,10 +520,11 @@ class Judged(Record):
         """
         return not self.deciding
 
-    @property
-    def deciding(self) -> set[str]:
+    @cached_property
+    def deciding(self) -> frozenset[str]:
         """The names of the checks that rule a local run out, or leave open whether it works."""
-        return {finding.check for finding in self.findings if finding.decides}
+        checks = [finding.check for finding in self.findings if finding.decides]
+        return frozenset(checks)
 
     @property
     def failed(self) -> tuple[str, ...]:

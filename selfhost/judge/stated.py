@@ -25,7 +25,7 @@ from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from .checks import OptionFault, error_of
 from .record import NamedFiles
-from .table import USUAL, ModelTable, ProgramRow
+from .table import USUAL, ProgramRow, ProgramTable
 
 # the options of files and programs, which mean nothing for a closed model
 _NOT_OF_CLOSED: dict[str, Any] = {
@@ -48,7 +48,7 @@ class Request(Record):
     closed model, and for a model of which no program is known.
     """
 
-    table: ModelTable
+    table: ProgramTable
     files: NamedFiles
     workload: Workload
     program: ProgramRow | None
@@ -66,9 +66,11 @@ class Request(Record):
 
     @property
     def taking(self) -> Iterator[ProgramRow]:
-        """The programs that take all that was stated. Where the program of the request does not
-        serve so many sequences, they let requests wait.
+        """The programs that take all that was stated; none for training, which one program does.
+        Where the program of the request does not serve so many sequences, they let requests wait.
         """
+        if self.workload.task == "finetune":
+            return
         users = self.workload.parallel
         must_queue = self.program is not None and not self.program.runtime.serves(users)
         for row in self.table.programs:
@@ -79,12 +81,12 @@ class Request(Record):
 
     @property
     def taking_ids(self) -> list[str]:
-        """The ids of these programs."""
-        return [row.runtime.id for row in self.taking]
+        """The ids of these programs, sorted."""
+        return sorted(row.runtime.id for row in self.taking)
 
 
 def request_of(
-    table: ModelTable,
+    table: ProgramTable,
     stated: Workload,
     files: NamedFiles,
     machine: Machine,
@@ -104,7 +106,7 @@ class _Reading:
 
     def __init__(
         self,
-        table: ModelTable,
+        table: ProgramTable,
         stated: Workload,
         files: NamedFiles,
     ) -> None:
@@ -126,23 +128,24 @@ class _Reading:
         if self.spec.closed:
             program = None
             changes |= _NOT_OF_CLOSED
-        request = Request(
-            table=self.table,
-            files=self.files,
-            workload=self.stated.replace(**changes),
-            program=program,
-        )
+        workload = self.stated.replace(**changes)
         if program is None:
             if self.stated.runtime is None and not self.spec.closed:
-                self._check_without_program(request.workload)
-            return request
-        if self.stated.runtime is None and not _suits(program, request.workload):
-            program = _first_built_for(machine, request.taking) or program
-        workload = request.workload.replace(runtime=program.runtime.id)
-        request = request.replace(program=program, workload=workload)
+                self._check_without_program(workload)
+            return self._request(workload, None)
+        if self.stated.runtime is None and not _suits(program, workload):
+            taking = self._request(workload, program).taking
+            program = _first_built_for(machine, taking) or program
+        workload = workload.replace(runtime=program.runtime.id)
+        request = self._request(workload, program)
         if workload.task == "generate":
             self._check_options(request, program)
         return request
+
+    def _request(self, workload: Workload, program: ProgramRow | None) -> Request:
+        return Request(
+            table=self.table, files=self.files, workload=workload, program=program
+        )
 
     def _fault(self, option: str, kind: str, /, **figures: Any) -> None:
         """Note that an option makes no sense."""
@@ -326,7 +329,7 @@ class _Reading:
                 option = runtime.named_options[name]
                 self._check_value(name, value, option, program, workload)
             else:
-                self._note_unknown_option(name, request, program)
+                self._note_unknown_option(name, program)
         if not runtime.serves(workload.parallel):
             self._fault(
                 "parallel",
@@ -351,14 +354,9 @@ class _Reading:
             others=request.taking_ids,
         )
 
-    def _note_unknown_option(
-        self,
-        name: str,
-        request: Request,
-        program: ProgramRow,
-    ) -> None:
-        """Note that the program has no such option, with the option or the programs to take in its
-        place.
+    def _note_unknown_option(self, name: str, program: ProgramRow) -> None:
+        """Note that the program has no such option, with the option to take in its place, or the
+        programs that have it.
         """
         known = list(program.runtime.named_options)
         flag = USUAL.stated_by.get(name)
@@ -366,7 +364,9 @@ class _Reading:
         others = []
         if flag is None:
             guess = nearest(name, known)
-            others = request.taking_ids
+            for row in self.table.programs:
+                if name in row.runtime.named_options:
+                    others.append(row.runtime.id)
         self._fault(
             "runtime_options",
             "option-unknown",
@@ -375,7 +375,7 @@ class _Reading:
             known=known,
             guess=guess,
             flag=flag,
-            others=others,
+            others=sorted(others),
             none=not (flag or others or guess),
         )
 
@@ -436,12 +436,10 @@ def _meant_program(typed: str, ids: Sequence[str]) -> str | None:
 
 
 def _suits(usual: ProgramRow, wanted: Workload) -> bool:
-    """Whether the usual program stays: where it trains, where it takes what was stated, and where
-    the stated type may mean one of its types, which the user is asked.
+    """Whether the usual program stays: where it takes what was stated, and where the stated type
+    may mean one of its types, which the user is asked.
     """
     quantization = wanted.quantization
-    if wanted.task == "finetune":
-        return True
     if quantization is None or usual.type_called(quantization) is not None:
         return usual.runtime.takes(wanted)
     return _type_of_bits(quantization, usual.types) is not None

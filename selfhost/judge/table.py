@@ -1,7 +1,7 @@
 """The table of a model's ways: a row for each program, and for each type of files in the program.
 
-A `ModelTable` follows from the model and the catalogue alone, not from a machine. `ProgramRow` is
-the model in one program, `TypeRow` one type of its files there. The rows stand in the order in
+A `ProgramTable` follows from the model and the catalogue alone, not from a machine. `ProgramRow` is
+the model in one program, `FileRow` one type of its files there. The rows stand in the order in
 which they are tried. What a user states removes rows, so that the usual program and the usual type
 are the first rows that are left.
 """
@@ -16,7 +16,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import Conversion
 from ..catalogue.spec import ModelSpec, PublishedFiles
-from ..catalogue.spec_values import PACKED, QUANTIZATION_NAMES
+from ..catalogue.spec_values import PLAIN_DTYPES, QUANTIZATION_NAMES
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.workload import Workload
@@ -50,7 +50,7 @@ class UsualPrograms(Stated):
 USUAL = shipped_record(UsualPrograms, "usual_programs")
 
 
-class ModelTable(Record):
+class ProgramTable(Record):
     """The programs of a model."""
 
     spec: ModelSpec
@@ -71,7 +71,7 @@ class ModelTable(Record):
     @property
     def proposed(self) -> Iterator[ProgramRow]:
         """The programs that load the model and may be taken though nobody named them."""
-        yield from self._loading(self._proposed_ids)
+        return self._loading(self._proposed_ids)
 
     def first(self, formats: Collection[str]) -> ProgramRow:
         """The first program that loads the model in one of the formats, or in any format where none
@@ -114,32 +114,27 @@ class ModelTable(Record):
                 yield row
 
 
+# cached: each way of a model is a question about the same few programs
+@lru_cache(maxsize=128)
+def table_of(spec: ModelSpec, catalogue: Catalogue) -> ProgramTable:
+    """The table of the model."""
+    return ProgramTable(spec=spec, catalogue=catalogue)
+
+
 class ProgramRow(Record):
-    """A model in one program."""
+    """A model in one program.
+
+    - `format`: the format in which the program loads the model. `usual_type`: the model's usual
+      type there, published or not.
+    - `why_not_loaded`: the sentence why the program does not load the model, or why that is not
+      known; None where nothing speaks against loading it.
+    """
 
     spec: ModelSpec
     runtime: RuntimeSpec
-
-    @cached_property
-    def why_not_loaded(self) -> str | None:
-        """The sentence why the program does not load the model, or why that is not known; None
-        where nothing speaks against loading it.
-        """
-        return need.why_not_loaded(self.spec, self.runtime)
-
-    @cached_property
-    def _usual_files(self) -> tuple[str, str]:
-        return need.default_format_and_quantization(self.spec, self.runtime)
-
-    @property
-    def format(self) -> str:
-        """The format in which the program loads the model."""
-        return self._usual_files[0]
-
-    @property
-    def usual_type(self) -> str:
-        """The model's usual type in the program, published or not."""
-        return self._usual_files[1]
+    format: str
+    usual_type: str
+    why_not_loaded: str | None
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -147,7 +142,7 @@ class ProgramRow(Record):
         return need.quantizations_of(self.spec, self.runtime)
 
     @property
-    def rows(self) -> Iterator[TypeRow]:
+    def rows(self) -> Iterator[FileRow]:
         """The rows of these types."""
         return map(self.type_row, self.types)
 
@@ -157,9 +152,9 @@ class ProgramRow(Record):
         types = self.types
         return [name for name in self.runtime.gpus.quantizations if name in types]
 
-    def type_row(self, quantization: str | None) -> TypeRow:
+    def type_row(self, quantization: str | None) -> FileRow:
         """The row of a type, whether the program has such files or not."""
-        return TypeRow(
+        return FileRow(
             spec=self.spec,
             runtime=self.runtime,
             format=self.format,
@@ -188,13 +183,15 @@ class ProgramRow(Record):
         """
         if not self.runtime.takes(stated) or stated.format not in (None, self.format):
             return False
-        quantization = stated.quantization
-        if quantization is None:
+        if stated.quantization is None:
             return True
-        if quantization in PACKED and self.runtime.rule_of(quantization) is None:
-            # others than the publisher make such files, each for some programs
+        name = self.type_called(stated.quantization)
+        if name is None:
             return False
-        return self.type_called(quantization) is not None
+        if name == self.usual_type or name in PLAIN_DTYPES:
+            return True
+        # others than the publisher make such files, each for some programs
+        return self.type_row(name).is_sized
 
     @property
     def types_in_turn(self) -> tuple[str, ...]:
@@ -247,14 +244,20 @@ class ProgramRow(Record):
         return not self.spec.writes_text and self.spec.main_use != "reranking"
 
 
-# cached: each way of a model is a question about the same few programs
 @lru_cache(maxsize=512)
 def program_row(spec: ModelSpec, runtime: RuntimeSpec) -> ProgramRow:
     """The row of the model in the program."""
-    return ProgramRow(spec=spec, runtime=runtime)
+    format, usual_type = need.default_format_and_quantization(spec, runtime)
+    return ProgramRow(
+        spec=spec,
+        runtime=runtime,
+        format=format,
+        usual_type=usual_type,
+        why_not_loaded=need.why_not_loaded(spec, runtime),
+    )
 
 
-class TypeRow(Record):
+class FileRow(Record):
     """One type of a model's files in a program. Files are published in a repository, stand under a
     tag in the program's own library, or are made from the published weights.
 
@@ -400,7 +403,7 @@ class TypeRow(Record):
     @property
     def can_be_had(self) -> bool:
         """Whether the user can get the files: nobody has to make them, or a converter does."""
-        return self.is_ready or self.conversion is not None
+        return self.conversion is not None or self.is_ready
 
     def making_bytes(self, library: RuntimeSpec) -> int:
         """The bytes that lie on the disk beside the file while it is made; 0 where somebody has the

@@ -24,7 +24,7 @@ from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from ..needs.weight_files import DTYPES
 from .devices import places
 from .record import NO_FILES, Question
-from .table import USUAL, ModelTable, TypeRow, program_row
+from .table import USUAL, FileRow, program_row, table_of
 
 if TYPE_CHECKING:
     from .settings import RunSetting
@@ -159,7 +159,7 @@ def _types_on_gpus(question: Question, runtime: RuntimeSpec) -> list[str]:
     return program_row(question.spec, runtime).types_on_gpus
 
 
-def types_to_have(question: Question) -> list[TypeRow]:
+def types_to_have(question: Question) -> list[FileRow]:
     """The model's types in the program that the user can get, the best first: published types, and
     those that the program or a converter makes.
     """
@@ -196,7 +196,7 @@ def servers(question: Question, catalogue: Catalogue) -> list[RuntimeSpec]:
 
 def _other_programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]:
     """Yield the programs beside the usual one that may be taken though nobody named them."""
-    table = ModelTable(spec=question.spec, catalogue=catalogue)
+    table = table_of(question.spec, catalogue)
     for row in table.proposed:
         if question.runtime is None or row.runtime.id != question.runtime.id:
             yield row.runtime
@@ -340,6 +340,22 @@ def _in_other_runtimes(question: Question, catalogue: Catalogue) -> Iterator[Way
     for other in _other_programs(question, catalogue):
         for type in _types_on_gpus(question, other):
             yield Way(runtime=other, quantization=type, is_other=True)
+
+
+def types_to_fit(question: Question, catalogue: Catalogue) -> Sequence[Way]:
+    """The ways in each type that is tried in turn; for pictures, in the types of all runtimes."""
+    runtime = question.runtime
+    if runtime is None:
+        return ()
+    if question.in_turn:
+        return [Way(runtime=runtime, quantization=name) for name in question.in_turn]
+    if not takes_first_of_list(question):
+        return ()
+    ways = []
+    for name in runtime.gpus.quantizations:
+        ways.append(Way(runtime=runtime, quantization=name))
+    ways += _in_other_runtimes(question, catalogue)
+    return ways
 
 
 def takes_first_of_list(question: Question) -> bool:

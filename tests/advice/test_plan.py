@@ -68,9 +68,14 @@ def plan_of(model: str, workload: Workload) -> Plan:
 
 
 @cache
+def plan_of_no_machine(model: str, workload: Workload) -> Plan:
+    """The plan without known machines: to judge every one takes most of a plan's time."""
+    return plan_with(open_catalogue(), model, workload, ())
+
+
 def least_of(model: str, workload: Workload) -> LeastMachine:
-    """The least machine alone: that every known one is judged takes most of a plan's time."""
-    least = plan_with(open_catalogue(), model, workload, ()).least
+    """The least machine alone."""
+    least = plan_of_no_machine(model, workload).least
     assert least is not None
     return least
 
@@ -314,7 +319,7 @@ def test_the_row_of_the_bandwidth_is_a_sentence(
     cores: float | None, rate: int | None, row: str
 ) -> None:
     """`1 cores`, and `not known of RAM`."""
-    answer = plan("phi-4", min_tokens_per_second=10)
+    answer = plan_of_no_machine("phi-4", Workload(min_tokens_per_second=10))
     assert answer.least is not None
     least = answer.least.replace(
         bandwidth_bytes_per_second=rate, cpu=answer.least.cpu.replace(cores=cores)
@@ -334,7 +339,7 @@ def test_the_row_of_the_bandwidth_keeps_its_word_when_typed(
     model: str, context_tokens: int | None
 ) -> None:
     """`plan` named 74.3 GB/s for 2 tokens/s; stated so, `check` said 1.8, for it reads a peak."""
-    answer = plan(model, Workload(context_tokens=context_tokens))
+    answer = plan_of_no_machine(model, Workload(context_tokens=context_tokens))
     assert answer.least is not None
     assert answer.least.cpu.cores is not None
     shown = plain(plan_document(answer))
@@ -353,22 +358,16 @@ def test_the_row_of_the_bandwidth_keeps_its_word_when_typed(
 
 
 def test_a_plan_for_a_short_wait_names_the_cores_that_read_the_prompt_in_time() -> None:
-    usual = plan("qwen3-8b").least
-    waiting = plan("qwen3-8b", prompt_tokens=2000, max_wait_seconds=60).least
-    assert usual is not None
-    assert waiting is not None
+    usual = least_of("qwen3-8b", Workload())
+    in_a_minute = Workload(prompt_tokens=2000, max_wait_seconds=60)
+    waiting = least_of("qwen3-8b", in_a_minute)
     assert not waiting.accelerator.required
     assert usual.cpu.cores is not None
     assert waiting.cpu.cores is not None
     assert waiting.cpu.cores > usual.cpu.cores
     # what it names keeps the wait, at its slow end too
-    there = check(
-        "qwen3-8b",
-        machine=waiting.machine,
-        quantization="IQ4_XS",
-        prompt_tokens=2000,
-        max_wait_seconds=60,
-    )
+    as_planned = in_a_minute.replace(quantization="IQ4_XS")
+    there = check("qwen3-8b", as_planned, machine=waiting.machine)
     assert there.speed is not None
     assert there.speed.first_token_seconds is not None
     assert there.speed.first_token_seconds.high <= 60
@@ -788,15 +787,15 @@ def test_the_need_does_not_contradict_a_machine_that_runs_it_with_less(
 
 
 def test_the_least_machine_without_a_device_has_no_gpu() -> None:
-    answer = plan("qwen3-8b", runtime="llama.cpp", runtime_options={"dev": "none"})
-    assert answer.least is not None
-    assert not answer.least.accelerator.required
+    workload = Workload(runtime="llama.cpp", runtime_options={"dev": "none"})
+    assert not least_of("qwen3-8b", workload).accelerator.required
 
 
 @pytest.mark.parametrize("device", ["SYCL0", "Vulkan0", "CUDA0"])
 def test_a_device_that_an_option_names_is_a_gpu(device: str) -> None:
     """The least machine ran in RAM, and below it stood that it lacks the device."""
-    answer = plan("qwen3-8b", runtime="llama.cpp", runtime_options={"dev": device})
+    workload = Workload(runtime="llama.cpp", runtime_options={"dev": device})
+    answer = plan_of_no_machine("qwen3-8b", workload)
     assert answer.least is not None
     assert answer.least.accelerator.required
     assert not [found for found in answer.reasons if found.check == "accelerator"]
@@ -878,7 +877,7 @@ def test_many_users_are_planned_in_the_program_that_serves_them(
 ) -> None:
     """Transformers was named, which computes all users together and queues nobody."""
     workload = Workload(parallel=users, quantization=type)
-    found = plan_of("llama-3.1-8b", workload)
+    found = plan_of_no_machine("llama-3.1-8b", workload)
     assert (found.workload.runtime, found.workload.quantization) == (program, type)
     sized = size("llama-3.1-8b", workload)
     assert sized.runtime.id == program

@@ -23,7 +23,7 @@ from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.tables import Document, shipped_table
 from selfhost.core.units import canonical
-from selfhost.judge.table import TypeRow
+from selfhost.judge.table import FileRow
 from selfhost.needs import why_not_loaded
 from selfhost.needs.quantization import BASE_TYPES
 
@@ -480,7 +480,7 @@ def test_file_repository_and_tag_of_a_model_mean_the_same_published_file() -> No
         for name in names:
             meant = understand_name(CATALOGUE, name, Workload(format="gguf"))
             judged = meant.spec.id, meant.workload.quantization
-            row = TypeRow(
+            row = FileRow(
                 spec=meant.spec,
                 runtime=LLAMA_CPP,
                 format=meant.workload.format,

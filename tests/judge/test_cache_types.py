@@ -101,13 +101,13 @@ def test_on_an_nvidia_gpu_two_types_need_a_build_of_ones_own(
         pytest.param(
             "ollama",
             "or in q8_0 or in q4_0, not in",
-            "--runtime llama.cpp or llama-cpp-python",
+            "--runtime llama-cpp-python or llama.cpp",
             id="Ollama",
         ),
         pytest.param(
             "vllm",
             "or in fp8, not in",
-            "--runtime llama.cpp or llama-cpp-python",
+            "--runtime llama-cpp-python or llama.cpp",
             id="vLLM",
         ),
     ],

@@ -74,7 +74,7 @@ def test_two_names_of_one_type_answer_alike(model: str, names: tuple[str, ...]) 
 def test_a_program_that_an_error_offers_takes_all_that_was_stated(
     model: str, stated: dict[str, Any], offered: str
 ) -> None:
-    """An option was offered with a program that does not load the stated type."""
+    """A format and a cache were offered with programs that do not load the stated type."""
     with pytest.raises(WorkloadError) as refused:
         check(model, machine=MACHINE, **stated)
     for problem in refused.value.problems:
@@ -86,16 +86,3 @@ def test_a_program_that_an_error_offers_takes_all_that_was_stated(
         for id in ids:
             verdict = check(model, machine=MACHINE, **{**stated, "runtime": id})
             assert verdict.workload.runtime == id
-
-
-def test_no_program_is_offered_where_none_takes_all() -> None:
-    """vLLM has the option and no GGUF types, llama.cpp has the type."""
-    with pytest.raises(WorkloadError, match="enforce-eager") as refused:
-        check(
-            "mistral-7b",
-            machine=MACHINE,
-            quantization="Q4_K_M",
-            runtime_options={"enforce-eager": "yes"},
-        )
-    [problem] = refused.value.problems
-    assert "--runtime" not in (problem.remedy or "")
