@@ -28,7 +28,7 @@ from ..judge.record import (
 from ..machine.record import Machine
 from .alternatives import AlternativeSearch
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
-from .faster import FasterSetting, faster_settings
+from .faster import FasterSetting, faster_settings, surer
 from .launch import Lines
 from .measured import ModelQuality, quality_of_model
 from .notes import (
@@ -37,6 +37,7 @@ from .notes import (
     note_on_conversations,
     note_on_hidden_cards,
     note_on_smaller,
+    note_on_surer,
     note_on_tag,
     note_on_users,
     notes_on_cards,
@@ -230,6 +231,7 @@ class _Advice(DeferredAdvice):
         ]
         if machine.accelerators:
             notes += note_on_users(judged, machine)
+            notes += note_on_surer(judged, surer(self.search))
         if judged.fits:
             notes += note_on_smaller(judged, self.search.smaller)
         chosen = judged.question.chosen

@@ -15,6 +15,7 @@ from judge.small import finding_of, speed_of
 from selfhost import Workload, check
 from selfhost.cli.main import main
 from selfhost.core.errors import WorkloadError
+from selfhost.core.units import is_slower
 from selfhost.judge import judging
 from selfhost.judge.judging import layout_of_users
 from selfhost.judge.record import Judged, Route, Verdict
@@ -384,9 +385,11 @@ def test_what_is_proposed_is_told_with_what_each_gets() -> None:
     for other in verdict.alternatives:
         pace = other.judged_tokens_per_second
         assert pace is not None
-        assert pace.likely >= 2
+        # as it is printed
+        assert not is_slower(pace.likely, 2)
         assert other.speed is not None
-        assert other.speed.each_of == 120
+        # fewer users at once are a way out, told for so many
+        assert other.speed.each_of == other.workload.parallel
     instead = plain(check_document([verdict])).partition("instead")[2]
     rows = [line for line in instead.splitlines() if re.search(r"~\d", line)]
     assert rows
