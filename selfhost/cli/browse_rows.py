@@ -291,7 +291,8 @@ class _View:
         )
         ruled_out = self.lister.ruled_out
         self.ids = [id for id in ids if id not in ruled_out]
-        self._ruled_out = len(ids) - len(self.ids)
+        # counted as in `list`: of all models, whatever the other filters leave
+        self._ruled_out = len(ruled_out)
         self._question = question
         self._options = options
         # the places in the list by id: computing one takes longer than sorting all
