@@ -2,7 +2,7 @@
 
 `faster_settings` takes what was judged, as an `Asking`. It asks about each neighbour of the judged
 way: the same way with one more setting of the table in `judge.settings`. It returns those that
-still run and gain a step that a person feels.
+still run and gain a step that a person feels. `surer` is the slower mode that surely fits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..judge.judging import waits_of
 from ..judge.pace import Range
 from ..judge.rating import steps_between
 from ..judge.record import Judged
-from ..judge.settings import Situation
+from ..judge.settings import LEAN, Situation
 from ..machine.record import Machine
 from .asking import Asking
 
@@ -58,6 +58,27 @@ def faster_settings(asking: Asking) -> tuple[FasterSetting, ...]:
     if not judged.fits or question.step is None or question.runtime is None:
         return ()
     return tuple(_faster(asking))
+
+
+def surer(asking: Asking) -> Judged | None:
+    """The judgement of the slower mode that surely fits, where the judged way only likely fits;
+    None where the program has no such mode, or that does not surely fit either.
+    """
+    judged = asking.judged
+    if not judged.fits or not judged.has("accelerator-tight"):
+        return None
+    asked = LEAN.asked(
+        Situation(judged=judged, machine=asking.machine), judged.question.asked
+    )
+    if asked is None:
+        return None
+    taken = judged.workload
+    other = asking.by_name(
+        asked.replace(runtime=taken.runtime, quantization=taken.quantization)
+    )
+    if other is None or not other.fits or other.has("accelerator-tight"):
+        return None
+    return other
 
 
 def _faster(asking: Asking) -> Iterator[FasterSetting]:

@@ -425,11 +425,7 @@ class Lister:
                 running=self._likely_running(outlines, rows),
                 is_estimate=self._estimates_running,
             )
-        ruled_out = self.ruled_out
-        if ids is not None:
-            ruled_out = ruled_out.intersection(ids)
-        listing = self._ranking(rows, refused, counts)
-        return listing.replace(ruled_out=len(ruled_out))
+        return self._ranking(rows, refused, counts)
 
     def _outlines(self, ids: Ids | None) -> list[Outline]:
         """The outlines of the models `ids`, except models that are ruled out."""
@@ -685,6 +681,7 @@ class Lister:
             counts=counts,
             refused=refused,
             use=self._use,
+            ruled_out=len(self.ruled_out),
             catalogue_as_of=self._catalogue_as_of(),
             prices_as_of=snapshot_day(self._catalogue.offers_path),
             boards_as_of=abilities_table().as_of,

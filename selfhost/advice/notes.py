@@ -350,6 +350,21 @@ def note_on_smaller(judged: Judged, smaller: Judged | None) -> Sentences:
     return remark("on-gpu", type=smaller.quantization, pace=pace)
 
 
+def note_on_surer(judged: Judged, surer: Judged | None) -> Sentences:
+    """The note on the slower mode that surely fits, with both paces; () for none."""
+    if surer is None:
+        return ()
+    option = dict(
+        surer.workload.runtime_options.items() - judged.workload.runtime_options.items()
+    )
+    return remark(
+        "surer",
+        option=" ".join(f"{name}={value}" for name, value in option.items()),
+        pace=likely_words(surer.users_pace),
+        usual=likely_words(judged.users_pace),
+    )
+
+
 def note_on_users(judged: Judged, machine: Machine) -> Sentences:
     """The note on how many users the accelerators hold before the cache of further users spills
     into RAM, or on how many users are served at once while the others wait; () where neither

@@ -28,7 +28,7 @@ from ..judge.record import (
 from ..machine.record import Machine
 from .alternatives import AlternativeSearch
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
-from .faster import FasterSetting, faster_settings
+from .faster import FasterSetting, faster_settings, surer
 from .launch import Lines
 from .measured import ModelQuality, quality_of_model
 from .notes import (
@@ -37,6 +37,7 @@ from .notes import (
     note_on_conversations,
     note_on_hidden_cards,
     note_on_smaller,
+    note_on_surer,
     note_on_tag,
     note_on_users,
     notes_on_cards,
@@ -187,6 +188,10 @@ class _Advice(DeferredAdvice):
         """The alternatives to a model that does not run, or not all of it on accelerators."""
         return self.search.alternatives()
 
+    def of_same_model(self) -> tuple[Alternative, ...]:
+        """The alternatives that are the same model."""
+        return self.search.of_same_model
+
     def quality(self) -> ModelQuality:
         """How good the model is. Models about alike are looked for among those that likely fit on
         this machine.
@@ -226,6 +231,7 @@ class _Advice(DeferredAdvice):
         ]
         if machine.accelerators:
             notes += note_on_users(judged, machine)
+            notes += note_on_surer(judged, surer(self.search))
         if judged.fits:
             notes += note_on_smaller(judged, self.search.smaller)
         chosen = judged.question.chosen

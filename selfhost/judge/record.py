@@ -585,6 +585,10 @@ class DeferredAdvice(Record):
         """The models and settings that run here instead, the best first."""
         return ()
 
+    def of_same_model(self) -> tuple[Alternative, ...]:
+        """The alternatives that are the same model, which are found without judging others."""
+        return ()
+
     def quality(self) -> Any:
         """How good the model is, by what others measured, and what its type costs
         (`advice.measured`); None where nobody asks, as in an audit.
@@ -706,6 +710,11 @@ class Verdict(Judged, Report):
     def alternatives(self) -> tuple[Alternative, ...]:
         """The models and settings that run here instead, the best first."""
         return self.further.alternatives()
+
+    @cached_property
+    def of_same_model(self) -> tuple[Alternative, ...]:
+        """The alternatives that are the same model, which are found without judging others."""
+        return self.further.of_same_model()
 
     @cached_property
     def quality(self) -> Any:

@@ -304,12 +304,14 @@ def _most_parts(on: Situation) -> int | None:
     return max(numbers, default=None)
 
 
+LEAN = _Lean()
+
 # in the order in which "faster with" tells them
 SETTINGS: tuple[RunSetting, ...] = (
     _OwnDraft(),
     _SmallCache(),
     _NoEncoder(),
-    _Lean(),
+    LEAN,
     _LargeBatch(),
     _SplitLayers(),
     _MoreCards(),

@@ -15,6 +15,7 @@ from judge.small import finding_of, speed_of
 from selfhost import Workload, check
 from selfhost.cli.main import main
 from selfhost.core.errors import WorkloadError
+from selfhost.core.units import is_slower
 from selfhost.judge import judging
 from selfhost.judge.judging import layout_of_users
 from selfhost.judge.record import Judged, Route, Verdict
@@ -384,9 +385,11 @@ def test_what_is_proposed_is_told_with_what_each_gets() -> None:
     for other in verdict.alternatives:
         pace = other.judged_tokens_per_second
         assert pace is not None
-        assert pace.likely >= 2
+        # as it is printed
+        assert not is_slower(pace.likely, 2)
         assert other.speed is not None
-        assert other.speed.each_of == 120
+        # fewer users at once are a way out, told for so many
+        assert other.speed.each_of == other.workload.parallel
     instead = plain(check_document([verdict])).partition("instead")[2]
     rows = [line for line in instead.splitlines() if re.search(r"~\d", line)]
     assert rows
@@ -633,8 +636,8 @@ def test_a_million_users_take_as_few_layouts_as_ten(
 
     monkeypatch.setattr(judging, "layout_of_users", counting)
     verdict = check(model, Workload(parallel=1_000_000), machine=machine)
-    # no GPU gives a million people two tokens a second each, of this or of another model
-    assert verdict.alternatives == ()
+    # of no other model a GPU gives a million people two tokens a second each
+    assert {found.id for found in verdict.alternatives} <= {verdict.model.id}
     # each way counts one user first, then the number that memory tells, and fewer where it errs
     ways = counted.count(1)
     assert ways <= 60
