@@ -22,9 +22,9 @@ from ..core.units import canonical
 from ..core.workload import Workload
 from ..judge.choice import best_way
 from ..judge.judging import judge
-from ..judge.programs import USUAL, takes_settings
 from ..judge.question import ask
 from ..judge.record import NO_FILES, DownloadedFiles, Judged, NamedFiles, Question
+from ..judge.table import USUAL
 from ..machine.record import Machine
 
 if TYPE_CHECKING:
@@ -358,7 +358,7 @@ class _Name(Record):
         ollama = self.ollama
         if self.stated.draft is not None and not ollama.companions:
             return resolved
-        if not takes_settings(self.stated, ollama):
+        if not ollama.takes(self.stated):
             return resolved
         tags = ollama.library_tags
         if tag in tags.bytes or tag in tags.unpacked:

@@ -39,6 +39,7 @@ from .spec_values import (
     SCHEMA,
     SOURCES_ENDING,
     USES,
+    gguf_name,
 )
 
 ANSWERS = ("yes", "no", "conditional")
@@ -126,8 +127,7 @@ class PublishedFiles(Record):
 
     def holds(self, quantization: str) -> bool:
         """Whether the repository holds a file of that quantization, however its name is spelt."""
-        names = map(str.lower, self.quantizations)
-        return quantization.lower() in names
+        return gguf_name(quantization) in map(gguf_name, self.quantizations)
 
 
 class PublishedDraft(Stated):

@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from selfhost import check
+from selfhost.judge.rating import STEP
 from selfhost.judge.record import Verdict
 
 DESKTOP = "desktop-rtx4090-24gb"
@@ -28,7 +29,7 @@ def test_a_block_that_drafts_is_offered_with_both_paces() -> None:
     assert setting.command == command
     assert setting.prompt_tokens is None
     assert setting.unit == "tokens_per_second"
-    assert setting.faster.likely >= 1.3 * setting.usual.likely
+    assert setting.faster.likely >= STEP * setting.usual.likely
     # the command answers with the pace that it was offered for
     drafted = check("qwen3.6-27b", machine=DESKTOP, quantization="Q5_K_M", draft="mtp")
     assert drafted.decode_tokens_per_second == setting.faster
@@ -115,7 +116,7 @@ def test_parts_of_layers_are_offered_on_two_equal_gpus() -> None:
     (setting,) = verdict.faster
     assert setting.what == PARTS
     assert "--runtime-option sm=tensor" in setting.command
-    assert setting.faster.likely >= 1.3 * setting.usual.likely
+    assert setting.faster.likely >= STEP * setting.usual.likely
     asked = check(
         "llama-3.3-70b",
         machine="2x RTX 3090",
@@ -182,7 +183,7 @@ def test_idle_gpus_are_offered_where_one_holds_the_model(
     assert f"--runtime {runtime}" in setting.command
     assert f"--runtime-option {option}=8" in setting.command
     assert setting.prompt_tokens is None
-    assert setting.faster.likely >= 1.3 * setting.usual.likely
+    assert setting.faster.likely >= STEP * setting.usual.likely
     asked = check(
         "llama-3.3-70b",
         machine=machine,
