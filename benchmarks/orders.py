@@ -22,7 +22,7 @@ with what size and date tell of models that were not measured; `size and date`, 
 parameters; the day of release; and the mean of a model's ranks by these two, which nothing is fitted
 to: the bar.
 
-The orders of other programs are in `peers/orders.jsonl`, best first; `peers/order_*.py` asked for them.
+The orders of other programs are in `peers/orders.jsonl`, best first; `peers/order_*` asked for them.
 """
 
 from __future__ import annotations
@@ -487,6 +487,9 @@ def write_facts(path: Path) -> None:
         facts = {
             "id": spec.id,
             "repository": spec.repository,
+            # its first tag of Ollama's library
+            "library": next(filter(":".__contains__, spec.aliases), None),
+            "released": spec.released,
             "parameters": spec.parameters.total,
             "active": spec.parameters.active,
             "context": None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from .core import LACK_OF_MEMORY, MEMORY_ERRORS, MEMORY_REMEDY
+
+_INTERRUPTED = 130
 
 
 def start() -> None:
@@ -18,11 +21,24 @@ def start() -> None:
     try:
         if sys.argv[1:] in (["--version"], ["-V"]) and _print_version():
             sys.exit(0)
+        import signal
+
+        # modules that are being loaded can make another error of an interrupt; nothing was written
+        # yet
+        handler = signal.getsignal(signal.SIGINT)
+        if handler is signal.default_int_handler:
+            signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+        from .cli import interrupts
         from .cli.main import main
 
+        if handler is signal.default_int_handler:
+            signal.signal(signal.SIGINT, handler)
+            interrupts.remember()
         code = main()
+        # all is answered: what comes now would be told by a traceback
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:
-        code = 130
+        code = _INTERRUPTED
     except MEMORY_ERRORS:
         code = 2
         if sys.stderr is not None:

@@ -25,7 +25,7 @@ from .core.errors import (
     expect_type,
 )
 from .core.quoting import shell_word
-from .core.records import Record, fault_of
+from .core.records import Record, fault_of, shortened
 from .core.workload import MOST_BYTES, Workload, error_in_python, in_python
 from .judge.record import Verdict
 from .machine.record import Machine
@@ -410,16 +410,20 @@ def _options_to_repeat(machine_name: str | None, specs: Sequence[PathLike]) -> s
 
 def _refuse_unknown_kind(
     key: str,
-    value: object,
+    value: str | None,
     choices: Sequence[str],
 ) -> None:
-    """Raise `WorkloadError` for a use or a modality that does not exist, with what was meant."""
+    """Raise `WorkloadError` for a use or a modality that does not exist, with what was meant, and
+    `WrongTypeError` for what is no text.
+    """
+    expect_type(key, value, (str, type(None)))
     if value is None or value in choices:
         return
-    message = f"{value!r} is unknown"
-    remedy = _remedy_for_kind(value, choices) if isinstance(value, str) else None
+    typed = shortened(value)
+    message = f"{typed!r} is unknown"
+    remedy = _remedy_for_kind(typed, choices)
     if remedy is None:
-        message = f"{value!r} is not one of {', '.join(choices)}"
+        message = f"{typed!r} is not one of {', '.join(choices)}"
     raise WorkloadError.of(key, message, remedy, file="rank")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import os
 import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 import selfhost
 from helpers.cases import case_id
 from helpers.machines import GIB, IDS, VM
-from helpers.paths import RECORDS
+from helpers.paths import RECORDS, ROOT
 from selfhost import (
     Load,
     Machine,
@@ -439,6 +440,8 @@ def test_an_empty_name_is_no_machine(ask: Callable[..., object]) -> None:
         (size, ["gpt2"], {"prompt_cache_bytes": "1GB"}),
         (compare, ["gpt2"], {"machine": VM}),
         (compare, [[None, "gpt2"]], {"machine": VM}),
+        pytest.param(rank, [], {"machine": VM, "use": 10**5000}, id="long-number"),
+        (rank, [], {"machine": VM, "modality": ["text"]}),
         (Machine.from_file, [None], {}),
         (Machine.read, [], {"root": 5}),
     ],
@@ -471,6 +474,38 @@ def test_a_value_of_any_type_is_refused_in_a_short_sentence(
         Workload(**{key: value})  # type: ignore[arg-type]
     assert key in str(wrong.value)
     assert len(wrong.value.problems[0].message) < 200
+
+
+@pytest.mark.parametrize("key", ["machine", "use", "modality"])
+def test_a_text_of_a_million_letters_is_refused_in_a_short_sentence(key: str) -> None:
+    """Also at once: the words of a machine took twelve seconds."""
+    stated: dict[str, Any] = {"machine": VM, key: "a" * 1_000_000}
+    with pytest.raises(SelfhostError) as wrong:
+        rank(**stated)
+    assert len(str(wrong.value)) < 500
+
+
+class _PathInBytes(os.PathLike[bytes]):
+    """As `os.scandir(b".")` yields them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __fspath__(self) -> bytes:
+        return os.fsencode(self._path)
+
+
+def test_a_path_in_bytes_is_a_path(tmp_path: Path) -> None:
+    """Of a model, of a spec and of a folder of specs."""
+    spec = next((ROOT / "tests" / "good_specs").glob("*.toml"))
+    missing = _PathInBytes(tmp_path / "model.gguf")
+    with pytest.raises(SelfhostError, match="does not exist"):
+        check(missing, machine=VM)  # type: ignore[arg-type]
+    by_text = check(spec, machine=VM)
+    by_bytes = check(_PathInBytes(spec), machine=VM)  # type: ignore[arg-type]
+    assert by_bytes.to_json() == by_text.to_json()
+    folder = _PathInBytes(tmp_path)
+    assert can_run("gpt2", machine=VM, specs=[folder])  # type: ignore[list-item]
 
 
 def written(

@@ -341,7 +341,7 @@ def test_a_test_that_never_ends_is_ended(tmp_path: Path) -> None:
     )
     words = ["-c", str(ROOT / "pyproject.toml"), "-p", "conftest", "-n", "1"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, "-o", "faulthandler_timeout=5", spins],
+        [sys.executable, "-m", "pytest", *words, "-o", "faulthandler_timeout=2", spins],
         cwd=tmp_path,
         capture_output=True,
         text=True,

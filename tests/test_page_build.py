@@ -282,6 +282,16 @@ def test_the_first_thing_that_is_not_of_a_page_is_enough(tmp_path: Path) -> None
         build_page.refuse_other_folder(tmp_path)
 
 
+def test_a_name_in_the_folder_does_not_reach_the_terminal_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "\x1b[2J").touch()
+    assert build_page.main([str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "something else" in told
+    assert "\x1b" not in told
+
+
 def build_nothing_but_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the parts that take long, and Pyodide, be left out."""
     monkeypatch.setattr(build_page, "PYODIDE_FILES", ())

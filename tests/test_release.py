@@ -83,6 +83,26 @@ def test_writing_twice_changes_nothing(released: Path) -> None:
             'authors = [{ name = " " }]\n', URLS, ["names no author"], id="blank"
         ),
         pytest.param("", "", ["names no author", "has no address"], id="neither"),
+        pytest.param('authors = "Somebody"\n', URLS, ["names no author"], id="a-text"),
+        pytest.param('authors = ["Somebody"]\n', URLS, ["names no author"], id="texts"),
+        pytest.param(
+            "authors = [{ name = 7 }]\n", URLS, ["names no author"], id="a-number"
+        ),
+        pytest.param(
+            'authors = { name = "Somebody" }\n',
+            URLS,
+            ["names no author"],
+            id="a-table",
+        ),
+        pytest.param(
+            f'urls = "{ADDRESS}"\n{AUTHORS}', "", ["has no address"], id="one-url"
+        ),
+        pytest.param(
+            AUTHORS,
+            "\n[project.urls]\nRepository = 7\nIssues = [7]\n",
+            ["has no address"],
+            id="no-texts",
+        ),
         pytest.param(
             AUTHORS,
             URLS.replace("somebody/selfhost", "OWNER/NAME"),
@@ -167,6 +187,47 @@ def test_a_version_without_its_section_ends_the_release(released: Path) -> None:
     changelog.write_text(text.replace(f"[{__version__}]", "[0.0.9]"), encoding="utf-8")
     (fault,) = release.faults_of_release(released, TAG, DAY)
     assert fault.startswith(f"CHANGELOG.md has no heading `## [{__version__}]")
+
+
+@pytest.mark.parametrize("day", ["2026-99-99", "2026-02-30", "0000-01-01"])
+def test_a_day_that_is_none_ends_the_release(day: str, released: Path) -> None:
+    """And is written anew with the others."""
+    changelog = released / "CHANGELOG.md"
+    text = changelog.read_text(encoding="utf-8")
+    changelog.write_text(text.replace(f"{DAY}", day), encoding="utf-8")
+    (fault,) = release.faults_of_release(released, TAG, DAY)
+    assert fault.startswith(f"CHANGELOG.md dates the release {day}, which is no day")
+    release.write(released, DAY)
+    assert [*release.faults_of_release(released, TAG, DAY)] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        pytest.param("pyproject.toml", b"[project", "is not TOML", id="no-TOML"),
+        pytest.param("pyproject.toml", b"x = 1\n", "has no table", id="no-project"),
+        pytest.param("pyproject.toml", b"project = 1\n", "has no table", id="no-table"),
+        pytest.param("pyproject.toml", b"\xff", "cannot be read", id="no-text"),
+        pytest.param("pyproject.toml", None, "cannot be read", id="no-file"),
+        pytest.param("CHANGELOG.md", None, "cannot be read", id="no-changelog"),
+    ],
+)
+def test_a_file_of_which_nothing_can_be_told_ends_the_release(
+    file: str,
+    content: bytes | None,
+    said: str,
+    filled: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By a sentence, where there was a traceback."""
+    if content is None:
+        (filled / file).unlink()
+    else:
+        (filled / file).write_bytes(content)
+    assert release.main([], root=filled) == 1
+    told = capsys.readouterr().err
+    assert file in told
+    assert said in told
 
 
 def test_each_sentence_is_on_its_page() -> None:

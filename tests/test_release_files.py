@@ -84,7 +84,7 @@ REQUIREMENTS = GITHUB / "requirements"
 _INSTALLS = re.compile(r"pip\"? install (.*)$", re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["build", "checks"])
+@pytest.mark.parametrize("name", ["build", "checks", "docs"])
 def test_each_tool_is_pinned_by_its_hashes(name: str) -> None:
     """pip installs no file then whose hash is not named."""
     wanted = (REQUIREMENTS / f"{name}.in").read_text(encoding="utf-8").splitlines()
@@ -113,6 +113,23 @@ def test_what_is_uploaded_is_made_by_pinned_tools_alone() -> None:
     text = (REQUIREMENTS / "build.in").read_text(encoding="utf-8")
     for requirement in project["build-system"]["requires"]:
         assert re.split("[<>=]", requirement)[0] in text.splitlines()
+
+
+def test_the_site_is_made_by_pinned_tools_and_what_selfhost_needs() -> None:
+    """Nothing else is installed where the site is made: what a hash does not pin is selfhost
+    itself.
+    """
+    steps = read(GITHUB / "workflows" / "site.yml")["jobs"]["build"]["steps"]
+    typed = "\n".join(step.get("run", "") for step in steps)
+    assert _INSTALLS.findall(typed) == [
+        "--require-hashes -r .github/requirements/docs.txt",
+        "--no-deps .",
+    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pinned = (REQUIREMENTS / "docs.in").read_text(encoding="utf-8").splitlines()
+    needed = project["project"]["dependencies"]
+    for requirement in [*needed, *project["project"]["optional-dependencies"]["docs"]]:
+        assert re.split("[<>=]", requirement)[0] in pinned
 
 
 def test_dependabot_keeps_each_kind_of_pin_and_waits_a_week() -> None:

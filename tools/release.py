@@ -43,6 +43,10 @@ _REPOSITORY = re.compile(r"https://github\.com/(?!OWNER/)[\w.-]+/[\w.-]+")
 _DAY = r"\d{4}-\d{2}-\d{2}"
 
 
+class UnusableError(Exception):
+    """Raised for a file of the project of which nothing can be told."""
+
+
 class Sentence(Record):
     """What a page says before the first release and after it; `{repository}` and `{name}` stand for
     the address and its last two parts.
@@ -71,30 +75,46 @@ def main(words: Sequence[str] | None = None, root: Path = ROOT) -> int:
         "--check", metavar="TAG", help="write nothing; say what is missing"
     )
     tag = parser.parse_args(words).check
-    if tag is None:
-        faults = faults_of_project(root)
-        if not faults:
-            write(root, datetime.now(UTC).date())
-    else:
-        faults = [*faults_of_release(root, tag, day_of_commit(root))]
+    try:
+        if tag is None:
+            faults = faults_of_project(root)
+            if not faults:
+                write(root, datetime.now(UTC).date())
+        else:
+            faults = [*faults_of_release(root, tag, day_of_commit(root))]
+    except UnusableError as error:
+        faults = [str(error)]
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0
 
 
 def faults_of_project(root: Path) -> list[str]:
-    """What nobody has filled in yet."""
+    """What nobody has filled in yet, or not in its form."""
     project = project_in(root)
     faults = []
-    if not any(author.get("name", "").strip() for author in project.get("authors", [])):
+    authors = project.get("authors")
+    if not isinstance(authors, list) or not any(map(_name_of, authors)):
         faults.append(AUTHOR)
-    urls = project.get("urls", {})
-    repository = urls.get("Repository", "")
-    below = [urls.get(name, "") for name in ("Issues", "Changelog")]
+    repository = _address(project, "Repository")
+    below = [_address(project, name) for name in ("Issues", "Changelog")]
     is_below = all(url.startswith(f"{repository}/") for url in below)
     if not _REPOSITORY.fullmatch(repository) or not is_below:
         faults.append(ADDRESS)
     return faults
+
+
+def _name_of(author: object) -> str:
+    """The name of an author; "" where there is none."""
+    name = author.get("name") if isinstance(author, dict) else None
+    return name.strip() if isinstance(name, str) else ""
+
+
+def _address(project: dict[str, Any], name: str) -> str:
+    """An address of the project; "" where there is none."""
+    urls = project.get("urls")
+    url = urls.get(name) if isinstance(urls, dict) else None
+    return url if isinstance(url, str) else ""
 
 
 def faults_of_release(root: Path, tag: str, committed: date) -> Iterator[str]:
@@ -109,7 +129,13 @@ def faults_of_release(root: Path, tag: str, committed: date) -> Iterator[str]:
     heading = heading_in(read(root, "CHANGELOG.md"))
     if heading is None:
         yield f"CHANGELOG.md has no heading `## [{__version__}] - YYYY-MM-DD`"
-    elif date.fromisoformat(heading["day"]) < committed:
+        return
+    try:
+        day = date.fromisoformat(heading["day"])
+    except ValueError:
+        yield f"CHANGELOG.md dates the release {heading['day']}, which is no day: {WRITE}"
+        return
+    if day < committed:
         yield f"CHANGELOG.md dates the release {heading['day']}, before its commit of {committed}: {WRITE}"
 
 
@@ -140,7 +166,10 @@ def write(root: Path, today: date) -> None:
         texts["CHANGELOG.md"] = f"{changelog[:start]}{today}{changelog[end:]}"
     for file, text in texts.items():
         if text != read(root, file):
-            (root / file).write_text(text, encoding="utf-8", newline="\n")
+            try:
+                (root / file).write_text(text, encoding="utf-8", newline="\n")
+            except OSError as error:
+                raise UnusableError(f"{file} cannot be written: {error}") from None
             print(file)
 
 
@@ -152,25 +181,39 @@ def heading_in(changelog: str) -> re.Match[str] | None:
 
 def day_of_commit(root: Path) -> date:
     """The day in UTC of the commit that is checked out."""
-    done = subprocess.run(
-        ["git", "log", "-1", "--date=format-local:%Y-%m-%d", "--format=%cd"],
-        cwd=root,
-        env={**os.environ, "TZ": "UTC"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return date.fromisoformat(done.stdout.strip())
+    try:
+        done = subprocess.run(
+            ["git", "log", "-1", "--date=format-local:%Y-%m-%d", "--format=%cd"],
+            cwd=root,
+            env={**os.environ, "TZ": "UTC"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return date.fromisoformat(done.stdout.strip())
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        why = f"the day of the commit is not known: {error}"
+        raise UnusableError(f"{why}; run this in a clone, with git") from None
 
 
 def project_in(root: Path) -> dict[str, Any]:
-    """The table `[project]` of pyproject.toml."""
-    project: dict[str, Any] = tomllib.loads(read(root, "pyproject.toml"))["project"]
+    """The table `[project]` of pyproject.toml. Raises `UnusableError`."""
+    text = read(root, "pyproject.toml")
+    try:
+        project = tomllib.loads(text).get("project")
+    except (ValueError, RecursionError) as error:
+        raise UnusableError(f"pyproject.toml is not TOML: {error}") from None
+    if not isinstance(project, dict):
+        raise UnusableError("pyproject.toml has no table `[project]`")
     return project
 
 
 def read(root: Path, file: str) -> str:
-    return (root / file).read_text(encoding="utf-8")
+    """The text of a file. Raises `UnusableError`."""
+    try:
+        return (root / file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UnusableError(f"{file} cannot be read: {error}") from None
 
 
 if __name__ == "__main__":

@@ -136,7 +136,9 @@ def refuse_other_folder(folder: Path) -> None:
         is_folder = path.is_dir() and not path.is_symlink()
         is_of_page = path.is_file() and not path.is_symlink() and name in known
         if not is_folder and not is_of_page:
-            raise CannotBuild(f"{folder} has something else, {name}: name a new folder")
+            # a name of a stranger's file may hold what moves the cursor
+            what = f"something else, {name!r}"
+            raise CannotBuild(f"{folder} has {what}: name a new folder")
 
 
 def paths_below(folder: Path) -> Iterator[Path]:

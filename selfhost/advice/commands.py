@@ -17,7 +17,6 @@ from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK
 from ..judge.checks import Outcome
-from ..judge.files import can_be_made, is_published
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import Question
@@ -483,7 +482,7 @@ def recipe(launch: Launch) -> Recipe | None:
     conversion = launch.runtime.conversion
     if conversion is None:
         return None
-    if not can_be_made(spec, launch.runtime, launch.workload):
+    if launch.type_row.conversion is None:
         return None
     values = _values_of_recipe(launch, conversion)
     templates = []
@@ -542,7 +541,7 @@ def _where_to_look(launch: Launch, page: str) -> list[str]:
         config = os.path.basename(spec.lone_config)
         return [f"# put the weights beside {config}, then make {kind} files from them"]
     make = f"# or make {kind} files of {spec.name}"
-    if is_published(spec, launch.workload):
+    if launch.type_row.is_published:
         return [make]
     # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
     repository = spec.repository or ""

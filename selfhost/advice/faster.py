@@ -1,78 +1,123 @@
 """Settings of the same program that answer clearly faster than what was judged.
 
-`faster_settings` takes what was judged, as an `AlternativeSearch`. It judges each neighbour of the
-judged way: the same way with one more setting of the table in `judge.settings`. It returns those
-that still run and gain enough.
+`faster_settings` takes what was judged, as an `Asking`. It asks about each neighbour of the judged
+way: the same way with one more setting of the table in `judge.settings`. It returns those that
+still run and gain a step that a person feels. `surer` is the slower mode that surely fits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from ..core.quoting import shell_word
+from ..core.records import Record
 from ..judge.choice import neighbours
-from ..judge.judging import judge
-from ..judge.question import asked_again
-from ..judge.settings import Situation
-from .alternatives import AlternativeSearch
-from .gains import Gain, gain_of
+from ..judge.judging import waits_of
+from ..judge.pace import Range
+from ..judge.rating import steps_between
+from ..judge.record import Judged
+from ..judge.settings import LEAN, Situation
+from ..machine.record import Machine
+from .asking import Asking
 
 
-class FasterSetting(Gain):
-    """A setting of the runtime that answers faster, with its gain.
+class FasterSetting(Record):
+    """A setting of the runtime that answers faster, with the pace, or the wait for the first token,
+    without the setting (`usual`) and with the setting (`faster`).
 
-    `what`: the setting in words. `command` judges the model under the setting.
+    `unit` is the unit of both: "tokens_per_second" of a pace, "seconds" of a wait behind a prompt
+    of `prompt_tokens`, which is None for a pace. `what`: the setting in words. `command` judges the
+    model under the setting.
     """
 
+    unit: str
+    prompt_tokens: int | None = None
+    usual: Range
+    faster: Range
     what: str
     command: str
 
 
-def faster_settings(search: AlternativeSearch) -> tuple[FasterSetting, ...]:
+class _Figure(NamedTuple):
+    """The pace, or the wait behind the longest example prompt. `speed` is more for what is faster,
+    in a unit of its own.
+    """
+
+    unit: str
+    prompt_tokens: int | None
+    range: Range
+    speed: float
+
+
+def faster_settings(asking: Asking) -> tuple[FasterSetting, ...]:
     """The settings that gain enough, in the pace or else in the wait; () for a model that does not
     run.
     """
-    judged = search.judged
+    judged = asking.judged
     question = judged.question
     if not judged.fits or question.step is None or question.runtime is None:
         return ()
-    return tuple(_faster(search))
+    return tuple(_faster(asking))
 
 
-def _faster(search: AlternativeSearch) -> Iterator[FasterSetting]:
-    """Yield each setting with its gain in pace, else with its gain in the longest wait; none where
-    neither gain is large enough, or the model does not run under the setting.
+def surer(asking: Asking) -> Judged | None:
+    """The judgement of the slower mode that surely fits, where the judged way only likely fits;
+    None where the program has no such mode, or that does not surely fit either.
     """
-    judged = search.judged
-    question = judged.question
-    machine = search.machine
-    for setting, asked in neighbours(judged, machine):
+    judged = asking.judged
+    if not judged.fits or not judged.has("accelerator-tight"):
+        return None
+    asked = LEAN.asked(
+        Situation(judged=judged, machine=asking.machine), judged.question.asked
+    )
+    if asked is None:
+        return None
+    taken = judged.workload
+    other = asking.by_name(
+        asked.replace(runtime=taken.runtime, quantization=taken.quantization)
+    )
+    if other is None or not other.fits or other.has("accelerator-tight"):
+        return None
+    return other
+
+
+def _faster(asking: Asking) -> Iterator[FasterSetting]:
+    """Yield each setting that gains a step of a fifth or more."""
+    judged = asking.judged
+    taken = judged.workload
+    situation = Situation(judged=judged, machine=asking.machine)
+    for setting, asked in neighbours(judged, asking.machine):
         # in the judged type and program: others might be chosen under a setting
-        kept = asked.replace(
-            quantization=question.workload.quantization,
-            runtime=question.workload.runtime,
-        )
-        other = asked_again(question, kept, search.catalogue, machine)
-        if other is None:
+        in_type = asked.replace(quantization=taken.quantization)
+        other = asking.by_name(in_type.replace(runtime=taken.runtime))
+        if other is None or not other.fits:
             continue
-        faster = judge(other, machine)
-        gain = gain_of(judged, faster, machine)
-        if gain is None or not faster.fits:
-            continue
-        typed = search.to_type(
-            asked.replace(quantization=kept.quantization, runtime=_stated(search)),
-            other,
-        )
-        yield FasterSetting(
-            what=setting.what(Situation(judged=judged, machine=machine)),
-            command=(
-                f"selfhost check {shell_word(search.asked)}"
-                f"{typed.options()}{search.carry}"
-            ),
-            **gain.__getstate__(),
-        )
+        in_type = in_type.replace(runtime=judged.question.stated.runtime)
+        usual_figures = _figures(judged, asking.machine)
+        faster_figures = _figures(other, asking.machine)
+        for usual, faster in zip(usual_figures, faster_figures, strict=False):
+            if steps_between(usual.speed, faster.speed) < 1:
+                continue
+            beside = asking.pins(in_type, other.workload)
+            yield FasterSetting(
+                unit=usual.unit,
+                prompt_tokens=usual.prompt_tokens,
+                usual=usual.range,
+                faster=faster.range,
+                what=setting.what(situation),
+                command=asking.command(asking.asked, in_type.replace(**beside)),
+            )
+            break
 
 
-def _stated(search: AlternativeSearch) -> str | None:
-    """The program that the user stated; None for none."""
-    return search.judged.question.stated.runtime
+def _figures(judged: Judged, machine: Machine) -> Iterator[_Figure]:
+    """Yield the pace, then the longest wait, as far as both are known."""
+    pace = judged.users_pace
+    if pace is None:
+        return
+    yield _Figure("tokens_per_second", None, pace, pace.likely)
+    for wait in waits_of(judged, machine)[-1:]:
+        if wait.seconds is not None and wait.seconds.likely:
+            yield _Figure(
+                "seconds", wait.prompt_tokens, wait.seconds, 1 / wait.seconds.likely
+            )

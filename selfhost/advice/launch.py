@@ -28,9 +28,9 @@ from ..judge.devices import (
     lent_to_gpu,
     may_compute_on,
 )
-from ..judge.files import listing_of
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
+from ..judge.table import FileRow
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.records import likely_bytes
@@ -124,6 +124,16 @@ class Launch(Record):
         it.
         """
         return self.runtime.rule_of(self.workload.quantization)
+
+    @property
+    def type_row(self) -> FileRow:
+        """The row of the judged type in the program."""
+        return FileRow(
+            spec=self.spec,
+            runtime=self.runtime,
+            format=self.workload.format,
+            quantization=self.workload.quantization,
+        )
 
     @property
     def is_cast(self) -> bool:
@@ -477,7 +487,7 @@ def _figures_of_files(launch: Launch) -> Figures:
         "file_name": conversion.file_name,
         "parts": None if parts is None else parts.words(launch.quantization),
         "tag": _tag(launch),
-        "draft": _draft(launch.question),
+        "draft": _draft(launch),
     }
 
 
@@ -487,7 +497,7 @@ def _conversion(launch: Launch) -> _Conversion:
     repository = None
     if here is not None and launch.workload.format == "gguf":
         repository = here.repository
-    files = listing_of(launch.spec, launch.workload)
+    files = launch.type_row.listing
     if files is None or repository not in (None, files.repository):
         return _Conversion(repository=repository)
     type_name = None
@@ -525,15 +535,15 @@ def _tag(launch: Launch) -> str | None:
     return here.tag
 
 
-def _draft(question: Question) -> str | None:
+def _draft(launch: Launch) -> str | None:
     """The repository of the draft model, with the type if that is a GGUF file; None where no draft
     has to be downloaded.
     """
-    companions = question.companions
+    companions = launch.question.companions
     if companions is None:
         return None
-    is_gguf = question.workload.format == "gguf"
-    published = question.spec.draft
+    is_gguf = launch.workload.format == "gguf"
+    published = launch.question.spec.draft
     if companions.own_block and published is not None:
         return published.gguf_repository if is_gguf else published.repository
     draft = companions.draft
@@ -541,10 +551,16 @@ def _draft(question: Question) -> str | None:
         return None
     if companions.draft_is_here:
         return None
-    if question.workload.format not in CONVERTED:
+    if launch.workload.format not in CONVERTED:
         return draft.repository
     type_name = companions.draft_quantization
-    files = listing_of(draft, question.workload.replace(quantization=type_name))
+    row = FileRow(
+        spec=draft,
+        runtime=launch.runtime,
+        format=launch.workload.format,
+        quantization=type_name,
+    )
+    files = row.listing
     if files is None or not files.repository:
         return None
     return f"{files.repository}:{type_name}" if is_gguf else files.repository

@@ -41,7 +41,12 @@ from ..core.purposes import purposes_table
 from ..core.records import Record
 from ..core.templates import fill
 from ..core.units import canonical
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
+from ..core.workload import (
+    DEFAULT_CONTEXT_TOKENS,
+    DEFAULT_MIN_TOKENS_PER_SECOND,
+    Workload,
+    as_typed,
+)
 from ..judge.checks import Outcome
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
@@ -133,15 +138,17 @@ class Counts(Record):
 
 
 class _Listed(DeferredAdvice):
-    """What a list tells of a model beside its verdict: how good it is, and which of the other
-    models that run are about alike.
+    """What a list for the use `wanted` tells of a model beside its verdict: how good it is, and
+    which of the models `running` are about alike.
     """
 
-    listed: ModelQuality
+    model: ModelSpec
+    wanted: str | None
+    running: frozenset[str]
 
     def quality(self) -> ModelQuality:
         """How good the model is."""
-        return self.listed
+        return quality_of_model(self.model, wanted=self.wanted, others=self.running)
 
 
 class Ranking(Report):
@@ -395,6 +402,9 @@ class Lister:
             if verdict is not None:
                 rows.append(verdict)
                 continue
+            if only_running and place.route != _ROUTES.index(Route.LOCAL):
+                # no model that is left runs
+                break
             judged = self._answer(place.id)
             judged_models += 1
             if tell is not None:
@@ -472,12 +482,20 @@ class Lister:
             route = Route.API
         elif self._catalogue.is_shipped(outline.id):
             # the bounds are tested with shipped models alone
-            if self._bounds.has_room(outline):
+            if self._may_run(outline):
                 worth *= self._best_share(outline)
             else:
                 # at best it is not known whether a model that is too large runs
                 route = Route.UNKNOWN
         return self._place(route, outline, worth)
+
+    def _may_run(self, outline: Outline) -> bool:
+        """Whether the machine may have room for the model, and be fast enough."""
+        wanted = self._workload.min_tokens_per_second
+        if wanted is None:
+            wanted = DEFAULT_MIN_TOKENS_PER_SECOND
+        is_fast_enough = self._bounds.tokens_per_second(outline) >= wanted
+        return is_fast_enough and self._bounds.has_room(outline)
 
     def _best_share(self, outline: Outline) -> float:
         """The share of its worth that a model may have by its pace, which the memory bounds."""
@@ -651,12 +669,11 @@ class Lister:
         """
         if not rows:
             self._raise_if_all_are_refused(refused)
-        running = [row.model.id for row in rows if row.can_run]
+        running = frozenset(row.model.id for row in rows if row.can_run)
         models = []
         for row in rows:
             standing = self._standing(row.model.id)
-            quality = quality_of_model(row.model, wanted=self._use, others=running)
-            told = _Listed(listed=quality)
+            told = _Listed(model=row.model, wanted=self._use, running=running)
             models.append(row.replace(why=self._why(row, standing), further=told))
         return Ranking(
             machine=self._machine,

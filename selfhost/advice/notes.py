@@ -21,12 +21,12 @@ from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.templates import fill
 from ..core.workload import FLAGS, CacheTypes, Workload
 from ..judge.devices import gpu_maker
+from ..judge.judging import layout_of_users
 from ..judge.pace.text import pace_of_text
 from ..judge.pace.words import likely_words
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
 from .launch import CONVERTED, bytes_worth_bounding
-from .room import Reach
 from .steps import Steps
 from .understood import Sentences, Understood, remark
 
@@ -340,24 +340,36 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
     )
 
 
-def note_on_smaller(smaller: Judged | None) -> Sentences:
-    """The note that GPUs would hold the `smaller` quantization of a model that otherwise runs in
-    RAM.
+def note_on_smaller(judged: Judged, smaller: Judged | None) -> Sentences:
+    """The note that GPUs would hold the `smaller` type of a model that runs in RAM; () where a
+    finding says so.
     """
-    if smaller is None:
-        return ()
-    if smaller.placement != "accelerator":
+    if smaller is None or judged.has("accelerator-partly"):
         return ()
     pace = likely_words(smaller.users_pace)
     return remark("on-gpu", type=smaller.quantization, pace=pace)
 
 
-def note_on_users(reach: Reach) -> Sentences:
+def note_on_surer(judged: Judged, surer: Judged | None) -> Sentences:
+    """The note on the slower mode that surely fits, with both paces; () for none."""
+    if surer is None:
+        return ()
+    option = dict(
+        surer.workload.runtime_options.items() - judged.workload.runtime_options.items()
+    )
+    return remark(
+        "surer",
+        option=" ".join(f"{name}={value}" for name, value in option.items()),
+        pace=likely_words(surer.users_pace),
+        usual=likely_words(judged.users_pace),
+    )
+
+
+def note_on_users(judged: Judged, machine: Machine) -> Sentences:
     """The note on how many users the accelerators hold before the cache of further users spills
     into RAM, or on how many users are served at once while the others wait; () where neither
     applies.
     """
-    judged = reach.judged
     waiting = 0 if judged.speed is None else judged.speed.waiting
     if waiting:
         users = judged.workload.parallel
@@ -369,22 +381,24 @@ def note_on_users(reach: Reach) -> Sentences:
             program="" if runtime is None else runtime.name,
         )
     if judged.placement == "split" and judged.question.step is not None:
-        return _note_on_spilling(reach)
+        return _note_on_spilling(judged, machine)
     return ()
 
 
-def _note_on_spilling(reach: Reach) -> Sentences:
+def _note_on_spilling(judged: Judged, machine: Machine) -> Sentences:
     """The note on how many of the users the accelerators hold; () where they hold not even one."""
 
-    def are_held_whole(number: int) -> bool:
-        return reach.layout_under(parallel=number).placement == "accelerator"
+    def layout_of(users: int) -> Judged:
+        return layout_of_users(users, judged.question, machine)
 
-    users = reach.judged.workload.parallel
-    most = units.count_while(are_held_whole, range(1, users))
+    def are_held_whole(users: int) -> bool:
+        return layout_of(users).is_on_accelerators
+
+    most = units.count_while(are_held_whole, range(1, judged.workload.parallel))
     if most == 0:
         return ()
-    layout = reach.layout_under(parallel=most)
-    speed = pace_of_text(layout.question, layout.placed, reach.machine)
+    layout = layout_of(most)
+    speed = pace_of_text(layout.question, layout.placed, machine)
     return remark(
         "users-spill",
         most=most,
@@ -500,7 +514,8 @@ def _note_on_conversion(question: Question) -> Sentences:
         return ()
     if format not in CONVERTED:
         return ()
-    repository = spec.repository_of(format, question.workload.quantization)
+    row = question.type_row
+    repository = None if row is None else row.repository
     if repository is None or spec.repository is None:
         return ()
     owner = repository.partition("/")[0]

@@ -1,14 +1,15 @@
 """The reverse question: what a model takes under a workload.
 
 `plan_with` returns a `Plan`: the least machine that runs the model, and the verdict on each known
-machine. The least machine has the memory, the disk and the accelerator of the needs. Where a pace
-is wanted, its cores and bandwidth are found by judging machines.
+machine. Both are views of the choice along the axis of machines (docs/architecture.md): the least
+machine is the first candidate on which the best way runs. Its memory, disk and accelerator are
+those of the model's smallest way; its cores and bandwidth are found by judging.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, partial
 
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec
@@ -44,13 +45,16 @@ from .sizes import disks_of, least_card
 from .understood import Model, Understood, judged_on, remarks, understand
 from .verdicts import check_with
 
-# more than any processor reads from RAM today (assumed): where the search for a bandwidth ends
-_MOST_BYTES_PER_SECOND = 2000 * units.GB
-# the step of the search for a bandwidth
-_STEP_BYTES_PER_SECOND = units.GB // 10
+# the bandwidths that are tried, in steps of 0.1 GB/s, to 2,000 GB/s: more than any processor reads
+# from RAM today (assumed)
+_BANDWIDTHS = range(units.GB // 10, 2001 * units.GB, units.GB // 10)
+# memory of any speed
+_UNBOUNDED = 2**50
 _CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 # the cores must be so many times as fast as wanted, so that slower memory may do
 _HEADROOM = 2.0
+# kinds of known machines that nobody buys or rents: runners of CI, and containers
+NOT_TO_OWN = ("ci", "virtual")
 # the best first
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
 
@@ -98,7 +102,8 @@ class LeastMachine(Record):
     must be free: the files, and a margin or the files from which the model file is made; None where
     the size of the files is not known. `bandwidth_bytes_per_second` is the measured bandwidth of
     RAM that reaches the wanted speed; None where no speed is wanted, the speed cannot be predicted,
-    or no RAM is that fast. `machine` has just these figures. `is_slow`: the machine does other work
+    or no RAM is that fast. `check` runs the model on `machine`, which has just these figures, or is
+    the smallest known machine where a GPU has to be fast. `is_slow`: the machine does other work
     than text in minutes to days.
     """
 
@@ -193,7 +198,8 @@ def plan_with(
     # judged on no machine for the notes that hold on every machine
     anywhere = Machine(planning=True)
     checked = check_with(catalogue, meant, workload, anywhere, follows_machine=False)
-    found = _find_least(meant, catalogue)
+    machines = _known_machines(catalogue, meant, profiles)
+    found = _find_least(meant, catalogue, machines)
     question = found.judged.question
     parts = question.stated_parts
     if parts is not None and parts > 1:
@@ -218,7 +224,7 @@ def plan_with(
         needs=needs,
         least=found.least,
         reasons=tuple(reasons),
-        machines=_known_machines(catalogue, meant, profiles),
+        machines=machines,
         notes=(*meant.notes, *checked.notes, *making),
         options=workload.options(),
     )
@@ -320,78 +326,58 @@ class _Found(Record):
     least: LeastMachine | None = None
 
 
-def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
-    """The least machine, in the type and program of least memory."""
+def _find_least(
+    meant: Understood,
+    catalogue: Catalogue,
+    known: Iterable[KnownMachine],
+) -> _Found:
+    """The least machine on which `check` says that the model runs: one with just enough of
+    everything, else the smallest known machine whose GPUs hold the model. Where there is none, the
+    machine holds the model at least.
+    """
     question = meant.question(catalogue, _VAST)
     workload = in_server(question, catalogue) or smallest_of_list(question, catalogue)
-    meant = meant.replace(workload=workload)
-    platform = _least_platform(meant, catalogue)
-    found = _least_on(platform)
-    if platform.is_mac or not platform.runs_in_ram:
-        return found
-    if "wait" not in found.judged.deciding:
-        return found
-    # no RAM is fast enough for the prompt
-    return _least_on(platform.replace(is_for_gpus=True))
+    smallest = meant.replace(workload=workload)
+    vast = _least_platform(smallest.question(catalogue, _VAST))
+    question = smallest.question(catalogue, vast)
+    search = _Search(meant=meant, catalogue=catalogue, question=question, vast=vast)
+    candidates = []
+    if question.needs is not None and question.needs.memory is not None:
+        candidates = list(search.candidates())
+    if not candidates:
+        return _Found(judged=judge(question, vast))
+    least = candidates[-1]
+    on_gpus = []
+    for machine in known:
+        is_whole_on_gpus = machine.can_run and machine.placement == "accelerator"
+        if is_whole_on_gpus and machine.kind not in NOT_TO_OWN:
+            on_gpus.append(machine)
+    # those that surely are fast enough first, else from the smallest
+    on_gpus.sort(key=lambda machine: not machine.is_fast_enough)
+    candidates += [machine.machine for machine in on_gpus]
+    for candidate in candidates:
+        if search.checked(candidate).fits:
+            least = candidate
+            break
+    judged = judge(question, least)
+    if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
+        return _Found(judged=judged)
+    return _Found(judged=judged, least=search.least_machine(least, judged))
 
 
-class _Platform(Record):
-    """A machine without limits, and the question on that machine. `is_for_gpus`: the machine gets a
-    GPU, although the program runs without one.
-    """
-
-    question: Question
-    machine: Machine
-    is_for_gpus: bool = False
-
-    @property
-    def wants_gpu(self) -> bool:
-        """Whether the machine gets a GPU."""
-        if self.question.splits_tensors:
-            return True
-        if self.question.device_makers:
-            return True
-        return self.is_for_gpus or self.question.wants_gpu
-
-    @property
-    def is_mac(self) -> bool:
-        """Whether the machine is a Mac, whose GPU shares the RAM."""
-        return self.machine.platform == "macos-aarch64"
-
-    @property
-    def runs_in_ram(self) -> bool:
-        """Whether the RAM holds all of a model."""
-        return self.is_mac or not self.wants_gpu
-
-    def cards(self, memory_bytes: int) -> tuple[Accelerator, ...]:
-        """The accelerator of the machine, with so much memory; () for none."""
-        if self.is_mac:
-            return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-        if not self.wants_gpu:
-            return ()
-        card = least_card(self.question, memory_bytes, "the accelerator")
-        if self.question.device_makers:
-            card = card.replace(vendor=self.question.device_makers[0])
-        return (card,)
-
-
-def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
-    """The first platform of the runtime that the model allows, as a machine without limits."""
-    question = meant.question(catalogue, _VAST)
-    needs = question.needs
-    if needs is None or question.runtime is None:
-        return _Platform(question=question, machine=_VAST)
-    cpu = needs.cpu
+def _least_platform(question: Question) -> Machine:
+    """A machine without limits, of the first platform of the runtime that the model allows."""
+    if question.needs is None or question.runtime is None:
+        return _VAST
+    cpu = question.needs.cpu
     platform = _platform_for(question.runtime.platforms.systems, cpu.architectures)
     system, _, architecture = platform.partition("-")
     needed = cpu.instruction_sets.get(architecture, ())
     recommended = cpu.recommended.get(architecture, ())
     sets = dict.fromkeys(needed + recommended)
-    machine = _VAST.replace(
+    return _VAST.replace(
         system=system, architecture=architecture, instruction_sets=tuple(sets)
     )
-    question = meant.question(catalogue, machine)
-    return _Platform(question=question, machine=machine)
 
 
 def _platform_for(platforms: Sequence[str], allowed: Sequence[str]) -> str:
@@ -405,192 +391,200 @@ def _platform_for(platforms: Sequence[str], allowed: Sequence[str]) -> str:
     return platforms[0]
 
 
-def _least_on(platform: _Platform) -> _Found:
-    """The least machine of that platform."""
-    question = platform.question
-    vast = platform.machine
-    needs = question.needs
-    without_least = _Found(judged=judge(question, vast))
-    if needs is None or needs.memory is None:
-        return without_least
-    sizes = _sizes(question, needs)
-    workload = question.workload
-    taken_bytes = sizes.ram_with_card_bytes
-    reserve_bytes = reserve_beside(taken_bytes, vast, workload)
-    # a need stated as one figure may not say what lies in RAM when accelerators hold the model
-    memory_beside_bytes = taken_bytes + reserve_bytes if taken_bytes else None
-    if platform.runs_in_ram:
-        taken_bytes = needs.memory.high_bytes
-        reserve_bytes = reserve_beside(taken_bytes, vast, workload)
-    ram_bytes = taken_bytes + reserve_bytes
-    if ram_bytes == 0:
-        return without_least
-    if max(ram_bytes, sizes.card_bytes) > MAX_MEMORY_BYTES:
-        return without_least
-    machine = vast.replace(
-        memory_total_bytes=ram_bytes,
-        memory_limit_bytes=ram_bytes,
-        disks=disks_of(sizes.disk_bytes),
-        accelerators=platform.cards(sizes.card_bytes),
-    )
-    machine = _paced(platform, machine)
-    judged = judge(question, machine)
-    if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
-        return _Found(judged=judged)
-    has_pace = bool(workload.min_tokens_per_second)
-    cpu = needs.cpu
-    architecture = vast.architecture or ""
-    least = LeastMachine(
-        machine=machine,
-        memory_bytes=ram_bytes,
-        reserve_bytes=reserve_bytes,
-        disk_bytes=sizes.disk_bytes,
-        cpu=LeastCpu(
-            architectures=cpu.architectures,
-            instruction_sets=cpu.instruction_sets.get(architecture, ()),
-            recommended_instruction_sets=cpu.recommended.get(architecture, ()),
-            cores=machine.cpu_cores_usable,
-        ),
-        bandwidth_bytes_per_second=machine.memory_bandwidth_bytes_per_second,
-        accelerator=LeastAccelerator(
-            required=platform.wants_gpu,
-            memory_bytes=sizes.card_bytes,
-            memory_beside_bytes=memory_beside_bytes,
-        ),
-        is_slow=not has_pace and is_slow(judged),
-    )
-    return _Found(judged=judged, least=least)
+class _Search(Record):
+    """A search for the least machine of a model.
 
-
-class _Sizes(NamedTuple):
-    """Bytes of one accelerator that holds a model, of the RAM that a model takes with it, and of
-    the disk; None where the size of the files is not known.
+    - `meant`: the model and the workload as `check` gets them, without a type of the plan's own.
+    - `question`: the model in the type and program of least memory, on `vast`, a machine without
+      limits.
     """
 
-    card_bytes: int
-    ram_with_card_bytes: int
-    disk_bytes: int | None
-
-
-def _sizes(question: Question, needs: Needs) -> _Sizes:
-    """The bytes that the needs take on an accelerator, in RAM and on disk, each at the high end.
-
-    The RAM is counted for the maker whose driver takes most of it, because a plan names no maker.
-    """
-    case = question.case
-    if question.wants_gpu:
-        card_bytes = smallest_device_bytes(needs, case)
-    else:
-        # a program that also runs in RAM leaves a part of the accelerator free
-        taken = needs_on(needs, case, Device()).on_cards
-        card_bytes = smallest_total_bytes(gpus.UNKNOWN, taken.high_bytes)
-    ram_bytes = 0
-    for maker in ("", *MAKERS_IN_RAM):
-        beside = needs_on(needs, case, Device(maker=maker)).on_host
-        ram_bytes = max(ram_bytes, beside.high_bytes)
-    return _Sizes(card_bytes, ram_bytes, _disk_bytes(question, needs))
-
-
-def _disk_bytes(question: Question, needs: Needs) -> int | None:
-    """The bytes that must be free on the disk: the files, and the larger of a margin and the files
-    from which the model file is made; None where the size of the files is not known.
-    """
-    stored = bytes_to_store(needs, None)
-    if stored is None:
-        return None
-    free_bytes = stored.most
-    while True:
-        # the margin grows with the disk
-        extra_bytes = max(question.making_bytes, disk_margin_bytes(free_bytes))
-        if free_bytes >= stored.most + extra_bytes:
-            return free_bytes
-        free_bytes = stored.most + extra_bytes
-
-
-# ------------------------------------------------------------------ the least pace
-
-
-def _paced(platform: _Platform, machine: Machine) -> Machine:
-    """The machine with the least cores and bandwidth for the wanted pace and wait; unchanged where
-    neither is wanted, or where a GPU computes.
-    """
-    workload = platform.question.workload
-    is_paced = bool(workload.min_tokens_per_second)
-    if not is_paced and workload.max_wait_seconds is None:
-        return machine
-    if not platform.runs_in_ram:
-        return machine
-    return _PaceSearch(question=platform.question, machine=machine).paced()
-
-
-class _PaceSearch(Record):
-    """Searches the least cores and bandwidth with which a machine decodes `wanted` tokens per
-    second, and keeps the longest wait for the first token, where one was stated.
-    """
-
+    meant: Understood
+    catalogue: Catalogue
     question: Question
-    machine: Machine
+    vast: Machine
+
+    def checked(self, machine: Machine) -> Judged:
+        """The judgement of `check` on the machine."""
+        workload = self.meant.workload
+        return judged_on(self.catalogue, self.meant, workload, machine).judged
+
+    # -------------------------------------------------------------- the bytes, at the high end
 
     @property
-    def wanted(self) -> float:
-        """Tokens per second; 0 where only a wait was stated."""
-        return self.question.workload.min_tokens_per_second or 0.0
+    def needs(self) -> Needs:
+        """The needs in RAM, which are known."""
+        assert self.question.needs is not None
+        return self.question.needs
 
-    def paced(self) -> Machine:
-        """The machine with the fewest cores, then with the least bandwidth for these; without the
-        one or the other where no number of cores, or no bandwidth, is enough.
+    @cached_property
+    def card_bytes(self) -> int:
+        """The memory of one accelerator that holds the model."""
+        case = self.question.case
+        if self.question.wants_gpu:
+            return smallest_device_bytes(self.needs, case)
+        # a program that also runs in RAM leaves a part of the accelerator free
+        taken = needs_on(self.needs, case, Device()).on_cards
+        return smallest_total_bytes(gpus.UNKNOWN, taken.high_bytes)
+
+    @cached_property
+    def beside_bytes(self) -> int:
+        """The RAM that the model takes beside an accelerator: with the driver that takes most of
+        it, because a plan names no maker.
         """
-        cores = self._fewest_cores()
-        if cores is None:
-            return self.machine
-        most = _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND
+        most = 0
+        for maker in ("", *MAKERS_IN_RAM):
+            device = Device(maker=maker)
+            beside = needs_on(self.needs, self.question.case, device).on_host
+            most = max(most, beside.high_bytes)
+        return most
 
-        def is_too_slow(steps: int) -> bool:
-            return not self._reaches(self.wanted, cores, steps)
-
-        too_slow = units.count_while(is_too_slow, range(1, most + 1))
-        if too_slow == most:
-            return self.machine.replace(cpu_cores_usable=float(cores))
-        return self._with_bandwidth(cores, too_slow + 1)
-
-    def _fewest_cores(self) -> int | None:
-        """The fewest cores that are `_HEADROOM` times as fast as wanted with memory of any speed;
-        None where no number of cores is.
+    @cached_property
+    def disk_bytes(self) -> int | None:
+        """The bytes that must be free on the disk: the files, and the larger of a margin and the
+        files from which the model file is made; None where the size of the files is not known.
         """
-        unbounded = 2**50 // _STEP_BYTES_PER_SECOND
-        wanted = _HEADROOM * self.wanted
-        for cores in _CORES:
-            if self._reaches(wanted, cores, unbounded):
-                return cores
-        return None
+        stored = bytes_to_store(self.needs, None)
+        if stored is None:
+            return None
+        free_bytes = stored.most
+        while True:
+            # the margin grows with the disk
+            margin_bytes = disk_margin_bytes(free_bytes)
+            wanted_bytes = stored.most + max(self.question.making_bytes, margin_bytes)
+            if free_bytes >= wanted_bytes:
+                return free_bytes
+            free_bytes = wanted_bytes
 
-    def _reaches(
+    def _ram_bytes(self, taken_bytes: int) -> int:
+        """The whole RAM, where the model takes so many bytes of it."""
+        return taken_bytes + self._reserve_bytes(taken_bytes)
+
+    def _reserve_bytes(self, taken_bytes: int) -> int:
+        """The bytes of RAM that the system keeps beside a model that takes so many."""
+        return reserve_beside(taken_bytes, self.vast, self.question.workload)
+
+    # -------------------------------------------------------------- candidates
+
+    def candidates(self) -> Iterator[Machine]:
+        """Yield the machine without a GPU of its own, and the machine with a GPU of which only the
+        memory is known; each only where the program runs there and a machine has so much memory.
+        """
+        question = self.question
+        makers = question.device_makers
+        is_mac = self.vast.platform == "macos-aarch64"
+        needs_gpu = bool(makers) or question.splits_tensors or question.wants_gpu
+        assert self.needs.memory is not None
+        ram_bytes = self._ram_bytes(self.needs.memory.high_bytes)
+        if is_mac:
+            gpu = Accelerator(vendor="apple", name="Apple GPU", unified=True)
+            if ram_bytes <= MAX_MEMORY_BYTES:
+                yield self._paced(self._with(ram_bytes, (gpu,)))
+            return
+        if not needs_gpu and 0 < ram_bytes <= MAX_MEMORY_BYTES:
+            yield self._paced(self._with(ram_bytes, ()))
+        beside_bytes = self._ram_bytes(self.beside_bytes)
+        if makers != () and beside_bytes > 0 and self.card_bytes <= MAX_MEMORY_BYTES:
+            card = least_card(question, self.card_bytes, "the accelerator")
+            if makers is not None:
+                card = card.replace(vendor=makers[0])
+            yield self._with(beside_bytes, (card,))
+
+    def _with(
         self,
-        pace: float,
-        cores: int,
-        steps: int,
-    ) -> bool:
-        """Whether so many cores, and memory of so many steps of bandwidth, are fast enough."""
-        judged = judge(self.question, self._with_bandwidth(cores, steps))
-        found = judged.users_pace
-        if found is None:
-            return False
-        if _may_wait_too_long(judged):
-            return False
-        # compared without rounding: the buyer wants the pace itself
-        return found.low >= pace
+        ram_bytes: int,
+        cards: tuple[Accelerator, ...],
+    ) -> Machine:
+        """The machine with so much RAM and that GPU."""
+        return self.vast.replace(
+            memory_total_bytes=ram_bytes,
+            memory_limit_bytes=ram_bytes,
+            disks=disks_of(self.disk_bytes),
+            accelerators=cards,
+        )
 
-    def _with_bandwidth(self, cores: int, steps: int) -> Machine:
-        """The machine with so many cores, and memory of so many steps of bandwidth.
-
-        The bandwidth counts as measured: a stated bandwidth is a peak, which programs do not reach.
+    def _paced(self, machine: Machine) -> Machine:
+        """The machine with the fewest cores for the wanted pace and wait, then with the least
+        bandwidth for these; unchanged where neither is wanted, or no RAM is that fast.
         """
-        facts = {
-            "memory_bandwidth_bytes_per_second": steps * _STEP_BYTES_PER_SECOND,
-            "memory_bandwidth_how": MEASURED,
-        }
-        with_cores = self.machine.replace(cpu_cores_usable=float(cores))
-        return with_cores.stated(facts, "measured, as it would have to be")
+        workload = self.question.workload
+        wanted = workload.min_tokens_per_second or 0.0
+        if not wanted and workload.max_wait_seconds is None:
+            return machine
+        for cores in _CORES:
+            with_cores = machine.replace(cpu_cores_usable=float(cores))
+            if self._is_too_slow(_HEADROOM * wanted, with_cores, _UNBOUNDED):
+                continue
+            is_too_slow = partial(self._is_too_slow, wanted, with_cores)
+            number = units.count_while(is_too_slow, _BANDWIDTHS)
+            if number == len(_BANDWIDTHS):
+                break
+            return _with_bandwidth(with_cores, _BANDWIDTHS[number])
+        return machine
+
+    def _is_too_slow(
+        self,
+        wanted: float,
+        machine: Machine,
+        bandwidth: int,
+    ) -> bool:
+        """Whether text may come more slowly than wanted with memory of that bandwidth, or its first
+        word too late.
+        """
+        judged = self.checked(_with_bandwidth(machine, bandwidth))
+        pace = judged.users_pace
+        if pace is None or _may_wait_too_long(judged):
+            return True
+        # compared without rounding: the buyer wants the pace itself
+        return pace.low < wanted
+
+    # -------------------------------------------------------------- the record
+
+    def least_machine(self, machine: Machine, judged: Judged) -> LeastMachine:
+        """The figures of the machine, on which the smallest type was judged."""
+        needs_gpu = bool(machine.own_memory_cards)
+        taken_bytes = self.beside_bytes
+        if not needs_gpu and self.needs.memory is not None:
+            taken_bytes = self.needs.memory.high_bytes
+        # a need stated as one figure may not say what lies in RAM when accelerators hold the model
+        memory_beside_bytes = None
+        if self.beside_bytes:
+            memory_beside_bytes = self._ram_bytes(self.beside_bytes)
+        cpu = judged.placed.cpu
+        architecture = machine.architecture or ""
+        has_pace = bool(judged.workload.min_tokens_per_second)
+        return LeastMachine(
+            machine=machine,
+            memory_bytes=self._ram_bytes(taken_bytes),
+            reserve_bytes=self._reserve_bytes(taken_bytes),
+            disk_bytes=self.disk_bytes,
+            cpu=LeastCpu(
+                architectures=cpu.architectures,
+                instruction_sets=cpu.instruction_sets.get(architecture, ()),
+                recommended_instruction_sets=cpu.recommended.get(architecture, ()),
+                cores=None if needs_gpu else machine.cpu_cores_usable,
+            ),
+            bandwidth_bytes_per_second=(
+                None if needs_gpu else machine.memory_bandwidth_bytes_per_second
+            ),
+            accelerator=LeastAccelerator(
+                required=needs_gpu,
+                memory_bytes=self.card_bytes,
+                memory_beside_bytes=memory_beside_bytes,
+            ),
+            is_slow=not has_pace and is_slow(judged),
+        )
+
+
+def _with_bandwidth(machine: Machine, bytes_per_second: int) -> Machine:
+    """The machine with memory of that bandwidth, which counts as measured: a stated bandwidth is a
+    peak, which programs do not reach.
+    """
+    facts = {
+        "memory_bandwidth_bytes_per_second": bytes_per_second,
+        "memory_bandwidth_how": MEASURED,
+    }
+    return machine.stated(facts, "measured, as it would have to be")
 
 
 def _may_wait_too_long(judged: Judged) -> bool:

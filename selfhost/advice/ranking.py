@@ -8,7 +8,8 @@ people use it: an entry in Ollama's library, or three providers that sell the mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from functools import cache
 from math import exp, inf
 from typing import NamedTuple
@@ -31,11 +32,12 @@ from ..machine.record import Machine
 from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.quantization import BLOCKS
 
+# no server likely writes so many tokens a second for all its users together: at the fast end each
+# takes 20 microseconds of a step (`sequence_seconds` of pace.toml); twice that, as ranges are wide
+_MOST_SERVED_PER_SECOND = 100_000
 _LEAST_BITS = min(8 * size / count for count, size in BLOCKS.values())
 _LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
-TIGHT = "little memory left"
-ONCE_RAISED = "fits the GPU once its limit is raised"
 _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
 # what a spec says that a model is for; None where it says nothing
 Uses = tuple[str, ...] | None
@@ -171,6 +173,25 @@ class Likeness(Record):
     does_work: bool
 
 
+class _Own(NamedTuple):
+    """What a model is by itself, whatever it supersedes.
+
+    - `makes_no_text`: its main use makes anything but text. `traits`: those of its uses.
+    - `measured`: what others measured of it at the use of the list; None where nobody did.
+    - `providers`: how many providers sell it; `is_adopted`, `size`, `worth`, `successors`: those of
+      a `Standing`, its predecessors left aside.
+    """
+
+    makes_no_text: bool
+    traits: Traits
+    measured: Ability | None
+    providers: int
+    is_adopted: bool
+    size: float
+    worth: float
+    successors: tuple[str, ...]
+
+
 class Standings:
     """The standing of every model of a catalogue, by its id, in a list of models for `use`; None
     stands for any use. `abilities_of` gives the abilities for a use.
@@ -190,14 +211,27 @@ class Standings:
         for outline in self._outlines.values():
             month = _months(outline.released) or 0
             self._newest_month = max(self._newest_month, month)
+        self._own: dict[str, _Own] = {}
         # the models of its size class that each model supersedes, at whatever distance
         self._predecessors: dict[str, list[str]] = {}
         for outline in self._outlines.values():
-            for id in self._successors(outline):
+            own = self._found_alone(outline)
+            self._own[outline.id] = own
+            for id in own.successors:
                 self._predecessors.setdefault(id, []).append(outline.id)
         self.by_id: dict[str, Standing] = {}
         for outline in self._outlines.values():
             self.by_id[outline.id] = self._standing(outline)
+
+    def preferring(self, ids: Collection[str]) -> Standings:
+        """The same standings, with more worth of the models that a spec names as the nearest."""
+        preferring = copy(self)
+        preferring.by_id = dict(self.by_id)
+        for id in self.by_id.keys() & ids:
+            standing = self.by_id[id]
+            worth = standing.worth * FACTORS.named
+            preferring.by_id[id] = standing.replace(worth=worth)
+        return preferring
 
     @classmethod
     @cache
@@ -207,45 +241,56 @@ class Standings:
         """
         return cls(catalogue, use)
 
+    def _found_alone(self, outline: Outline) -> _Own:
+        """What the model is by itself."""
+        makes_no_text = self._makes_no_text(outline)
+        measured = None
+        if self._abilities is not None and not makes_no_text:
+            measured = self._abilities.of(outline.id)
+        traits = self.traits(outline.uses)
+        size = self._size(outline, traits, measured, makes_no_text=makes_no_text)
+        providers = self._providers.get(outline.id, 0)
+        # a sourced sign that people use the model
+        is_adopted = providers >= FACTORS.adopted_providers or _is_in_library(outline)
+        worth = size
+        if measured is None:
+            worth *= (1 + providers) ** FACTORS.providers_exponent
+            if not is_adopted:
+                worth *= FACTORS.unadopted
+        if outline.superseded_by is not None and makes_no_text:
+            worth *= FACTORS.superseded
+        return _Own(
+            makes_no_text=makes_no_text,
+            traits=traits,
+            measured=measured,
+            providers=providers,
+            is_adopted=is_adopted,
+            size=size,
+            worth=worth,
+            successors=self._successors(outline),
+        )
+
     def _standing(self, outline: Outline) -> Standing:
-        size = self._size(outline)
-        worth = self._worth(outline, size)
+        own = self._own[outline.id]
+        size = own.size
+        worth = own.worth
         for id in self._predecessors.get(outline.id, ()):
             # a successor is at least as good as what it supersedes
-            superseded = self._outlines[id]
-            size_before = self._size(superseded)
-            size = max(size, size_before)
-            worth = max(worth, self._worth(superseded, size_before))
-        successors = self._successors(outline)
+            superseded = self._own[id]
+            size = max(size, superseded.size)
+            worth = max(worth, superseded.worth)
         return Standing(
             outline=outline,
             kind=_kind(outline),
-            section=self._section(outline),
-            api_providers=self._providers.get(outline.id, 0),
-            is_adopted=self._is_adopted(outline),
+            section=_section(own),
+            api_providers=own.providers,
+            is_adopted=own.is_adopted,
             size=size,
-            is_measured=self._measured(outline) is not None,
+            is_measured=own.measured is not None,
             worth=worth,
-            successors=successors,
-            stands_by_successor=self._stands_by(outline, successors),
+            successors=own.successors,
+            stands_by_successor=self._stands_by(outline, own),
         )
-
-    def _worth(self, outline: Outline, size: float) -> float:
-        """The worth of a model of that size on any machine, its predecessors left aside."""
-        worth = size
-        if self._measured(outline) is None:
-            providers = self._providers.get(outline.id, 0)
-            worth *= (1 + providers) ** FACTORS.providers_exponent
-            if not self._is_adopted(outline):
-                worth *= FACTORS.unadopted
-        if outline.superseded_by is not None and self._makes_no_text(outline):
-            worth *= FACTORS.superseded
-        return worth
-
-    def _is_adopted(self, outline: Outline) -> bool:
-        """Whether there is a sourced sign that people use the model."""
-        providers = self._providers.get(outline.id, 0)
-        return providers >= FACTORS.adopted_providers or _is_in_library(outline)
 
     def _successors(self, outline: Outline) -> tuple[str, ...]:
         """The open models that supersede the model, one after another, as far as each is of the
@@ -267,27 +312,18 @@ class Standings:
             newest = following
         return tuple(successors)
 
-    def _stands_by(self, outline: Outline, successors: Sequence[str]) -> bool:
+    def _stands_by(self, outline: Outline, own: _Own) -> bool:
         """Whether the place of the successor tells that of the model: nobody measured the model,
         and the newest successor is younger by `follow_months` at most. False without a successor or
         a day.
         """
-        if not successors or self._measured(outline) is not None:
+        if not own.successors or own.measured is not None:
             return False
         month = _months(outline.released)
-        newest_month = _months(self._outlines[successors[-1]].released)
+        newest_month = _months(self._outlines[own.successors[-1]].released)
         if month is None or newest_month is None:
             return False
         return newest_month - month <= FACTORS.follow_months
-
-    def _section(self, outline: Outline) -> int:
-        """GENERAL, SPECIAL or LAST. A model that makes no text is GENERAL without answering."""
-        if self._makes_no_text(outline):
-            return GENERAL
-        traits = self.traits(outline.uses)
-        if not traits.answers:
-            return LAST
-        return GENERAL if traits.is_general else SPECIAL
 
     def _makes_no_text(self, outline: Outline) -> bool:
         """Whether the main use of the model makes anything but text; False where the spec states no
@@ -300,20 +336,27 @@ class Standings:
         main_use = self._uses.get(outline.uses[0])
         return main_use is not None and main_use.makes != "text"
 
-    def _size(self, outline: Outline) -> float:
+    def _size(
+        self,
+        outline: Outline,
+        traits: Traits,
+        measured: Ability | None,
+        *,
+        makes_no_text: bool,
+    ) -> float:
         """The parameters of an equally good dense model, halved with age, and more where the model
         was measured better than its size and date tell; 0 where the number is not known.
         """
-        above_expected = self._above_expected(outline)
+        above_expected = self._above_expected(outline, measured)
         since = outline.released
         if above_expected is None:
-            since = self._known_since(outline)
+            since = self._known_since(outline, traits)
         age_months = 0
         month = _months(since)
         if month is not None:
             age_months = self._newest_month - month
         halving_months = FACTORS.halving_months
-        if self._makes_no_text(outline):
+        if makes_no_text:
             halving_months = FACTORS.halving_months_without_text
         aging: float = 0.5 ** (age_months / halving_months)
         size = _dense_size(outline) * aging
@@ -321,17 +364,12 @@ class Standings:
             size *= exp(FACTORS.ability_exponent * above_expected)
         return size
 
-    def _measured(self, outline: Outline) -> Ability | None:
-        """What others measured of the model at the use of the list; None where nobody did."""
-        if self._abilities is None or self._makes_no_text(outline):
-            return None
-        return self._abilities.of(outline.id)
-
-    def _above_expected(self, outline: Outline) -> float | None:
+    def _above_expected(
+        self, outline: Outline, measured: Ability | None
+    ) -> float | None:
         """How much more able the model was measured than its size and date tell; None where nobody
         measured it, or one of these is not known.
         """
-        measured = self._measured(outline)
         if measured is None or self._abilities is None:
             return None
         expected = self._abilities.expected(
@@ -339,13 +377,13 @@ class Standings:
         )
         return None if expected is None else measured.ability - expected.ability
 
-    def _known_since(self, outline: Outline) -> str | None:
+    def _known_since(self, outline: Outline, traits: Traits) -> str | None:
         """The release day that tells the age of a model's knowledge. A model that answers has most
         of its knowledge from the model that it was tuned from, if that is of another family.
         """
         if not outline.tuned_from:
             return outline.released
-        if not self.traits(outline.uses).answers:
+        if not traits.answers:
             return outline.released
         origin = self._outlines.get(outline.tuned_from)
         if origin is None:
@@ -399,6 +437,15 @@ class Standings:
         if other.superseded_by is not None:
             does_work = False
         return Likeness(is_alike=is_alike, does_work=does_work)
+
+
+def _section(own: _Own) -> int:
+    """GENERAL, SPECIAL or LAST. A model that makes no text is GENERAL without answering."""
+    if own.makes_no_text:
+        return GENERAL
+    if not own.traits.answers:
+        return LAST
+    return GENERAL if own.traits.is_general else SPECIAL
 
 
 def ability_use(use: str | None) -> str | None:
@@ -525,25 +572,34 @@ def reasons(judged: Judged, standing: Standing) -> str:
     if judged.placement == "accelerator":
         is_likely = judged.has("accelerator-tight")
         reasons.append("likely fits the GPU" if is_likely else "fits the GPU")
-    if judged.waits_for_setting:
-        reasons.append(ONCE_RAISED)
-    if judged.has(*TIGHT_CODES):
-        reasons.append(TIGHT)
+    reasons += reservations(judged)
     return ", ".join(reasons)
+
+
+def reservations(judged: Judged) -> list[str]:
+    """What may keep a model that fits from running well, in words."""
+    found = []
+    if judged.waits_for_setting:
+        found.append("fits the GPU once its limit is raised")
+    if judged.has(*TIGHT_CODES):
+        found.append("little memory left")
+    return found
 
 
 # ------------------------------------------------------------------ the most that a machine gives
 
 
 class BestCase(Record):
-    """The most that a machine can give a model: `room_bytes` of memory, `disk_bytes`, and
-    `bytes_per_second` of weights that an answer reads; infinite where a figure is not known.
-    `bits_stated` is the least bits of a parameter where the user stated a type.
+    """The most that a machine can give a model: `room_bytes` of memory, `disk_bytes`,
+    `bytes_per_second` of weights that an answer reads, and `served_per_second`, the tokens that a
+    program writes for each user; infinite where a figure is not known. `bits_stated` is the least
+    bits of a parameter where the user stated a type.
     """
 
     room_bytes: float
     disk_bytes: float
     bytes_per_second: float
+    served_per_second: float
     bits_stated: float | None
 
     def _least_bytes(self, parameters: int | None, outline: Outline) -> float:
@@ -575,11 +631,13 @@ class BestCase(Record):
         return memory_bytes <= self.room_bytes and file_bytes <= self.disk_bytes
 
     def tokens_per_second(self, outline: Outline) -> float:
-        """The most tokens per second of one sequence; infinite where that is not known."""
+        """The most tokens per second of one user; infinite where that is not known."""
         if outline.modality not in GENERATING:
             return inf
         read_bytes = self._read_bytes(outline)
-        return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
+        if read_bytes <= 0:
+            return self.served_per_second
+        return min(self.bytes_per_second / read_bytes, self.served_per_second)
 
     def _read_bytes(self, outline: Outline) -> float:
         """The least bytes that one token reads; 0 where that is not known."""
@@ -600,6 +658,7 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         room_bytes=_most_room(machine, workload),
         disk_bytes=_most_disk(machine),
         bytes_per_second=bytes_per_second,
+        served_per_second=_MOST_SERVED_PER_SECOND / workload.parallel,
         bits_stated=None if workload.quantization is None else _LEAST_BITS,
     )
 

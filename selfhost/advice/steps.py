@@ -10,17 +10,15 @@ from collections.abc import Collection, Iterator, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import PublishedFiles
 from ..core.records import Record
 from ..core.templates import fill
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy
 from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.devices import computes_on_shared, has_capability, is_built_for
-from ..judge.files import who_else_has_the_files
 from ..judge.pace.rates import shared_gpu_of
-from ..judge.programs import USUAL
 from ..judge.record import Judged, Question
+from ..judge.table import USUAL
 from ..machine.record import Accelerator, Machine
 from .commands import (
     Recipe,
@@ -150,17 +148,11 @@ def _is_listed(launch: Launch) -> bool:
     """Whether the file is on the machine, a listing shows the file, or the user typed its name."""
     if launch.question.loads_named_files:
         return True
-    files = _files_of(launch)
+    files = launch.type_row.listing
     if files is None or files.listed or files.named:
         return True
     here = launch.question.here
     return here is not None and (here.by_path or bool(here.repository))
-
-
-def _files_of(launch: Launch) -> PublishedFiles | None:
-    """The listing of the judged files; None where there is none."""
-    workload = launch.workload
-    return launch.spec.files_of(workload.format, workload.quantization)
 
 
 def _part_lines(launch: Launch) -> Iterator[str]:
@@ -211,7 +203,7 @@ def _steps_of_made_file(launch: Launch) -> Steps:
     """
     if launch.question.missing_bytes == 0:
         return Steps()
-    files = _files_of(launch)
+    files = launch.type_row.listing
     if files is not None and files.named:
         made = _named_file(launch, files.names.get(launch.quantization))
     else:
@@ -431,5 +423,5 @@ def _needs_login(judged: Judged) -> bool:
     hides_gate = judged.has("weights-unsafe") and question.spec.gated
     if not hides_gate or question.missing_bytes == 0:
         return False
-    workload = question.workload
-    return who_else_has_the_files(question.spec, question.runtime, workload) is None
+    row = question.type_row
+    return row is None or row.holder is None

@@ -22,9 +22,9 @@ from ..core.units import canonical
 from ..core.workload import Workload
 from ..judge.choice import best_way
 from ..judge.judging import judge
-from ..judge.programs import USUAL, takes_settings
 from ..judge.question import ask
 from ..judge.record import NO_FILES, DownloadedFiles, Judged, NamedFiles, Question
+from ..judge.table import USUAL
 from ..machine.record import Machine
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def understand(
     """
     if isinstance(model, ModelSpec):
         return Understood(spec=model, asked=model.id, workload=workload)
-    typed = os.fspath(model)
+    typed = os.fsdecode(model)
     if not isinstance(model, str) or is_path(typed):
         return _understand_file(typed, workload)
     return understand_name(catalogue, typed, workload)
@@ -358,7 +358,7 @@ class _Name(Record):
         ollama = self.ollama
         if self.stated.draft is not None and not ollama.companions:
             return resolved
-        if not takes_settings(self.stated, ollama):
+        if not ollama.takes(self.stated):
             return resolved
         tags = ollama.library_tags
         if tag in tags.bytes or tag in tags.unpacked:

@@ -28,7 +28,7 @@ from ..judge.record import (
 from ..machine.record import Machine
 from .alternatives import AlternativeSearch
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
-from .faster import FasterSetting, faster_settings
+from .faster import FasterSetting, faster_settings, surer
 from .launch import Lines
 from .measured import ModelQuality, quality_of_model
 from .notes import (
@@ -37,6 +37,7 @@ from .notes import (
     note_on_conversations,
     note_on_hidden_cards,
     note_on_smaller,
+    note_on_surer,
     note_on_tag,
     note_on_users,
     notes_on_cards,
@@ -147,21 +148,16 @@ class _Advice(DeferredAdvice):
             carry=self.carry,
         )
 
-    @cached_property
-    def on_gpus(self) -> Judged | None:
-        """A smaller type that accelerators hold as a whole, where they hold only a part of the
-        judged type; None for none.
-        """
-        return self.search.all_on_gpus()
-
     @property
     def told(self) -> Judged:
-        """The judgement as the user is told: a smaller quantization that fits on the accelerators
-        as a whole is named as a remedy.
+        """The judgement as the user is told: of a model that accelerators hold in part, a smaller
+        type that they hold as a whole is named as a remedy.
         """
-        if self.on_gpus is None:
-            return self.judged
-        return self.search.with_remedy(self.on_gpus)
+        judged = self.judged
+        if not judged.fits or not judged.has("accelerator-partly"):
+            return judged
+        smaller = self.search.smaller
+        return judged if smaller is None else self.search.with_remedy(smaller)
 
     @cached_property
     def _offers(self) -> tuple[Offer, ...]:
@@ -172,20 +168,13 @@ class _Advice(DeferredAdvice):
         """The API offers of the model, or of a model that stands in for it."""
         return self._offers
 
-    @cached_property
-    def _room(self) -> Room | None:
-        """The value of `room`, computed once."""
-        return self.search.reach.room()
-
     def room(self) -> Room | None:
         """How far one could go in each respect alone."""
-        return self._room
+        return self.search.reach.room()
 
     def room_options(self) -> RoomOptions:
         """The options to type beside each limit of `room`."""
-        if self._room is None:
-            return RoomOptions()
-        return self.search.room_options(self._room)
+        return self.search.room_options()
 
     def waits(self) -> tuple[Wait, ...]:
         """How long the first token takes."""
@@ -196,14 +185,12 @@ class _Advice(DeferredAdvice):
         return faster_settings(self.search)
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """The alternatives to a model that does not run. For a model of which accelerators hold
-        only a part, the quantization that they hold as a whole.
-        """
-        if self.on_gpus is not None:
-            return (self.search.as_alternative(self.on_gpus),)
-        if self.judged.fits:
-            return ()
+        """The alternatives to a model that does not run, or not all of it on accelerators."""
         return self.search.alternatives()
+
+    def of_same_model(self) -> tuple[Alternative, ...]:
+        """The alternatives that are the same model."""
+        return self.search.of_same_model
 
     def quality(self) -> ModelQuality:
         """How good the model is. Models about alike are looked for among those that likely fit on
@@ -243,21 +230,12 @@ class _Advice(DeferredAdvice):
             *note_on_conversations(judged, self.to_type),
         ]
         if machine.accelerators:
-            notes += note_on_smaller(self._smaller_on_gpus())
-            notes += note_on_users(self.search.reach)
+            notes += note_on_users(judged, machine)
+            notes += note_on_surer(judged, surer(self.search))
+        if judged.fits:
+            notes += note_on_smaller(judged, self.search.smaller)
         chosen = judged.question.chosen
         if chosen is not None and judged.workload.task == "finetune":
             # no fine print, because the length of the examples decides what is learned
             notes.append(chosen)
         return tuple(notes)
-
-    def _smaller_on_gpus(self) -> Judged | None:
-        """A smaller type of a model that runs in RAM, although a GPU has memory of its own; None
-        for none.
-        """
-        if not self.judged.fits or self.judged.placement != "host":
-            return None
-        if all(card.unified is not False for card in self.machine.cards):
-            return None
-        way = self.search.smaller()
-        return None if way is None else way.judged

@@ -616,11 +616,25 @@ def _refuse_faults(
     """
     if document.ok:
         return
+    refused = 0
     if judge is not None:
         for wanted, error in refused_entries(document, models, judge):
+            refused += 1
             for fault in faults_of(wanted, error):
                 _add_fault(document, fault)
+    if refused > MOST_REFUSED:
+        raise PolicyError([too_many_refused(document.file), *document.problems])
     raise PolicyError(document.problems)
+
+
+def too_many_refused(file: str) -> Problem:
+    """The problem that stands before the others where entries were not looked at."""
+    return Problem(
+        file=file,
+        message=f"more than {MOST_REFUSED:,} entries cannot be judged, so the audit stopped before"
+        " it judged anything",
+        remedy="correct these, then run it again",
+    )
 
 
 def refused_entries(

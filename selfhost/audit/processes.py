@@ -197,7 +197,8 @@ def _work(
     while True:
         try:
             piece = pieces.recv()
-        except EOFError:
+        except (EOFError, OSError):
+            # the first process ended, perhaps in the midst of a message
             return
         try:
             reply = _Reply(result=do(piece))

@@ -28,6 +28,7 @@ from .policy import (
     faults_of,
     read_policy,
     refused_entries,
+    too_many_refused,
 )
 from .policy_judge import PolicyJudge
 from .rows import Audit, Exemptions, MachineGroup, Result, Since
@@ -75,7 +76,7 @@ def run_audit(
     ]
     problems = list(serving.problems)
     if judging.is_cut_off:
-        problems.insert(0, _too_many_refused(policy))
+        problems.insert(0, too_many_refused(policy.file))
     if not machines and not problems:
         message = "there is no machine to judge"
         problem = Problem(file=policy.file, message=message, remedy=RECORD_IT)
@@ -161,17 +162,8 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
         refused[wanted.index] = why
     problems = entry_problems(policy, refused)
     if len(refused) > MOST_REFUSED:
-        return (_too_many_refused(policy), *problems)
+        return (too_many_refused(policy.file), *problems)
     return problems
-
-
-def _too_many_refused(policy: Policy) -> Problem:
-    return Problem(
-        file=policy.file,
-        message=f"more than {MOST_REFUSED:,} entries cannot be judged, so the audit stopped before"
-        " it judged anything",
-        remedy="correct these, then run it again",
-    )
 
 
 def entry_problems(

@@ -119,9 +119,9 @@ class Abilities(Stated):
         if own is None:
             return ()
         near = []
-        for other in others:
-            measured = self.of(other)
-            if other == id or measured is None or self.apart(own, measured):
+        for other in self.models.keys() & others:
+            measured = self.models[other]
+            if other == id or self.apart(own, measured):
                 continue
             near.append((abs(own.ability - measured.ability), other))
         near.sort()

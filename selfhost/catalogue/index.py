@@ -171,7 +171,7 @@ class Catalogue:
         """
         users = []
         for path in extra:
-            folder = os.fspath(path)
+            folder = os.fsdecode(path)
             users.append(SpecFolder(folder, spec_files_in(folder)))
         store = shipped_store() if shipped is None else store_of(shipped)
         return cls(_shipped_specs(store), users)
@@ -602,7 +602,7 @@ def open_catalogue(specs: Sequence[AnyPath] = ()) -> Catalogue:
     Raises `UsageError` where a folder is a catalogue in place of the one that was read.
     """
     folders = folders_in_environment()
-    folders += [os.fspath(path) for path in specs]
+    folders += [os.fsdecode(path) for path in specs]
     if not folders:
         return _shipped()
     # imported only where folders are named

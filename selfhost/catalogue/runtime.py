@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from ..core.records import Stated, read_by, stated_part
-from ..core.workload import KV_CACHE_TYPES, CacheTypes
+from ..core.workload import KV_CACHE_TYPES, CacheTypes, Workload
 from .runtime_parts import (
     Account,
     Batches,
@@ -131,6 +131,23 @@ class RuntimeSpec(Stated):
             return False
         kept = ("f16", *self.kv_cache_types)
         return types.keys in kept and types.values in kept
+
+    def serves(self, users: int) -> bool:
+        """Whether the program serves that many sequences at once, or lets requests wait."""
+        most = self.batches.most_sequences
+        return most is None or users <= most
+
+    def takes(self, workload: Workload) -> bool:
+        """Whether the program has the KV cache type, options and sequences of a workload."""
+        if not self.serves(workload.parallel):
+            return False
+        if not self.keeps_cache_in(workload.kv_cache_type or "f16"):
+            return False
+        return workload.runtime_options.keys() <= self.named_options.keys()
+
+    def loads_one_of(self, formats: Collection[str]) -> bool:
+        """Whether the program loads files in one of the formats, or no formats are named."""
+        return not formats or not set(formats).isdisjoint(self.formats)
 
     def crashing_sets(
         self, instruction_sets: Collection[str] | None

@@ -28,6 +28,7 @@ from .name_table import NAME_TABLE
 from .names import (
     MAX_NAME_LENGTH,
     SEE_NAMES,
+    NameOnly,
     Resolution,
     id_of,
     id_with_words,
@@ -185,7 +186,8 @@ class _UnknownName(Record):
     def _not_in_catalogue(self) -> str:
         """The sentence that the name is not known. It also lists the user's faulty files."""
         missing = ""
-        if is_bare_weights(self.name):
+        # of a name that may be no path, nobody has looked for a file
+        if is_bare_weights(self.name) and not isinstance(self.typed, NameOnly):
             missing = "does not exist here and "
         message = f"{self.quoted} {missing}is not in the catalogue"
         faults = self.catalogue.own_faults

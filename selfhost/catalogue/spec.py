@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
+from ..core.links import exists
 from ..core.records import (
     DATE,
     Record,
@@ -39,6 +39,7 @@ from .spec_values import (
     SCHEMA,
     SOURCES_ENDING,
     USES,
+    gguf_name,
 )
 
 ANSWERS = ("yes", "no", "conditional")
@@ -126,8 +127,7 @@ class PublishedFiles(Record):
 
     def holds(self, quantization: str) -> bool:
         """Whether the repository holds a file of that quantization, however its name is spelt."""
-        names = map(str.lower, self.quantizations)
-        return quantization.lower() in names
+        return gguf_name(quantization) in map(gguf_name, self.quantizations)
 
 
 class PublishedDraft(Stated):
@@ -572,7 +572,7 @@ def read_spec_file(path: str) -> Document:
     """The document of a spec file, with the sources in `<id>.sources.toml` beside it."""
     document = Document.read(path)
     sources_path = path.removesuffix(".toml") + SOURCES_ENDING
-    if not document.ok or not os.path.exists(sources_path):
+    if not document.ok or not exists(sources_path):
         return document
     if "sources" in document.values:
         document.add(

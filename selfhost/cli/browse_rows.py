@@ -291,7 +291,8 @@ class _View:
         )
         ruled_out = self.lister.ruled_out
         self.ids = [id for id in ids if id not in ruled_out]
-        self._ruled_out = len(ids) - len(self.ids)
+        # counted as in `list`: of all models, whatever the other filters leave
+        self._ruled_out = len(ruled_out)
         self._question = question
         self._options = options
         # the places in the list by id: computing one takes longer than sorting all
@@ -368,9 +369,8 @@ def condition_words(verdict: Verdict) -> str:
     """
     if not may_fit(verdict):
         return ""
-    for other in verdict.alternatives:
-        if other.id == verdict.model.id:
-            return f"fits as {otherwise_words(other, verdict)}"
+    for other in verdict.of_same_model:
+        return f"fits as {otherwise_words(other, verdict)}"
     return ""
 
 

@@ -17,7 +17,7 @@ from ..core.files import forget_inputs, is_utf8, keep_inputs
 from ..core.records import shortened
 from ..core.stored import folders_in_environment, other_catalogue
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
-from . import COMMANDS
+from . import COMMANDS, interrupts
 from .output import asks_for_json, bug, complain, fault_of_catalogue, write
 
 # options without a value, allowed before the command too
@@ -56,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = NO_ANSWER
     finally:
         forget_inputs()
+    if interrupts.heard():
+        # the error came in the place of the interrupt
+        return INTERRUPTED
     complain(problem, code, wants_json=asks_for_json(words))
     return code
 

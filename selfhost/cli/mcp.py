@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from ..core.errors import SelfhostError, UsageError
 from ..core.files import forget_inputs
 from ..judge import INTERRUPTED
+from . import interrupts
 from .mcp_files import allowed_folders
 from .output import write
 from .parser import Options
@@ -67,7 +68,7 @@ def _ended_by_ctrl_c() -> Iterator[None]:
     There is nothing to tidy up: no file is written, and the process that works ends with its input.
     """
     handler = signal.getsignal(signal.SIGINT)
-    if handler is not signal.default_int_handler:
+    if not interrupts.raises_error():
         # whoever started the program has decided what Ctrl-C does
         yield
         return

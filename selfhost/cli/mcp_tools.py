@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import api
+from ..core import links
 from ..core.errors import SelfhostError, UsageError, WorkloadError, one_line
 from ..core.records import JSON, Record, Stated, shortened
 from ..core.tables import Document, Limits, TomlRow, unchecked_table
@@ -148,7 +149,8 @@ def answer_of(
         stated["model"] = model_allowed(stated["model"], folders)
     if "models" in stated:
         stated["models"] = [model_allowed(typed, folders) for typed in stated["models"]]
-    return TOOLS[name].answer(**stated)
+    with links.kept_in(folders):
+        return TOOLS[name].answer(**stated)
 
 
 def arguments_of(name: str, arguments: Mapping[str, Any]) -> Object:

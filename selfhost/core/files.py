@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .errors import Problem
+from .links import leads_out
 from .records import Record, shortened
 
 if TYPE_CHECKING:
@@ -166,9 +167,14 @@ def open_file(
 
 
 def open_ordinary(path: str, *, is_input: bool) -> OpenFile:
-    """Open an ordinary file, of any name. Raises `Unreadable` for a pipe, a device or a folder,
-    and the `OSError` of the system for a file that cannot be opened.
+    """Open an ordinary file, of any name. Raises `Unreadable` for a pipe, a device, a folder, or a
+    link out of the folders that an agent may read, and the `OSError` of the system for a file that
+    cannot be opened.
     """
+    if leads_out(path):
+        reason = "is a link to a place that may not be read"
+        remedy = "put the file itself there, or let the user allow that place too"
+        raise Unreadable(reason, remedy)
     # the kind is checked before opening: to open a device may have an effect
     kind = stat.S_IFMT(os.stat(path).st_mode)
     if kind == stat.S_IFDIR:

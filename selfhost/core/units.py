@@ -60,33 +60,6 @@ def count_while(holds: Callable[[int], bool], numbers: range) -> int:
     return bisect_left(numbers, 1, key=lambda number: 0 if holds(number) else 1)
 
 
-def count_near(
-    holds: Callable[[int], bool],
-    numbers: range,
-    guess: int,
-) -> int:
-    """As `count_while`, found in steps that double from a guess of the last value for which `holds`
-    is true: a guess that is nearly right costs three calls.
-    """
-    low = numbers.start - 1
-    high = numbers.stop
-    tried = min(max(guess, numbers.start), numbers.stop - 1)
-    step = 1
-    while low + 1 < high:
-        if holds(tried):
-            low = tried
-            tried = min(tried + step, high - 1)
-        else:
-            high = tried
-            tried = max(tried - step, low + 1)
-        step *= 2
-        if low >= numbers.start and high < numbers.stop:
-            # the last value lies between both
-            inside = range(low + 1, high)
-            return low - numbers.start + 1 + count_while(holds, inside)
-    return low - numbers.start + 1
-
-
 def plural(count: float, noun: str) -> str:
     """`1 thread`, `2 threads`."""
     if count != 1:

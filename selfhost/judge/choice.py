@@ -10,27 +10,26 @@ Stated values, files on this machine and downloaded files are never changed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import combinations
 from math import inf
-from operator import itemgetter
+from operator import attrgetter
+from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import PICTURES
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs import needs_on
-from ..needs.records import Device, Term, likely_bytes
+from ..needs.records import Device, Needs, Term, Terms, likely_bytes
 from .checks import phrase
 from .checks.space import available_ram
 from .devices import gpu_maker, index_of, lent_to_gpu, places, usable_cards
 from .judging import judge, layout_for
 from .pace.words import likely_words
-from .programs import USUAL
 from .question import asked_again
 from .rating import (
     STEP,
@@ -43,7 +42,8 @@ from .rating import (
     share_of_gpu_memory,
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
-from .settings import SETTINGS, RunSetting, Situation
+from .settings import SETTINGS, RunSetting, Situation, least_bytes_with
+from .table import USUAL, program_row
 from .ways import (
     Way,
     is_preferred,
@@ -64,20 +64,15 @@ _GROWN_CONTEXT_TOKENS = 16_384
 # smallest file is an eighth smaller than the usual one, and no need of a text model has so wide a
 # range
 _SAVED_DIVISOR = 3
+# terms of memory that are as large for any context
+_OF_ANY_CONTEXT = ("weights", "repacked_weights", "embeddings", "projector")
 # servers take types of at least half the bytes
 _HALF = 2
 # no type and no setting of a program is so many times as fast as its usual way, where memory holds
 # some users at once
 _MOST_GAIN = 16
 # how people write the methods of training
-_METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
-
-
-def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
-    """Whether types of pictures and video, or methods of training, are tried in turn, so that the
-    route may be better than that of the usual defaults.
-    """
-    return spec.modality in PICTURES or workload.task == "finetune"
+METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
 
 def best_way(
@@ -99,6 +94,21 @@ def best_way(
         machine=machine,
     )
     return choice.with_reason(choice.best())
+
+
+def best_under(
+    question: Question,
+    stated: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+) -> Judged | None:
+    """The judgement of the best way of the same model under another stated workload; None where the
+    program refuses that workload.
+    """
+    other = asked_again(question, stated, catalogue, machine)
+    if other is None:
+        return None
+    return best_way(judge(other, machine), catalogue, machine)
 
 
 def in_way(
@@ -129,6 +139,16 @@ def neighbours(
             asked = setting.asked(situation, workload)
             if asked is not None:
                 yield setting, asked
+
+
+class _Trial(NamedTuple):
+    """A type of a program with settings: what both give up, in steps, and the way in the type
+    alone.
+    """
+
+    cost_steps: float
+    in_type: Way
+    settings: tuple[RunSetting, ...]
 
 
 class _Choice(Record):
@@ -234,8 +254,11 @@ class _Choice(Record):
         is_other: bool,
     ) -> Judged | None:
         """The best way in another program; None where the program refuses the model, loads another
-        type than the stated one, or is not installed where the usual program is.
+        type than the stated one, is not installed where the usual program is, or surely does not
+        run the model where the usual program does.
         """
+        if self.usual.fits and self._is_far_too_large(runtime):
+            return None
         first = self._judged(Way(runtime=runtime, is_other=is_other))
         if first is None or first.memory is None:
             return None
@@ -248,6 +271,24 @@ class _Choice(Record):
         if self.usual.has("runtime-present") and not is_present and self.usual.fits:
             return None
         return self._best_in_program(first)
+
+    def _is_far_too_large(self, runtime: RuntimeSpec) -> bool:
+        """Whether a program that runs on accelerators alone surely runs the model in no type: all
+        accelerators together hold less than half of its usual weights.
+        """
+        stated = self.question.stated
+        if not runtime.gpus.required or stated.quantization is not None:
+            return False
+        if any(card.unified is not False for card in self.machine.cards):
+            return False
+        spec = self.question.spec
+        format, quantization = need.default_format_and_quantization(spec, runtime)
+        weights = need.weights_files(spec, format, quantization)
+        if not isinstance(weights, Term):
+            return False
+        cards = usable_cards(self.machine, runtime, stated, most=0)
+        card_bytes = sum(place.known_bytes for place in places(cards))
+        return weights.bytes / _HALF > card_bytes
 
     def _may_suit_servers(self) -> bool:
         """Whether a program that serves many requests may be better than the usual one: where that
@@ -280,28 +321,61 @@ class _Choice(Record):
 
     def _best_in_program(self, first: Judged) -> Judged:
         """The best way in the program of `first`, which is judged in the program's usual type."""
-        best = first
-        if share_of_gpu_memory(first) is not None and first.model.writes_text:
-            for way in self._larger_types(first):
-                judged = self._judged(way)
-                if judged is None or not self._holds_longer_context(judged):
-                    continue
-                best = self._better(best, judged)
-                if best is judged:
-                    # each later type keeps fewer bits, and is faster by its size alone
-                    return best
-        if self._is_settled(best):
-            return best
+        larger = self._in_larger_type(first)
+        if larger is not None:
+            return larger
+        if self._is_settled(first):
+            return first
         if self._is_hopeless(first):
             return self._in_usual_type(first)
-        for way in self._smaller_and_lighter(first):
-            question = in_way(self.question, way, self.catalogue, self.machine)
-            if question is None or not self._may_gain(question, best, way):
+        return self._best_smaller_or_lighter(first)
+
+    def _in_larger_type(self, first: Judged) -> Judged | None:
+        """The way in the largest type that is better than the usual one, and leaves room for a
+        longer context; None for no such type.
+        """
+        if share_of_gpu_memory(first) is None or not first.model.writes_text:
+            return None
+        for way in self._larger_types(first):
+            judged = self._judged(way)
+            if judged is None or self._better(first, judged) is first:
                 continue
-            best = self._better(best, judge(question, self.machine))
+            if self._holds_longer_context(judged):
+                # each later type keeps fewer bits, and is faster by its size alone
+                return judged
+        return None
+
+    def _best_smaller_or_lighter(self, first: Judged) -> Judged:
+        """The best of the usual type, the smaller ones, and the settings that may help."""
+        best = first
+        counted = {first.quantization: self._counted(first.question)}
+        for trial in self._smaller_and_lighter(first):
+            quantization = trial.in_type.quantization
+            in_type = counted.get(quantization)
+            if in_type is not None and not in_type.may_gain(best, trial.settings):
+                # what the settings can save is not enough
+                continue
+            question = self._tried(trial, first)
+            own = None if question is None else self._counted(question)
+            if own is None:
+                continue
+            if not trial.settings:
+                counted[quantization] = own
+            # of a split model each smaller type may leave more on the accelerators
+            leaves_more = best.placement == "split" and not trial.settings
+            if not leaves_more and not own.may_gain(best):
+                continue
+            best = self._better(best, judge(own.question, self.machine))
             if self._is_settled(best):
                 break
         return best
+
+    def _counted(self, question: Question) -> _Counted | None:
+        """The question with its memory; None where that is not known."""
+        needs = question.needs
+        if needs is None or needs.memory is None:
+            return None
+        return _Counted(question=question, needs=needs, machine=self.machine)
 
     def _in_usual_type(self, first: Judged) -> Judged:
         """What does not run in any type, in the model's usual type: the one to tell about."""
@@ -315,7 +389,7 @@ class _Choice(Record):
     def _larger_types(self, first: Judged) -> Iterator[Way]:
         """Yield the types larger than the usual one whose files alone leave room."""
         finding = first.finding("accelerator")
-        room_bytes = self._card_bytes(first.question)
+        room_bytes = _card_bytes(first.question, self.machine)
         if finding is not None and isinstance(finding.has, int):
             room_bytes = max(room_bytes, finding.has)
         for way in larger_types(first.question):
@@ -336,57 +410,59 @@ class _Choice(Record):
             return True
         trained_tokens = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
         tokens = min(trained_tokens, _GROWN_CONTEXT_TOKENS)
+        if _has_room_to_spare(judged, tokens):
+            return True
         longer = question.asked.replace(context_tokens=tokens)
         grown = asked_again(question, longer, self.catalogue, self.machine)
         if grown is None or grown.needs is None:
             return False
         return bool(share_of_gpu_memory(layout_for(grown, self.machine)))
 
-    def _smaller_and_lighter(self, first: Judged) -> Iterator[Way]:
-        """Yield the ways in the same and in smaller types, with each set of the settings that may
-        help, those first that give up least.
+    def _smaller_and_lighter(self, first: Judged) -> list[_Trial]:
+        """The same and the smaller types, with each set of the settings that may help, those first
+        that give up least.
         """
+        situation = Situation(judged=first, machine=self.machine)
+        asked = first.question.asked
         lighter = []
-        for setting, _ in neighbours(first, self.machine):
-            if setting.is_taken:
+        for setting in SETTINGS:
+            if not setting.is_taken or not setting.may_help(situation):
+                continue
+            if setting.asked(situation, asked) is not None:
                 lighter.append(setting)
         sets: list[tuple[RunSetting, ...]] = []
         for number in range(len(lighter) + 1):
             sets += combinations(lighter, number)
         way = first.question.way
         assert way is not None, "each judged question has a way"
-        ways = []
+        trials = []
         for number, in_type in enumerate(usual_and_smaller(first.question)):
+            plain = in_type.replace(is_other=way.is_other)
             for settings in sets:
                 if number == 0 and not settings:
                     # judged already
                     continue
-                plain = in_type.replace(is_other=way.is_other)
-                lighter_way = self._with_settings(plain, settings, first)
-                if lighter_way is not None:
-                    # a smaller type gives up about a step
-                    ways.append((number + lighter_way.cost_steps, lighter_way))
-        ways.sort(key=itemgetter(0))
-        for _, lighter_way in ways:
-            yield lighter_way
+                # a smaller type gives up about a step
+                cost_steps = number + sum(setting.cost_steps for setting in settings)
+                trials.append(_Trial(cost_steps, plain, settings))
+        trials.sort(key=attrgetter("cost_steps"))
+        return trials
 
-    def _with_settings(
-        self,
-        way: Way,
-        settings: Sequence[RunSetting],
-        first: Judged,
-    ) -> Way | None:
-        """The way with these settings; None where two of them exclude one another."""
+    def _tried(self, trial: _Trial, first: Judged) -> Question | None:
+        """The question about the model in that type and with these settings; None where two of the
+        settings exclude one another, or the program refuses them.
+        """
         workload = first.question.stated
         situation = Situation(judged=first, machine=self.machine)
         cost_steps = 0.0
-        for setting in settings:
+        for setting in trial.settings:
             asked = setting.asked(situation, workload)
             if asked is None:
                 return None
             workload = asked
             cost_steps += setting.cost_steps
-        return way.with_workload(workload, settings, cost_steps)
+        way = trial.in_type.with_workload(workload, trial.settings, cost_steps)
+        return in_way(self.question, way, self.catalogue, self.machine)
 
     def _is_settled(self, best: Judged) -> bool:
         """Whether no smaller type and no setting can be better: the model lies in the best place of
@@ -420,50 +496,11 @@ class _Choice(Record):
         if first.question.wants_gpu:
             # caches play no part: users may wait
             weights = likely_bytes(first.placed.terms, "weights")
-            return weights / _HALF > self._card_bytes(first.question)
+            return weights / _HALF > _card_bytes(first.question, self.machine)
         lacking_bytes = first.lacking_bytes()
         if lacking_bytes == inf:
             return False
         return lacking_bytes > first.memory.high_bytes / _SAVED_DIVISOR
-
-    def _card_bytes(self, question: Question) -> int:
-        """The bytes that a program may take of all accelerators with memory of their own."""
-        cards = usable_cards(
-            self.machine, question.runtime, question.workload, question.most_cards
-        )
-        return sum(place.known_bytes for place in places(cards))
-
-    def _may_gain(
-        self,
-        question: Question,
-        best: Judged,
-        way: Way,
-    ) -> bool:
-        """Whether a way may lie in a better place than the best so far, by its bytes alone. Of a
-        split model each smaller type may leave more on the accelerators.
-        """
-        needs = question.needs
-        if needs is None or needs.memory is None:
-            return False
-        if question.wants_gpu:
-            return True
-        if best.placement == "split" and not way.settings:
-            return True
-        room_bytes = self._card_bytes(question)
-        if room_bytes:
-            device = Device(maker=gpu_maker(self.machine, question.runtime))
-            whole = needs_on(needs, question.case, device)
-            if whole.on_cards.low_bytes <= room_bytes:
-                return True
-        lent = lent_to_gpu(self.machine)
-        if lent is not None and needs.memory.low_bytes <= lent.most_bytes:
-            return True
-        if best.fits:
-            return False
-        ram_bytes = available_ram(self.machine, question.workload).ceiling_bytes
-        if ram_bytes is None:
-            return True
-        return needs.memory.low_bytes <= ram_bytes + room_bytes
 
     # -------------------------------------------------------------- the reason
 
@@ -559,8 +596,8 @@ class _Choice(Record):
     def _why_trained(self, best: Judged) -> str:
         usual = self.usual.workload
         taken = best.workload
-        before = _METHODS[str(usual.finetune_method)]
-        after = _METHODS[str(taken.finetune_method)]
+        before = METHODS[str(usual.finetune_method)]
+        after = METHODS[str(taken.finetune_method)]
         options = f"--method {usual.finetune_method}"
         if taken.context_tokens != usual.context_tokens:
             before += f" with {usual.context_tokens:,} tokens"
@@ -602,6 +639,85 @@ class _Choice(Record):
             "faster": _faster_pace(self.usual, best),
         }
         return phrase(f"chosen/{key}", **{**shared, **figures})
+
+
+class _Counted(Record):
+    """A question of a way whose memory is counted, but not placed on the machine yet."""
+
+    question: Question
+    needs: Needs
+    machine: Machine
+
+    @cached_property
+    def _card_bytes(self) -> int:
+        return _card_bytes(self.question, self.machine)
+
+    @cached_property
+    def _terms_on_cards(self) -> Terms:
+        """The memory on accelerators that hold all of the model."""
+        question = self.question
+        device = Device(maker=gpu_maker(self.machine, question.runtime))
+        return needs_on(self.needs, question.case, device).on_cards.terms
+
+    def may_gain(
+        self,
+        best: Judged,
+        settings: Sequence[RunSetting] = (),
+    ) -> bool:
+        """Whether the way with these settings beside may lie in a better place than the best so
+        far, by its bytes alone.
+        """
+        question = self.question
+        if question.wants_gpu:
+            return True
+        if self._card_bytes:
+            on_cards_bytes = least_bytes_with(settings, self._terms_on_cards)
+            if on_cards_bytes <= self._card_bytes:
+                return True
+        in_ram_bytes = least_bytes_with(settings, self.needs.terms)
+        lent = lent_to_gpu(self.machine)
+        if lent is not None and in_ram_bytes <= lent.most_bytes:
+            return True
+        if best.fits:
+            return False
+        ram_bytes = available_ram(self.machine, question.workload).ceiling_bytes
+        if ram_bytes is None:
+            return True
+        return in_ram_bytes <= ram_bytes + self._card_bytes
+
+
+def _card_bytes(question: Question, machine: Machine) -> int:
+    """The bytes that a program may take of all accelerators with memory of their own."""
+    cards = usable_cards(
+        machine, question.runtime, question.workload, question.most_cards
+    )
+    return sum(place.known_bytes for place in places(cards))
+
+
+def _has_room_to_spare(judged: Judged, tokens: int) -> bool:
+    """Whether what holds the model surely holds it with a context of so many tokens: no part of the
+    memory grows by more than the context does.
+    """
+    context_tokens = judged.workload.context_tokens
+    placed = judged.placed
+    if not context_tokens or not share_of_gpu_memory(judged):
+        return False
+    if placed.batch_tokens is not None or len(placed.on_cards.places) > 1:
+        # a program may choose larger batches for a longer context, and other shares
+        return False
+    more = max(0, tokens / context_tokens - 1)
+    on_gpu = placed.on_cards.terms or placed.terms
+    for check, terms in (("accelerator", on_gpu), ("memory", placed.on_host.terms)):
+        finding = judged.finding(check)
+        if finding is None:
+            return False
+        if not isinstance(finding.needs, int) or not isinstance(finding.has, int):
+            return False
+        growing = [term for term in terms if term.name not in _OF_ANY_CONTEXT]
+        more_bytes = more * sum(term.high_bytes for term in growing)
+        if finding.needs + more_bytes > finding.has:
+            return False
+    return True
 
 
 def _is_far_too_slow(judged: Judged) -> bool:
@@ -648,11 +764,9 @@ def in_server(question: Question, catalogue: Catalogue) -> Workload | None:
     if stated.quantization is None or question.lets_users_wait:
         return None
     for runtime in servers(question, catalogue):
-        way = Way(runtime=runtime)
-        other = in_way(question, way, catalogue, Machine())
-        if other is None or not other.lets_users_wait:
-            continue
-        if other.workload.quantization == question.workload.quantization:
+        row = program_row(question.spec, runtime)
+        name = row.type_called(stated.quantization)
+        if row.takes(stated) and name == question.workload.quantization:
             return stated.replace(runtime=runtime.id)
     return None
 

@@ -12,7 +12,7 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
 from ..core.units import canonical
 from .checks import OptionFault, error_of
-from .programs import programs_that
+from .table import program_row, table_of
 
 
 def _names_own_draft(spec: ModelSpec, typed: str) -> bool:
@@ -53,8 +53,11 @@ def companions_of(
         is_own = _names_own_draft(spec, typed)
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
-        others = programs_that(lambda at: kind in at.companions, spec, catalogue)
-        figures = {"program": runtime.name, "own": is_own, "others": others}
+        others = []
+        for row in table_of(spec, catalogue).programs:
+            if kind in row.runtime.companions:
+                others.append(row.runtime.id)
+        figures = {"program": runtime.name, "own": is_own, "others": sorted(others)}
         raise error_of(OptionFault("draft", "draft-program", figures))
     if not spec.writes_text:
         raise error_of(OptionFault("draft", "draft-no-text", {"model": spec.name}))
@@ -81,7 +84,8 @@ def _draft_in_file(path: str, runtime: RuntimeSpec) -> need.Companions:
     local = read_local(path)
     return need.Companions(
         draft=local.spec,
-        draft_quantization=local.quantization or _usual_type(local.spec, runtime),
+        draft_quantization=local.quantization
+        or program_row(local.spec, runtime).usual_type,
         draft_is_here=local.files_here,
     )
 
@@ -103,14 +107,8 @@ def _draft_called(
         figures = {"why": error.message, "guess": guess}
         raise error_of(OptionFault("draft", "draft-unknown", figures)) from error
     spec = catalogue.spec(named.spec_id)
-    quantization = named.quantization or _usual_type(spec, runtime)
+    quantization = named.quantization or program_row(spec, runtime).usual_type
     return need.Companions(draft=spec, draft_quantization=quantization)
-
-
-def _usual_type(spec: ModelSpec, runtime: RuntimeSpec) -> str:
-    """The quantization in which the runtime usually loads the model."""
-    _, quantization = need.default_format_and_quantization(spec, runtime)
-    return quantization
 
 
 def _why_unsuited(

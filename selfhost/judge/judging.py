@@ -10,11 +10,10 @@ how long a person waits for the first token.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import ceil, inf
+from math import inf
 
 from ..core.purposes import purposes_table
 from ..core.records import Record
-from ..core.units import count_near
 from ..machine.record import Machine
 from ..needs.records import Needs, likely_bytes
 from .batches import with_automatic_batch
@@ -143,15 +142,19 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     return min((in_ram, *seen), key=Judged.lacking_bytes)
 
 
-def _users_too_many(all_at_once: Judged, users: int) -> int:
-    """How many users are likely too many for memory, of all that were asked for: what is lacking,
-    divided by the cache of one.
+def _users_by_memory(layout: Judged) -> int:
+    """The number of users that likely have room in the layout of some users, which has room: those
+    users, and as many more as have caches in the memory that is left.
     """
-    cache_bytes = likely_bytes(all_at_once.placed.terms, "kv_cache")
-    lacking_bytes = all_at_once.lacking_bytes()
-    if not cache_bytes or lacking_bytes == inf:
-        return 0
-    return ceil(lacking_bytes * users / cache_bytes)
+    users = layout.workload.parallel
+    caches = likely_bytes(layout.placed.on_cards.terms, "kv_cache", "recurrent_state")
+    cache_bytes = caches // users
+    finding = layout.finding("accelerator")
+    if finding is None or not cache_bytes:
+        return users
+    if not isinstance(finding.has, int) or not isinstance(finding.needs, int):
+        return users
+    return users + (finding.has - finding.needs) // cache_bytes
 
 
 def _machine_for(question: Question, machine: Machine) -> Machine:
@@ -176,8 +179,8 @@ class _OnMachine(Record):
             return layout
         if layout.deciding.isdisjoint(MEMORY_CHECKS):
             return layout
-        at_once = self._most_users(layout)
-        return self._with_waiting_users(at_once) if at_once else layout
+        at_once = self._most_at_once(layout)
+        return layout if at_once is None else self._with_waiting_users(at_once)
 
     def best_layout(self) -> Judged:
         """The first layout that has room for all users and is fast enough, with its pace.
@@ -293,28 +296,45 @@ class _OnMachine(Record):
 
     # -------------------------------------------------------------- users who wait
 
-    def _most_users(self, all_at_once: Judged) -> int:
-        """The largest number of users that have room at once as surely as one has, of fewer users
-        than were asked for; 0 where not even one has room, or all have as surely.
+    def _most_at_once(self, all_at_once: Judged) -> Judged | None:
+        """The layout of the most users that have room as surely as one has, of fewer users than
+        were asked for; None where not even one has room, or all have as surely.
+
+        A layout with room tells how many users its memory holds, so that a million users take as
+        few layouts as ten.
         """
-        alone = layout_of_users(1, self.question, self.machine)
+        most = layout_of_users(1, self.question, self.machine)
+        least_sure = most.deciding
 
         def has_room(layout: Judged) -> bool:
-            return not layout.failed and layout.deciding <= alone.deciding
+            return not layout.failed and layout.deciding <= least_sure
 
-        def have_room(users: int) -> bool:
-            return has_room(layout_of_users(users, self.question, self.machine))
+        if not has_room(most) or has_room(all_at_once):
+            return None
+        with_room = 1
+        without_room = self.question.workload.parallel
+        is_bounded = False
+        step = 1
+        while with_room + 1 < without_room:
+            users = (with_room + without_room) // 2
+            if not is_bounded:
+                users = max(_users_by_memory(most), with_room + step)
+                # steps grow where the memory that is left does not tell the number
+                step = 2 * step if users == with_room + step else 1
+            users = min(users, without_room - 1)
+            layout = layout_of_users(users, self.question, self.machine)
+            if has_room(layout):
+                most = layout
+                with_room = users
+            else:
+                without_room = users
+                is_bounded = True
+        return most
 
-        if not has_room(alone) or has_room(all_at_once):
-            return 0
+    def _with_waiting_users(self, layout: Judged) -> Judged:
+        """The layout of the users that are served at once, with its pace, while the others wait."""
         users = self.question.workload.parallel
-        guess = users - _users_too_many(all_at_once, users)
-        return count_near(have_room, range(1, users), guess)
-
-    def _with_waiting_users(self, at_once: int) -> Judged:
-        """The layout of `at_once` users, with its pace, while the others wait."""
-        users = self.question.workload.parallel
-        layout = layout_of_users(at_once, self.question, self.machine)
+        at_once = layout.workload.parallel
         pace = pace_of_text(layout.question, layout.placed, self.machine)
         pace = pace.replace(
             # the sequences that are computed at once serve all users in turn

@@ -2,9 +2,9 @@
 filled in.
 
 `ask` takes the model, the request and the machine. In this order it finds the program and the
-quantization (`programs`), the files that the program loads, the tokens and the KV cache, the draft
-(`drafts`), the memory (`needs`), one step of decoding (`step`), and the files that lie on the
-machine already (`files`). It makes the `Question` once, at the end.
+quantization (`stated`), the files that the program loads (`table`), the tokens and the KV cache,
+the draft (`drafts`), the memory (`needs`), one step of decoding (`step`), and the files that lie on
+the machine already (`downloaded`). It makes the `Question` once, at the end.
 """
 
 from __future__ import annotations
@@ -25,18 +25,13 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import OptionFault, error_of
 from .devices import gpu_maker
+from .downloaded import WantedFiles
 from .drafts import companions_of
-from .files import WantedFiles, bytes_to_make, loads_by_tag, types_in_turn
 from .pace.rates import shared_gpu_of
-from .programs import (
-    Request,
-    format_refused,
-    loads_one_of,
-    named_as_listed,
-    quantization_in_files,
-)
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question, RuntimeRefusal
+from .stated import Request, format_refused, request_of, type_not_had
 from .step import step_of
+from .table import USUAL, FileRow, ProgramRow, ProgramTable, table_of
 
 
 def ask(
@@ -51,13 +46,14 @@ def ask(
     Where several types may be tried, the type whose files lie on the machine already is taken.
     Raises `WorkloadError` with everything that makes no sense.
     """
-    question = _question(spec, workload, catalogue, machine, files)
+    table = table_of(spec, catalogue)
+    question = _question(table, workload, machine, files)
     if question.here is not None or not machine.models_present:
         return question
     for name in question.in_turn:
         try:
             other = _question(
-                spec, workload.replace(quantization=name), catalogue, machine, files
+                table, workload.replace(quantization=name), machine, files
             )
         except WorkloadError:
             # the size of the model in this type is not known
@@ -83,16 +79,18 @@ def asked_again(
 
 
 def _question(
-    spec: ModelSpec,
+    table: ProgramTable,
     stated: Workload,
-    catalogue: Catalogue,
     machine: Machine,
     files: NamedFiles,
 ) -> Question:
     """The question in the requested type, else in the model's usual type."""
-    request = named_as_listed(spec, stated, files, catalogue, machine)
-    runtime = request.runtime
-    refusal = _refusal(request)
+    spec = table.spec
+    catalogue = table.catalogue
+    request = request_of(table, stated, files, machine)
+    program = request.program
+    runtime = None if program is None else program.runtime
+    refusal = None if program is None else _refusal(request, program)
     if refusal is not None or spec.closed:
         return Question(
             spec=spec,
@@ -104,23 +102,24 @@ def _question(
             loads_named_files=files.are_here,
             refusal=refusal,
         )
-    loaded = _loaded(request, catalogue)
-    companions = companions_of(
-        loaded.spec, runtime, loaded.quantization, stated.draft, catalogue
-    )
-    workload = _completed(request, loaded, companions)
+    loaded = _loaded(request)
+    row = loaded.row
+    quantization = None if row is None else row.quantization
+    companions = companions_of(spec, runtime, quantization, stated.draft, catalogue)
+    workload = _completed(request, row, companions)
     counting = _Counting(
-        spec=loaded.spec, runtime=runtime, companions=companions, machine=machine
+        spec=spec, runtime=runtime, companions=companions, machine=machine
     )
     counted = _counted(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
     )
-    here = _files_here(request, loaded, counted, catalogue, machine)
+    here = _files_here(loaded, files, counted, catalogue, machine)
     making_bytes = 0
-    if here is None and runtime is not None and not loaded.loads_named_files:
-        making_bytes = bytes_to_make(loaded.spec, runtime, counted.workload, catalogue)
+    is_here = here is not None or loaded.loads_named_files
+    if row is not None and not is_here and stated.task == "generate":
+        making_bytes = row.making_bytes(catalogue.runtime(USUAL.library))
     return Question(
-        spec=loaded.spec,
+        spec=spec,
         workload=counted.workload,
         stated=stated,
         asked=stated,
@@ -128,43 +127,27 @@ def _question(
         runtime=runtime,
         case=counted.case,
         needs=counted.needs,
-        step=step_of(loaded.spec, runtime, counted.workload),
+        step=step_of(spec, runtime, counted.workload),
         loads_named_files=loaded.loads_named_files,
         here=here,
         companions=companions,
         beside_bytes=counted.beside_bytes,
         making_bytes=making_bytes,
         in_turn=loaded.in_turn,
-        usual_type=loaded.usual_type,
-        is_unlisted=here is None and _is_unlisted(loaded, runtime, counted.workload),
+        usual_type=None if program is None else program.usual_type,
     )
-
-
-def _is_unlisted(
-    loaded: _Loaded,
-    runtime: RuntimeSpec | None,
-    workload: Workload,
-) -> bool:
-    """Whether neither a known repository nor the program's library has the GGUF file."""
-    if runtime is None or loaded.format != "gguf" or loaded.loads_named_files:
-        return False
-    if loaded.spec.repository_of("gguf", loaded.quantization) is not None:
-        return False
-    return not loads_by_tag(loaded.spec, runtime, workload)
 
 
 # ------------------------------------------------------------------ whether the program loads it
 
 
-def _refusal(request: Request) -> RuntimeRefusal | None:
+def _refusal(request: Request, program: ProgramRow) -> RuntimeRefusal | None:
     """The refusal of the runtime to run or train the files; None where the runtime runs or trains
     them.
     """
-    spec = request.spec
-    runtime = request.runtime
-    if runtime is None:
-        return None
-    why = need.why_not_loaded(spec, runtime) or _why_not_in_format(request, runtime)
+    spec = program.spec
+    runtime = program.runtime
+    why = program.why_not_loaded or _why_not_in_format(request, runtime)
     remedy = None if spec.refused is None else "download the published file again"
     if request.workload.task == "finetune":
         return _refusal_to_train(request, runtime, why, remedy)
@@ -179,7 +162,7 @@ def _why_not_in_format(request: Request, runtime: RuntimeSpec) -> str | None:
     files are made from the published weights.
     """
     formats = request.files.formats
-    if loads_one_of(formats, runtime):
+    if runtime.loads_one_of(formats):
         return None
     kind = " or ".join(formats)
     quantization = request.workload.quantization
@@ -239,81 +222,54 @@ def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 class _Loaded(Record):
-    """The files that the runtime of a request loads. `spec` lists the maker of the files first.
+    """The files that the program of a request loads.
 
-    - `format` and `quantization` are None where no runtime is known; the quantization also where
-      the spec states needs only.
-    - `loads_named_files`: the runtime loads files that the user named.
-    - `usual_type`: the model's usual type in the runtime. `in_turn`: the types to try where the
-      model does not run in this type.
+    - `row`: the row of the files; None where no program is known.
+    - `in_turn`: the types to try where the model does not run in the type of the row.
+    - `loads_named_files`: the program loads files that the user named.
     """
 
-    spec: ModelSpec
-    loads_named_files: bool
-    format: str | None = None
-    quantization: str | None = None
-    usual_type: str | None = None
+    row: FileRow | None = None
     in_turn: tuple[str, ...] = ()
+    loads_named_files: bool
 
 
-def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
-    """The files in the requested type, else in the runtime's usual type. Raises `WorkloadError` for
-    a type whose size cannot be told, and for a format in which the runtime does not load the model.
+def _loaded(request: Request) -> _Loaded:
+    """The files in the requested type, else in the program's usual type. Raises `WorkloadError` for
+    a type whose size cannot be told, and for a format in which the program does not load the model.
     """
-    spec = request.spec
     files = request.files
-    runtime = request.runtime
-    quantization = request.workload.quantization
-    if runtime is None:
-        return _Loaded(spec=spec, loads_named_files=files.are_here)
+    program = request.program
+    if program is None:
+        return _Loaded(loads_named_files=files.are_here)
+    stated = request.workload
+    if stated.format not in (None, program.format):
+        raise error_of(format_refused(request, program))
     loads_named_files = files.are_here
-    if not loads_one_of(files.formats, runtime):
+    quantization = stated.quantization
+    if not program.runtime.loads_one_of(files.formats):
         # the program cannot load the named files: the program's own files are downloaded, or made
         # of the published ones. The type of an original, such as bfloat16, is no type to convert to
         loads_named_files = False
         if quantization in DTYPES:
             quantization = None
-    format, usual = need.default_format_and_quantization(spec, runtime)
-    if request.workload.format not in (None, format):
-        raise error_of(format_refused(request, runtime, format, catalogue))
     in_turn: tuple[str, ...] = ()
-    if quantization is None:
-        if not spec.states_needs_only:
-            types: tuple[str, ...] = (usual,)
-            if files == NO_FILES and request.workload.task == "generate":
-                types = types_in_turn(spec, runtime, format, usual)
-            quantization = types[0]
-            in_turn = types[1:]
-    elif not loads_named_files:
+    if quantization is not None and not loads_named_files:
         # the type of files on this machine is a fact: where its size is unknown, the needs say so
-        quantization = quantization_in_files(request, runtime, quantization, catalogue)
+        name = program.type_called(quantization)
+        if name is None:
+            raise error_of(type_not_had(request, program, quantization))
+        quantization = name
+    elif quantization is None and not program.spec.states_needs_only:
+        quantization = program.usual_type
+        if files == NO_FILES and stated.task == "generate":
+            quantization, *others = program.types_in_turn
+            in_turn = tuple(others)
     return _Loaded(
-        spec=_with_maker_first(spec, format, quantization),
-        loads_named_files=loads_named_files,
-        format=format,
-        quantization=quantization,
-        usual_type=usual,
+        row=program.type_row(quantization),
         in_turn=in_turn,
+        loads_named_files=loads_named_files,
     )
-
-
-def _with_maker_first(
-    spec: ModelSpec,
-    format: str,
-    quantization: str | None,
-) -> ModelSpec:
-    """The spec with the maker of a mix of types before a file of which only the name is known."""
-    if format != "gguf":
-        return spec
-    if quantization is None:
-        return spec
-    listed = spec.files_of(format, quantization)
-    if listed is not None and not listed.named:
-        return spec
-    by_maker = need.files_of_maker(spec, quantization)
-    if by_maker is None:
-        return spec
-    return spec.replace(files=(by_maker, *spec.files))
 
 
 # ------------------------------------------------------------------ tokens, cache and memory
@@ -321,22 +277,22 @@ def _with_maker_first(
 
 def _completed(
     request: Request,
-    loaded: _Loaded,
+    row: FileRow | None,
     companions: need.Companions | None,
 ) -> Workload:
     """The workload with the defaults that nobody stated: the files, the draft, the tokens, the KV
     cache and the least pace.
     """
-    spec = loaded.spec
+    spec = request.spec
     workload = request.workload
     changes = dict[str, str | int | float | None]()
-    if request.runtime is not None:
-        changes["format"] = loaded.format
-        changes["quantization"] = loaded.quantization
+    if row is not None:
+        changes["format"] = row.format
+        changes["quantization"] = row.quantization
     if companions is not None and companions.own_block:
         changes["draft"] = need.OWN_BLOCK
     if workload.context_tokens is None:
-        changes["context_tokens"] = _usual_context(request, spec)
+        changes["context_tokens"] = _usual_context(workload, spec)
     if workload.task == "finetune":
         return workload.replace(**changes).with_finetuning_defaults()
     if spec.writes_text:
@@ -347,13 +303,13 @@ def _completed(
     return workload.replace(**changes)
 
 
-def _usual_context(request: Request, spec: ModelSpec) -> int | None:
+def _usual_context(workload: Workload, spec: ModelSpec) -> int | None:
     """The context length that holds the prompt and an answer, or the usual length; None where
     tokens make no sense.
     """
     tokens: int | None = None
     if spec.writes_text:
-        tokens = request.workload.tokens_with_prompt
+        tokens = workload.tokens_with_prompt
     elif spec.modality != "embedding":
         return None
     if spec.architecture is None:
@@ -495,27 +451,20 @@ def _cache_type_refused(
 
 
 def _files_here(
-    request: Request,
     loaded: _Loaded,
+    files: NamedFiles,
     counted: _Counted,
     catalogue: Catalogue,
     machine: Machine,
 ) -> DownloadedFiles | None:
-    """The files on the machine: the part that the user named, else the files that the runtime finds
-    there. None for no files, and where the runtime loads files that the user named whole.
+    """The files on the machine: the part that the user named, else the files that the program finds
+    there. None for no files, and where the program loads files that the user named whole.
     """
-    part = request.files.part
-    if part is not None:
-        return _with_missing_bytes(part, counted.alone.download_bytes or 0)
-    if loaded.loads_named_files or request.runtime is None:
+    if files.part is not None:
+        return _with_missing_bytes(files.part, counted.alone.download_bytes or 0)
+    if loaded.loads_named_files or loaded.row is None:
         return None
-    wanted = WantedFiles(
-        spec=loaded.spec,
-        runtime=request.runtime,
-        workload=counted.workload,
-        needs=counted.alone,
-        catalogue=catalogue,
-    )
+    wanted = WantedFiles(row=loaded.row, needs=counted.alone, catalogue=catalogue)
     return wanted.copy_on(machine)
 
 

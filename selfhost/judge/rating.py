@@ -12,10 +12,12 @@ from enum import IntEnum
 from math import inf, log
 from typing import NamedTuple
 
+from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import READING_TOKENS_PER_SECOND
 from ..needs.quantization import BITS_PER_WEIGHT
 from ..needs.records import likely_bytes
+from .checks.speed import is_too_slow
 from .quality import AS_PUBLISHED, quality_of
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, TIGHT_CODES, Judged
 from .ways import Way, takes_first_of_list
@@ -117,7 +119,7 @@ def rating_of(judged: Judged) -> Rating:
     return _NOTHING._replace(
         runs=runs,
         is_slow=is_slower_than_reading(judged),
-        is_rough=_is_rough(judged),
+        is_rough=is_rough(judged.quantization or "", judged.model),
         is_cramped=_is_cramped(judged, way),
         minus_worth=-_worth(judged, way),
         download_bytes=judged.placed.download_bytes or inf,
@@ -185,6 +187,53 @@ def has_waiting_users(judged: Judged) -> bool:
     return judged.speed is not None and bool(judged.speed.waiting)
 
 
+def lies_better(other: Judged, judged: Judged) -> bool:
+    """Whether `other` runs in a better place than `judged`, or at all where that does not run."""
+    return place_of(other) < place_of(judged)
+
+
+def runs_as_well(
+    other: Judged,
+    judged: Judged,
+    *,
+    may_be_tight: bool = False,
+) -> bool:
+    """Whether `other`, which asks for more, runs as well as `judged`: as surely, in as good a
+    place, and with text as fast as wanted, or where no pace was stated as fast as people read.
+
+    Where `judged` is hardly faster than people read, or slower, text may come a step more slowly,
+    but not too slowly.
+    What rules out both alike, such as a license, plays no part. Memory is no tighter, unless it
+    `may_be_tight`.
+    """
+    if not other.deciding.isdisjoint((*MEMORY_CHECKS, *PACE_CHECKS, "disk")):
+        return False
+    if not other.deciding <= judged.deciding or runs_of(other) > runs_of(judged):
+        return False
+    if place_of(other) > place_of(judged):
+        return False
+    may_be_tight = may_be_tight or judged.has(*TIGHT_CODES)
+    if other.has(*TIGHT_CODES) and not may_be_tight:
+        return False
+    slower = other.users_pace
+    if slower is None or not is_slower_than_reading(other):
+        return True
+    if is_too_slow(other):
+        return False
+    pace = judged.users_pace
+    return pace is None or pace.likely <= STEP * slower.likely
+
+
+def serves(judged: Judged) -> bool:
+    """Whether a way runs, and is not too slow."""
+    return judged.fits and not is_too_slow(judged)
+
+
+def is_way_out(other: Judged, judged: Judged) -> bool:
+    """Whether `other` runs, and not too slowly where `judged` is too slow."""
+    return serves(other) if "speed" in judged.deciding else other.fits
+
+
 def share_of_gpu_memory(judged: Judged) -> float | None:
     """The share of the accelerators' memory that the model takes; None where accelerators do not
     surely hold and compute all of the model.
@@ -237,13 +286,12 @@ def _rating_by_place(judged: Judged, way: Way) -> Rating:
     )
 
 
-def _is_rough(judged: Judged) -> bool:
-    """Whether the weights have fewer than four bits, and were published with more."""
-    name = judged.quantization or ""
-    bits = re.match(_BITS_IN_NAME, name)
+def is_rough(quantization: str, spec: ModelSpec) -> bool:
+    """Whether weights of that type have fewer than four bits, and were published with more."""
+    bits = re.match(_BITS_IN_NAME, quantization)
     if bits is None or int(bits[1]) >= _LEAST_BITS:
         return False
-    return quality_of(name, judged.model).cost != AS_PUBLISHED
+    return quality_of(quantization, spec).cost != AS_PUBLISHED
 
 
 def _is_cramped(judged: Judged, way: Way) -> bool:

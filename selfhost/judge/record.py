@@ -32,6 +32,7 @@ from . import Route, exit_code
 from .checks import Finding, Outcome, checks_mended_by
 from .pace import Range, Speed, Step, Wait
 from .quality import Quality
+from .table import FileRow
 
 if TYPE_CHECKING:
     from .ways import Way
@@ -40,8 +41,8 @@ __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
 
 
 class Room(Record):
-    """The limits up to which the model runs on the machine without leaving the accelerators, and
-    text comes at the wanted pace, within the longest wait.
+    """The limits up to which the model runs on the machine as well as judged: as surely, in as good
+    a place, and with text at the stated pace, else as fast as people read.
 
     Each limit holds with everything else as judged. None where a limit makes no sense or nothing
     fits. `longest_context_tokens` is per sequence. `best_quantization` keeps the most quality; of
@@ -129,8 +130,7 @@ class Question(Record):
       weights.
     - `chosen`: why runtime, quantization or method differ from the model's own defaults.
     - `in_turn`: the types to try where the model does not run in its default type. `usual_type`:
-      the model's usual type in the program, published or not; None for no program. `is_unlisted`:
-      neither a known repository nor a library has the file.
+      the model's usual type in the program, published or not; None for no program.
     - `requires_runtime`: the runtime must be installed already.
     """
 
@@ -153,13 +153,34 @@ class Question(Record):
     chosen: str | None = None
     in_turn: tuple[str, ...] = ()
     usual_type: str | None = None
-    is_unlisted: bool = False
     requires_runtime: bool = False
 
     @property
     def is_usual_type(self) -> bool:
         """Whether the files are of the model's usual type in the program."""
         return self.workload.quantization == self.usual_type
+
+    @cached_property
+    def type_row(self) -> FileRow | None:
+        """The row of the files in the table of the model; None where no program is known."""
+        if self.runtime is None:
+            return None
+        return FileRow(
+            spec=self.spec,
+            runtime=self.runtime,
+            format=self.workload.format,
+            quantization=self.workload.quantization,
+        )
+
+    @property
+    def is_unlisted(self) -> bool:
+        """Whether the GGUF file does not lie on the machine, and neither a known repository nor the
+        program's library has it.
+        """
+        if self.here is not None or self.loads_named_files:
+            return False
+        row = self.type_row
+        return row is not None and row.is_unlisted
 
     @property
     def store(self) -> str:
@@ -409,9 +430,13 @@ class Judged(Record):
                 return finding
         return None
 
+    @cached_property
+    def _codes(self) -> frozenset[str]:
+        return frozenset(finding.code for finding in self.findings)
+
     def has(self, *codes: str) -> bool:
         """Whether one of the findings has one of these codes."""
-        return any(finding.code in codes for finding in self.findings)
+        return not self._codes.isdisjoint(codes)
 
     def lacking_bytes(self) -> float:
         """The bytes that memory and accelerators lack together; infinite where no amount is known
@@ -495,10 +520,11 @@ class Judged(Record):
         """
         return not self.deciding
 
-    @property
-    def deciding(self) -> set[str]:
+    @cached_property
+    def deciding(self) -> frozenset[str]:
         """The names of the checks that rule a local run out, or leave open whether it works."""
-        return {finding.check for finding in self.findings if finding.decides}
+        checks = [finding.check for finding in self.findings if finding.decides]
+        return frozenset(checks)
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -557,6 +583,10 @@ class DeferredAdvice(Record):
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """The models and settings that run here instead, the best first."""
+        return ()
+
+    def of_same_model(self) -> tuple[Alternative, ...]:
+        """The alternatives that are the same model, which are found without judging others."""
         return ()
 
     def quality(self) -> Any:
@@ -680,6 +710,11 @@ class Verdict(Judged, Report):
     def alternatives(self) -> tuple[Alternative, ...]:
         """The models and settings that run here instead, the best first."""
         return self.further.alternatives()
+
+    @cached_property
+    def of_same_model(self) -> tuple[Alternative, ...]:
+        """The alternatives that are the same model, which are found without judging others."""
+        return self.further.of_same_model()
 
     @cached_property
     def quality(self) -> Any:

@@ -8,7 +8,8 @@ To add a setting, write a class here and name it in `SETTINGS`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from .. import needs as need
@@ -17,6 +18,7 @@ from ..catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..needs.records import Term
 from .checks.accelerator import placing_options
 from .devices import index_of
 from .pace.rates import sums_are_measured
@@ -52,10 +54,13 @@ class RunSetting:
 
     - `is_taken`: the choice may take the setting though nobody asked for it.
     - `cost_steps`: what the setting gives up, in steps of a fifth of the pace.
+    - `least_shares`: of each term of memory that the setting makes smaller, the least share that is
+      left; None where that is not known.
     """
 
     is_taken: ClassVar[bool] = False
     cost_steps: ClassVar[float] = 1.0
+    least_shares: ClassVar[Mapping[str, float] | None] = None
 
     def may_help(self, on: Situation) -> bool:
         """Whether what was judged without the setting may be better with it."""
@@ -70,6 +75,19 @@ class RunSetting:
     def what(self, on: Situation) -> str:
         """The setting in words, as they stand behind "faster with"."""
         raise NotImplementedError
+
+
+def least_bytes_with(settings: Iterable[RunSetting], terms: Iterable[Term]) -> float:
+    """The least bytes that terms counted without the settings take with them."""
+    shares: dict[str, float] = {}
+    for setting in settings:
+        if setting.least_shares is None:
+            return 0
+        shares |= setting.least_shares
+    least_bytes: float = 0
+    for term in terms:
+        least_bytes += term.low_bytes * shares.get(term.name, 1)
+    return least_bytes
 
 
 def with_options(
@@ -103,6 +121,8 @@ class _SmallCache(RunSetting):
     """A KV cache of 8 bits, which may leave room for the whole model, or for more users at once."""
 
     is_taken = True
+    # the compute buffer gets no smaller: rows of a quantized cache are rotated there
+    least_shares = MappingProxyType({"kv_cache": 0.5})
 
     def may_help(self, on: Situation) -> bool:
         if on.judged.speed is not None and on.judged.speed.waiting:
@@ -135,6 +155,7 @@ class _NoEncoder(RunSetting):
     is_taken = True
     # a model that sees is asked for, so it has to be twice as fast without, or not run with it
     cost_steps = 4.0
+    least_shares = MappingProxyType({"projector": 0.0, "projector_compute": 0.0})
 
     def may_help(self, on: Situation) -> bool:
         return on.judged.placement == "split" or not on.judged.fits
@@ -283,12 +304,14 @@ def _most_parts(on: Situation) -> int | None:
     return max(numbers, default=None)
 
 
+LEAN = _Lean()
+
 # in the order in which "faster with" tells them
 SETTINGS: tuple[RunSetting, ...] = (
     _OwnDraft(),
     _SmallCache(),
     _NoEncoder(),
-    _Lean(),
+    LEAN,
     _LargeBatch(),
     _SplitLayers(),
     _MoreCards(),

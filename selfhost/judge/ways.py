@@ -23,9 +23,8 @@ from ..needs.case import stored_type
 from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from ..needs.weight_files import DTYPES
 from .devices import places
-from .files import loads_by_tag
-from .programs import USUAL, runtimes_that_load
 from .record import NO_FILES, Question
+from .table import USUAL, FileRow, program_row, table_of
 
 if TYPE_CHECKING:
     from .settings import RunSetting
@@ -112,16 +111,20 @@ def larger_types(question: Question) -> Iterator[Way]:
     none where the user stated a type or files.
     """
     spec = question.spec
-    runtime = question.runtime
-    usual = question.workload.quantization
-    if runtime is None or question.stated.quantization is not None:
+    usual = question.type_row
+    if usual is None or question.stated.quantization is not None:
         return
     if spec.architecture is None or are_files_fixed(question):
         return
-    for name in types_of(spec, runtime):
-        if name == usual:
+    runtime = usual.runtime
+    program = program_row(spec, runtime)
+    for name in program.types_on_gpus:
+        if name == usual.quantization:
             return
-        if _is_worth_trying(name, question):
+        if not _has_no_spare_bits(name, spec):
+            continue
+        # the file must be as well known as that of the usual type
+        if usual.repository is None or program.type_row(name).repository is not None:
             share = runtime.gpus.quantizations[name]
             yield Way(runtime=runtime, quantization=name, most_share=share)
 
@@ -134,24 +137,11 @@ def usual_and_smaller(question: Question) -> list[Way]:
     if not are_files_fixed(question):
         types += question.in_turn
         if question.stated.quantization is None and runtime.gpus.required:
-            types += types_of(question.spec, runtime)
+            types += _types_on_gpus(question, runtime)
     ways = []
     for name in dict.fromkeys(types):
         ways.append(Way(runtime=runtime, quantization=name))
     return ways
-
-
-def _is_worth_trying(quantization: str, question: Question) -> bool:
-    """Whether the file in that type is as well known as the usual one, and its bits keep more of
-    the weights.
-    """
-    spec = question.spec
-    if not _has_no_spare_bits(quantization, spec):
-        return False
-    format = question.workload.format
-    if spec.repository_of(format, question.workload.quantization) is None:
-        return True
-    return spec.repository_of(format, quantization) is not None
 
 
 def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
@@ -164,10 +154,22 @@ def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
     return bits <= DTYPES[stored_type(spec.architecture)]
 
 
-def types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
+def _types_on_gpus(question: Question, runtime: RuntimeSpec) -> list[str]:
     """The model's types that the runtime lists for accelerators, the best first."""
-    types = need.quantizations_of(spec, runtime)
-    return [name for name in runtime.gpus.quantizations if name in types]
+    return program_row(question.spec, runtime).types_on_gpus
+
+
+def types_to_have(question: Question) -> list[FileRow]:
+    """The model's types in the program that the user can get, the best first: published types, and
+    those that the program or a converter makes.
+    """
+    if question.runtime is None:
+        return []
+    rows = []
+    for row in program_row(question.spec, question.runtime).rows:
+        if question.loads_named_files or row.can_be_had:
+            rows.append(row)
+    return rows
 
 
 def is_preferred(runtime: RuntimeSpec | None, machine: Machine) -> bool:
@@ -186,11 +188,18 @@ def servers(question: Question, catalogue: Catalogue) -> list[RuntimeSpec]:
     if question.step is None and question.stated.quantization is None:
         return []
     found = []
-    for runtime in runtimes_that_load(question.spec, USUAL.packed, catalogue):
-        is_usual = question.runtime is not None and runtime.id == question.runtime.id
-        if not is_usual and runtime.batches.queues_requests:
+    for runtime in _other_programs(question, catalogue):
+        if runtime.batches.queues_requests:
             found.append(runtime)
     return found
+
+
+def _other_programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]:
+    """Yield the programs beside the usual one that may be taken though nobody named them."""
+    table = table_of(question.spec, catalogue)
+    for row in table.proposed:
+        if question.runtime is None or row.runtime.id != question.runtime.id:
+            yield row.runtime
 
 
 def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
@@ -199,13 +208,13 @@ def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
     """
     if question.stated.runtime is not None or are_files_fixed(question):
         return None
-    quantization = question.workload.quantization
-    if question.spec.repository_of("gguf", quantization) is not None:
+    usual = question.type_row
+    if usual is None or usual.repository is not None:
         return None
-    library = catalogue.runtime(USUAL.library)
-    if not loads_by_tag(question.spec, library, question.workload):
+    by_tag = usual.replace(runtime=catalogue.runtime(USUAL.library))
+    if not by_tag.has_tag:
         return None
-    return Way(runtime=library, quantization=quantization, is_other=True)
+    return Way(runtime=by_tag.runtime, quantization=by_tag.quantization, is_other=True)
 
 
 # ------------------------------------------------------------------ training
@@ -281,14 +290,14 @@ def picture_ways(
     """
     runtime = question.runtime
     assert runtime is not None, "a way has a program"
-    listed = types_of(question.spec, runtime)
+    listed = _types_on_gpus(question, runtime)
     usual_type = question.workload.quantization
     is_best = usual_type in listed[:1]
     usual = Way(
         runtime=runtime, turn=_Turn.BEST_USUAL if is_best else _Turn.OTHER_USUAL
     )
     ways = []
-    for other in _in_other_runtimes(question, catalogue, runtime):
+    for other in _in_other_runtimes(question, catalogue):
         turn = _Turn.ELSEWHERE
         if _has_eight_bits(other.quantization):
             turn = _Turn.EIGHT_BITS_ELSEWHERE
@@ -322,21 +331,14 @@ def _has_eight_bits(quantization: str | None) -> bool:
     return size_bytes >= values
 
 
-def _in_other_runtimes(
-    question: Question,
-    catalogue: Catalogue,
-    usual: RuntimeSpec,
-) -> Iterator[Way]:
-    """Yield each other runtime of the modality with each type of that runtime's list; nothing where
-    the user stated a runtime.
+def _in_other_runtimes(question: Question, catalogue: Catalogue) -> Iterator[Way]:
+    """Yield each other runtime with each type of that runtime's list; nothing where the user stated
+    a runtime.
     """
     if question.stated.runtime is not None:
         return
-    names = USUAL.by_modality[question.spec.modality]
-    for other in runtimes_that_load(question.spec, names, catalogue):
-        if other.id == usual.id:
-            continue
-        for type in types_of(question.spec, other):
+    for other in _other_programs(question, catalogue):
+        for type in _types_on_gpus(question, other):
             yield Way(runtime=other, quantization=type, is_other=True)
 
 
@@ -352,7 +354,7 @@ def types_to_fit(question: Question, catalogue: Catalogue) -> Sequence[Way]:
     ways = []
     for name in runtime.gpus.quantizations:
         ways.append(Way(runtime=runtime, quantization=name))
-    ways += _in_other_runtimes(question, catalogue, runtime)
+    ways += _in_other_runtimes(question, catalogue)
     return ways
 
 

@@ -12,6 +12,9 @@ from .rented import has_unlisted_gpu, rented, without_provider
 from .understand import read_description
 from .words import BREAK, bad_name, tokens
 
+# three times as many as the longest description that is read; the expressions below take seconds
+# for a text of a million
+_MOST_LETTERS = 2_000
 _STANDARD = re.compile("^standard[_ -]", re.ASCII | re.IGNORECASE)
 
 
@@ -33,6 +36,8 @@ def named(text: str) -> NotedMachine:
 
 def _noted_machine(text: str) -> NotedMachine:
     """The machine that `named` returns, without the note in its sources."""
+    if len(text) > _MOST_LETTERS:
+        raise bad_name("long", text)
     plain = without_provider(text)
     found = machine_called(text) or machine_called(plain) or rented(text)
     if found is None:

@@ -42,6 +42,12 @@ _LARGE_COUNT = re.compile(
     r"\b(?:x ?(\d{3})|x(\d{5,12})|(\d{3}) ?x|(\d{5,12})x)\b", re.ASCII
 )
 _ANY_COUNT = re.compile(r"\b(?:x ?(\d{3})|x(\d{3,12})|(\d{3,12}) ?x)\b", re.ASCII)
+# what stands where a count does and is none that is read: four digits, or a fraction
+_UNCLEAR_COUNT = re.compile(r"x?(?:\d{4}|\d+\.\d+)x?", re.ASCII)
+# what counts something where a description begins with it
+_FIRST_COUNT = re.compile(r"\d[\d.]*x|\d{2,}", re.ASCII)
+# with a unit behind it: a bare number may be that of a series
+_WITHOUT_END = re.compile(r"\d{13,}[a-z]")
 _NO_CARD = frozenset(("nogpu", "nocard"))
 _LAPTOPS = frozenset(("laptop", "netbook"))
 _SAYS_GPU = frozenset(("gpu", "vram", "dgpu"))
@@ -186,6 +192,7 @@ def read_description(text: str) -> Description:
         _refuse_no_number(text)
         _refuse_part_of_gpu(text)
         phrase = Phrase(text.strip())
+        _refuse_long_numbers(phrase)
         if not 0 < len(phrase.words) <= _MOST_WORDS:
             raise bad_name("long", text)
         description = _described_by(phrase)
@@ -214,6 +221,7 @@ def cards_named(text: str) -> NamedCards:
     _refuse_part_of_gpu(text)
     plain = re.sub("[()]", " ", text)
     phrase = Phrase(plain, is_of_gpus=True)
+    _refuse_long_numbers(phrase)
     found = find_cards(phrase)
     _refuse_many(found, phrase)
     ignored = vocabulary().gpu_idle | {"and"}
@@ -247,6 +255,16 @@ def _refuse_no_number(text: str) -> None:
     found = re.search(shape, text.lower())
     if found is not None:
         raise bad_name("no_number", text, word=repr(shortened(found[0], 40)))
+
+
+def _refuse_long_numbers(phrase: Phrase) -> None:
+    """Raise `UnknownGpuError` for a number without end that is one in the words alone: between its
+    digits stood what a spelling leaves out.
+    """
+    for word in phrase.words:
+        if _WITHOUT_END.search(word):
+            typed = repr(shortened(word, 40))
+            raise bad_name("no_number", phrase.text, word=typed)
 
 
 def _refuse_part_of_gpu(text: str) -> None:
@@ -332,12 +350,12 @@ def _refuse_contradictions(about: Description) -> None:
     _refuse_many(about.cards, rest)
     if "arm" in rest.words and not about.is_processor_told:
         raise bad_name("arm", rest.text)
-    if not about.cards and not about.is_processor_told:
-        return
-    for word in rest.free_words:
-        # as in `2x dgx spark`
-        if 1 < (count_in(word) or 0) <= _MOST_COMPUTERS:
-            raise bad_name("count", rest.text, count=word)
+    if about.cards or about.is_processor_told:
+        for word in rest.free_words:
+            # as in `2x dgx spark`
+            if 1 < (count_in(word) or 0) <= _MOST_COMPUTERS:
+                raise bad_name("count", rest.text, count=word)
+    _refuse_unclear_count(about)
 
 
 def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
@@ -351,14 +369,51 @@ def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
     shape = _LARGE_COUNT
     if phrase.is_of_gpus:
         shape = _ANY_COUNT
-    left = " ".join(phrase.free_words)
-    typed = shape.search(left)
+    # `x570` is the chipset of a board
+    left = [word for word in phrase.free_words if word not in vocabulary().idle]
+    typed = shape.search(" ".join(left))
     if typed is not None:
         count = int(typed[0].strip("x "))
     if count > MOST_CARDS:
         raise bad_name("many_gpus", phrase.text, count=count, most=MOST_CARDS)
     if not all(named.accelerators for named in cards):
         raise bad_name("zero_gpus", phrase.text)
+
+
+def _refuse_unclear_count(about: Description) -> None:
+    """Refuse what stands as a count and is none that is read: `1000x`, `1.5x`, `65 rtx 4090`. One
+    GPU or one computer in its place would be another machine.
+    """
+    phrase = about.rest
+    idle = vocabulary().idle
+    first = phrase.free_word(0)
+    if _FIRST_COUNT.fullmatch(first) and first not in idle:
+        is_bare = not first.endswith("x")
+        before_card = bool(about.cards) and _is_claimed(phrase, 1)
+        if not is_bare or (before_card and not _YEAR.fullmatch(first)):
+            raise bad_name("unclear_count", phrase.text, count=first, most=MOST_CARDS)
+    if not about.cards:
+        return
+    for at, word in phrase.free.items():
+        if word in idle or not _UNCLEAR_COUNT.fullmatch(word):
+            continue
+        # `x 1000` behind a card, and `1000 x` before one; `5800 x` is a processor's name
+        has_x = "x" in word or phrase.free_word(at - 1) == "x"
+        if phrase.free_word(at + 1) == "x" and _is_claimed(phrase, at + 2):
+            has_x = True
+        if has_x:
+            raise bad_name("unclear_count", phrase.text, count=word, most=MOST_CARDS)
+
+
+def _is_claimed(phrase: Phrase, at: int) -> bool:
+    """Whether the word at that place, behind makers and other fillers, is part of a name."""
+    fillers = vocabulary().gpu_idle.union(cpus.MAKERS)
+    while phrase.free_word(at) in fillers:
+        at += 1
+    word = phrase.word(at)
+    if at in phrase.free or word in ("", BREAK):
+        return False
+    return not is_size(word)
 
 
 def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:

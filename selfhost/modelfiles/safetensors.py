@@ -8,7 +8,6 @@ config.json, the spec has no layers.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from ..catalogue.spec import (
     Safety,
 )
 from ..catalogue.spec_values import QUANTIZATIONS
+from ..core.links import exists
 from ..core.records import Record, shown
 from .config import read_config
 from .safetensors_header import Shards, read_header
@@ -113,7 +113,7 @@ def read_weights(
     if config is not None:
         missing = missing_names(files)
         if missing:
-            present = tuple(filter(os.path.exists, files))
+            present = tuple(filter(exists, files))
             headers = read_each(path, "files", present, read_header)
             size_bytes = sum(header.file_bytes for header in headers)
             model = read_lone_config(config, notes)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from os.path import abspath, basename, dirname, exists, islink, join, lexists
+from os.path import abspath, basename, dirname, islink, join, lexists
 from typing import IO, Any, NamedTuple, NoReturn, TypeVar
 
 from ..catalogue.spec import License, ModelSpec
 from ..core import files
 from ..core.errors import Problem, SpecError
+from ..core.links import exists
 from ..core.records import Record, Values, shortened, shown
 from ..core.templates import fill
 from ..core.units import listed

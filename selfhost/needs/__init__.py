@@ -8,7 +8,6 @@ from .case import (
     is_cast,
     is_in_plain_type,
     loads_sixteen_bits,
-    published,
 )
 from .estimate import (
     case_for,

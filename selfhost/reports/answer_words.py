@@ -152,10 +152,10 @@ def _options_in_the_way(answer: Verdict) -> list[str]:
     """The user's options of the program without which the same files run; empty where none is in
     the way.
     """
-    if answer.route not in (Route.API, Route.NEITHER) or not answer.alternatives:
+    if answer.route not in (Route.API, Route.NEITHER) or not answer.of_same_model:
         return []
-    first = answer.alternatives[0]
-    if first.id != answer.model.id or first.quantization != answer.quantization:
+    first = answer.of_same_model[0]
+    if first.quantization != answer.quantization:
         return []
     left = first.workload.runtime_options
     return [name for name in answer.workload.runtime_options if name not in left]
@@ -169,10 +169,10 @@ def type_that_runs(answer: Verdict) -> str:
         return ""
     if answer.route not in (Route.API, Route.NEITHER):
         return ""
-    if not answer.alternatives:
+    if not answer.of_same_model:
         return ""
-    first = answer.alternatives[0]
-    if first.id != answer.model.id or first.runtime != answer.runtime:
+    first = answer.of_same_model[0]
+    if first.runtime != answer.runtime:
         return ""
     if first.context_tokens != answer.context_tokens or is_too_slow(first):
         return ""

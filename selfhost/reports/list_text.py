@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..advice.listing import Counts, Ranking
+from ..catalogue.uses import uses_table
 from ..core import units
+from ..core.purposes import purposes_table
 from ..core.workload import Workload
 from ..judge.checks.space import available_ram
 from ..judge.devices import usable_bytes_of
@@ -127,7 +129,17 @@ def summary_words(listing: Ranking, workload: Workload) -> str:
         parts.append(f"{counts.unknown:,} unknown")
     if listing.ruled_out:
         parts.append(f"{listing.ruled_out:,} ruled out by your conditions")
+    if workload.purpose is not None:
+        parts.append(f"for {workload.purpose}: {_models_for(workload.purpose)}")
     return f"{'; '.join(parts)}."
+
+
+def _models_for(purpose: str) -> str:
+    """The models that a purpose leaves in a list: `models with function calling`."""
+    use = purposes_table().purpose[purpose].use
+    if use is None:
+        return "models that write text"
+    return f"models with {uses_table().use[use].label}"
 
 
 def _count_words(counts: Counts) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..advice.plan import KnownMachine, LeastCpu, LeastMachine, Plan
+from ..advice.plan import NOT_TO_OWN, KnownMachine, LeastCpu, LeastMachine, Plan
 from ..core import units
 from ..core.quoting import shell_word
 from ..judge.checks import Outcome
@@ -35,9 +35,8 @@ from .words import PLACES, pace_of, pace_title, run_words
 
 # machines of the first screen
 _SHOWN = 6
-# kinds of machines that people own or rent, the commonest first, and kinds that nobody chooses
+# kinds of machines that people own or rent, the commonest first
 _OFTEN_OWNED = ("desktop", "laptop", "mac", "cloud", "mini-pc", "server", "board")
-_NOT_TO_OWN = ("ci", "virtual")
 
 
 def plan_document(
@@ -99,21 +98,15 @@ def _sign(plan: Plan) -> Span:
 
 
 def _least_words(plan: Plan, least: LeastMachine) -> str:
-    """`needs 5.20 GiB of RAM, or a GPU with 4.90 GiB`; the memory with the wanted pace comes
-    first.
-    """
+    """`needs 5.20 GiB of RAM, or a GPU with 4.90 GiB`."""
     gpu = f"a GPU with {units.binary(least.accelerator.memory_bytes, up=True)}"
     ram = _ram_words(least.memory_bytes)
-    is_paced = bool(plan.workload.min_tokens_per_second)
-    is_too_fast_for_ram = is_paced and least.bandwidth_bytes_per_second is None
     if _shares_memory(least):
         need = f"needs {ram}, which a GPU shares"
     elif _needs_own_gpu_memory(least):
         need = f"needs {gpu}"
     elif least.is_slow:
         need = f"needs {gpu}, or (slowly) {ram}"
-    elif is_too_fast_for_ram:
-        need = f"needs {gpu}, or {ram}"
     else:
         need = f"needs {ram}, or {gpu}"
     if plan.fitting:
@@ -226,12 +219,7 @@ def _least_rows(
     needs_gpu = _needs_own_gpu_memory(least)
     gpu_memory = units.binary(least.accelerator.memory_bytes, up=True)
     if needs_gpu:
-        why = "on one GPU, which the runtime needs"
-        if plan.workload.max_wait_seconds is not None:
-            prompt = units.tokens(plan.workload.prompt_tokens or 0)
-            limit = units.duration(plan.workload.max_wait_seconds)
-            why = f"on one GPU that reads {prompt} within {limit}; few processors do"
-        yield "GPU memory", gpu_memory, why
+        yield "GPU memory", gpu_memory, _gpu_words(plan, least)
     yield "RAM", units.binary(least.memory_bytes, up=True), _reserve_words(least)
     runs_without_gpu = not needs_gpu and not _shares_memory(least)
     if runs_without_gpu:
@@ -253,6 +241,21 @@ def _least_rows(
             architectures,
             _instruction_words(least.cpu, least.machine.architecture),
         )
+
+
+def _gpu_words(plan: Plan, least: LeastMachine) -> str:
+    """The note on the memory of the GPU: why RAM alone will not do, and the known machine whose
+    GPUs do, where the pace or the wait of the GPU counts.
+    """
+    why = "on one GPU: RAM alone will not do"
+    if plan.workload.max_wait_seconds is not None:
+        prompt = units.tokens(plan.workload.prompt_tokens or 0)
+        limit = units.duration(plan.workload.max_wait_seconds)
+        why = f"on one GPU that reads {prompt} within {limit}; few processors do"
+    for known in plan.machines:
+        if known.machine == least.machine:
+            why += f"; that of {known.name} does"
+    return why
 
 
 def _reserve_words(least: LeastMachine) -> str:
@@ -319,8 +322,7 @@ def _first_machines(plan: Plan) -> list[KnownMachine]:
 
     Kinds that people own or rent come first, doubtful machines last.
     """
-    # nobody buys or rents runners of CI and containers
-    to_own = [known for known in plan.fitting if known.kind not in _NOT_TO_OWN]
+    to_own = [known for known in plan.fitting if known.kind not in NOT_TO_OWN]
     alike: dict[tuple[str, bool], list[KnownMachine]] = {}
     for known in to_own or plan.fitting:
         group = known.kind, known.placement == "accelerator"

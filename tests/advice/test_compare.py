@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 
 from selfhost import Load, Workload, check, compare
+from selfhost.catalogue.index import open_catalogue
 from selfhost.reports.compare_text import compare_document
 from selfhost.reports.layout import plain
 
@@ -115,3 +117,41 @@ def test_why_a_model_is_not_current_is_said() -> None:
         compare_document(compare(["mistral-7b", "qwen3-8b"], machine="rtx 4060"))
     )
     assert "mistral-7b-instruct-v0.3: Ministral 3 8B (2025-12) is newer" in shown
+
+
+WISHES: list[dict[str, Any]] = [
+    {},
+    {"parallel": 8},
+    {"parallel": 1000},
+    {"context_tokens": 32_768},
+    {"quantization": "Q4_K_M"},
+    {"min_tokens_per_second": 20.0},
+    {"prompt_tokens": 8000, "max_wait_seconds": 30.0},
+]
+MACHINES = [
+    "rtx 4090",
+    "macbook air m2 16gb",
+    "4x rtx 3090 128gb ram",
+    "laptop-ddr4-16gb",
+]
+
+
+@pytest.mark.parametrize("seed", range(28))
+def test_each_row_says_what_check_says(seed: int) -> None:
+    """A row is the answer of `check`, untold or in the type and program that the row names."""
+    chance = Random(seed)
+    outlines = open_catalogue().outlines.values()
+    writing = [outline.id for outline in outlines if outline.modality == "text"]
+    models = chance.sample(writing, 3)
+    machine = MACHINES[seed % len(MACHINES)]
+    wish = WISHES[seed % len(WISHES)]
+    for row in compare(models, machine=machine, **wish).models:
+        shown = row.verdict
+        alone = check(shown.model.id, machine=machine, **wish)
+        if shown.workload != alone.workload:
+            named = {"runtime": shown.runtime, "quantization": shown.quantization}
+            alone = check(shown.model.id, machine=machine, **{**wish, **named})
+        assert shown.workload == alone.workload
+        assert shown.route is alone.route
+        assert shown.users_pace == alone.users_pace
+        assert shown.memory_high_bytes == alone.memory_high_bytes

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 import pytest
 
-from selfhost import check
+from selfhost import Workload, check
+from selfhost.judge.rating import STEP
 from selfhost.judge.record import Verdict
 
 DESKTOP = "desktop-rtx4090-24gb"
@@ -28,7 +30,7 @@ def test_a_block_that_drafts_is_offered_with_both_paces() -> None:
     assert setting.command == command
     assert setting.prompt_tokens is None
     assert setting.unit == "tokens_per_second"
-    assert setting.faster.likely >= 1.3 * setting.usual.likely
+    assert setting.faster.likely >= STEP * setting.usual.likely
     # the command answers with the pace that it was offered for
     drafted = check("qwen3.6-27b", machine=DESKTOP, quantization="Q5_K_M", draft="mtp")
     assert drafted.decode_tokens_per_second == setting.faster
@@ -115,7 +117,7 @@ def test_parts_of_layers_are_offered_on_two_equal_gpus() -> None:
     (setting,) = verdict.faster
     assert setting.what == PARTS
     assert "--runtime-option sm=tensor" in setting.command
-    assert setting.faster.likely >= 1.3 * setting.usual.likely
+    assert setting.faster.likely >= STEP * setting.usual.likely
     asked = check(
         "llama-3.3-70b",
         machine="2x RTX 3090",
@@ -182,7 +184,7 @@ def test_idle_gpus_are_offered_where_one_holds_the_model(
     assert f"--runtime {runtime}" in setting.command
     assert f"--runtime-option {option}=8" in setting.command
     assert setting.prompt_tokens is None
-    assert setting.faster.likely >= 1.3 * setting.usual.likely
+    assert setting.faster.likely >= STEP * setting.usual.likely
     asked = check(
         "llama-3.3-70b",
         machine=machine,
@@ -240,3 +242,38 @@ def test_idle_gpus_are_not_offered_elsewhere(
     verdict = check("llama-3.3-70b", machine=machine, runtime="vllm", **asked)  # type: ignore[arg-type]
     assert verdict.can_run
     assert verdict.faster == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [
+        pytest.param("qwen2.5-32b", "RTX 3090, 64GB RAM", id="one-gpu"),
+        pytest.param("mistral-small-24b", "2x RTX 3060, 64GB RAM", id="two-gpus"),
+    ],
+)
+def test_the_slower_mode_that_surely_fits_is_told_with_both_paces(
+    model: str, machine: str
+) -> None:
+    """With CUDA graphs the likely need fits and the most does not; people then serve these with
+    --enforce-eager (vllm-project/vllm#3872, #17327), which is slower.
+    """
+    asked = Workload(runtime="vllm", quantization="awq")
+    verdict = check(model, asked, machine=machine)
+    assert verdict.has("accelerator-tight")
+    (note,) = (note for note in verdict.notes if "surely fits" in note)
+    (option,) = re.findall(r"`--runtime-option (\S+)=(\S+)`", note)
+    assert option[0] == "enforce-eager"
+    surer = check(model, asked.replace(runtime_options=dict([option])), machine=machine)
+    assert surer.fits
+    assert not surer.has("accelerator-tight")
+    assert surer.users_pace is not None
+    assert verdict.users_pace is not None
+    assert surer.users_pace.likely < verdict.users_pace.likely
+    paces = re.findall(r"(\d+) tokens/s", note)
+    assert paces == [
+        f"{surer.users_pace.likely:.0f}",
+        f"{verdict.users_pace.likely:.0f}",
+    ]
+    # nothing is told of a need that surely fits
+    roomy = check(model, asked, machine="server-a100-80gb")
+    assert not [note for note in roomy.notes if "surely fits" in note]

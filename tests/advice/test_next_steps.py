@@ -23,6 +23,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("few_listed")
 def test_a_list_without_models_says_what_to_ask_next(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -68,9 +68,14 @@ def plan_of(model: str, workload: Workload) -> Plan:
 
 
 @cache
+def plan_of_no_machine(model: str, workload: Workload) -> Plan:
+    """The plan without known machines: to judge every one takes most of a plan's time."""
+    return plan_with(open_catalogue(), model, workload, ())
+
+
 def least_of(model: str, workload: Workload) -> LeastMachine:
-    """The least machine alone: that every known one is judged takes most of a plan's time."""
-    least = plan_with(open_catalogue(), model, workload, ()).least
+    """The least machine alone."""
+    least = plan_of_no_machine(model, workload).least
     assert least is not None
     return least
 
@@ -314,7 +319,7 @@ def test_the_row_of_the_bandwidth_is_a_sentence(
     cores: float | None, rate: int | None, row: str
 ) -> None:
     """`1 cores`, and `not known of RAM`."""
-    answer = plan("phi-4", min_tokens_per_second=10)
+    answer = plan_of_no_machine("phi-4", Workload(min_tokens_per_second=10))
     assert answer.least is not None
     least = answer.least.replace(
         bandwidth_bytes_per_second=rate, cpu=answer.least.cpu.replace(cores=cores)
@@ -334,7 +339,7 @@ def test_the_row_of_the_bandwidth_keeps_its_word_when_typed(
     model: str, context_tokens: int | None
 ) -> None:
     """`plan` named 74.3 GB/s for 2 tokens/s; stated so, `check` said 1.8, for it reads a peak."""
-    answer = plan(model, Workload(context_tokens=context_tokens))
+    answer = plan_of_no_machine(model, Workload(context_tokens=context_tokens))
     assert answer.least is not None
     assert answer.least.cpu.cores is not None
     shown = plain(plan_document(answer))
@@ -353,22 +358,16 @@ def test_the_row_of_the_bandwidth_keeps_its_word_when_typed(
 
 
 def test_a_plan_for_a_short_wait_names_the_cores_that_read_the_prompt_in_time() -> None:
-    usual = plan("qwen3-8b").least
-    waiting = plan("qwen3-8b", prompt_tokens=2000, max_wait_seconds=60).least
-    assert usual is not None
-    assert waiting is not None
+    usual = least_of("qwen3-8b", Workload())
+    in_a_minute = Workload(prompt_tokens=2000, max_wait_seconds=60)
+    waiting = least_of("qwen3-8b", in_a_minute)
     assert not waiting.accelerator.required
     assert usual.cpu.cores is not None
     assert waiting.cpu.cores is not None
     assert waiting.cpu.cores > usual.cpu.cores
     # what it names keeps the wait, at its slow end too
-    there = check(
-        "qwen3-8b",
-        machine=waiting.machine,
-        quantization="IQ4_XS",
-        prompt_tokens=2000,
-        max_wait_seconds=60,
-    )
+    as_planned = in_a_minute.replace(quantization="IQ4_XS")
+    there = check("qwen3-8b", as_planned, machine=waiting.machine)
     assert there.speed is not None
     assert there.speed.first_token_seconds is not None
     assert there.speed.first_token_seconds.high <= 60
@@ -788,18 +787,80 @@ def test_the_need_does_not_contradict_a_machine_that_runs_it_with_less(
 
 
 def test_the_least_machine_without_a_device_has_no_gpu() -> None:
-    answer = plan("qwen3-8b", runtime="llama.cpp", runtime_options={"dev": "none"})
-    assert answer.least is not None
-    assert not answer.least.accelerator.required
+    workload = Workload(runtime="llama.cpp", runtime_options={"dev": "none"})
+    assert not least_of("qwen3-8b", workload).accelerator.required
 
 
 @pytest.mark.parametrize("device", ["SYCL0", "Vulkan0", "CUDA0"])
 def test_a_device_that_an_option_names_is_a_gpu(device: str) -> None:
     """The least machine ran in RAM, and below it stood that it lacks the device."""
-    answer = plan("qwen3-8b", runtime="llama.cpp", runtime_options={"dev": device})
+    workload = Workload(runtime="llama.cpp", runtime_options={"dev": device})
+    answer = plan_of_no_machine("qwen3-8b", workload)
     assert answer.least is not None
     assert answer.least.accelerator.required
     assert not [found for found in answer.reasons if found.check == "accelerator"]
+
+
+WISHES = [
+    pytest.param("mistral-7b", id="usual"),
+    pytest.param("mistral-7b --min-speed 30", id="faster-than-ram"),
+    pytest.param("gpt-oss-20b --for agent", id="a-wait"),
+    pytest.param("k-exaone-236b-a23b --quant awq --users 16", id="users-in-a-type"),
+    pytest.param("qwen3-8b --quant fp8 --users 200", id="users-of-a-server"),
+    pytest.param("qwen3-8b --runtime vllm", id="a-program-for-gpus"),
+    pytest.param("qwen3-8b --runtime vllm --min-speed 50", id="a-pace-on-gpus"),
+    pytest.param("qwen3-8b --prompt 3000 --max-wait 0.05s", id="a-short-wait"),
+    pytest.param("qwen3-8b --runtime mlx", id="a-mac"),
+    pytest.param("gpt-oss-120b --min-speed 10", id="a-pace-in-ram"),
+    pytest.param("llama-3.3-70b --min-speed 20", id="large-and-fast"),
+    pytest.param("gemma-3-27b --users 20 --min-speed 10", id="users-with-a-pace"),
+    pytest.param("afm-4.5b --quant IQ4_XS", id="a-file-to-make"),
+    pytest.param("phi-4 --prompt 2000 --max-wait 60s", id="a-prompt-in-ram"),
+    pytest.param("flux.1-dev", id="pictures"),
+    pytest.param("gpt2 --task finetune", id="training"),
+]
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_check_runs_the_model_on_the_machine_that_plan_prints(
+    wish: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 190 plans 12 named a machine on which `check` said that its speed is not known."""
+    code, out, _ = run(capsys, "plan", *wish.split(), "--json")
+    assert code == 0
+    record = tmp_path / "least.json"
+    record.write_text(json.dumps(json.loads(out)["least"]["machine"]))
+    code, out, _ = run(
+        capsys, "check", *wish.split(), "--machine", str(record), "--json"
+    )
+    answer = json.loads(out)
+    assert (code, answer["route"]) == (0, "local")
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_the_rows_of_the_least_machine_may_be_typed(
+    wish: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RAM, GPU, disk, bandwidth and cores as they are printed; a machine of the table by name."""
+    _, out, _ = run(capsys, "plan", *wish.split())
+    head, _, _ = out.partition("   machine ")
+    rows = dict(
+        re.findall(r"^  (RAM|GPU memory|disk) +([\d.]+ \w+)", head, re.MULTILINE)
+    )
+    rows = {name: size.replace(" ", "") for name, size in rows.items()}
+    words = [f"{rows['RAM']} RAM", *re.findall(r"\d+ cores?", head), "no GPU"]
+    typed = ["--machine", ", ".join(words), "--set", f"disk={rows['disk']}"]
+    for fact in re.findall(r"bandwidth=[^)]+", head):
+        typed += ["--set", fact]
+    named = re.search(r"that of (\S+) does", head)
+    if named:
+        typed = ["--machine", named[1]]
+    elif "GPU memory" in rows:
+        typed += ["--set", f"gpu={rows['GPU memory']}:NVIDIA H200"]
+    elif "mlx" in wish:
+        pytest.skip("no words describe a Mac with so little memory")
+    code, out, _ = run(capsys, "check", *wish.split(), *typed)
+    assert code == 0, out
 
 
 @pytest.mark.parametrize(
@@ -816,7 +877,7 @@ def test_many_users_are_planned_in_the_program_that_serves_them(
 ) -> None:
     """Transformers was named, which computes all users together and queues nobody."""
     workload = Workload(parallel=users, quantization=type)
-    found = plan_of("llama-3.1-8b", workload)
+    found = plan_of_no_machine("llama-3.1-8b", workload)
     assert (found.workload.runtime, found.workload.quantization) == (program, type)
     sized = size("llama-3.1-8b", workload)
     assert sized.runtime.id == program

@@ -367,7 +367,9 @@ def test_who_is_not_known_to_call_functions_is_not_ruled_out() -> None:
     workload = Workload(purpose="agent")
     ids = chosen(catalogue, purpose="agent")
     lister = Lister(catalogue, workload, named("rtx 3090 64gb")[0])
-    rows = [row for row in lister.all(ids).models if row.can_run]
+    # a law of any list: a quarter of the models is enough
+    rows = [row for row in lister.all(ids[::4]).models if row.can_run]
+    assert len(rows) > 50
     told = [row.model.has_use("function-calling") for row in rows]
     assert not all(told)
     for row, is_told in zip(rows, told, strict=True):

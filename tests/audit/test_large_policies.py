@@ -140,6 +140,18 @@ def test_a_policy_of_unknown_names_is_judged_no_further(
     assert audit.groups == ()
 
 
+def test_a_policy_with_other_faults_says_that_it_was_not_read_to_the_end(
+    tmp_path: Path,
+) -> None:
+    """It told of 982 more faults, and of no entry that nobody had looked at."""
+    path = tmp_path / "audit.toml"
+    names = [f"m{number}" for number in range(1_200)]
+    path.write_text("schema = 1\nno_such_key = 1\n" + models(*names), encoding="utf-8")
+    first, second, *_ = problems_of(str(path), PolicyJudge(open_catalogue(), TODAY))
+    assert "more than 1,000 entries cannot be judged" in first.message
+    assert "no_such_key" in str(second)
+
+
 def test_validate_stops_at_the_same_number(tmp_path: Path) -> None:
     path = tmp_path / "audit.toml"
     names = [f"m{number}" for number in range(1_200)]

@@ -5,6 +5,7 @@ and what becomes of it where a process ends, is refused or is interrupted.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from helpers import shared_work
 from helpers.paths import TESTS
+from selfhost.audit import processes
 
 GIB = 2**30
 # Windows has but one
@@ -181,3 +183,25 @@ def test_no_worker_outlives_the_first_process(
     assert err == ""
     if number == signal.SIGINT:
         assert json.loads(out) == "interrupted"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(b"", id="between two messages"),
+        pytest.param(b"\0\0\1\0half", id="in the midst of one"),
+        pytest.param(b"\0\0", id="in the midst of its length"),
+    ],
+)
+@ON_POSIX
+def test_a_worker_ends_quietly_wherever_its_pieces_end(message: bytes) -> None:
+    """A first process that is killed while it sends leaves half a message."""
+    pieces, to_worker = multiprocessing.Pipe(duplex=False)
+    os.write(to_worker.fileno(), message)
+    to_worker.close()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        processes._work(str, pieces, to_worker, ())
+    finally:
+        pieces.close()
+        signal.signal(signal.SIGINT, before)

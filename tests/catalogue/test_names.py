@@ -23,7 +23,7 @@ from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.tables import Document, shipped_table
 from selfhost.core.units import canonical
-from selfhost.judge.files import is_published
+from selfhost.judge.table import FileRow
 from selfhost.needs import why_not_loaded
 from selfhost.needs.quantization import BASE_TYPES
 
@@ -480,9 +480,13 @@ def test_file_repository_and_tag_of_a_model_mean_the_same_published_file() -> No
         for name in names:
             meant = understand_name(CATALOGUE, name, Workload(format="gguf"))
             judged = meant.spec.id, meant.workload.quantization
-            if judged != (spec.id, quantization) or not is_published(
-                meant.spec, meant.workload
-            ):
+            row = FileRow(
+                spec=meant.spec,
+                runtime=LLAMA_CPP,
+                format=meant.workload.format,
+                quantization=meant.workload.quantization,
+            )
+            if judged != (spec.id, quantization) or not row.is_published:
                 contradictions.append(f"{name}: {judged}")
     assert len(MODELS) > 100
     assert not contradictions, "\n".join(contradictions)

@@ -19,6 +19,8 @@ import pytest
 
 from helpers.browsing import Seen, Visit, visit
 from helpers.figures import PACKAGE
+from selfhost.cli.asked import one_machine
+from selfhost.cli.browse_rows import BrowseOptions, BrowseQuestion, Rows, ShownRows
 from selfhost.cli.main import main
 
 MAC = "macbook air m2 16gb"
@@ -487,3 +489,50 @@ def test_the_hook_would_refuse_a_connection(
 ) -> None:
     code = f"{REFUSE}socket.create_connection(('127.0.0.1', 9))"
     assert "PermissionError" in on_terminal(code, source_environment)
+
+
+# ---------------------------------------------------------------- the same as list
+
+
+def shown_by_browse(*options: str) -> ShownRows:
+    """All rows of browse, once every model is judged, with `qwen3` as the filter."""
+    read = BrowseOptions.read("browse", [*options, "--machine", "rtx 4090"])
+    question = BrowseQuestion(read, one_machine(read))
+    *_, last = Rows(question).as_judged(question, "qwen3")
+    return last
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param("", id="no-wish"),
+        pytest.param("--for chat", id="chat"),
+        pytest.param("--for agent", id="agent"),
+        pytest.param("--use code", id="code"),
+        pytest.param("--use function-calling --for agent", id="use-and-purpose"),
+        pytest.param("--license MIT", id="license"),
+        pytest.param("--sort speed", id="sorted"),
+    ],
+)
+def test_browse_shows_the_rows_of_list_in_their_order(
+    options: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Browse judged 956 models for agents, and list 310."""
+    shown = shown_by_browse(*options.split())
+    listed = ["list", "qwen3", *options.split(), "--machine", "rtx 4090"]
+    assert main([*listed, "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)["models"]
+    ids = [model["model"]["id"] for model in models if model["route"] == "local"]
+    assert [row.model.id for row in shown.rows] == ids != []
+    assert main([*listed, "--all"]) == 0
+    # the filter is told alike, with what it leaves out
+    first = " ".join(capsys.readouterr().out.partition("\n\n")[0].split())
+    assert shown.summary in first
+
+
+def test_a_purpose_says_which_models_it_leaves() -> None:
+    summary = shown_by_browse("--for", "agent").summary
+    assert "for agent: models with function calling" in summary
+    assert (
+        "for chat: models that write text" in shown_by_browse("--for", "chat").summary
+    )

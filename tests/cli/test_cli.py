@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,9 @@ import pytest
 
 from helpers.paths import EXAMPLES, RECORDS
 from helpers.written import Golden, validate
+from selfhost import SelfhostError
 from selfhost.__main__ import start
-from selfhost.cli import COMMANDS
+from selfhost.cli import COMMANDS, interrupts
 from selfhost.cli import list as listing
 from selfhost.cli import main as cli
 
@@ -471,6 +473,70 @@ def test_an_interrupt_is_130(
         start()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(SyntaxError("can't load unicodedata module"), id="compiling"),
+        pytest.param(SelfhostError("mcp is not installed"), id="taken for a lack"),
+    ],
+)
+def test_an_error_in_the_place_of_an_interrupt_is_130(
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """C code that is interrupted raises an error of its own, which was told as a bug (70)."""
+
+    def interrupted(_: list[str]) -> int:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise error
+
+    monkeypatch.setattr("selfhost.cli.check.run", interrupted)
+    monkeypatch.setattr("selfhost.cli.interrupts._heard", [])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        interrupts.remember()
+        assert run(capsys, "check", "gpt2") == (130, "", "")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+_INTERRUPTED_WHILE_LOADED = """\
+import signal, sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise SyntaxError("in its place") from None
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupt())
+from selfhost.__main__ import start
+sys.argv[1:] = ["check", "gpt2"]
+start()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows interrupts a whole console")
+@pytest.mark.parametrize(
+    "module",
+    ["selfhost.cli.main", "selfhost.core.units", "selfhost.cli.check"],
+)
+def test_an_interrupt_while_modules_are_loaded_is_130(
+    module: str, source_environment: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED_WHILE_LOADED.format(module=module)],
+        env=source_environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_a_closed_pipe_changes_nothing(source_environment: dict[str, str]) -> None:
     """`selfhost machine --profiles | head -0`: nothing on standard error, and the exit code of the
     answer, for when the reader goes is chance.
@@ -577,7 +643,7 @@ def test_two_screens_call_one_thing_alike(
     two = run(capsys, "check", "gpt-oss-20b", "qwen3-14b", "--machine", str(mac))[1]
     assert "of RAM.\nThat may be more" in two
     split = run(capsys, "check", "qwen3-32b", "--machine", str(card))[1]
-    assert "There is also room for one of" in split
+    assert "There is also room for a context of" in split
     limited = card.read_text(encoding="utf-8").replace(
         'ce_bytes": null', 'ce_bytes": 6000000000'
     )

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,6 +20,7 @@ from typing import Any, cast
 import pytest
 
 import selfhost
+from helpers import ggufs
 from helpers.figures import PACKAGE
 from helpers.paths import ROOT
 from helpers.written import validate
@@ -405,6 +406,126 @@ def test_no_file_behind_a_link_that_leads_out_is_read(disk: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "link",
+    [
+        pytest.param("other.safetensors", id="weights"),
+        pytest.param("tokenizer.json", id="a file beside them"),
+        pytest.param("notes.json", id="any JSON"),
+        pytest.param("way-out", id="a folder"),
+    ],
+)
+def test_a_link_that_leads_out_is_refused_alone(disk: Path, link: str) -> None:
+    """Each model beside it was refused, too."""
+    allowed = disk / "allowed"
+    place = allowed / link
+    if not place.is_symlink():
+        place.symlink_to(disk / "secret" / "config.json")
+    stated = {"model": f"{allowed}/config.json"}
+    assert answer_of("check", stated, [str(allowed)])
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("check", {"model": str(place)}, [str(allowed)])
+    assert sentence(caught.value).startswith(OUTSIDE)
+
+
+def _index_of(folder: Path, name: str) -> str:
+    """An index of weights that names one file of any name."""
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"weight": name}}))
+    return name
+
+
+def _second_part(folder: Path, name: str) -> str:
+    """The first part of a split GGUF file, of which `name` is the second."""
+    first = folder / name.replace("00002-of", "00001-of")
+    metadata = {
+        "general.architecture": "llama",
+        "split.no": 0,
+        "split.count": 2,
+        "split.tensors.count": 2,
+    }
+    header, size = ggufs.gguf(metadata, [("output.weight", [32, 32], "F16")])
+    ggufs.write(first, header, size)
+    return name
+
+
+def _sources(folder: Path, name: str) -> str:
+    """A spec, of which `name` has the sources."""
+    (folder / name.replace(".sources", "")).write_text('schema = 1\nid = "m"\n')
+    return name
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "make"),
+    [
+        pytest.param(
+            "model.safetensors.index.json", "leak", _index_of, id="named by an index"
+        ),
+        pytest.param(
+            "model.safetensors.index.json",
+            "a.safetensors",
+            _index_of,
+            id="shard of an index",
+        ),
+        pytest.param(
+            "m-00001-of-00002.gguf",
+            "m-00002-of-00002.gguf",
+            _second_part,
+            id="part of GGUF",
+        ),
+        pytest.param(
+            "m-00001-of-00002.bin",
+            "m-00002-of-00002.bin",
+            _second_part,
+            id="part of GGUF in another ending",
+        ),
+        pytest.param("m.toml", "m.sources.toml", _sources, id="sources"),
+    ],
+)
+@pytest.mark.parametrize("target", ["config.json", "no-such"])
+def test_no_file_of_a_model_leads_out_whatever_its_name(
+    tmp_path: Path,
+    model: str,
+    name: str,
+    make: Callable[[Path, str], str],
+    target: str,
+) -> None:
+    """An index could name a link of any name, which was read. The answer is the same for a link
+    to nothing.
+    """
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "config.json").write_text("<html>")
+    (allowed / make(allowed, name)).symlink_to(secret / target)
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("check", {"model": f"{allowed}/{model}"}, [str(allowed)])
+    told = sentence(caught.value)
+    assert "is a link to a place that may not be read" in told
+    assert not re.search("web page|secret|does not exist|missing", told)
+
+
+def test_a_link_into_another_allowed_folder_is_read(disk: Path) -> None:
+    """As the refusal of such a link tells the user to do."""
+    other = disk / "allowed-too"
+    model = disk / "allowed" / "to-other"
+    model.mkdir()
+    (model / "config.json").symlink_to(other / "config.json")
+    folders = [str(disk / "allowed"), str(other)]
+    assert answer_of("check", {"model": str(model)}, folders)
+
+
+@pytest.mark.parametrize("name", ["m.gguf", "x.safetensors", "some-99b.GGUF"])
+def test_no_answer_says_of_a_name_what_was_not_looked_at(name: str) -> None:
+    """Nobody looked whether such a file exists."""
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("check", {"model": name})
+    told = sentence(caught.value)
+    assert "is not in the catalogue" in told
+    assert "exist" not in told
+
+
+@pytest.mark.parametrize(
     "model",
     [
         "secret/config.json",
@@ -628,6 +749,13 @@ def errors_of(process: subprocess.Popen[bytes]) -> bytes:
     return process.stderr.read()
 
 
+def errors_so_far(process: subprocess.Popen[bytes]) -> bytes:
+    """What a program that runs has written to standard error."""
+    assert process.stderr is not None
+    os.set_blocking(process.stderr.fileno(), False)
+    return process.stderr.read() or b""
+
+
 class Agent:
     """A client that sends lines, and waits for answers by their ids."""
 
@@ -697,11 +825,19 @@ class Agent:
         return list(psutil.Process(self.process.pid).children())
 
     def worker(self) -> Any:
-        """The one process that works, once it does."""
+        """The one process that works, once there is one."""
         while not self.workers():
             time.sleep(0.01)
         (worker,) = self.workers()
         return worker
+
+    def working(self) -> Any:
+        """The process that works, which has answered its calls."""
+        if not self.workers():
+            self.call(1, "check", model="gpt2")
+            self.answer(1)
+            self.answers.clear()
+        return self.worker()
 
     def end(self) -> tuple[int, bytes]:
         """The exit code, and what was written to standard error."""
@@ -725,13 +861,67 @@ needs_signals = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def agent(source_environment: dict[str, str]) -> Iterator[Agent]:
-    with started(source_environment) as process:
+@contextmanager
+def served(environment: dict[str, str], words: Sequence[str] = MCP) -> Iterator[Agent]:
+    """An agent, and the server that it has started."""
+    with started(environment, words) as process:
         agent = Agent(process)
         yield agent
         process.kill()
         agent.end()
+
+
+@pytest.fixture
+def agent(source_environment: dict[str, str]) -> Iterator[Agent]:
+    """An agent with a server of its own."""
+    with served(source_environment) as agent:
+        yield agent
+
+
+class SharedServer:
+    """A server for cases that leave it as they found it: to start one takes a second. The server of
+    a case that fails is left to no other.
+    """
+
+    def __init__(self, environment: dict[str, str], servers: ExitStack) -> None:
+        self._environment = environment
+        self._servers = servers
+        self._idle: Agent | None = None
+
+    @contextmanager
+    def lent(self) -> Iterator[Agent]:
+        """An agent that has heard no answer yet. Its server writes nothing to standard error."""
+        agent = self._idle
+        self._idle = None
+        if agent is None:
+            agent = self._servers.enter_context(served(self._environment))
+        agent.answers.clear()
+        yield agent
+        assert errors_so_far(agent.process) == b""
+        self._idle = agent
+
+    def leave(self) -> None:
+        """The agent goes, and the server ends as it should."""
+        if self._idle is not None:
+            assert self._idle.leave() == (0, b"")
+
+
+@pytest.fixture(scope="module")
+def server(source_environment: dict[str, str]) -> Iterator[SharedServer]:
+    with ExitStack() as servers:
+        shared = SharedServer(source_environment, servers)
+        yield shared
+        shared.leave()
+
+
+@contextmanager
+def paused(process: Any) -> Iterator[Any]:
+    """A process that does nothing until it is resumed, at the end at the latest."""
+    process.suspend()
+    try:
+        yield process
+    finally:
+        process.resume()
 
 
 @needs_sdk
@@ -749,13 +939,15 @@ class TestWork:
         ],
     )
     def test_a_ping_is_answered_while_a_tool_works(
-        self, agent: Agent, tool: str, arguments: dict[str, Any]
+        self, server: SharedServer, tool: str, arguments: dict[str, Any]
     ) -> None:
-        agent.call(1, tool, **arguments)
-        agent.send("ping", 2)
-        assert "structuredContent" in agent.answer(1)["result"]
-        assert agent.ids() == [0, 2, 1]
-        assert agent.leave() == (0, b"")
+        with server.lent() as agent, paused(agent.working()) as worker:
+            agent.call(1, tool, **arguments)
+            agent.send("ping", 2)
+            assert agent.answer(2)["result"] == {}
+            worker.resume()
+            assert "structuredContent" in agent.answer(1)["result"]
+            assert agent.ids() == [2, 1]
 
     def test_the_work_for_a_cancelled_call_ends(self, agent: Agent) -> None:
         """A call that waits behind it has its turn, in another process."""
@@ -825,22 +1017,43 @@ class TestWork:
         assert agent.ids() == [0, 1, 2, 3]
 
 
+CALLS_AT_THE_END = pytest.mark.parametrize(
+    "calls",
+    [
+        pytest.param(0, id="between calls"),
+        pytest.param(1, id="at work"),
+        pytest.param(48, id="many wait"),
+    ],
+)
+INTERRUPTED_WHILE_IT_STARTS = """
+import os, signal, sys
+module = sys.argv.pop()
+def interrupt(event, args):
+    if event == "import" and args[0] == module:
+        os.kill(os.getpid(), signal.SIGINT)
+sys.addaudithook(interrupt)
+sys.argv.append("mcp")
+from selfhost.__main__ import start
+start()"""
+IMPATIENT = f"""
+from selfhost.cli import mcp_lines
+mcp_lines._SECONDS_AFTER_INPUT = 0.1
+import sys
+{RUN}"""
+
+
 @needs_sdk
 @needs_signals
 class TestEnd:
     """The server ends at once, whatever it does, and leaves no process behind."""
 
-    @pytest.fixture(params=["between calls", "at work", "many wait"])
-    def worker(self, request: pytest.FixtureRequest, agent: Agent) -> Any:
-        """The process that works."""
-        agent.call(1, "check", model="gpt2")
-        agent.answer(1)
-        if request.param != "between calls":
-            agent.call(2, "list", **EVERYTHING)
-        if request.param == "many wait":
-            for id in range(3, 50):
-                agent.call(id, "list", **EVERYTHING)
-        return agent.worker()
+    @staticmethod
+    def worker_of(agent: Agent, calls: int) -> Any:
+        """The process that works, which has answered a call, and has so many others to answer."""
+        worker = agent.working()
+        for id in range(2, 2 + calls):
+            agent.call(id, "list", **EVERYTHING)
+        return worker
 
     @pytest.mark.parametrize(
         ("number", "code"),
@@ -850,17 +1063,29 @@ class TestEnd:
             pytest.param(9, -9, id="SIGKILL"),
         ],
     )
+    @CALLS_AT_THE_END
     def test_by_a_signal(
-        self, agent: Agent, worker: Any, number: int, code: int
+        self, agent: Agent, calls: int, number: int, code: int
     ) -> None:
+        worker = self.worker_of(agent, calls)
         agent.process.send_signal(number)
         assert agent.end() == (code, b"")
         worker.wait(MOST_SECONDS)
 
-    def test_where_the_agent_goes(self, agent: Agent, worker: Any) -> None:
-        """It closes standard input; what is asked still is waited for, but not long."""
-        assert agent.leave() == (0, b"")
-        worker.wait(MOST_SECONDS)
+    @CALLS_AT_THE_END
+    def test_where_the_agent_goes(
+        self, source_environment: dict[str, str], calls: int
+    ) -> None:
+        """It closes standard input; what is asked still is waited for, but not long: for five
+        seconds, and here for a tenth of one.
+        """
+        from selfhost.cli import mcp_lines
+
+        assert mcp_lines._SECONDS_AFTER_INPUT == 5.0
+        with served(source_environment, ("-c", IMPATIENT)) as agent:
+            worker = self.worker_of(agent, calls)
+            assert agent.leave() == (0, b"")
+            worker.wait(MOST_SECONDS)
 
     @pytest.mark.parametrize("closes_input", [False, True])
     @pytest.mark.parametrize("works", [False, True])
@@ -884,17 +1109,18 @@ class TestEnd:
             assert process.wait(MOST_SECONDS) == 0
             assert errors_of(process) == b""
 
+    @pytest.mark.parametrize(
+        "module",
+        ["selfhost.cli.main", "selfhost.cli.mcp_files", "mcp", "pydantic_core"],
+    )
     def test_by_ctrl_c_while_it_starts(
-        self, source_environment: dict[str, str]
+        self, source_environment: dict[str, str], module: str
     ) -> None:
-        for seconds in (0.2, 0.4, 0.8):
-            with started(source_environment) as process:
-                time.sleep(seconds)
-                process.send_signal(signal.SIGINT)
-                code = process.wait(MOST_SECONDS)
-                # before its first line Python itself ends, by the signal
-                assert code in (130, -2)
-                assert errors_of(process) == b"" or code == -2
+        """Where it begins to load a module of its own, or a compiled one of the SDK."""
+        words = ("-c", INTERRUPTED_WHILE_IT_STARTS, module)
+        with started(source_environment, words) as process:
+            assert process.wait(MOST_SECONDS) == 130
+            assert errors_of(process) == b""
 
     def test_by_ctrl_c_on_a_terminal(self, source_environment: dict[str, str]) -> None:
         import pty
@@ -1005,17 +1231,17 @@ DEEP = 100_000
     ],
 )
 def test_a_line_that_is_no_request_is_answered(
-    agent: Agent, line: bytes, id: int | str | None, code: int
+    server: SharedServer, line: bytes, id: int | str | None, code: int
 ) -> None:
     """By an error that is short, and the server goes on. The codes are those of JSON-RPC 2.0."""
-    agent.send_line(line)
-    answer = agent.answer(id)
-    assert answer["error"]["code"] == code
-    assert len(json.dumps(answer)) < 300
-    agent.send("ping", 2)
-    assert agent.answer(2)["result"] == {}
-    assert agent.ids() == [0, id, 2]
-    assert agent.leave() == (0, b"")
+    with server.lent() as agent:
+        agent.send_line(line)
+        answer = agent.answer(id)
+        assert answer["error"]["code"] == code
+        assert len(json.dumps(answer)) < 300
+        agent.send("ping", 2)
+        assert agent.answer(2)["result"] == {}
+        assert agent.ids() == [id, 2]
 
 
 @needs_sdk

@@ -6,25 +6,30 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import random
 import shlex
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import selfhost
 from selfhost import Verdict, Workload, WorkloadError, check
 from selfhost.advice.listing import Lister
 from selfhost.catalogue.index import open_catalogue
+from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.cli.asked import workload_of
 from selfhost.cli.check import CheckOptions
 from selfhost.judge.choice import in_way, neighbours
 from selfhost.judge.judging import judge
-from selfhost.judge.rating import Rating, rating_of
-from selfhost.judge.record import Judged
+from selfhost.judge.question import ask
+from selfhost.judge.rating import Rating, rating_of, runs_as_well
+from selfhost.judge.record import Judged, Question
 from selfhost.judge.settings import SETTINGS, RunSetting, Situation
 from selfhost.judge.ways import Way, usual_and_smaller
 from selfhost.machine.profiles import load
@@ -114,10 +119,28 @@ def test_a_wish_that_the_answer_meets_changes_nothing(
 
 
 def _every_way(verdict: Verdict, machine: Machine) -> Iterator[Judged]:
-    """Judge each type of the program with each set of the settings that may be taken."""
+    """Judge each type of the answer's program and of the usual one, with each set of the settings
+    that may be taken.
+    """
     usual = verdict.question.replace(way=None)
-    assert usual.runtime is not None
-    plain = in_way(usual, Way(runtime=usual.runtime), CATALOGUE, machine)
+    taken = verdict.question.way
+    assert taken is not None
+    yield from _ways_in(taken.runtime, usual, machine, is_other=taken.is_other)
+    unasked = ask(verdict.model, usual.stated, CATALOGUE, machine, usual.files)
+    program = unasked.runtime
+    if program is not None and program.id != taken.runtime.id:
+        yield from _ways_in(program, usual, machine, is_other=not taken.is_other)
+
+
+def _ways_in(
+    runtime: RuntimeSpec,
+    usual: Question,
+    machine: Machine,
+    *,
+    is_other: bool,
+) -> Iterator[Judged]:
+    """Judge each type of a program with each set of the settings that may be taken."""
+    plain = in_way(usual, Way(runtime=runtime, is_other=is_other), CATALOGUE, machine)
     if plain is None:
         return
     first = judge(plain, machine)
@@ -135,7 +158,8 @@ def _every_way(verdict: Verdict, machine: Machine) -> Iterator[Judged]:
             if workload is None:
                 continue
             cost = sum(setting.cost_steps for setting in settings)
-            way = in_type.with_workload(workload, settings, cost)
+            way = in_type.replace(is_other=is_other)
+            way = way.with_workload(workload, settings, cost)
             question = in_way(usual, way, CATALOGUE, machine)
             if question is not None:
                 yield judge(question, machine)
@@ -145,7 +169,7 @@ def _every_way(verdict: Verdict, machine: Machine) -> Iterator[Judged]:
 def test_no_setting_typed_by_hand_beats_the_answer(
     id: str, machine: str, workload: Workload
 ) -> None:
-    """Law 2: of all ways of the program, none is better by the order."""
+    """Law 2: of all ways in the answer's program and the usual one, none is better by the order."""
     verdict = answer(id, machine, workload)
     if verdict is None or not verdict.can_run or verdict.question.way is None:
         return
@@ -219,22 +243,88 @@ def _typed(command: str) -> tuple[str, Workload]:
 
 @pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 5))
 def test_what_is_offered_works(id: str, machine: str, workload: Workload) -> None:
-    """Law 5: a faster setting and an alternative, typed as printed, give what was promised."""
+    """Law 5: a faster setting, an alternative and a row of room, typed as printed, give what was
+    promised.
+    """
     verdict = answer(id, machine, workload)
-    if verdict is None:
-        return
+    if verdict is not None:
+        _assert_that_offers_work(verdict, machine)
+
+
+# wishes that rule the model out, one for each kind of alternative
+_WISHES = (
+    Workload(runtime="llama.cpp", runtime_options={"ngl": "99"}),
+    Workload(runtime="llama.cpp", draft="mtp"),
+    Workload(task="finetune", finetune_method="full"),
+    Workload(quantization="Q8_0"),
+    Workload(kv_cache_type="f16", context_tokens=65_536),
+    Workload(runtime="vllm"),
+    Workload(runtime="mlx"),
+    Workload(parallel=32, context_tokens=16_384, kv_cache_type="f16"),
+    Workload(context_tokens=131_072, quantization="Q4_K_M"),
+)
+
+
+def _wishes() -> list[Any]:
+    """Seeded questions with a wish that may rule the model out."""
+    chance = random.Random(8)
+    cases = []
+    for case in _questions(NUMBER, 8):
+        id, machine, _ = case.values
+        wish = chance.choice(_WISHES)
+        name = f"{case.id}{wish.options()}".replace(" ", "_")
+        cases.append(pytest.param(id, machine, wish, id=name))
+    return cases
+
+
+@pytest.mark.parametrize(("id", "machine", "workload"), _wishes())
+def test_what_is_offered_for_a_wish_works(
+    id: str, machine: str, workload: Workload
+) -> None:
+    """Law 5, where one wish rules the model out or costs much."""
+    verdict = answer(id, machine, workload)
+    if verdict is not None:
+        _assert_that_offers_work(verdict, machine)
+
+
+def _assert_that_offers_work(verdict: Verdict, machine: str) -> None:
     found = load(machine).machine
     for setting in verdict.faster:
         model, asked = _typed(setting.command)
         again = check(model, asked, machine=found)
         assert again.can_run
-        if setting.unit == "tokens_per_second":
-            assert again.users_pace == setting.faster
+        promised = again.users_pace
+        if setting.unit == "seconds":
+            promised = again.waits[-1].seconds
+        assert promised == setting.faster
     for other in verdict.alternatives:
         model, asked = _typed(other.command)
         again = check(model, asked, machine=found)
         assert again.can_run
         assert way_of(again) == way_of(other)
+    if verdict.can_run:
+        for command in _rows_of_room(verdict):
+            model, asked = _typed(command)
+            again = check(model, asked, machine=found)
+            assert again.can_run, command
+            assert runs_as_well(again, verdict), command
+
+
+def _rows_of_room(verdict: Verdict) -> Iterator[str]:
+    """Yield what a person types for each row of room beyond what was judged."""
+    room = verdict.room
+    if room is None:
+        return
+    taken = verdict.workload
+    beside = verdict.room_options
+    for field, limit, options in (
+        ("context_tokens", room.longest_context_tokens, beside.longest_context_tokens),
+        ("quantization", room.best_quantization, beside.best_quantization),
+        ("parallel", room.most_parallel, beside.most_parallel),
+    ):
+        if limit not in (None, getattr(taken, field)):
+            asked = verdict.question.stated.replace(**{field: limit})
+            yield f"selfhost check {verdict.asked}{asked.options()} {options}"
 
 
 def test_the_order_is_total() -> None:
@@ -248,6 +338,61 @@ def test_the_order_is_total() -> None:
     for rating in ratings:
         assert isinstance(rating, Rating)
         assert all(isinstance(value, (int, float)) for value in rating)
+
+
+# what tells that one pace or place is better than another
+_COMPARING = {
+    "is_slow",
+    "is_slow_work",
+    "is_slower",
+    "is_too_slow",
+    "may_be_too_slow",
+    "RunPlace",
+    "Runs",
+}
+_COMPARED = {"placement", "users_pace", "likely", "first_word_seconds"}
+# the modules that name one of these, and why that is no choice between two ways
+_EXCEPTIONS = {
+    "judge/choice.py": "ends the search, and leaves out ways that cannot be better",
+    "judge/judging.py": "takes the first layout that has room and is fast enough",
+    "judge/placement.py": "lists the layouts of one way",
+    "judge/rating.py": "is the order",
+    "judge/record.py": "names the place of one way",
+    "judge/settings.py": "says where a setting may help",
+    "advice/launch.py": "writes the command of one way",
+    "advice/listing.py": "orders models, not ways of one",
+    "advice/notes.py": "words for one way",
+    "advice/plan.py": "compares machines, not ways",
+    "advice/ranking.py": "orders models, not ways of one",
+    "advice/steps.py": "writes the commands of one way",
+    "advice/verify.py": "compares a measured figure with the estimate",
+}
+
+
+def _names_compared(tree: ast.AST) -> Iterator[str]:
+    """Yield each name in a module that tells that a pace or a place is better."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in _COMPARING:
+            yield node.id
+        elif isinstance(node, ast.Attribute) and node.attr in _COMPARING:
+            yield node.attr
+        elif isinstance(node, ast.Compare):
+            if all(isinstance(how, ast.Is | ast.IsNot) for how in node.ops):
+                continue
+            for part in ast.walk(node):
+                if isinstance(part, ast.Attribute) and part.attr in _COMPARED:
+                    yield part.attr
+
+
+def test_only_the_rating_compares_paces_and_places() -> None:
+    """Law 6: a module that compares is an exception with a reason, and no exception is idle."""
+    package = Path(selfhost.__file__).parent
+    comparing = set()
+    for folder in ("judge", "advice"):
+        for path in (package / folder).glob("*.py"):
+            if any(_names_compared(ast.parse(path.read_text(encoding="utf-8")))):
+                comparing.add(path.relative_to(package).as_posix())
+    assert comparing == set(_EXCEPTIONS)
 
 
 def _machines_of_a_list() -> list[Any]:

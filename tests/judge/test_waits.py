@@ -12,6 +12,8 @@ import pytest
 from helpers.machines import VM
 from judge.small import work
 from selfhost import Outcome, Route, WorkloadError, check, compare, plan, rank, size
+from selfhost.advice.plan import Plan, plan_with
+from selfhost.catalogue.index import open_catalogue
 from selfhost.core.purposes import WORKLOAD_PURPOSES
 from selfhost.core.units import parse_wait
 from selfhost.core.workload import Workload
@@ -300,12 +302,17 @@ def test_a_model_that_calls_no_functions_is_told_so() -> None:
     assert any("function calling" in note for note in verdict.notes)
 
 
+def plan_of_no_machine(workload: Workload) -> Plan:
+    """The plan for Qwen3 8B; to judge the known machines would take most of its time."""
+    return plan_with(open_catalogue(), "qwen3-8b", workload, ())
+
+
 def test_the_least_machine_for_an_agent_has_a_gpu() -> None:
     # cores read a prompt of 20,000 tokens for minutes, whatever the memory
-    least = plan("qwen3-8b", purpose="agent").least
+    least = plan_of_no_machine(Workload(purpose="agent")).least
     assert least is not None
     assert least.accelerator.required
-    without = plan("qwen3-8b", context_tokens=65_536).least
+    without = plan_of_no_machine(Workload(context_tokens=65_536)).least
     assert without is not None
     assert not without.accelerator.required
     # it holds the same in the same program
@@ -314,7 +321,7 @@ def test_the_least_machine_for_an_agent_has_a_gpu() -> None:
 
 def test_the_least_machine_for_an_agent_has_the_memory() -> None:
     # llama.cpp leaves 1 GiB of a GPU free: on a smaller one a part of the model lies in RAM
-    found = plan("qwen3-8b", purpose="agent")
+    found = plan_of_no_machine(Workload(purpose="agent"))
     assert found.reasons == ()
     assert found.least is not None
     verdict = check("qwen3-8b", found.workload, machine=found.least.machine)

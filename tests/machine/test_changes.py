@@ -355,6 +355,59 @@ def test_a_machine_with_too_many_gpus_is_not_judged_by_one(
 @pytest.mark.parametrize(
     ("text", "count"),
     [
+        pytest.param("1000x RTX 4090", "1000x", id="four digits"),
+        pytest.param("RTX 4090 x1000, 64GB RAM", "x1000", id="behind the name"),
+        pytest.param("1000 x H100", "1000", id="apart"),
+        pytest.param("RTX 4090 x 1000", "1000", id="behind and apart"),
+        pytest.param("1.5x RTX 4090", "1.5x", id="fraction"),
+        pytest.param("65 RTX 4090", "65", id="no x"),
+        pytest.param("1000*H100", "1000", id="times"),
+        pytest.param("RTX 4090 + 9999x RTX 3090", "9999x", id="of the second name"),
+        pytest.param("1000x DGX Spark", "1000x", id="computers"),
+        pytest.param("20x i5-8250U 16GB", "20x", id="processors"),
+        pytest.param("100x 24GB VRAM, 32GB RAM", "100x", id="GPUs without a name"),
+    ],
+)
+def test_a_count_that_is_not_understood_does_not_become_one(
+    text: str, count: str
+) -> None:
+    with pytest.raises(UnknownMachineError, match=f"{count} is no number"):
+        named(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("3\u0307" * 400 + "gb", id="RAM"),
+        pytest.param("3\u0307" * 400 + "gb/s RTX 4090", id="bandwidth"),
+        pytest.param("2x" + "3\u0307" * 400 + "gb", id="modules"),
+        pytest.param("i5-8250U 16GB " + "3\u0307" * 400 + "threads", id="threads"),
+        pytest.param("RTX 4090 " + "3\u0307" * 20 + "x", id="count"),
+    ],
+)
+def test_a_number_without_end_is_refused_however_it_is_spelled(text: str) -> None:
+    """A dot above each digit, which is left out, made the number one that no float holds."""
+    with pytest.raises(UnknownMachineError, match="is not a number that selfhost"):
+        named(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("x570 board RTX 3090 32GB", id="chipset"),
+        pytest.param("ryzen 5800x x399 RTX 3090 32GB", id="chipset behind"),
+        pytest.param("RTX 3090 5800 x 32GB", id="processor apart"),
+        pytest.param("2022 RTX 3060 laptop 16GB", id="year"),
+    ],
+)
+def test_a_number_that_counts_no_gpus_is_no_count(text: str) -> None:
+    """`x570` was read as 570 GPUs."""
+    assert len(named(text).machine.accelerators or ()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
         pytest.param("64x24GiB", 64, id="64x24GiB"),
         pytest.param("3090x2", 2, id="3090x2"),
         pytest.param("2x 3090", 2, id="2x 3090"),

@@ -13,7 +13,6 @@ from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
 from ...core import units
 from ...core.records import Record
 from ...core.workload import Workload
-from ..files import who_else_has_the_files
 from ..record import DownloadedFiles, Question
 from . import (
     Finding,
@@ -340,7 +339,8 @@ def _download_ruling(question: Question) -> Ruling:
     if spec.lone_config:
         return warning("weights-yours")
     if spec.gated:
-        kept_by = who_else_has_the_files(spec, question.runtime, question.workload)
+        row = question.type_row
+        kept_by = None if row is None else row.holder
         if kept_by is None:
             return warning("weights-gated", remedy=gate_remedy(spec))
         return passing("weights-published", repository=kept_by, gate_unknown=False)

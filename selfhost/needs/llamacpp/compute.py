@@ -46,7 +46,10 @@ def compute_buffer(case: Case) -> Term:
     if reserved_bytes is None:
         buffer = guessed_compute(reserved)
     elif case.device is None:
-        buffer = _buffer_in_ram(case, batch, reserved_bytes)
+        size = reserved_bytes
+        if reserved is not batch:
+            size = _replayed_bytes(batch) or 0
+        buffer = _buffer_in_ram(case, size, reserved_bytes)
     else:
         buffer = _buffer_on_device(case, reserved_bytes)
     if case.device is None:
@@ -60,14 +63,13 @@ def compute_buffer(case: Case) -> Term:
 
 def _buffer_in_ram(
     case: Case,
-    batch: Batch,
+    size: int,
     reserved_bytes: int,
 ) -> Term:
     """The compute buffer in RAM, counted by the pages that are touched: the likely size by a full
     context, the least by one short prompt.
     """
-    size = _replayed_bytes(batch) or 0
-    first = batch.replace(setup=case.setup_of_first_batch)
+    first = case.batch.replace(setup=case.setup_of_first_batch)
     low = min(size, _replayed_bytes(first) or size)
     high = size + _rolled_back_bytes(case)
     line = f"{size:,} bytes"

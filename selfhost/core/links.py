@@ -1,0 +1,65 @@
+"""The folders out of which no link leads.
+
+A model that an agent names may lie beside links that somebody made to mislead it, and its files
+name others: the next part, the shards of an index. So the one function that opens files
+(`files.open_ordinary`) asks here first. What goes in: the folders that the user allows, for the
+time of a call. What comes out: whether a path leads out of them. Without such folders no path does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+# none but while a call of an agent is answered
+_folders: ContextVar[Sequence[str]] = ContextVar("_folders", default=())
+
+
+@contextmanager
+def kept_in(folders: Sequence[str]) -> Iterator[None]:
+    """Let no link lead out of these folders."""
+    token = _folders.set(folders)
+    try:
+        yield
+    finally:
+        _folders.reset(token)
+
+
+def leads_out(path: str) -> bool:
+    """Whether a path is written as one in the folders of `kept_in`, and a link leads elsewhere."""
+    folders = _folders.get()
+    return is_written_in(path, folders) and not lies_in(path, folders)
+
+
+def exists(path: str) -> bool:
+    """Whether a file is there. Of a link that leads out the answer is yes, whatever lies behind."""
+    return leads_out(path) or os.path.exists(path)
+
+
+def lies_in(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path leads into one of the folders, as it is written and behind all links."""
+    # nothing is asked of the disk before the written path lies there
+    if not is_written_in(path, folders):
+        return False
+    real = os.path.realpath(path)
+    return any(_is_below(real, os.path.realpath(folder)) for folder in folders)
+
+
+def is_written_in(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path lies in one of the folders as it is written."""
+    if not folders or "\0" in path:
+        return False
+    written = os.path.abspath(path)
+    for folder in folders:
+        if _is_below(written, folder) or _is_below(written, os.path.realpath(folder)):
+            return True
+    return False
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Whether a full path is the folder or lies below it."""
+    path = os.path.normcase(path)
+    folder = os.path.normcase(folder)
+    return path == folder or path.startswith(os.path.join(folder, ""))

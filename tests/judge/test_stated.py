@@ -1,0 +1,88 @@
+"""What a user states is read against the rows of the model: a type under each of its names, and
+errors that offer programs which take all of it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from selfhost import WorkloadError, check
+
+MACHINE = "A100 80GB, 128 GB of RAM"
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        # the type in which vLLM and Transformers quantize, by the name of its numbers
+        pytest.param("mistral-7b", ("fp8", "float8_e4m3"), id="8 bits at load"),
+        # DeepSeek published the weights in FP8, in blocks of 128 x 128
+        pytest.param("deepseek-r1", ("fp8", "float8_e4m3_128x128"), id="published"),
+        pytest.param("mistral-7b", ("awq", "AWQ-INT4"), id="packed"),
+        pytest.param("mistral-7b", ("bf16", "bfloat16", "BF16"), id="16 bits"),
+    ],
+)
+def test_two_names_of_one_type_answer_alike(model: str, names: tuple[str, ...]) -> None:
+    """`--quant float8_e4m3` was refused where `--quant fp8` ran."""
+    runtime = None if model == "mistral-7b" else "vllm"
+    answers = set()
+    for name in names:
+        verdict = check(model, machine=MACHINE, quantization=name, runtime=runtime)
+        answers.add((verdict.route, verdict.workload.runtime, verdict.quantization))
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "stated", "offered"),
+    [
+        pytest.param(
+            "mistral-7b",
+            {"runtime": "vllm", "quantization": "Q4_K_M"},
+            "llama.cpp",
+            id="type",
+        ),
+        pytest.param(
+            "mistral-7b",
+            {"runtime": "mlx", "quantization": "fp8", "kv_cache_type": "fp8"},
+            "vllm",
+            id="type and cache",
+        ),
+        pytest.param(
+            "mistral-7b",
+            {"runtime": "vllm", "format": "gguf"},
+            "llama.cpp",
+            id="format",
+        ),
+        pytest.param(
+            "mistral-7b", {"runtime": "llama.cpp", "parallel": 500}, "vllm", id="users"
+        ),
+        pytest.param(
+            "mistral-7b",
+            {
+                "runtime": "transformers",
+                "quantization": "fp8",
+                "runtime_options": {"enforce-eager": "yes"},
+            },
+            "vllm",
+            id="option",
+        ),
+    ],
+)
+def test_a_program_that_an_error_offers_takes_all_that_was_stated(
+    model: str, stated: dict[str, Any], offered: str
+) -> None:
+    """A format and a cache were offered with programs that do not load the stated type."""
+    with pytest.raises(WorkloadError) as refused:
+        check(model, machine=MACHINE, **stated)
+    for problem in refused.value.problems:
+        remedy = problem.remedy or ""
+        named = re.search(r"--runtime ([\w.-]+(?: or [\w.-]+)*)", remedy)
+        assert named is not None, remedy
+        ids = named[1].split(" or ")
+        assert offered in ids
+        for id in ids:
+            verdict = check(model, machine=MACHINE, **{**stated, "runtime": id})
+            assert verdict.workload.runtime == id
