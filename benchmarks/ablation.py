@@ -3,6 +3,7 @@
     python benchmarks/ablation.py BEFORE AFTER             # folders, or git revisions
     python benchmarks/ablation.py HEAD . --every 20        # a twentieth of the questions
     python benchmarks/ablation.py HEAD . --questions FILE  # and these: a JSON line each
+    python benchmarks/ablation.py HEAD . --jobs 1          # by one process at a time
     python benchmarks/ablation.py HEAD . --json
 
 Each checkout answers in processes of its own: the commands of questions.txt and of tests/answers, the
@@ -129,31 +130,36 @@ def questions_of(path: Path | None, every: int) -> list[Question]:
 # ------------------------------------------------------------------ one checkout answers
 
 
-def answers_of(checkout: Checkout, questions: Sequence[Question]) -> dict[str, Facts]:
+def answers_of(
+    checkout: Checkout, questions: Sequence[Question], jobs: int
+) -> dict[str, Facts]:
     """The facts of each answer of the checkout, by the ids of the questions."""
     answers: dict[str, Facts] = {}
-    for row in _asked(checkout, "questions", json.dumps(questions)):
+    for row in _asked(checkout, "questions", json.dumps(questions), jobs):
         answers[row["id"]] = row["facts"]
     if len(answers) != len({question["id"] for question in questions}):
         sys.exit(f"{checkout.name} did not answer all: see what stands above")
     return answers
 
 
-def held_of(checkout: Checkout, kind: str, every: int) -> dict[str, Told]:
+def held_of(checkout: Checkout, kind: str, every: int, jobs: int) -> dict[str, Told]:
     """What the checkout predicts for the measured runs of that kind, `pace` or `memory`; {} where it
     lacks what runs.py asks it for.
     """
-    return {row["id"]: row for row in _asked(checkout, kind, str(every))}
+    return {row["id"]: row for row in _asked(checkout, kind, str(every), jobs)}
 
 
-def _asked(checkout: Checkout, what: str, text: str) -> list[Any]:
+def _asked(checkout: Checkout, what: str, text: str, jobs: int) -> list[Any]:
     """The lines that this script writes in a process of the checkout."""
-    done = checkout.python(__file__, _ANSWER, what, cwd=ANSWERS, text=text)
+    words = (__file__, _ANSWER, what, str(jobs))
+    done = checkout.python(*words, cwd=ANSWERS, text=text)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def answer_for_a_checkout(what: str) -> None:
-    """Write the answers of the selfhost that this process imports, a JSON line each."""
+def answer_for_a_checkout(what: str, jobs: int) -> None:
+    """Write the answers of the selfhost that this process imports, a JSON line each, by so many
+    processes.
+    """
     text = sys.stdin.read()
     items: Sequence[Any]
     answer: Callable[[Any], Any]
@@ -163,7 +169,7 @@ def answer_for_a_checkout(what: str) -> None:
     else:
         items = list(_held(what))[:: int(text)]
         answer = _predicted
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(jobs) as pool:
         for row in pool.map(answer, items, chunksize=8):
             if row is not None:
                 sys.stdout.write(json.dumps(row) + "\n")
@@ -461,11 +467,12 @@ def compare(
     questions: Sequence[Question],
     *,
     every: int = 1,
+    jobs: int = 1,
     most_examples: int = 3,
 ) -> Moved:
     """Ask both checkouts, and set their answers side by side."""
-    old_answers = answers_of(before, questions)
-    new_answers = answers_of(after, questions)
+    old_answers = answers_of(before, questions, jobs)
+    new_answers = answers_of(after, questions, jobs)
     counts: Counter[str] = Counter()
     examples: dict[str, list[str]] = defaultdict(list)
     changed = 0
@@ -486,7 +493,7 @@ def compare(
         examples=examples,
         tokens_before=tokens_in(before.folder / "selfhost"),
         tokens_after=tokens_in(after.folder / "selfhost"),
-        held={kind: _held_of_both(before, after, kind, every) for kind in _HELD},
+        held={kind: _held_of_both(before, after, kind, every, jobs) for kind in _HELD},
     )
 
 
@@ -498,10 +505,11 @@ def _held_of_both(
     after: Checkout,
     kind: str,
     every: int,
+    jobs: int,
 ) -> tuple[Held, Held]:
     """How right both checkouts are, over the runs that both answer."""
-    old = held_of(before, kind, every)
-    new = held_of(after, kind, every)
+    old = held_of(before, kind, every, jobs)
+    new = held_of(after, kind, every, jobs)
     shared = old.keys() & new.keys()
     return Held.of(old[id] for id in shared), Held.of(new[id] for id in shared)
 
@@ -509,7 +517,7 @@ def _held_of_both(
 def main() -> None:
     """Ask both checkouts, or answer for one of them."""
     if sys.argv[1:2] == [_ANSWER]:
-        answer_for_a_checkout(sys.argv[2])
+        answer_for_a_checkout(sys.argv[2], int(sys.argv[3]))
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -518,6 +526,7 @@ def main() -> None:
     parser.add_argument("after", metavar="AFTER")
     parser.add_argument("--questions", type=Path, metavar="FILE")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="a sample")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N")
     parser.add_argument("--examples", type=int, default=3, metavar="N")
     parser.add_argument("--json", action="store_true")
     stated = parser.parse_args()
@@ -528,6 +537,7 @@ def main() -> None:
             after,
             questions,
             every=stated.every,
+            jobs=stated.jobs,
             most_examples=stated.examples,
         )
     if stated.json:
