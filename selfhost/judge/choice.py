@@ -767,8 +767,9 @@ def in_server(question: Question, catalogue: Catalogue) -> Workload | None:
         return None
     for runtime in servers(question, catalogue):
         row = program_row(question.spec, runtime)
-        name = row.type_called(stated.quantization)
-        if row.takes(stated) and name == question.workload.quantization:
+        if not runtime.takes(stated) or not row.takes(stated):
+            continue
+        if row.type_called(stated.quantization) == question.workload.quantization:
             return stated.replace(runtime=runtime.id)
     return None
 
