@@ -403,13 +403,15 @@ class _Choice(Record):
 
     def _holds_longer_context(self, judged: Judged) -> bool:
         """Whether accelerators hold the model with a longer context too; True where the user stated
-        a context.
+        a context, or a prompt that needs one as long.
         """
         question = judged.question
         if question.stated.context_tokens is not None:
             return True
         trained_tokens = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
         tokens = min(trained_tokens, _GROWN_CONTEXT_TOKENS)
+        if (judged.workload.context_tokens or 0) >= tokens:
+            return True
         if _has_room_to_spare(judged, tokens):
             return True
         longer = question.asked.replace(context_tokens=tokens)
@@ -765,8 +767,9 @@ def in_server(question: Question, catalogue: Catalogue) -> Workload | None:
         return None
     for runtime in servers(question, catalogue):
         row = program_row(question.spec, runtime)
-        name = row.type_called(stated.quantization)
-        if row.takes(stated) and name == question.workload.quantization:
+        if not runtime.takes(stated) or not row.takes(stated):
+            continue
+        if row.type_called(stated.quantization) == question.workload.quantization:
             return stated.replace(runtime=runtime.id)
     return None
 

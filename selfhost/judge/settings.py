@@ -121,8 +121,8 @@ class _SmallCache(RunSetting):
     """A KV cache of 8 bits, which may leave room for the whole model, or for more users at once."""
 
     is_taken = True
-    # the compute buffer gets no smaller: rows of a quantized cache are rotated there
-    least_shares = MappingProxyType({"kv_cache": 0.5})
+    # of the compute buffer, where rows of the cache are rotated, no least is known
+    least_shares = MappingProxyType({"kv_cache": 0.5, "compute": 0.0})
 
     def may_help(self, on: Situation) -> bool:
         if on.judged.speed is not None and on.judged.speed.waiting:

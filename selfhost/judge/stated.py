@@ -65,18 +65,27 @@ class Request(Record):
         return self.files.formats if typed is None else (typed,)
 
     @property
-    def taking(self) -> Iterator[ProgramRow]:
-        """The programs that take all that was stated; none for training, which one program does.
-        Where the program of the request does not serve so many sequences, they let requests wait.
+    def _taking_settings(self) -> Iterator[ProgramRow]:
+        """The programs that load the formats and have the settings; none for training, which one
+        program does. Where the program of the request does not serve so many sequences, they let
+        requests wait.
         """
         if self.workload.task == "finetune":
             return
         users = self.workload.parallel
         must_queue = self.program is not None and not self.program.runtime.serves(users)
         for row in self.table.programs:
-            if must_queue and not row.runtime.batches.queues_requests:
+            runtime = row.runtime
+            if must_queue and not runtime.batches.queues_requests:
                 continue
-            if row.runtime.loads_one_of(self.formats) and row.takes(self.workload):
+            if runtime.loads_one_of(self.formats) and runtime.takes(self.workload):
+                yield row
+
+    @property
+    def taking(self) -> Iterator[ProgramRow]:
+        """The programs that take all that was stated."""
+        for row in self._taking_settings:
+            if row.takes(self.workload):
                 yield row
 
     @property
@@ -84,9 +93,8 @@ class Request(Record):
         """The first program that has a rule for the stated type, though the model cannot be
         quantized by the rule: the error then says why. None for none.
         """
-        for row in self.table.proposed:
-            rule = row.runtime.rule_of(self.workload.quantization)
-            if rule is not None and row.runtime.takes(self.workload):
+        for row in self._taking_settings:
+            if row.runtime.rule_of(self.workload.quantization) is not None:
                 return row
         return None
 
@@ -448,12 +456,10 @@ def _meant_program(typed: str, ids: Sequence[str]) -> str | None:
 
 
 def _suits(usual: ProgramRow, wanted: Workload) -> bool:
-    """Whether the usual program stays: where it trains, where it takes what was stated, and where
-    the stated type may mean one of its types, which the user is asked.
+    """Whether the usual program stays: where it takes what was stated, and where the stated type
+    may mean one of its types, which the user is asked.
     """
     quantization = wanted.quantization
-    if wanted.task == "finetune":
-        return True
     if quantization is None or usual.type_called(quantization) is not None:
         return usual.runtime.takes(wanted)
     return _type_of_bits(quantization, usual.types) is not None

@@ -178,10 +178,8 @@ class ProgramRow(Record):
         return None
 
     def takes(self, stated: Workload) -> bool:
-        """Whether the program takes the settings, the format and the quantization that a user
-        stated.
-        """
-        if not self.runtime.takes(stated) or stated.format not in (None, self.format):
+        """Whether the program takes the format and the quantization that a user stated."""
+        if stated.format not in (None, self.format):
             return False
         if stated.quantization is None:
             return True

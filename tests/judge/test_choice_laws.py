@@ -30,7 +30,7 @@ from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.judge.rating import Rating, rating_of, runs_as_well
 from selfhost.judge.record import Judged, Question
-from selfhost.judge.settings import SETTINGS, RunSetting, Situation
+from selfhost.judge.settings import SETTINGS, RunSetting, Situation, least_bytes_with
 from selfhost.judge.ways import Way, usual_and_smaller
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
@@ -435,3 +435,29 @@ def test_the_neighbours_are_settings_of_the_table() -> None:
     for setting, asked in neighbours(verdict, verdict.machine):
         assert setting in SETTINGS
         assert asked != verdict.question.asked
+
+
+@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 5))
+def test_a_setting_saves_at_most_what_its_row_says(
+    id: str, machine: str, workload: Workload
+) -> None:
+    """A way is left out uncounted by this bound, so that a wrong row would hide it."""
+    verdict = answer(id, machine, workload)
+    if verdict is None:
+        pytest.skip("the model cannot be asked for so")
+    question = verdict.question
+    runtime = question.runtime
+    if question.needs is None or runtime is None:
+        pytest.skip("the memory of the model is not counted")
+    situation = Situation(judged=verdict, machine=verdict.machine)
+    for setting in SETTINGS:
+        asked = setting.asked(situation, question.asked) if setting.is_taken else None
+        if asked is None:
+            continue
+        plain = Way(runtime=runtime, quantization=question.workload.quantization)
+        way = plain.with_workload(asked, [setting], setting.cost_steps)
+        other = in_way(question, way, CATALOGUE, verdict.machine)
+        if other is None or other.needs is None or other.needs.memory is None:
+            continue
+        least = least_bytes_with([setting], question.needs.terms)
+        assert least <= other.needs.memory.low_bytes

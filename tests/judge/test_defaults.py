@@ -459,3 +459,18 @@ def test_an_unknown_program_names_those_that_run_the_model(
     said = str(refused.value)
     assert all(name in said for name in named)
     assert "whisper.cpp" not in said
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param("desktop-rtx4090-24gb", id="one-gpu"),
+        pytest.param("macbook-pro-m3-max-64gb", id="shared-memory"),
+    ],
+)
+def test_a_long_prompt_is_answered_as_the_context_that_it_needs(machine: str) -> None:
+    """A prompt of 20,000 tokens and a context of 20,480 tokens are the same question."""
+    model = "llama-3.1-8b-instruct"
+    by_prompt = judged_as(model, machine, prompt_tokens=20_000)
+    by_context = judged_as(model, machine, context_tokens=20_480)
+    assert by_prompt == by_context

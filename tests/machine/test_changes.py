@@ -371,7 +371,7 @@ def test_a_machine_with_too_many_gpus_is_not_judged_by_one(
 def test_a_count_that_is_not_understood_does_not_become_one(
     text: str, count: str
 ) -> None:
-    with pytest.raises(UnknownMachineError, match=f"{count} is no number"):
+    with pytest.raises(UnknownMachineError, match=f"reads {count} neither as a number"):
         named(text)
 
 
