@@ -31,6 +31,8 @@ from .ranking import Standings
 _ALIKE_IN_SIZE = 1.25
 # of so many models one may be better known than the first
 _MOST_SOUGHT = 20
+# what a machine does not tell, so that no model surely runs on it
+_UNREAD = ("memory-unread", "disk-unread")
 # kinds of model that do the work of a kind: a model that sees answers text, too
 _AS_GOOD_AS = {"text": GENERATING}
 
@@ -47,8 +49,11 @@ class Proposals(Record):
 
     def best(self, most: int) -> list[Verdict]:
         """The best `most` models that run here fast enough: those of the same main use, then
-        others; of both in the stated program, then in another.
+        others; of both in the stated program, then in another. None where the machine does not tell
+        what every model needs.
         """
+        if self.judged.has(*_UNREAD):
+            return []
         listers = []
         standings = self._standings.preferring(self.named)
         for workload in self._workloads():
@@ -120,6 +125,9 @@ class Proposals(Record):
         if not serves_kind and set(program.modalities).isdisjoint(self._modalities):
             return True
         if program.gpus.required and self.machine.accelerators == ():
+            return True
+        judged_program = self.judged.question.runtime
+        if program == judged_program and self.judged.has("accelerator-unread"):
             return True
         question = Question(spec=self.judged.model, workload=workload, runtime=program)
         return runtime_check(question, self.machine).code == "runtime-no-build"

@@ -432,6 +432,34 @@ def test_an_alternative_says_that_a_limit_must_be_raised_first(
 
 
 @pytest.mark.parametrize(
+    "facts",
+    [
+        pytest.param({"memory_total_bytes": 64 * 2**30}, id="no-word-of-the-disk"),
+        pytest.param({"disk_free_bytes": 2**40}, id="no-word-of-the-memory"),
+    ],
+)
+def test_no_other_model_is_judged_where_the_machine_tells_too_little(
+    facts: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them would be as unknown: 400 were judged (10 s)."""
+    machine = Machine.from_json(
+        {
+            "schema": "selfhost.machine/1",
+            "name": "little said",
+            "scope": "host",
+            "system": "linux",
+            "architecture": "x86_64",
+            "accelerators": [],
+            **facts,
+        }
+    )
+    monkeypatch.setattr("selfhost.advice.listing.judge", None)
+    verdict = check("mistral-7b", machine=machine)
+    assert verdict.route == Route.UNKNOWN
+    assert verdict.alternatives == ()
+
+
+@pytest.mark.parametrize(
     ("machine", "workload"),
     [
         pytest.param("macbook pro m4 max 48gb", Workload(parallel=400), id="no-build"),
