@@ -34,10 +34,10 @@ from .ranking import reservations
 
 _MOST_ALTERNATIVES = 3
 _SHORTEST_CONTEXT_TOKENS = 1024
-# a type that accelerators hold as a whole has smaller files by so much of the weights in RAM
-# (assumed): the rest of these weights are copies of experts, which exist only while some experts
-# wait in RAM
-_LEFT_SHARE = 0.8
+# the share of the weights in RAM by which the files of a type must be smaller, so that accelerators
+# hold all of it (assumed). The rest of the weights in RAM are copies of experts, which exist only
+# while some experts wait in RAM.
+_SAVED_SHARE = 0.8
 
 
 class AlternativeSearch(Asking):
@@ -194,8 +194,10 @@ class AlternativeSearch(Asking):
         return [row.quantization or "" for row in sorted(rows, key=rank)]
 
     def _may_be_small_enough(self, row: FileRow) -> bool:
-        """Whether the files of a type leave no weights in RAM, beside weights on accelerators; True
-        where a size is not known, and elsewhere.
+        """Whether a type may leave no weights in RAM, by the size of its files alone.
+
+        This only spares judging types that are too large. So True where nothing tells: where the
+        judged model does not run, or has no weights on accelerators, and where a size is not known.
         """
         judged = self.judged
         own = judged.question.type_row
@@ -204,7 +206,7 @@ class AlternativeSearch(Asking):
         if not isinstance(own.size, Term) or not isinstance(row.size, Term):
             return True
         in_ram_bytes = likely_bytes(judged.placed.on_host.terms, "weights")
-        return row.size.bytes <= own.size.bytes - int(_LEFT_SHARE * in_ram_bytes)
+        return row.size.bytes <= own.size.bytes - int(_SAVED_SHARE * in_ram_bytes)
 
     def with_remedy(self, smaller: Judged) -> Judged:
         """The judgement with a new remedy in its finding that accelerators hold only a part: the
@@ -287,19 +289,19 @@ def _in_smaller_type(search: AlternativeSearch) -> Workload | None:
 
 
 def _in_other_program(search: AlternativeSearch) -> Workload | None:
-    """Any program, in a type of its own, where a program or an option that asks for one was stated;
-    elsewhere the other usual program of such models.
+    """Another program, in a type of its own.
+
+    Where the user stated a program, or an option that asks for one, that wish is given up, and any
+    program may be taken. Elsewhere the other usual program of such models is taken; None for none.
     """
     question = search.judged.question
-    runtime = None
-    if question.stated.runtime is None and not question.runtime_follows:
-        for name in USUAL.by_modality[question.spec.modality]:
-            if name != question.workload.runtime:
-                runtime = name
-                break
-        else:
-            return None
-    return question.stated.replace(runtime=runtime, format=None, quantization=None)
+    stated = question.stated.replace(runtime=None, format=None, quantization=None)
+    if question.stated.runtime is not None or question.runtime_follows:
+        return stated
+    for name in USUAL.by_modality[question.spec.modality]:
+        if name != question.workload.runtime:
+            return stated.replace(runtime=name)
+    return None
 
 
 def _for_fewer_users(search: AlternativeSearch) -> Workload | None:

@@ -50,7 +50,7 @@ class Reach(Record):
             most_parallel=self.most_users,
         )
 
-    def question_under(self, **changes: int) -> Question:
+    def _question_under(self, **changes: int) -> Question:
         """The same question under a changed number of tokens or users."""
         question = self.judged.question
         workload = question.workload.replace(**changes)
@@ -121,7 +121,7 @@ class Reach(Record):
         """
 
         def runs_with(number: int) -> bool:
-            question = self.question_under(**{field: number})
+            question = self._question_under(**{field: number})
             # most numbers fail by the place alone, and the pace of all layouts takes longest
             layout = first_layout_with_room(question, self.machine)
             if not runs_as_well(layout, self.judged):

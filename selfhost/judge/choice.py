@@ -198,18 +198,17 @@ class _Choice(Record):
         """The best of ways that are compared by their place: the first in its turn that runs in the
         best place that the machine has, else the one that is nearest to it.
         """
-        most = RunPlace.ACCELERATORS if self.machine.accelerators else RunPlace.RAM
-        best = self.usual
-        for way in ways:
-            if way.is_plain:
-                best = best.replace(question=best.question.replace(way=way))
-        in_turn = ways
+        best_place = RunPlace.RAM
+        turn_of = attrgetter("preference")
         if self.machine.accelerators:
-            in_turn = sorted(ways, key=lambda way: way.turn)
-        for way in in_turn:
-            taken = best.question.way
-            assert taken is not None, "each judged question has a way"
-            if place_of(best) <= most and taken.comes_before(way, most):
+            best_place = RunPlace.ACCELERATORS
+            turn_of = attrgetter("turn")
+        # the plain way is judged already
+        plain = next(way for way in ways if way.is_plain)
+        best = self.usual.replace(question=self.question.replace(way=plain))
+        for way in sorted(ways, key=turn_of):
+            is_next = turn_of(best.question.way) <= turn_of(way)
+            if is_next and place_of(best) <= best_place:
                 return best
             if not way.is_plain:
                 best = self._better(best, self._judged(way))
@@ -382,9 +381,9 @@ class _Choice(Record):
         usual = first.question.usual_type
         if usual not in first.question.in_turn:
             return first
-        return self._better(
-            first, self._judged(Way(runtime=self.runtime, quantization=usual))
-        )
+        way = first.question.way
+        assert way is not None, "each judged question has a way"
+        return self._better(first, self._judged(way.replace(quantization=usual)))
 
     def _larger_types(self, first: Judged) -> Iterator[Way]:
         """Yield the types larger than the usual one whose files alone leave room."""
@@ -474,11 +473,9 @@ class _Choice(Record):
             return False
         if best.placement == "split" or best.has("accelerator-tight"):
             return False
-        pace = best.users_pace
-        if pace is not None:
-            is_slow = units.is_slower(pace.likely, READING_TOKENS_PER_SECOND)
-            if is_slow and pace.likely * STEP >= READING_TOKENS_PER_SECOND:
-                return False
+        if _is_a_step_below_reading(best):
+            # a smaller type may be as fast as people read
+            return False
         if best.is_on_accelerators:
             return best.offload is None
         return not self.machine.accelerators
@@ -720,6 +717,14 @@ def _has_room_to_spare(judged: Judged, tokens: int) -> bool:
         if finding.needs + more_bytes > finding.has:
             return False
     return True
+
+
+def _is_a_step_below_reading(judged: Judged) -> bool:
+    """Whether text likely comes more slowly than people read, but less than a step more slowly."""
+    pace = judged.users_pace
+    if pace is None or not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
+        return False
+    return pace.likely * STEP >= READING_TOKENS_PER_SECOND
 
 
 def _is_far_too_slow(judged: Judged) -> bool:

@@ -83,8 +83,13 @@ class RunPlace(IntEnum):
 class Rating(NamedTuple):
     """The worth of a judged way; the least is the best.
 
-    The places decide for pictures and training, whose pace is seldom known: `place`, and the place
-    if the disk had room. `order` is the turn of the way in its program's list.
+    A field decides where all fields before it are equal. The fields of a kind of ways that does not
+    use them are those of `_NOTHING`.
+
+    - Text: all but the places and `lacking_bytes`. `order` is of ways that do not run or do not
+      serve, of which nothing else is told: 0 for the model's usual type, 1 for another.
+    - Pictures and training, whose pace is seldom known: `place`, the place if the disk had room,
+      `lacking_bytes`, and `order`, the turn of the way in its program's list.
     """
 
     runs: Runs
@@ -317,7 +322,12 @@ def _worth(judged: Judged, way: Way) -> float:
     wait = judged.first_word_seconds
     if wait is not None:
         worth -= steps_between(1.0, max(wait.likely, _SHORT_WAIT_SECONDS))
-    worth -= _steps_of_type(judged)
+    if is_slower_than_reading(judged):
+        # a smaller type is taken for its pace, if that is worth more than its loss
+        worth -= _lost_steps(judged)
+    else:
+        # a smaller type has to gain more pace than its size alone gives
+        worth += _SIZE_STEPS * steps_between(1.0, max(1, _weight_bytes(judged)))
     worth -= way.cost_steps
     speed = judged.speed
     if speed is not None and speed.waiting:
@@ -332,12 +342,8 @@ def _worth(judged: Judged, way: Way) -> float:
     return worth
 
 
-def _steps_of_type(judged: Judged) -> float:
-    """The steps of pace that the type gives up. Where text comes more slowly than people read, the
-    measured loss counts; elsewhere the bytes: a smaller file does not win by its size alone.
-    """
-    if not is_slower_than_reading(judged):
-        return -_SIZE_STEPS * steps_between(1.0, max(1, _weight_bytes(judged)))
+def _lost_steps(judged: Judged) -> float:
+    """The steps of pace that the loss of the type is worth: a step for each percent (assumed)."""
     quality = quality_of(judged.quantization or "", judged.model)
     if quality.loss_percent is not None:
         return quality.loss_percent

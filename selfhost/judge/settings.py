@@ -3,7 +3,9 @@
 A row says what the setting asks for, when it may help, and what it costs. The choice of a way
 (`choice`) takes a row by itself where the row `is_taken`; any other row is told as faster.
 
-To add a setting, write a class here and name it in `SETTINGS`.
+A row asks for a field of the workload or an option of the program. It computes nothing: needs and
+pace read what it asks for. To add a setting, write a class here and name it in `SETTINGS`, and for
+an option follow "An option of a program" in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -53,9 +55,10 @@ class RunSetting:
     """One setting beyond a program's plain ones.
 
     - `is_taken`: the choice may take the setting though nobody asked for it.
-    - `cost_steps`: what the setting gives up, in steps of a fifth of the pace.
+    - `cost_steps`: of a setting that `is_taken`, what the setting gives up, in steps of a fifth of
+      the pace. Of any other setting only `what` tells the cost.
     - `least_shares`: of each term of memory that the setting makes smaller, the least share that is
-      left; None where that is not known.
+      left; None where that is not known, so that any saving is possible.
     """
 
     is_taken: ClassVar[bool] = False

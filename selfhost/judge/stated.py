@@ -89,19 +89,21 @@ class Request(Record):
                 yield row
 
     @property
+    def taking_ids(self) -> list[str]:
+        """The ids of the programs that take all that was stated, sorted."""
+        return sorted(row.runtime.id for row in self.taking)
+
+    @property
     def with_rule(self) -> ProgramRow | None:
-        """The first program that has a rule for the stated type, though the model cannot be
-        quantized by the rule: the error then says why. None for none.
+        """The first program that runs some models in the stated type; None for none.
+
+        It is taken where no program has this model in that type: the error of that program says
+        why.
         """
         for row in self._taking_settings:
             if row.runtime.rule_of(self.workload.quantization) is not None:
                 return row
         return None
-
-    @property
-    def taking_ids(self) -> list[str]:
-        """The ids of these programs, sorted."""
-        return sorted(row.runtime.id for row in self.taking)
 
 
 def request_of(

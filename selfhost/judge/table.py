@@ -102,10 +102,11 @@ class ProgramTable(Record):
             return usual
         if any(files.format == "gguf" for files in spec.files):
             return usual
-        if self.row(usual[0]).usual_type not in QUANTIZATION_NAMES.loaded_as:
-            return usual
-        # nobody publishes the converted file, and it is no smaller than the published weights
-        return (USUAL.embedding, *usual)
+        converted = self.row(usual[0]).usual_type
+        if converted in QUANTIZATION_NAMES.loaded_as:
+            # a type as large as the published weights, and nobody publishes the converted file
+            return (USUAL.embedding, *usual)
+        return usual
 
     def _loading(self, ids: Iterable[str]) -> Iterator[ProgramRow]:
         for id in ids:
@@ -166,13 +167,13 @@ class ProgramRow(Record):
         the size of no such files can be told.
         """
         # the usual type may be asked for by name even where its size is unknown
-        types = reversed((*self.types, self.usual_type))
-        by_lower_name = {name.lower(): name for name in types}
+        known = (*self.types, self.usual_type)
         also = QUANTIZATION_NAMES.loaded_as.get(typed, ())
         called = self.runtime.quantization_called(typed)
         for name in (typed, *also, called or typed):
-            if name.lower() in by_lower_name:
-                return by_lower_name[name.lower()]
+            for type in known:
+                if type.lower() == name.lower():
+                    return type
             if self.type_row(name).is_sized:
                 return name
         return None
@@ -195,8 +196,9 @@ class ProgramRow(Record):
     def types_in_turn(self) -> tuple[str, ...]:
         """The types that are tried in turn where the user asks for none.
 
-        Where nobody publishes the model's usual GGUF type, the nearest published types come first.
-        The last type is `FOUR_BITS`, where that file can be had.
+        That is the usual type alone, except for GGUF files. There the published types that are
+        nearest to the usual one come first, where nobody publishes that one. A smaller type of four
+        bits (`FOUR_BITS`) comes last, where it can be had.
         """
         usual = self.usual_type
         if self.format != "gguf" or usual not in GGUF_QUANTIZATIONS:
@@ -365,8 +367,8 @@ class FileRow(Record):
 
     @property
     def holder(self) -> str | None:
-        """The name of whoever has the files besides the gated publisher; None where nobody is known
-        to.
+        """The name of somebody else than the model's publisher who has the files, so that a gated
+        model can be downloaded without the publisher's login; None where nobody is known to.
         """
         parts = self.runtime.parts.get(self.spec.id)
         if parts is not None:

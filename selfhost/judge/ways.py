@@ -1,8 +1,9 @@
 """The ways in which a model can run: program, type, method and settings.
 
 A `Way` is complete: `under` returns the workload that asks for it, so that needs, layouts and pace
-follow from a way and a machine alone. `TextWays`, `training_ways` and `picture_ways` list the ways
-of a question, the preferred first. What the user stated removes ways.
+follow from a way and a machine alone. The functions of this module list the ways of a question, the
+preferred first: for text `servers`, `larger_types`, `usual_and_smaller` and `way_by_tag`, else
+`training_ways` and `picture_ways`. What the user stated removes ways.
 """
 
 from __future__ import annotations
@@ -72,16 +73,6 @@ class Way(Record):
         """Whether the way keeps the usual type, method and length."""
         own = (self.quantization, self.finetune_method, self.context_tokens)
         return own == (None, None, None)
-
-    def comes_before(
-        self,
-        other: Way,
-        place: int,
-    ) -> bool:
-        """Whether this way is preferred to the other where both lie in that `RunPlace`."""
-        if place == 0:
-            return self.turn <= other.turn
-        return self.preference <= other.preference
 
     def with_workload(
         self,
