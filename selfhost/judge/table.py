@@ -77,14 +77,15 @@ class ProgramTable(Record):
         """The first program that loads the model in one of the formats, or in any format where none
         is given.
 
-        Else the first that loads the model in another format, else the first usual one.
+        Else the first usual program that loads the model in another format, else the first usual
+        one.
         """
         # a program that is not usual may be the only one for files of that format
         for row in self.programs if formats else self.proposed:
             if row.runtime.loads_one_of(formats):
                 return row
-        usual = self.row(self._proposed_ids[0])
-        return next(self.proposed, usual)
+        ids = (*self.spec.runtimes, *self._usual_ids())
+        return next(self._loading(ids), self.row(ids[0]))
 
     @cached_property
     def _proposed_ids(self) -> tuple[str, ...]:
