@@ -25,7 +25,7 @@ def pack(source: str, target: str) -> None:
     """Write every value of the specs in `source` as a file of `target`."""
     store = Store(source, target)
     specs = ShippedSpecs(store)
-    for kind in ("aliases", "whole"):
+    for kind in ("aliases", "whole", "makers"):
         specs.names(kind)
     _ = specs.outlines
     for name in specs.runtime_names:

@@ -30,6 +30,7 @@ from .alternatives import AlternativeSearch
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
 from .faster import FasterSetting, faster_settings, surer
 from .launch import Lines
+from .makers import understand_on
 from .measured import ModelQuality, quality_of_model
 from .notes import (
     fine_print,
@@ -64,6 +65,8 @@ def check_with(
     the present day. `carry` are the options that name the machine and the specs, which go behind
     each proposed `selfhost check …`. `notes` come before the verdict's own notes.
     """
+    if not isinstance(model, Understood):
+        model = understand_on(catalogue, model, workload, machine)
     understood, judged = judged_on(
         catalogue, model, workload, machine, follows_machine=follows_machine
     )

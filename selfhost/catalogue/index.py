@@ -330,6 +330,15 @@ class Catalogue:
         return tuple(sorted(names))
 
     @cached_property
+    def makers(self) -> Mapping[str, Sequence[str]]:
+        """The ids of the models of each maker, by the maker's names as `canonical` writes them."""
+        makers: dict[str, list[str]] = {}
+        for folder in self._folders:
+            for name, ids in folder.names("makers").items():
+                makers.setdefault(name, []).extend(ids)
+        return makers
+
+    @cached_property
     def outlines(self) -> Mapping[str, Outline]:
         """The outlines of all models by id, without reading their specs."""
         by_id = {}
@@ -427,9 +436,11 @@ class SpecFolder:
     def names(self, wanted: str) -> Mapping[str, Sequence[str]]:
         """The ids of the models that each name stands for.
 
-        Names are written as `canonical` writes them. `wanted` is "aliases" for the aliases, or
-        "whole" for the ids, repositories and titles.
+        Names are written as `canonical` writes them. `wanted` is "aliases" for the aliases,
+        "whole" for the ids, repositories and titles, or "makers" for the names of makers.
         """
+        if wanted == "makers":
+            return _makers_in(self._specs_by_id)
         if wanted != "aliases":
             return _whole_names_in(self._specs_by_id)
         aliases = _Meanings()
@@ -568,6 +579,28 @@ def _whole_names_in(specs: Specs) -> _Meanings:
     names.update(repositories)
     names.update(ids)
     return names
+
+
+def _makers_in(specs: Specs) -> _Meanings:
+    """The models that the names of makers stand for: the developer of a model, and the account of
+    its repository.
+    """
+    makers = _Meanings()
+    for id, spec in specs.items():
+        for name in names_of_developer(spec):
+            makers.add(name, id)
+        account, _, title = (spec.repository or "").partition("/")
+        if title:
+            makers.add(account, id)
+    return makers
+
+
+def names_of_developer(spec: ModelSpec) -> Sequence[str]:
+    """The names in the developer of a spec, which may have several: `Z.ai` and `Zhipu` of
+    `Z.ai (Zhipu)`.
+    """
+    names = re.split(r"[(),/&]", spec.developer or "")
+    return [name.strip() for name in names if name.strip()]
 
 
 def _repositories_of(spec: ModelSpec) -> Sequence[str]:

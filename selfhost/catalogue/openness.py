@@ -117,8 +117,11 @@ class _Openness:
             self._row("self-hostable", self._hosting()),
             self.auditable(),
         ]
-        # a closed model has no files that could run code
-        if not self.spec.closed:
+        if self.spec.closed:
+            # of an open model the license tells who may change it
+            table.append(self._row("open to change", "change-closed"))
+        else:
+            # a closed model has no files that could run code
             table.append(self._safe_files())
         current = self._row("current", self._state())
         return (*table, current)

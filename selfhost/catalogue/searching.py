@@ -2,9 +2,9 @@
 
 `resolve` returns a `names.Resolution` or raises an error. The error for an unknown name tells the
 first of these that holds: that several models were typed; that the name means a tool, a hosted
-model or some other thing; which model's weights the name most likely stands for; that the name
-belongs to a line of models. Else the error has the nearest known names, and the size that follows
-from the number in the name.
+model, a maker or some other thing; which model's weights the name most likely stands for; that the
+name belongs to a line of models. Else the error has the nearest known names, and the size that
+follows from the number in the name.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
 from .forms import Form, SplitName, splits
 from .index import Catalogue
+from .makers import maker_called
 from .name_table import NAME_TABLE
 from .names import (
     MAX_NAME_LENGTH,
@@ -166,6 +167,11 @@ class _UnknownName(Record):
             error = self._thing_error(table)
             if error is not None:
                 return error
+        # where a maker and a line of models have one name (Typhoon), the line is meant
+        error = self._thing_error("line")
+        maker = maker_called(self.name, self.catalogue)
+        if maker is not None and error is None:
+            return maker.error()
         hint = self._hint()
         if hint is not None:
             options = self._options(hint.spec_id)
@@ -174,7 +180,6 @@ class _UnknownName(Record):
                 nearest=(hint.spec_id,),
                 remedy=f"selfhost check {shell_word(hint.spec_id)}{options}",
             )
-        error = self._thing_error("line")
         if error is not None:
             return error
         return UnknownModelError(

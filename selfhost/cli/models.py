@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from ..advice import verdicts
-from ..advice.understood import understand
+from ..advice.makers import understand_on
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.names import id_of, named_in_command
 from ..core.errors import SelfhostError, UsageError
@@ -112,7 +112,7 @@ def judge_models(
                     # an error found on an earlier machine is reported once
                     continue
                 try:
-                    meant = understand(catalogue, name, workload)
+                    meant = understand_on(catalogue, name, workload, judged_machine)
                     # an unknown name or a closed model needs no measurement
                     if not meant.spec.closed:
                         judged_machine = measured_where_unknown(options, judged_machine)

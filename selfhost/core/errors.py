@@ -158,18 +158,22 @@ class UnknownModelError(SelfhostError, LookupError):
 
 
 class NotAModelError(UnknownModelError):
-    """The name is of a tool, a service or a family nobody can download: `kind` says which."""
+    """The name is of a tool, a service, a maker or a family nobody can download: `kind` says which.
+    `maker`: the typed name, if a maker of models has that name.
+    """
 
     def __init__(
         self,
         message: str,
         *,
         kind: str,
+        maker: str | None = None,
         remedy: str | None = None,
         nearest: Names = (),
     ) -> None:
         super().__init__(message, remedy=remedy, nearest=nearest)
         self.kind = kind
+        self.maker = maker
 
 
 class InputError(SelfhostError, ValueError):

@@ -21,6 +21,21 @@ from selfhost.machine.record import Machine
 from selfhost.reports.answer_words import type_that_runs
 
 
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param("macbook-air-m2-16gb", id="laptop"),
+        pytest.param("laptop-ddr4-16gb", id="no GPU"),
+    ],
+)
+def test_a_closed_model_of_2020_leads_to_models_that_people_use(machine: str) -> None:
+    """GPT-3 is a base model, and few people know the base models of today."""
+    others = check("gpt-3", machine=machine).alternatives
+    assert others
+    # a program that people use has them under a name
+    assert all("in Ollama's library" in other.why for other in others)
+
+
 def test_a_closed_models_nearest_open_weights_are_named_with_their_license() -> None:
     """GPT-3.5 Turbo: gpt-oss-20b, which its spec names, under Apache-2.0."""
     others = check("gpt-3.5-turbo", machine="macbook-air-m2-16gb").alternatives

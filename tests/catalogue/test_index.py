@@ -99,6 +99,9 @@ def test_a_package_answers_as_its_checkout(
     assert contents_of(package) == checkout
 
 
+NAME_KINDS = ("aliases", "whole", "makers")
+
+
 class Contents(NamedTuple):
     """What a catalogue answers; the specs without the files that they are from."""
 
@@ -123,7 +126,7 @@ def contents_of(catalogue: Catalogue) -> Contents:
         specs=[spec.replace(origin="") for spec in catalogue.specs()],
         runtimes=[catalogue.runtime(id) for id in catalogue.runtime_ids()],
         common=[catalogue.section(file, table) for file, table in tables],
-        names=[catalogue._shipped.names(kind) for kind in ("aliases", "whole")],
+        names=[catalogue._shipped.names(kind) for kind in NAME_KINDS],
         spellings=catalogue.spellings(),
         outlines=catalogue.outlines,
     )

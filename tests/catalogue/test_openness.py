@@ -144,6 +144,9 @@ def test_a_closed_model_is_open_in_no_respect() -> None:
     )
     assert answers(closed) == ("no",) * 5
     assert "P" in row("open access", closed).why
+    change = row("open to change", closed)
+    assert change.answer == "no"
+    assert "only P can change it" in change.why
     assert "safe files" not in [one.name for one in openness.rows(closed)]
     assert openness.permissions(closed) == ()
     tried = served.replace(free_tier="ten messages a day")
@@ -210,6 +213,7 @@ PARTIAL = SPEC.replace(openness=OPEN.replace(weights="partial"))
             id="unknown, served",
         ),
         pytest.param(CLOSED, "no", "only P serves it, to account holders", id="API"),
+        pytest.param(CLOSED, "no", "nobody can download it", id="API, weights"),
         pytest.param(
             CLOSED.replace(availability=None),
             "no",

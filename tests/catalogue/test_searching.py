@@ -12,10 +12,11 @@ import pytest
 from helpers.paths import GOOD_SPECS
 from selfhost.catalogue import names, searching
 from selfhost.catalogue.index import open_catalogue
+from selfhost.catalogue.makers import maker_called
 from selfhost.catalogue.names import id_of
 from selfhost.catalogue.searching import resolve
 from selfhost.core import units
-from selfhost.core.errors import UnknownModelError
+from selfhost.core.errors import NotAModelError, UnknownModelError
 
 
 def unknown(name: str) -> UnknownModelError:
@@ -175,3 +176,76 @@ def test_an_unknown_name_is_compared_with_few_known_ones(
         unknown(form.format(number))
     known = len(open_catalogue().spellings())
     assert compared < 100 * known / 20
+
+
+@pytest.mark.parametrize(
+    ("typed", "family"),
+    [
+        pytest.param("meta", "llama", id="a developer"),
+        pytest.param("Meta AI", "llama", id="with a word more"),
+        pytest.param("facebook", "llama", id="its other name"),
+        pytest.param("meta's models", "llama", id="what it published"),
+        pytest.param("google deepmind", "gemma", id="a part of it"),
+        pytest.param("stability", "stable-diffusion", id="a word less"),
+        pytest.param("ibm", "granite", id="letters"),
+        pytest.param("zai-org", "glm", id="an account"),
+        pytest.param("xiaomi", "mimo", id="also in names of tunes"),
+    ],
+)
+def test_a_maker_is_no_model(typed: str, family: str) -> None:
+    """The answer names at most five models by the maker, which are open."""
+    error = unknown(typed)
+    assert isinstance(error, NotAModelError)
+    assert error.kind == "maker"
+    assert 1 <= len(error.nearest) <= 5
+    catalogue = open_catalogue()
+    assert not any(catalogue.outlines[id].closed for id in error.nearest)
+    assert f"selfhost check {error.nearest[0]}" in (error.remedy or "")
+    # the maker is the one that published that family
+    maker = maker_called(error.maker or "", catalogue)
+    assert maker is not None
+    assert any(id.startswith(family) for id in maker.open_ids)
+
+
+@pytest.mark.parametrize("typed", ["anthropic", "Anthropic's models"])
+def test_a_maker_of_closed_models_has_none_to_run(typed: str) -> None:
+    error = unknown(typed)
+    assert isinstance(error, NotAModelError)
+    assert error.nearest == ()
+    assert "none by Anthropic" in error.message
+    assert error.remedy == "selfhost list anthropic"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        pytest.param("black", id="the first word of Black Forest Labs"),
+        pytest.param("ai", id="a word that makers share"),
+        pytest.param("meta/no-such", id="a repository"),
+    ],
+)
+def test_other_names_are_no_maker(typed: str) -> None:
+    assert getattr(unknown(typed), "kind", None) != "maker"
+
+
+@pytest.mark.parametrize(
+    ("typed", "model"),
+    [
+        pytest.param("Meta's LLaMA", "meta llama", id="Meta"),
+        pytest.param("Google’s Gemma", "google gemma", id="a typographic apostrophe"),
+        pytest.param("OpenAI's gpt-oss-20b", "gpt-oss-20b", id="a model's id"),
+    ],
+)
+def test_a_maker_in_the_possessive_stands_before_its_model(
+    typed: str, model: str
+) -> None:
+    catalogue = open_catalogue()
+    assert resolve(typed, catalogue).spec_id == resolve(model, catalogue).spec_id
+
+
+@pytest.mark.parametrize("typed", ["openai gym", "gym", "openai/baselines", "sb3"])
+def test_a_library_without_models_leaves_nothing_to_run(typed: str) -> None:
+    error = unknown(typed)
+    assert isinstance(error, NotAModelError)
+    assert error.kind == "library"
+    assert "nothing to run here" in error.message

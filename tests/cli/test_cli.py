@@ -352,6 +352,23 @@ def test_a_wrong_name_stands_beside_the_verdicts_in_json(
     assert (code, out, json.loads(err)["exit_code"]) == (2, "", 2)
 
 
+def test_the_best_models_of_a_maker_are_those_that_run_on_the_machine(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In the order of `list`, and none that the machine has no room for."""
+    code, out, err = run(capsys, "check", "google deepmind", *ON_RECORD)
+    assert (code, out) == (2, "")
+    listed = run(
+        capsys, "list", "google", *ON_RECORD, "--top", "5", "--format", "json"
+    )[1]
+    ids = [one["model"]["id"] for one in json.loads(listed)["models"]]
+    assert f"the best for the machine are {', '.join(ids)}" in " ".join(err.split())
+    assert f"selfhost check {ids[0]}" in err
+    err = run(capsys, "check", "xai", *ON_RECORD)[2]
+    # the weights of Grok-1 alone take 300 GB
+    assert "None of these is known to run" in err
+
+
 def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(tmp_path: Path) -> None:
     """`machine --format json` then `--machine FILE` gives the verdict of the machine itself, in
     words for another computer.
