@@ -165,7 +165,7 @@ def source_environment(installation: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name != "PYTHONDONTWRITEBYTECODE"
+        if name not in ("PYTHONDONTWRITEBYTECODE", "PYTEST_ADDOPTS")
     }
     # not those of the folder they start in, the checkout itself
     own = {"PYTHONPATH": str(installation), "PYTHONSAFEPATH": "1"}
