@@ -34,7 +34,7 @@ from ..core.tables import (
     Remedy,
     TomlRow,
     TomlTable,
-    unchecked_table,
+    program_record,
 )
 from ..core.templates import fill
 from ..core.units import parse_size
@@ -915,5 +915,5 @@ class _StarterPolicy(Stated):
 
 def starter_policy() -> str:
     """The text of `specs/common/starter_policy.toml`: valid as it stands."""
-    text = unchecked_table(_StarterPolicy, "starter_policy").text
+    text = program_record(_StarterPolicy, "starter_policy").text
     return text.replace("@checks@", " | ".join(CHECKS))

@@ -16,7 +16,7 @@ from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import DATE, JSON, Record, Stated, Values, read_by
 from ..core.stored import Rows, Store, store_of
-from ..core.tables import TABLES, Document, TomlTable, large_record
+from ..core.tables import TABLES, Document, TomlTable, shipped_record
 from ..core.templates import fill
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
@@ -138,7 +138,7 @@ class Snapshot(Record):
 @cache
 def providers_table() -> ProvidersTable:
     """The table of providers. Raises `SpecError` with each fault of another catalogue's file."""
-    return large_record(ProvidersTable, "providers")
+    return shipped_record(ProvidersTable, "providers")
 
 
 @cache

@@ -61,6 +61,8 @@ class Store:
     def __init__(self, folder: str, kept_in: str | None = None) -> None:
         self.folder = folder
         self.is_package = _is_package(folder)
+        # whether these specs came with selfhost, whose tests check them
+        self.is_built_in = folder == built_in_folder()
         # the folder of the stored values; None: no file is read or written
         self._stored_in = folder if self.is_package else kept_in
 
@@ -285,6 +287,12 @@ def shipped_store() -> Store:
     """Return the store of the shipped specs."""
     folder = shipped_folder()
     return Store(folder, None if _is_package(folder) else _cache_of(folder))
+
+
+@cache
+def built_in_store() -> Store:
+    """Return the store of the specs that came with selfhost."""
+    return store_of(built_in_folder())
 
 
 def _is_package(folder: str) -> bool:
