@@ -498,7 +498,10 @@ class ShippedSpecs(SpecFolder):
             # the file is no TOML: reading it raises the reason
             document = read_spec_file(path)
         else:
-            document = Document(path, values, is_trusted=self.store.is_package)
+            # the spec that somebody adds to a checkout is checked
+            store = self.store
+            is_trusted = store.is_built_in and store.is_package
+            document = Document(path, values, is_trusted=is_trusted)
         return document, stated_spec(document, path)
 
     @cached_property

@@ -161,6 +161,7 @@ def _score(row: _Row) -> Score:
     )
 
 
+@cache
 def scores_in(store: Store) -> Rows:
     """The rows of the scores of each model, by its id, in a folder of specs."""
     path = os.path.join(store.folder, "common", "scores.jsonl")
