@@ -369,17 +369,17 @@ class Shape(Record):
         document: Document,
         values: Iterable[object],
     ) -> Iterable[object]:
-        entry = self._entry
+        entry = self.inner
+        assert entry is not None
         # a call for each of thousands of words would double the time
         if entry.is_as_stated:
             return values
         return [entry.trusted(document, value) for value in values]
 
     @property
-    def _entry(self) -> Shape:
-        """The shape of each value inside a list or a mapping."""
-        assert self.inner is not None
-        return self.inner
+    def innermost(self) -> str:
+        """The name of the values inside all lists and mappings."""
+        return self.outer if self.inner is None else self.inner.innermost
 
     def _table(
         self,
@@ -445,7 +445,7 @@ class Shape(Record):
         limits: Limits,
     ) -> Collection[object]:
         """The right values of a list; none of a list that is too long."""
-        if len(values) > MAX_LISTED and self._entry.outer in _PLAIN:
+        if len(values) > MAX_LISTED and self.innermost in _PLAIN:
             message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
             document.add(path, message)
             return ()
@@ -460,9 +460,10 @@ class Shape(Record):
         limits: Limits,
     ) -> dict[Any, object]:
         """The right values of a list or table, by their places or keys."""
+        assert self.inner is not None
         entries = {}
         for key, value in values.items():
-            entry = self._entry.checked(document, (*path, key), value, limits)
+            entry = self.inner.checked(document, (*path, key), value, limits)
             if entry is not None:
                 entries[key] = entry
         return entries
@@ -510,8 +511,7 @@ class FileField(Record):
     """A field of a record that a file states: its name, its key in the file, the shape of its
     value, and what `read_by` declares of it.
 
-    - `is_required`: whether a table without the key has a fault.
-    - `is_as_stated`: whether a right value is the same in the file and in the record.
+    `is_required`: whether a table without the key has a fault.
     """
 
     name: str
@@ -519,20 +519,19 @@ class FileField(Record):
     shape: Shape
     stated: FileKey
     is_required: bool
-    is_as_stated: bool
 
 
 @cache
-def file_fields(kind: type[Record]) -> Mapping[str, FileField]:
+def file_fields(kind: type[Record]) -> dict[str, FileField]:
     """The fields of a record that a file states, by their keys there."""
     fields = {}
     for name, stated in kind._keys.items():
         annotation = kind._annotations[name]
-        shape = shape_of(
-            annotation,
-            _kind_named(kind, name, annotation),
-            joins_lines="lines" in stated.limits,
-        )
+        joins_lines = "lines" in stated.limits
+        shape = shape_of(annotation, joins_lines=joins_lines)
+        if shape.innermost == "Any":
+            part = _kind_named(kind, name, annotation)
+            shape = shape_of(annotation, part, joins_lines=joins_lines)
         key = stated.name or name
         fields[key] = FileField(
             name=name,
@@ -540,7 +539,6 @@ def file_fields(kind: type[Record]) -> Mapping[str, FileField]:
             shape=shape,
             stated=stated,
             is_required="required" in stated.limits,
-            is_as_stated=shape.is_as_stated and stated.read is None,
         )
     return fields
 
@@ -554,9 +552,6 @@ def _kind_named(
     means what it means in the module of the class that declares the field.
     """
     for word in re.findall(r"\w+", annotation):
-        # the names of most types are in lower case
-        if word.islower():
-            continue
         for base in kind.__mro__:
             if field in vars(base).get("__annotations__", ()):
                 named = vars(sys.modules[base.__module__]).get(word)
@@ -582,7 +577,7 @@ class TomlTable:
         self.path = path
         self.values = values
         # a dict as an ordered set
-        self._known: dict[str, None] = {}
+        self._known: dict[str, object] = {}
 
     @property
     def known_keys(self) -> frozenset[str]:
@@ -671,26 +666,24 @@ class TomlTable:
         values = {}
         is_trusted = self.document.is_trusted
         fields = file_fields(kind)
-        self._known.update(dict.fromkeys(fields))
+        self._known |= fields
         for key, field in fields.items():
             value = None
             # only keys that are present or required are read: most of the 140 keys of a runtime are
             # missing
             if key in self.values or field.is_required:
-                # without a call: most of the thousands of values in a large table are such values
-                if is_trusted and field.is_as_stated:
+                stated = field.stated
+                if stated.read is not None:
+                    value = stated.read(self, key, **stated.limits)
+                elif not is_trusted:
+                    value = self._get(key, field.shape, **stated.limits)
+                elif field.shape.is_as_stated:
+                    # without a call: a large table has thousands of such values
                     value = self.values[key]
                 else:
-                    value = self._value_of(field)
+                    value = field.shape.trusted(self.document, self.values[key])
             values[field.name] = field.stated.default if value is None else value
         return values
-
-    def _value_of(self, field: FileField) -> Any:
-        """The value of a field; None where it is missing or wrong."""
-        stated = field.stated
-        if stated.read is None:
-            return self._get(field.key, field.shape, **stated.limits)
-        return stated.read(self, field.key, **stated.limits)
 
     def as_record(self, kind: type[AnyRecord]) -> AnyRecord:
         """The table as a record. Each key that is not one of its fields is noted. Where the
