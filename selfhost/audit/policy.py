@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache, partial
 from itertools import islice
 from operator import ge, gt, le, lt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..catalogue.openness import canonical_expression
 from ..core.errors import (
@@ -118,7 +118,7 @@ def in_a_policy(remedy: str | None) -> str | None:
     return re.sub(r"(?<=[a-z])=(?=[\"\d])", " = ", told)
 
 
-class FactKey(NamedTuple):
+class FactKey(Record):
     """The fact of a machine that a key of `[class.facts]` states, and an example of its value."""
 
     fact: str
@@ -127,17 +127,18 @@ class FactKey(NamedTuple):
 
 # facts by the key of `--set`
 FACT_KEYS = {
-    "disk": FactKey("disks", '"500GB"'),
-    "cores": FactKey("cpu_cores_usable", "8"),
-    "instruction_sets": FactKey("instruction_sets", '["avx2", "f16c"]'),
-    "bandwidth": FactKey(BANDWIDTH, '"80GB/s"'),
+    "disk": FactKey(fact="disks", example='"500GB"'),
+    "cores": FactKey(fact="cpu_cores_usable", example="8"),
+    "instruction_sets": FactKey(fact="instruction_sets", example='["avx2", "f16c"]'),
+    "bandwidth": FactKey(fact=BANDWIDTH, example='"80GB/s"'),
     "gpu": FactKey(
-        "accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'
+        fact="accelerators",
+        example='"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker',
     ),
 }
 
 
-class EntryFault(NamedTuple):
+class EntryFault(Record):
     """A fault of a key of an entry, and what to write instead."""
 
     entry: Wanted
@@ -146,7 +147,7 @@ class EntryFault(NamedTuple):
     remedy: Remedy
 
 
-class StatedFact(NamedTuple):
+class StatedFact(Record):
     """A fact that a class states: the text of it, the value that `changes.value_of` reads in the
     text, and the source, which is the place in the policy.
     """
@@ -264,7 +265,9 @@ def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
     facts = {}
     for fact_key, text in _texts_of_facts(table).items():
         try:
-            facts[fact_key] = StatedFact(text, value_of(fact_key, text), source)
+            facts[fact_key] = StatedFact(
+                text=text, value=value_of(fact_key, text), source=source
+            )
         except SettingError as error:
             problem = error.problems[0]
             # the remedy is for the command line: only a guess before it is kept, as in `did you
@@ -388,7 +391,7 @@ def _has_gpu(cards: Iterable[Accelerator], glob: str) -> bool:
     return any(fnmatchcase(text, glob.lower()) for text in texts)
 
 
-class Bound(NamedTuple):
+class Bound(Record):
     """A bound on a size: a sign such as `>=`, and bytes such as 16106127360."""
 
     sign: str
@@ -400,7 +403,7 @@ class Bound(NamedTuple):
         for sign in BOUNDS:
             if text.startswith(sign):
                 size = text.removeprefix(sign).strip()
-                return cls(sign, parse_size(size))
+                return cls(sign=sign, size_bytes=parse_size(size))
         raise ValueError(f"{text!r} does not begin with one of {' '.join(BOUNDS)}")
 
     def holds(self, size_bytes: int) -> bool:
@@ -689,17 +692,19 @@ def faults_of(wanted: Wanted, error: SelfhostError) -> Iterator[EntryFault]:
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if not problems:
         meant = partial(remedy_of_name, error)
-        yield EntryFault(wanted, "name", error.message, meant)
+        yield EntryFault(entry=wanted, key="name", message=error.message, remedy=meant)
     for problem in problems:
         if isinstance(error, WorkloadError):
             field = problem.key or "name"
             key = KEYS_OF_FIELDS.get(field, field)
             remedy = in_a_policy(problem.remedy)
-            yield EntryFault(wanted, key, problem.message, remedy)
+            yield EntryFault(
+                entry=wanted, key=key, message=problem.message, remedy=remedy
+            )
         else:
             message = str(problem.replace(remedy=None))
             remedy = problem.remedy or _NAME_A_FILE
-            yield EntryFault(wanted, "name", message, remedy)
+            yield EntryFault(entry=wanted, key="name", message=message, remedy=remedy)
 
 
 def _add_fault(document: Document, fault: EntryFault) -> None:

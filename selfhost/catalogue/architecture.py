@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from math import prod
-from typing import NamedTuple
 
 from ..core.records import TOML, Record, Values, kind_of, read_by
 from ..core.tables import TABLES, TomlTable
@@ -328,7 +327,7 @@ def read_architecture(root: TomlTable, name: str) -> Architecture | None:
     transformers: str | None = table.get("transformers", "str")
     values = table.fields(Architecture)
     count = values["layers"] or 0
-    layers = _ModelLayers(count, values["heads"])
+    layers = _ModelLayers(number=count, heads=values["heads"])
     # each layer either attends or keeps a state; its feed-forward comes in addition
     values |= layers.parts(table, "attention", "recurrent")
     values |= layers.parts(table, "feed_forward")
@@ -342,7 +341,7 @@ def read_architecture(root: TomlTable, name: str) -> Architecture | None:
     return architecture
 
 
-class _ModelLayers(NamedTuple):
+class _ModelLayers(Record):
     """The number of layers of a model, and its attention heads, with which the lists that describe
     the layers are read.
     """
