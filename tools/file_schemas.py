@@ -1,6 +1,4 @@
-"""Writes the JSON schemas of the files that people write: a policy and a spec.
-
-    python tools/file_schemas.py
+"""The JSON schemas of the files that people write: a policy and a spec. `schemas.py` writes them.
 
 What goes in: the types and limits of the records that a file is read into, the rules of
 `specs/common/model_files.toml`, and the schemas of today. What comes out: `selfhost/schemas/policy-1.json`
@@ -42,18 +40,13 @@ from selfhost.core.tables import (
 )
 from selfhost.core.workload import Workload
 from selfhost.machine.platforms import platforms
+from selfhost.machine.record import MAX_CORES, MIN_CORES
 
 Schema = dict[str, Any]
 FOLDER = Path(selfhost.__file__).parent / "schemas"
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _TEXT: Schema = {"type": "string", "pattern": r"\S"}
 _WIDTH = 100
-
-
-def main() -> None:
-    """Write each schema to its file."""
-    for name in SCHEMAS:
-        path_of(name).write_text(text_of(name), encoding="utf-8")
 
 
 def path_of(name: str) -> Path:
@@ -254,7 +247,8 @@ def _facts() -> Schema:
     properties = {}
     for key in FACT_KEYS:
         properties[key] = dict(_TEXT)
-    properties["cores"] = {"type": "number", "minimum": 0}
+    cores = {"minimum": MIN_CORES, "maximum": MAX_CORES}
+    properties["cores"] = _of_shape(shape_of("float"), cores)
     properties["instruction_sets"] = {"type": "array", "items": dict(_TEXT)}
     return _table(properties)
 
@@ -414,7 +408,3 @@ _READ_APART: Mapping[str, Callable[[], Schema]] = {
     "read_architecture": _architecture,
     "read_needs": _needs_of_policy,
 }
-
-
-if __name__ == "__main__":
-    main()

@@ -38,9 +38,9 @@ def test_a_schema_is_what_the_records_say(name: str) -> None:
 
 @pytest.mark.parametrize("name", file_schemas.SCHEMAS, ids=case_id)
 def test_the_schema_of_a_file_is_what_the_records_say(name: str) -> None:
-    """After a change of a key of a policy or a spec: `python tools/file_schemas.py`."""
+    """After a change of a key of a policy or a spec: `python tools/schemas.py`."""
     text = file_schemas.path_of(name).read_text(encoding="utf-8")
-    assert text == file_schemas.text_of(name), "run python tools/file_schemas.py"
+    assert text == file_schemas.text_of(name), "run python tools/schemas.py"
 
 
 @pytest.mark.parametrize("name", TOOL.ENUMS, ids=case_id)
