@@ -253,7 +253,7 @@ def test_python_launches_more_slowly_in_a_virtual_machine() -> None:
 
 def test_of_a_second_token_table_one_row_is_read() -> None:
     """Gemma 4 E4B in 8bit, whose table by layers is 2.8 of its 8.0 billion parameters: on an M5 Max
-    Mac-MLX wrote 81.8 tokens/s (issue 62), and 60 were told at most.
+    Mac-MLX wrote 81.8 tokens/s, and 60 were told at most.
     """
     asked = Workload(quantization="8bit", runtime="mlx", context_tokens=4096)
     # what it reads in GGUF, whose file is told tensor by tensor, is about as much
