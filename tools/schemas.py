@@ -1,8 +1,8 @@
 """Writes the JSON schemas of what the program prints, from the annotations of its records.
 
-`python tools/schemas.py` writes selfhost/schemas; `tests/reports/test_schemas.py` compares. What is
-read from files (a policy, a spec) and an audit have schemas of their own, written by hand. In those
-of a policy and an audit the lists of values, `ENUMS`, are filled in.
+`python tools/schemas.py` writes selfhost/schemas; `tests/reports/test_schemas.py` compares. An audit
+has a schema of its own, written by hand, in which the lists of values, `ENUMS`, are filled in. The
+schemas of files that people write (a policy, a spec) are those of `tools/file_schemas.py`.
 """
 
 from __future__ import annotations
@@ -205,12 +205,6 @@ ENUMS: dict[str, dict[str, Sequence[str]]] = {
         "properties/verdicts/items/properties/findings/items/properties/outcome": list(
             Outcome
         ),
-    },
-    "policy/1": {
-        "$defs/severity": SEVERITIES,
-        "properties/fail_on": FAIL_ON,
-        "properties/on_unknown": ON_UNKNOWN,
-        "properties/exception/items/properties/rule": CHECKS,
     },
 }
 

@@ -34,7 +34,7 @@ from ..core.tables import (
     Remedy,
     TomlRow,
     TomlTable,
-    unchecked_table,
+    program_record,
 )
 from ..core.templates import fill
 from ..core.units import parse_size
@@ -61,7 +61,7 @@ ON_UNKNOWN = ("unknown", "error", "warning", "ignore")
 # a comma between digits belongs to a number: `1,024MiB`
 _BETWEEN_BOUNDS = r"(?<![0-9]),|,(?![0-9])"
 # signs of bounds on the memory, the longer signs first
-_BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
+BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": ge,
     "<=": le,
     ">": gt,
@@ -70,13 +70,13 @@ _BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
 # the most names that are compared with a misspelt name
 _MOST_COMPARED = 500
 # the most models side by side on one machine: each is one more program that runs at the same time
-_MOST_TOGETHER = 1_000
+MOST_TOGETHER = 1_000
 # the keys of a [[together]] table itself; all other keys belong to its models
 _KEYS_OF_TOGETHER = ("machines", "severity")
-_NEEDS = ("private", "commercial", "modify", "auditable")
+NEEDS = ("private", "commercial", "modify", "auditable")
 # keys of [needs], which belong to no entry, and the remedy for such a key in an entry
 _OF_ALL: Mapping[str, str] = dict.fromkeys(
-    (*_NEEDS, "license"), "write it under [needs]: it holds for every model"
+    (*NEEDS, "license"), "write it under [needs]: it holds for every model"
 )
 # the fields of `Workload` that a [[model]] may state, each with its words in the label of a model
 # that is named several times
@@ -95,7 +95,7 @@ ASKED = {
 }
 # keys of a [[model]] that differ from the field's name
 KEYS_OF_FIELDS = {"purpose": "for"}
-_LIMITS: Mapping[str, TomlRow] = {
+LIMITS: Mapping[str, TomlRow] = {
     **{key: Workload._keys[key].limits for key in ASKED},
     # every name that `Workload` accepts
     "kv_cache_type": {"choices": (*KV_CACHE_CHOICES, *CACHE_TYPE_NAMES)},
@@ -294,13 +294,13 @@ def _texts_of_facts(table: TomlTable) -> dict[str, str]:
     return texts
 
 
-def _needs(root: TomlTable, key: str) -> Workload:
+def read_needs(root: TomlTable, key: str) -> Workload:
     """The workload with the conditions that the policy sets for every model."""
     table = root.get(key, "TomlTable")
     if table is None:
         return Workload()
     wishes: dict[str, Any] = {}
-    for need in _NEEDS:
+    for need in NEEDS:
         wishes[need] = bool(table.get(need, "bool"))
     text = table.get("license", "str")
     if text is not None:
@@ -397,15 +397,15 @@ class Bound(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Bound:
         """The bound of a text such as `>=15GiB`. Raises `ValueError`."""
-        for sign in _BOUNDS:
+        for sign in BOUNDS:
             if text.startswith(sign):
                 size = text.removeprefix(sign).strip()
                 return cls(sign, parse_size(size))
-        raise ValueError(f"{text!r} does not begin with one of {' '.join(_BOUNDS)}")
+        raise ValueError(f"{text!r} does not begin with one of {' '.join(BOUNDS)}")
 
     def holds(self, size_bytes: int) -> bool:
         """Whether a size is within the bound."""
-        return _BOUNDS[self.sign](size_bytes, self.size_bytes)
+        return BOUNDS[self.sign](size_bytes, self.size_bytes)
 
 
 class ClassMatch(Stated):
@@ -528,7 +528,7 @@ class Policy(Record):
     fail_on: str = read_by(default="error", choices=FAIL_ON)
     on_unknown: str = read_by(default="unknown", choices=ON_UNKNOWN)
     out_of_service: str = read_by(default="judge", choices=("judge", "skip"))
-    needs: Workload = read_by(_needs, default=Workload())
+    needs: Workload = read_by(read_needs, default=Workload())
     classes: tuple[MachineClass, ...] = read_by(_classes, name="class", default=())
     models: tuple[Wanted, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
@@ -773,7 +773,7 @@ def _asked(table: TomlTable, needs: Workload) -> Workload:
     stated = {}
     for field in ASKED:
         key = KEYS_OF_FIELDS.get(field, field)
-        value = table.get(key, Workload._annotations[field], **_LIMITS[field])
+        value = table.get(key, Workload._annotations[field], **LIMITS[field])
         if value is not None:
             stated[field] = value
     try:
@@ -802,8 +802,8 @@ class _TogetherReader:
         """Return the entry of a `[[together]]`, which has that index in `Policy.models`."""
         names = _texts_by_place(table, "models", required=True)
         stated = table.values.get("models")
-        if len(names) > _MOST_TOGETHER:
-            most = f"at most {_MOST_TOGETHER:,} can be judged together"
+        if len(names) > MOST_TOGETHER:
+            most = f"at most {MOST_TOGETHER:,} can be judged together"
             message = f"names {len(names):,} models; {most}"
             table.problem("models", message, "list only models that share one machine")
             names = {}
@@ -915,5 +915,5 @@ class _StarterPolicy(Stated):
 
 def starter_policy() -> str:
     """The text of `specs/common/starter_policy.toml`: valid as it stands."""
-    text = unchecked_table(_StarterPolicy, "starter_policy").text
+    text = program_record(_StarterPolicy, "starter_policy").text
     return text.replace("@checks@", " | ".join(CHECKS))

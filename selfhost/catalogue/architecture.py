@@ -319,18 +319,14 @@ class Architecture(Sized):
         return self.replace(feed_forward=tuple(longer))
 
 
-def read_architecture(
-    root: TomlTable,
-    name: str,
-    kind: type[Architecture],
-) -> Architecture | None:
+def read_architecture(root: TomlTable, name: str) -> Architecture | None:
     """The architecture that `[architecture]` describes; None where that is missing or no table."""
     table: TomlTable | None = root.get(name, "TomlTable")
     if table is None:
         return None
     gguf: str | None = table.get("gguf", "str")
     transformers: str | None = table.get("transformers", "str")
-    values = table.fields(kind)
+    values = table.fields(Architecture)
     count = values["layers"] or 0
     layers = _ModelLayers(count, values["heads"])
     # each layer either attends or keeps a state; its feed-forward comes in addition
@@ -341,7 +337,7 @@ def read_architecture(
     values["layers"] = count
     values["embedding_length"] = values["embedding_length"] or 0
     values["row"] = gguf or transformers or ""
-    architecture = kind(runs_in_gguf=gguf is not None, **values)
+    architecture = Architecture(runs_in_gguf=gguf is not None, **values)
     root.document.records.append((table.path, architecture))
     return architecture
 

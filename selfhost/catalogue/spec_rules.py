@@ -20,7 +20,7 @@ from ..core.records import Record, Stated, read_by, shortened
 from ..core.tables import (
     Document,
     TomlRow,
-    limits_of,
+    file_fields,
     row_names,
     shipped_record,
     shipped_rows,
@@ -172,12 +172,11 @@ def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
     """Yield the names of all facts that may have a source or be unknown: the tables and keys of a
     spec, with inner keys after a dot.
     """
-    for field, key in kind._keys.items():
-        name = f"{before}{key.name or field}"
+    for key, field in file_fields(kind).items():
+        name = f"{before}{key}"
         yield name
-        inner = limits_of(kind, field).get("kind")
-        if inner is not None:
-            yield from _facts(inner, f"{name}.")
+        if field.shape.kind is not None:
+            yield from _facts(field.shape.kind, f"{name}.")
 
 
 @cache

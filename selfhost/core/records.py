@@ -23,7 +23,6 @@ from typing import (
     NoReturn,
     Protocol,
     Self,
-    TypeVar,
     dataclass_transform,
 )
 
@@ -94,17 +93,6 @@ def read_by(
     if default is _NO_DEFAULT:
         return FileKey(read, name, None, {**limits, "required": True})
     return FileKey(read, name, default, limits)
-
-
-_Part = TypeVar("_Part", bound="Record")
-
-
-def stated_part(kind: type[_Part]) -> _Part:
-    """Declare a field that is a table of the file: `memory: MemoryRules =
-    stated_part(MemoryRules)`. For a missing table the field has all defaults of the table's record.
-    """
-    part: _Part = read_by(kind=kind, default=kind())
-    return part
 
 
 @dataclass_transform(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 
 from ..core.records import Stated
-from ..core.tables import large_record
+from ..core.tables import shipped_record
 from .cpus import Chip, SoldMac
 from .words import bad_name, vocabulary
 
@@ -89,7 +89,7 @@ class _ProductTable(Stated):
 
 @cache
 def _table() -> _ProductTable:
-    return large_record(_ProductTable, "products")
+    return shipped_record(_ProductTable, "products")
 
 
 def find_product(words: Sequence[str], text: str) -> Product | None:
