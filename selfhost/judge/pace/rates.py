@@ -246,14 +246,13 @@ class Gpu(Record):
         most_per_second = pace_tables().general.most_of_peak * self.peak_bandwidth.high
         least = share * step.weights_bytes / most_per_second
         ends = []
-        for pace, peak, launching, few_bits in zip(
+        for pace, peak, launching in zip(
             _ends_of_pace(row, step),
             self.peak_bandwidth,
             self._launching(step, row, is_split=is_split),
-            row.few_bits,
             strict=True,
         ):
-            taken = share * token.seconds(peak * row.share, few_bits) / pace
+            taken = share * token.seconds(peak * row.share) / pace
             if step.launched_layers is None:
                 taken += launching / pace
             else:
@@ -281,41 +280,15 @@ class Gpu(Record):
     def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
         """The work of the step for one token.
 
-        What is read at another rate than most weights counts as bytes of weights that take as long:
-        the context, and types with a rate of their own.
+        The context counts as bytes of weights that take as long to read.
         """
-        context_bytes = step.context().cached_bytes * row.context_times
-        packed_bytes = float(step.packed_bytes)
-        plain_bytes = float(step.weights_bytes - step.packed_bytes)
-        for name, share_of_rate in row.types.items():
-            type_bytes = step.read_bytes.get(name, 0)
-            more_bytes = type_bytes * (1 / share_of_rate - 1)
-            if name in step.packed_bytes_by_type:
-                packed_bytes += more_bytes
-            else:
-                plain_bytes += more_bytes
+        context_bytes = step.context().cached_bytes
         return _TokenOnGpu(
-            packed_bytes=packed_bytes,
-            few_bits_bytes=_bytes_in_few_bits(step),
-            plain_bytes=plain_bytes,
+            packed_bytes=step.packed_bytes,
+            plain_bytes=step.weights_bytes - step.packed_bytes,
             context_bytes=context_bytes,
             unpacking_seconds=self._unpacking_seconds(step, row),
-            multiplying_seconds=self._multiplying_seconds(step, row),
         )
-
-    def _multiplying_seconds(self, step: Step, row: DecodingRow) -> float:
-        """The seconds in which the weights that are not unpacked are multiplied, where an
-        instruction multiplies more rows than the one of a token; 0 where that is no limit.
-
-        A number of 8 bits is multiplied twice as fast as one of 16, so that the bytes decide.
-        """
-        if row.least_rows is None:
-            return 0.0
-        peak = gpus.peak_flops(self.device.name, gpus.capability_of(self.device))
-        if peak is None:
-            return 0.0
-        plain_bytes = step.weights_bytes - step.packed_bytes
-        return row.least_rows * plain_bytes / (row.most_of_flops * peak)
 
     def _unpacking_seconds(self, step: Step, row: DecodingRow) -> float:
         """The seconds in which the kernels unpack the weights of a step; 0 where unpacking is no
@@ -340,25 +313,8 @@ class Gpu(Record):
         """The seconds in which the layers of a step are launched."""
         if step.launched_layers is not None:
             return self._launching_from_python(step.launched_layers)
-        launching = self._launching_alike(step, row, is_split=is_split)
-        if row.delta_us is None:
-            return launching
-        of_delta = Seconds(*row.delta_us) * (step.delta_layers * 1e-6)
-        return launching.plus_independent(of_delta)
-
-    def _launching_alike(
-        self,
-        step: Step,
-        row: DecodingRow,
-        *,
-        is_split: bool,
-    ) -> Seconds:
-        """The seconds in which the layers of a step are launched, were all of one kind."""
         layers = step.blocks_in_layers() if row.half_layers else step.layers
         launching = Seconds(*row.layer_us) * (layers * 1e-6)
-        clock_ghz = gpus.facts_of(self.device.name).boost_ghz
-        if row.layer_us_at_ghz is not None and clock_ghz is not None:
-            launching *= row.layer_us_at_ghz / clock_ghz
         if not _has_large_layers(step):
             return launching
         if row.large_layer is not None and not is_split:
@@ -412,30 +368,20 @@ class _TokenOnGpu(NamedTuple):
     """The work of one token on a GPU.
 
     - `packed_bytes`: as many bytes of weights as take as long to read as those that are unpacked.
-      `few_bits_bytes`: the part of them in types of few bits.
     - `plain_bytes`: as many bytes of weights as take as long to read as the other weights.
     - `context_bytes`: as many bytes of weights as take as long to read as the context.
     - `unpacking_seconds`: the time in which the kernels unpack; 0 where unpacking is no limit.
-    - `multiplying_seconds`: the time in which the other weights are multiplied; 0 where that is no
-      limit.
     """
 
     packed_bytes: float
-    few_bits_bytes: int
     plain_bytes: float
     context_bytes: float
     unpacking_seconds: float
-    multiplying_seconds: float
 
-    def seconds(self, rate: float, few_bits: float) -> float:
-        """The seconds of one token at `rate` bytes a second. Types of few bits are read at the
-        share `few_bits` of that rate.
-        """
-        reading = (self.packed_bytes - self.few_bits_bytes) / rate
-        reading += self.few_bits_bytes / (few_bits * rate)
-        taken = max(reading, self.unpacking_seconds)
-        taken += max(self.plain_bytes / rate, self.multiplying_seconds)
-        return taken + self.context_bytes / rate
+    def seconds(self, rate: float) -> float:
+        """The seconds of one token at `rate` bytes a second."""
+        taken = max(self.packed_bytes / rate, self.unpacking_seconds)
+        return taken + (self.plain_bytes + self.context_bytes) / rate
 
 
 def _has_large_layers(step: Step) -> bool:
@@ -465,20 +411,6 @@ def _is_measured(row: DecodingRow, step: Step) -> bool:
     if not step.other_program:
         return True
     return row.program is not None
-
-
-def _bytes_in_few_bits(step: Step) -> int:
-    """The bytes of weights in types of one to three bits, which llama.cpp's kernels unpack with
-    more work.
-    """
-    if step.other_program:
-        return 0
-    tables = pace_tables()
-    few_bits_bytes = 0
-    for name, size in step.read_bytes.items():
-        if tables.type_called(name).unpack > 1:
-            few_bits_bytes += size
-    return few_bits_bytes
 
 
 class _PromptRates(Record):

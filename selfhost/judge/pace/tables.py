@@ -14,7 +14,7 @@ from math import inf
 from typing import TypeVar
 
 from ...core.errors import SpecError
-from ...core.records import FileKey, FrozenDict, Record, Stated, read_by
+from ...core.records import FileKey, Record, Stated, read_by
 from ...core.stored import shipped_store
 from ...core.tables import TomlTable, stored_table
 from ...machine import cpus, gpus
@@ -300,40 +300,17 @@ class DecodingRow(DeviceRow):
     """A row that tells how GPUs decode.
 
     - `slow` and `fast` are shares of the likely pace.
-    - The context is read at `context_share` of the peak of the memory, weights at `share`.
-    - `layer_us_at_ghz`: the clock of a GPU whose layers take `layer_us`. Those of others take
-      longer as their clock is lower.
-    - `least_rows`: the rows that an instruction multiplies at least, at `most_of_flops` of the
-      peak.
-    - `types`: the rates at which weights of some types are read, as shares of that of others.
-    - `delta_us`: what a layer with a delta rule takes beside others.
     """
 
     called: str
     share: float
-    context_share: float | None = None
     unpacked_per_cycle: float = inf
     layer_us: Amount
-    layer_us_at_ghz: float | None = None
-    least_rows: int | None = None
-    most_of_flops: float = 1.0
     large_layer: Amount | None = None
-    delta_us: Amount | None = None
     half_layers: bool = False
-    few_bits: Range = Range.of(1)
-    types: Mapping[str, float] = FrozenDict()
     slow: float
     fast: float
     runs: int
-
-    @property
-    def context_times(self) -> float:
-        """The factor by which a byte of the context takes longer to read than a byte of the
-        weights.
-        """
-        if self.context_share is None:
-            return 1.0
-        return self.share / self.context_share
 
 
 class SumRow(DeviceRow):
