@@ -29,6 +29,7 @@ from ..record import Question
 from . import Step
 from .cores import Cores, cores_of
 from .experts import ApartExperts, experts_apart, experts_used
+from .prompts import prompt_seconds
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
 from .rates import (
     Gpu,
@@ -276,7 +277,7 @@ class LaidOut(Record):
         """
         taken = []
         for share, gpu in self.gpus:
-            computed = gpu.prompt_seconds(step, self.micro_batch)
+            computed = prompt_seconds(gpu, step, self.micro_batch)
             if computed is None:
                 return None
             taken.append(computed * share)
