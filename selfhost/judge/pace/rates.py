@@ -528,6 +528,9 @@ def _guessed_peak_of_ram(machine: Machine) -> Range | None:
 def _peak_of_series(series: cpus.ProcessorSeries, rate: int | None) -> _RamPeak:
     """The peak of a series' memory with every channel filled, or with as many channels as an
     assumed rate says.
+
+    The modules may be of the fastest kind, or faster than usual ones of their kind: the fast end is
+    at least halfway, in logarithms, to the fastest modules that the series takes.
     """
     peaks = series.bytes_per_second
     filled = 1.0 if rate is None else rate / peaks.usual
@@ -535,6 +538,10 @@ def _peak_of_series(series: cpus.ProcessorSeries, rate: int | None) -> _RamPeak:
     if filled != 1:
         channels = f"{units.percent(filled)} of its channels"
     source = f"the memory of {series.name} with {channels} filled"
-    most = max((peaks.usual * peaks.most) ** 0.5, peaks.fastest)
-    ends = Range(peaks.slowest, peaks.usual, most)
+    halfway = sqrt(peaks.usual * peaks.most)
+    ends = Range(
+        low=peaks.slowest,
+        likely=peaks.usual,
+        high=max(halfway, peaks.fastest),
+    )
     return _RamPeak(ends * filled, source)
