@@ -1,0 +1,77 @@
+"""What quantized checkpoints of 2026 weigh, by publisher (tests/truth/checkpoints_2026.json)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from helpers.needs_of import catalogue
+from helpers.paths import TRUTH
+from selfhost import Workload, check
+from selfhost.catalogue.spec import ModelSpec, PublishedFiles
+from selfhost.needs import weights_files
+from selfhost.needs.records import Term
+
+MEASURED = json.loads((TRUTH / "checkpoints_2026.json").read_text(encoding="utf-8"))
+
+
+def typed_spec(row: dict[str, Any]) -> ModelSpec:
+    """The model's spec as if nobody listed a file, with the row's repository as if typed."""
+    files = PublishedFiles(
+        format=row["format"],
+        repository=row["repository"],
+        source="the name",
+        unsized=(row["quantization"],),
+        typed=True,
+    )
+    return catalogue().spec(row["model"]).replace(files=(files,))
+
+
+def size_of(row: dict[str, Any]) -> Term:
+    size = weights_files(typed_spec(row), row["format"], row["quantization"])
+    assert isinstance(size, Term), size
+    return size
+
+
+def rows_of(format: str) -> pytest.MarkDecorator:
+    rows = [row for row in MEASURED["files"] if row["format"] == format]
+    names = [f"{row['repository']}:{row['quantization']}" for row in rows]
+    return pytest.mark.parametrize("row", rows, ids=names)
+
+
+# files by the third rules of their publisher, of August 2026 and later, whose sizes specs list; and
+# one of a type of one bit, whose sizes vary by 8 % from model to model
+UNLIKE = {"qwen3.8-flash-next", "qwen3.8-27b", "unsloth/GLM-4.6-GGUF:UD-IQ1_M"}
+
+
+@rows_of("gguf")
+def test_a_publishers_gguf_file_weighs_what_was_listed(row: dict[str, Any]) -> None:
+    """Within 4 %, all but those that are named."""
+    size = size_of(row)
+    apart = max(0, abs(size.bytes - row["bytes"]) - row["open"])
+    is_like = apart <= 0.04 * row["bytes"]
+    file = f"{row['repository']}:{row['quantization']}"
+    is_unlike = row["model"] in UNLIKE or file in UNLIKE
+    assert is_like or is_unlike, f"{size.bytes:,} for {row['bytes']:,}"
+
+
+def test_a_typed_repository_is_sized_as_its_publisher_makes_its_files() -> None:
+    """bartowski's Q4_K_M of Qwen3.5 9B has 5.89 GB, llama-quantize's recipe 5.63: a typed
+    repository counts before those that the catalogue lists, and before sizes that others state.
+    """
+    (row,) = [
+        row
+        for row in MEASURED["files"]
+        if row["repository"] == "bartowski/Qwen_Qwen3.5-9B-GGUF"
+    ]
+    verdict = check(
+        f"{row['repository']}:Q4_K_M",
+        Workload(runtime="llama.cpp"),
+        machine="mac studio m2 ultra 64gb",
+    )
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    (weights,) = (term for term in verdict.needs.memory.terms if term.name == "weights")
+    assert weights.bytes == pytest.approx(row["bytes"], rel=0.04)
