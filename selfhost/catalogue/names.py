@@ -369,6 +369,9 @@ def _literal(name: SplitName, catalogue: Catalogue) -> Resolution | None:
         match = model_named(name.with_owner, catalogue)
         if match is None and _holds_original(name):
             match = _original(name.base, catalogue)
+        if match is None and form is not None and form.runtime is not None:
+            # who packs weights may leave out `-it`
+            match = model_named(name.base, catalogue)
         return match
     if form is not None and form.is_file:
         # a file is named after the original model; an alias may mean another model
