@@ -8,6 +8,7 @@ chosen by the tensor's role, its layer and its row length. The rules below were 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache, partial
@@ -15,7 +16,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, TensorGroup
-from ..catalogue.spec import FileTensors
+from ..catalogue.spec import FileTensors, PublishedFiles
 from ..catalogue.spec_values import gguf_name
 from ..core.records import Record, Stated, read_by, shortened
 from ..core.tables import TomlTable, shipped_record
@@ -245,6 +246,11 @@ class Mix(Stated):
     tables: str | None = read_by(_read_type, default=None)
     shares: Mapping[str, RecipeShare] = read_by(_read_shares, default={})
 
+    @property
+    def differs(self) -> bool:
+        """Whether anything of the files differs from the recipe's."""
+        return self.tables is not None or bool(self.shares)
+
     def share_of(self, model: Architecture) -> RecipeShare | None:
         """The share of the files of a model; None where none is stated."""
         kind = "experts" if model.has_experts else "dense"
@@ -255,12 +261,29 @@ class Mix(Stated):
 
 
 class AccountMixes(Stated):
-    """The files that an account makes under the names of recipes, of models released since a date
-    (ISO): a table of `[account]`.
+    """The files that an account makes under the names of recipes and mixes, of models released
+    since a date (ISO): a table of `[account]`.
+
+    - `publisher`: the account in lower case.
+    - `word`: what the name of the repository must have, or that of a file whose account is not
+      known; a regular expression.
     """
 
+    publisher: str
+    word: str = ""
     since: str
     mixes: Mapping[str, Mix]
+
+    def makes(self, files: PublishedFiles, released: str) -> bool:
+        """Whether the files of a model released on that date are of these."""
+        if released < self.since:
+            return False
+        name = files.repository
+        if self.word and name is None:
+            name = " ".join(files.names.values())
+        elif files.owner != self.publisher:
+            return False
+        return re.search(self.word, (name or "").lower()) is not None
 
 
 class _GgufTypes(Stated):
@@ -285,8 +308,8 @@ CACHE_BLOCKS = {**BLOCKS, "FP8": Block(1, 1)}
 # the repacked layouts of each instruction set in llama.cpp; the first that accepts a matrix gets it
 LAYOUTS = _TYPES.layout
 MIXES = _TYPES.mixes
-# the mixes of accounts under the names of recipes, by the account in lower case
-ACCOUNTS = _TYPES.account
+# the mixes of accounts under the names of recipes
+ACCOUNTS = tuple(_TYPES.account.values())
 # the type of most tensors, by the quantization of the file; best quality first
 BASE_TYPES = {name: rules.base for name, rules in _TYPES.quantization.items()}
 BITS_PER_WEIGHT = {name: rules.bits for name, rules in _TYPES.quantization.items()}

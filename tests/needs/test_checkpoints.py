@@ -10,7 +10,7 @@ import pytest
 from helpers.needs_of import catalogue
 from helpers.paths import TRUTH
 from selfhost import Workload, check
-from selfhost.catalogue.names import read
+from selfhost.catalogue.names import is_path, read
 from selfhost.catalogue.spec import ModelSpec, PublishedFiles
 from selfhost.needs import weights_files
 from selfhost.needs.records import Term
@@ -25,7 +25,7 @@ def typed_spec(row: dict[str, Any]) -> ModelSpec:
         repository=row["repository"],
         source="the name",
         unsized=(row["quantization"],),
-        typed=True,
+        typed=row["repository"] is not None,
     )
     return catalogue().spec(row["model"]).replace(files=(files,))
 
@@ -126,3 +126,60 @@ def test_the_name_of_a_repository_states_its_packing(
     assert reading is not None
     assert (reading.spec_id, reading.quantization) == (model, quantization)
     assert reading.repository == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "repository", "quantization"),
+    [
+        pytest.param(
+            "unsloth/Qwen3.6-35B-A3B-MXFP4_MOE.gguf",
+            "unsloth/Qwen3.6-35B-A3B-GGUF",
+            "MXFP4",
+            id="account and file",
+        ),
+        pytest.param(
+            "havenoammo/Qwen3.6-35B-A3B-MTP-GGUF/Qwen3.6-35B-A3B-MTP-Q4_K_M.gguf",
+            "havenoammo/Qwen3.6-35B-A3B-MTP-GGUF",
+            "Q4_K_M",
+            id="repository and file",
+        ),
+        pytest.param(
+            "gemma-4-26B-A4B-it-qat-UD-Q4_K_XL.gguf",
+            "unsloth/gemma-4-26B-A4B-it-qat-GGUF",
+            "UD-Q4_K_XL",
+            id="file of weights trained for 4 bits",
+        ),
+    ],
+)
+def test_a_file_of_a_repository_is_that_file(
+    typed: str, repository: str, quantization: str
+) -> None:
+    """Names in ggml-org/llama.cpp#25721, #27680 and unslothai/unsloth#11435: two were read as paths
+    of this computer, the third was sized as a file of another repository.
+    """
+    reading = read(typed, catalogue())
+    assert reading is not None
+    assert not is_path(typed)
+    assert (reading.repository, reading.quantization) == (repository, quantization)
+
+
+@pytest.mark.parametrize("typed", ["models/foo.gguf", "./unsloth/foo-Q4_K_M.gguf"])
+def test_other_names_with_folders_are_paths(typed: str) -> None:
+    assert is_path(typed)
+
+
+def test_a_file_has_one_size_however_it_is_asked() -> None:
+    """Google's Q4_0 of Gemma 4 12B: by --quant it was told as 8.33 GB, by its name as 7.15."""
+    by_type = check(
+        "gemma-4-12b-it",
+        Workload(runtime="llama.cpp", quantization="QAT-Q4_0"),
+        machine="mac studio m2 ultra 64gb",
+    )
+    by_name = check(
+        "google/gemma-4-12B-it-qat-q4_0-gguf",
+        Workload(runtime="llama.cpp"),
+        machine="mac studio m2 ultra 64gb",
+    )
+    assert by_type.needs is not None
+    assert by_name.needs is not None
+    assert by_type.needs.download_bytes == by_name.needs.download_bytes

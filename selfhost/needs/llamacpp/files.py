@@ -18,6 +18,7 @@ from math import prod
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
+from ...catalogue.spec_values import TRAINED_FOR
 from ...core.records import Record, Stated, Unread
 from ...core.tables import shipped_record
 from ...core.templates import fill
@@ -132,7 +133,7 @@ def size_of(case: Case) -> Term | Unread:
     stated = published_size(case)
     if stated is not None:
         return stated
-    recipe = recipe_of(case.quantization, case.model)
+    recipe = recipe_of(case)
     if recipe is None:
         why = f"no source states the size of {case.quantization}, no quantization of llama-quantize"
         return unread(
@@ -149,14 +150,17 @@ def mix_of(case: Case) -> Mix | None:
     """The mix of types that the case's file has in place of a recipe: of the account that publishes
     the file, else of the quantization's name. None for llama-quantize's own recipe.
     """
-    mix = MIXES.get(case.quantization)
-    files = case.spec.files_of(case.format, case.quantization)
-    if files is None or not files.repository:
-        return mix
-    account = ACCOUNTS.get(files.owner)
-    if account is None or (case.spec.released or "") < account.since:
-        return mix
-    return account.mixes.get(case.quantization, mix)
+    name = case.quantization
+    released = case.spec.released or ""
+    if name.startswith(TRAINED_FOR) and released >= case.row.wide_qat_table:
+        # of models from before that day alone the table has another type
+        return MIXES[name].replace(tables=None)
+    files = case.spec.files_of(case.format, name)
+    if files is not None:
+        for account in ACCOUNTS:
+            if name in account.mixes and account.makes(files, released):
+                return account.mixes[name]
+    return MIXES.get(name)
 
 
 def _size_by_recipe(case: Case, recipe: str) -> Term:
@@ -359,18 +363,18 @@ def tokenizer_kind(architecture: Architecture) -> str:
     return "spm" if vocabulary <= 33_000 else ""
 
 
-def recipe_of(quantization: str, architecture: Architecture) -> str | None:
-    """The recipe of llama-quantize for a quantization: itself, or the nearest recipe of a
+def recipe_of(case: Case) -> str | None:
+    """The recipe of llama-quantize for the case's quantization: itself, or the nearest recipe of a
     publisher's mix; None for any other name.
     """
-    if quantization in BITS_PER_WEIGHT:
-        return quantization
-    mix = MIXES.get(quantization)
+    name = case.quantization
+    mix = mix_of(case)
     if mix is None:
-        return None
+        return name if name in BITS_PER_WEIGHT else None
     # mixes of four bits and more keep experts that were published in 4 bits
     has_four_bits = mix.recipe.startswith(("Q4", "Q5", "Q6", "Q8"))
-    if mix.tables is None and architecture.expert_dtype == "mxfp4" and has_four_bits:
+    keeps_experts = has_four_bits and case.model.expert_dtype == "mxfp4"
+    if keeps_experts and name not in BITS_PER_WEIGHT:
         return "MXFP4"
     return mix.recipe
 
@@ -382,7 +386,7 @@ def recipe_of_file(case: Case) -> str | None:
     Such files differ in all tensors but experts: llama-quantize stores these in 8 bits, Ollama's
     converter in 16 (ollama/ollama, convert/convert_gptoss.go).
     """
-    recipe = recipe_of(case.quantization, case.model)
+    recipe = recipe_of(case)
     is_as_trained = recipe == "MXFP4" and case.model.expert_dtype == "mxfp4"
     if not is_as_trained:
         return recipe

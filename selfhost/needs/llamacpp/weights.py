@@ -178,7 +178,8 @@ def _is_own_mix(case: Case, files: Term) -> bool:
     """Whether the file mixes types in another way than llama-quantize, told by its name or its
     size.
     """
-    if mix_of(case) is not None:
+    mix = mix_of(case)
+    if mix is not None and mix.differs:
         return True
     if files.how is not How.STATED:
         return False
