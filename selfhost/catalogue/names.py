@@ -447,6 +447,7 @@ def _with_form(
     if form.runtime and form.quantization:
         is_repository = expression("names", "repository").fullmatch(name)
         repository = name if is_repository else None
+        quantization = _listed_type(repository, spec) or quantization
     notes = sentences(
         "quantizations",
         "form",
@@ -460,6 +461,20 @@ def _with_form(
         notes=resolution.notes + notes,
         repository=repository,
     )
+
+
+def _listed_type(repository: str | None, spec: ModelSpec) -> str | None:
+    """The type of the files in a repository of which the spec lists this type alone; None for any
+    other repository.
+    """
+    if repository is None:
+        return None
+    key = canonical(repository)
+    types: list[str] = []
+    for files in spec.files:
+        if canonical(files.repository or "") == key:
+            types += files.quantizations
+    return types[0] if len(types) == 1 else None
 
 
 class Publisher(Stated):

@@ -11,7 +11,9 @@ from helpers.needs_of import catalogue
 from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost.catalogue.names import is_path, read
+from selfhost.catalogue.searching import resolve
 from selfhost.catalogue.spec import ModelSpec, PublishedFiles
+from selfhost.core.errors import UnknownModelError
 from selfhost.needs import weights_files
 from selfhost.needs.records import Term
 
@@ -183,3 +185,27 @@ def test_a_file_has_one_size_however_it_is_asked() -> None:
     assert by_type.needs is not None
     assert by_name.needs is not None
     assert by_type.needs.download_bytes == by_name.needs.download_bytes
+
+
+def test_a_listed_repository_has_the_type_that_is_listed() -> None:
+    """prism-ml/Ternary-Bonsai-27B-mlx-2bit has groups of 128: 8,521,052,337 bytes (Rapid-MLX,
+    model_sizes.json), told as 9.33 GB in the usual groups of 64.
+    """
+    reading = read("prism-ml/Ternary-Bonsai-27B-mlx-2bit", catalogue())
+    assert reading is not None
+    assert reading.quantization == "2bit-128g"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["someone/Ternary-Qwen3-8B", "tzervas/qwen2.5-coder-14b-bitnet-1.58b"],
+)
+def test_layers_of_another_model_tell_no_weights_of_fewer_bits(name: str) -> None:
+    """Owners of small machines were sent away from Ternary Bonsai 27B, 6.66 GiB, because it "needs
+    as much" as the model with its layers.
+    """
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(name, catalogue())
+    message = str(caught.value)
+    assert "its weights of fewer bits need less" in message
+    assert "it needs as much" not in message
