@@ -22,7 +22,6 @@ from ..judge.record import (
     DeferredAdvice,
     Judged,
     Room,
-    RoomOptions,
     Verdict,
 )
 from ..machine.record import Machine
@@ -175,8 +174,8 @@ class _Advice(DeferredAdvice):
         """How far one could go in each respect alone."""
         return self.search.reach.room()
 
-    def room_options(self) -> RoomOptions:
-        """The options to type beside each limit of `room`."""
+    def room_options(self) -> str:
+        """The options to type beside a limit of `room`; "" for none."""
         return self.search.room_options()
 
     def waits(self) -> tuple[Wait, ...]:

@@ -57,16 +57,6 @@ class Room(Record):
     most_parallel: int | None = None
 
 
-class RoomOptions(Record):
-    """The options to type beside each limit of a `Room`, so that `check` keeps the program and the
-    type that were judged: `--runtime vllm`. A limit without options needs none.
-    """
-
-    longest_context_tokens: str = ""
-    best_quantization: str = ""
-    most_parallel: str = ""
-
-
 class DownloadedFiles(Record):
     """The requested files, as far as they lie on the machine. `missing_bytes` is None where the
     missing size is not known.
@@ -571,9 +561,9 @@ class DeferredAdvice(Record):
         """The limit of each setting, with all others as judged; None where nothing is known."""
         return None
 
-    def room_options(self) -> RoomOptions:
-        """The options to type beside each limit of `room`."""
-        return RoomOptions()
+    def room_options(self) -> str:
+        """The options to type beside a limit of `room`; "" for none."""
+        return ""
 
     def waits(self) -> tuple[Wait, ...]:
         """The waits for the first token."""
