@@ -107,7 +107,8 @@ SIZE_OF = "size of "
 
 class PublishedFiles(Record):
     """The files of one publisher, with their stated sizes. `named`: somebody typed the file's name,
-    or Ollama's tag of it, so the file is published, wherever that is.
+    or Ollama's tag of it, so the file is published, wherever that is. `typed`: somebody typed the
+    repository, so these files are meant and no other publisher's.
     """
 
     format: str = read_by(choices=FORMATS)
@@ -118,11 +119,17 @@ class PublishedFiles(Record):
     names: Mapping[str, str] = read_by(default={})
     listed: bool = read_by(default=True)
     named: bool = False
+    typed: bool = False
 
     @property
     def quantizations(self) -> tuple[str, ...]:
         """The quantizations of all files in the repository, whether their size is stated or not."""
         return (*self.bytes, *self.unsized)
+
+    @property
+    def owner(self) -> str:
+        """The account that publishes the files, in lower case; "" where not known."""
+        return (self.repository or "").partition("/")[0].lower()
 
     def holds(self, quantization: str) -> bool:
         """Whether the repository holds a file of that quantization, however its name is spelt."""
@@ -533,8 +540,9 @@ class ModelSpec(ShownRecord):
         format: str | None,
         quantization: str | None,
     ) -> PublishedFiles | None:
-        """The first files that hold that quantization: listed files come before files whose name
-        was typed, and these before all others. None where no files hold it.
+        """The first files that hold that quantization: files of a typed repository come before
+        listed files, these before files whose name was typed, and these before all others. None
+        where no files hold it.
         """
         wanted = quantization or ""
         holding = []
@@ -546,12 +554,14 @@ class ModelSpec(ShownRecord):
 
 
 def _rank_of_files(files: PublishedFiles) -> int:
-    """A rank of how well the place of files is known, the lower the better: a listing, a typed
-    name, neither.
+    """A rank of how well the place of files is known, the lower the better: a typed repository, a
+    listing, a typed name, neither.
     """
-    if files.listed and files.repository:
+    if files.typed:
         return 0
-    return 1 if files.named else 2
+    if files.listed and files.repository:
+        return 1
+    return 2 if files.named else 3
 
 
 # reading the file of a spec
