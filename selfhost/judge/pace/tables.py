@@ -17,7 +17,7 @@ from math import inf
 from typing import TypeVar
 
 from ...core.errors import SpecError
-from ...core.records import Record, Stated, read_by
+from ...core.records import FrozenDict, Record, Stated, read_by
 from ...core.stored import shipped_store
 from ...core.tables import TomlTable, stored_table
 from ...machine import cpus, gpus
@@ -35,6 +35,8 @@ R = TypeVar("R", bound=Record)
 
 # a row that rests on fewer devices is a guess
 FEWEST_DEVICES = 3
+# the name of all types of one to three bits, among the types of a row
+FEW_BITS = "few_bits"
 # peaks and clocks are rounded
 _ROUNDING = 1.01
 
@@ -155,6 +157,8 @@ class DecodingRow(DeviceRow):
     """A row that tells how GPUs decode.
 
     - `share`: the share of the peak of the memory at which weights and context are read.
+    - `types`: the rates at which weights of some types are read, as shares of that of others, by
+      the name of the type; `FEW_BITS` stands for types of one to three bits.
     - `unpacked_per_cycle`: the bytes of packed weights that a multiprocessor unpacks in a cycle.
     - `layer_us`: what launching a layer takes. `large_layer`: the factor of a layer with experts.
     - `half_layers`: a layer that does half of the work of others is launched as half a layer.
@@ -163,6 +167,7 @@ class DecodingRow(DeviceRow):
 
     called: str
     share: float
+    types: Mapping[str, Range] = FrozenDict()
     unpacked_per_cycle: float = inf
     layer_us: Amount
     large_layer: Amount | None = None
