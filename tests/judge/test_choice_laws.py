@@ -459,5 +459,6 @@ def test_a_setting_saves_at_most_what_its_row_says(
         other = in_way(question, way, CATALOGUE, verdict.machine)
         if other is None or other.needs is None or other.needs.memory is None:
             continue
-        least = least_bytes_with([setting], question.needs.terms)
-        assert least <= other.needs.memory.low_bytes
+        for end in ("low_bytes", "high_bytes"):
+            least = least_bytes_with([setting], question.needs.terms, end=end)
+            assert least <= getattr(other.needs.memory, end)
