@@ -370,7 +370,11 @@ class _Choice(Record):
                 continue
             quantization = trial.in_type.quantization
             in_type = counted.get(quantization)
-            if in_type is not None and not in_type.may_gain(best, trial.settings):
+            if not (
+                may_be_faster
+                or in_type is None
+                or in_type.may_gain(best, trial.settings)
+            ):
                 # what the settings can save is not enough
                 continue
             question = self._tried(trial, first)
@@ -735,9 +739,10 @@ class _Counted(Record):
         if lent is not None and best.memory.high_bytes > lent.raised_bytes:
             return True
         limit_bytes: int | None = None
-        if runs_of(best) is Runs.PERHAPS:
+        runs = runs_of(best)
+        if runs is Runs.PERHAPS:
             limit_bytes = self._ram_bytes
-        elif lent is not None and best.waits_for_setting:
+        elif runs is Runs.ONCE_CHANGED and best.waits_for_setting and lent is not None:
             limit_bytes = lent.least_bytes
         if limit_bytes is None:
             return True
@@ -746,9 +751,15 @@ class _Counted(Record):
 
 
 def _may_be_faster(trial: _Trial, best: Judged) -> bool:
-    """Whether a smaller type may be faster in the same place: it leaves more of a split model on
-    the accelerators, or brings text that is hardly slower than people read up to their pace.
+    """Whether the trial may be faster in the same place.
+
+    A smaller type leaves more of a split model on the accelerators, or brings text that is hardly
+    slower than people read up to their pace. Of a split model a setting that costs no more than a
+    step leaves room for larger batches, which read a stated prompt faster.
     """
+    if best.placement == "split" and trial.settings:
+        setting_steps = sum(setting.cost_steps for setting in trial.settings)
+        return setting_steps <= 1 and best.first_word_seconds is not None
     if trial.settings:
         return False
     if best.placement == "split":
