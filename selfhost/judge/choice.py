@@ -849,7 +849,9 @@ def _faster_pace(usual: Judged, judged: Judged) -> str | None:
 # ------------------------------------------------------------------ where no machine is known
 
 
-def in_server(question: Question, catalogue: Catalogue) -> Workload | None:
+def workload_where_users_wait(
+    question: Question, catalogue: Catalogue
+) -> Workload | None:
     """The stated workload of several users in the first program that lets users wait; None where
     the user stated the program, or no such program loads the stated type.
     """
