@@ -244,10 +244,15 @@ class _Choice(Record):
             for runtime in self._servers:
                 if runtime not in preferred:
                     best = self._better(best, self._best_in(runtime, is_other=True))
-        by_tag = way_by_tag(self.question, self.catalogue)
-        if by_tag is not None and best.question.asked == self.question.asked:
-            best = self._better(best, self._judged(by_tag))
-        return best
+        taken = best.question.way
+        assert taken is not None, "each judged question has a way"
+        if taken.runtime is not self.runtime or taken.settings:
+            return best
+        by_tag = way_by_tag(best.question, self.catalogue)
+        if by_tag is None:
+            return best
+        by_tag = by_tag.replace(most_share=taken.most_share)
+        return self._better(best, self._judged(by_tag))
 
     @cached_property
     def _servers(self) -> Sequence[RuntimeSpec]:
@@ -579,7 +584,7 @@ class _Choice(Record):
                 program=runtime.name,
                 model=best.model.name,
                 runtime=self.runtime.id,
-                type=self.usual.quantization,
+                type=best.quantization,
             )
         bits = need.loaded_bits(runtime, best.model, best.workload)
         return self._phrased(
