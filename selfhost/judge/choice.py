@@ -760,11 +760,14 @@ def _may_be_faster(trial: _Trial, best: Judged) -> bool:
 
     A smaller type leaves more of a split model on the accelerators, or brings text that is hardly
     slower than people read up to their pace. Of a split model a setting that costs no more than a
-    step leaves room for larger batches, which read a stated prompt faster.
+    step leaves room for more layers where the caches of several users lie there, and for larger
+    batches, which read a stated prompt faster.
     """
     if best.placement == "split" and trial.settings:
         setting_steps = sum(setting.cost_steps for setting in trial.settings)
-        return setting_steps <= 1 and best.first_word_seconds is not None
+        has_several_users = best.workload.parallel > 1
+        has_prompt = best.first_word_seconds is not None
+        return setting_steps <= 1 and (has_several_users or has_prompt)
     if trial.settings:
         return False
     if best.placement == "split":
