@@ -16,6 +16,7 @@ from selfhost.catalogue.scores import scores_in
 from selfhost.core.stored import Rows, Store, as_json, with_checksum
 from selfhost.core.tables import stored_table
 from selfhost.core.workload import DEFAULT_CONTEXT_TOKENS, Workload
+from selfhost.judge.settings import SMALLER_CACHES
 from selfhost.machine.profiles import rows_in
 from selfhost.needs import Case, case_for, in_batches, trained_tokens
 from selfhost.needs.llamacpp.buffers import keep_buffers
@@ -90,6 +91,11 @@ def usual_cases(catalogue: Catalogue) -> Iterator[Case]:
             workload = Workload(format="gguf", context_tokens=context_tokens)
             case = case_for(spec, runtime, workload)
             yield case
+            for type in SMALLER_CACHES:
+                # the choice tries such a cache where the usual one has no room
+                if runtime.keeps_cache_in(type):
+                    smaller = workload.replace(kv_cache_type=type)
+                    yield case_for(spec, runtime, smaller)
             if spec.architecture.has_experts:
                 # experts in RAM cross to a GPU once for each batch of a prompt
                 for batch_tokens in runtime.batches.beside_ram:

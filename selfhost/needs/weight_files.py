@@ -75,6 +75,7 @@ _SUM_ERROR = 0.005
 _STATE_SIZE = "state the size under [[files]] of the spec"
 _STATE_TYPE = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
 _TENSORS = "parameters of the architecture in their stored types"
+_ANY_WORKLOAD = Workload()
 GIVE_FILES = (
     "give the folder with its safetensors files, or state the "
     "size under [[files]] of a spec"
@@ -382,6 +383,13 @@ def _bits(type: str | None) -> float:
 
 def size_of(case: Case) -> Term | Unread:
     """The size of the files: as published, else computed with every tensor in its stored type."""
+    # the size is the same for any workload and place, of which one model has many
+    return _size_of(case.replace(workload=_ANY_WORKLOAD, device=None))
+
+
+@lru_cache(maxsize=256)
+def _size_of(case: Case) -> Term | Unread:
+    """The size of the files of a case without its workload and place."""
     stated = published_size(case)
     if stated is None and case.format == "safetensors" and case.is_as_published:
         stated = published_size(case, "native")

@@ -617,15 +617,16 @@ def _room_words(verdict: Verdict) -> str:
     if verdict.machine.memory_available_bytes is not None:
         # a simulated machine has no open programs, so this applies to real machines only
         start = "With other programs closed, there is also room"
+    kept = ""
     if verdict.room_options:
-        # without these options `check` might take another program or type
-        start = f"{start}, with {verdict.room_options},"
+        # beside a setting alone `check` might choose another type
+        kept = f" {verdict.room_options} keeps the type."
     if len(settings) == 1:
         pace = "" if verdict.has_cards_to_add else ", which is slower"
-        return f"{start} for {settings[0]}{pace}."
+        return f"{start} for {settings[0]}{pace}.{kept}"
     *first, last = settings
     pace = "" if verdict.has_cards_to_add else " Each is slower."
-    return f"{start} for one of: {', '.join(first)}, or {last}.{pace}"
+    return f"{start} for one of: {', '.join(first)}, or {last}.{pace}{kept}"
 
 
 def _room_settings(verdict: Verdict) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -135,9 +136,10 @@ class Node:
         return Node(self.layout, sources, self.owner or self)
 
 
+@lru_cache(maxsize=4096)
 def padded_bytes(layout: Sides, alignment_bytes: int) -> int:
     """The bytes of a tensor with the padding before the next tensor
-    (ggml_backend_buft_get_alignment).
+    (ggml_backend_buft_get_alignment). The layers of a model have tensors of the same few layouts.
     """
     return -(-prod(layout) // alignment_bytes) * alignment_bytes
 
@@ -223,7 +225,9 @@ class Allocator:
             del starts[best], ends[best]
         else:
             starts[best] = end
-        self.top = max(self.top, end)
+        if best < 0:
+            # only the last hole reaches beyond what was in use so far
+            self.top = max(self.top, end)
         return start
 
     def give(self, start: int, end: int) -> None:

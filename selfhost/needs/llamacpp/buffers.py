@@ -41,13 +41,17 @@ def compute_bytes(batch: Batch) -> int | None:
 
 def _name_of(batch: Batch) -> str:
     """The name of a batch among the stored ones of an architecture; "" where the cells differ from
-    the default in anything but tokens and batch, because such batches are not stored.
+    the default in anything but tokens, batch and type, because such batches are not stored.
     """
     setup = batch.setup
-    if setup != ContextSetup(tokens=setup.tokens, batch=setup.batch):
+    type = setup.key_type
+    usual = ContextSetup(
+        tokens=setup.tokens, batch=setup.batch, key_type=type, value_type=type
+    )
+    if setup != usual:
         return ""
     place = " on a device" if batch.on_device else ""
-    return f"{setup.tokens} {setup.batch} {batch.logits_rows}{place}"
+    return f"{setup.tokens} {setup.batch} {batch.logits_rows} {type}{place}"
 
 
 @lru_cache(maxsize=1024)

@@ -11,13 +11,18 @@ from helpers.cases import case_id
 from packed_specs import PackedStore, usual_cases
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.stored import Store
+from selfhost.core.workload import Workload
+from selfhost.judge.choice import best_way
+from selfhost.judge.judging import judge
+from selfhost.judge.question import ask
+from selfhost.machine.profiles import load
 from selfhost.needs import Case, count, needs_on
 from selfhost.needs.case import Batch, ContextSetup
 from selfhost.needs.llamacpp import buffers, compute, graph
 from selfhost.needs.llamacpp.graph import exact_compute_bytes
 from selfhost.needs.records import Device
 
-# a replay takes milliseconds, and a package holds 1,400
+# a replay takes milliseconds, and a package holds 2,800
 _EVERY = 10
 
 
@@ -74,6 +79,28 @@ def test_each_stored_buffer_is_one_that_an_account_reads(
     store = PackedStore(str(tmp_path), str(tmp_path / "target"))
     buffers.keep_buffers(store, cases)
     assert replayed.asked == read.asked
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("id", "cache_type"),
+    [
+        pytest.param("aya-23-8b", "q8_0", id="a smaller cache is taken"),
+        pytest.param("falcon-h1r-7b", "f16", id="a smaller cache is tried"),
+        pytest.param("gemma-3n-e2b-it", "f16", id="the encoder is left out"),
+    ],
+)
+def test_a_choice_on_a_small_machine_replays_nothing(
+    id: str, cache_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list judges the ways of each model, so that the buffers of all that it tries are stored."""
+    monkeypatch.setattr(graph, "exact_compute_bytes", refuse)
+    catalogue = Catalogue.open()
+    machine = load("laptop-ddr4-8gb").machine
+    question = ask(catalogue.spec(id), Workload(), catalogue, machine)
+    best = best_way(judge(question, machine), catalogue, machine)
+    assert best.fits
+    assert best.workload.kv_cache_type == cache_type
 
 
 class _Recorder:
