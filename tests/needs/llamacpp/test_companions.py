@@ -196,9 +196,6 @@ def test_a_draft_is_a_model_with_the_same_context() -> None:
             id="larger",
         ),
         pytest.param(
-            "qwen3.8-27b", "mtp", "ollama", "cannot draft with", id="block in Ollama"
-        ),
-        pytest.param(
             LLAMA_70B, "llama-3.2-1b", "ollama", "cannot draft with", id="Ollama"
         ),
         pytest.param(
