@@ -275,6 +275,13 @@ class _Name(Record):
         return any(alias.startswith(f"{library}:") for alias in spec.aliases)
 
     @property
+    def _may_be_tag(self) -> bool:
+        """Whether the name has a tag, or the stated program takes a name without one for its latest
+        tag.
+        """
+        return ":" in self.typed or self.stated.runtime == self.ollama.id
+
+    @property
     def states_program_or_type(self) -> bool:
         """Whether the stated workload has a program or a type."""
         return any((self.stated.runtime, self.stated.quantization))
@@ -299,7 +306,7 @@ class _Name(Record):
             resolved = self._read_by_ollama(resolved, typed_tag)
         quantization = resolved.quantization
         notes = resolved.notes
-        if quantization is None and ":" in self.typed:
+        if quantization is None and self._may_be_tag:
             quantization = self._type_of_tag()
             notes += remarks({"tag": quantization}, tag=self.typed, type=quantization)
         workload = stated

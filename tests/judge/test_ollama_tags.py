@@ -52,3 +52,22 @@ def test_ollama_drafts_with_the_block_of_the_model() -> None:
 def test_a_stated_draft_does_not_change_the_program() -> None:
     verdict = check("qwen3.8:27b-mlx", Workload(runtime="vllm"), machine="dgx spark")
     assert verdict.workload.runtime == "vllm"
+
+
+@pytest.mark.parametrize(
+    ("name", "quantization"),
+    [
+        # Ollama's library lists glm-ocr:latest as 2.2 GB, the same file as glm-ocr:bf16, and
+        # deepseek-ocr:latest as 6.7 GB, as deepseek-ocr:3b-bf16
+        pytest.param("glm-ocr", "BF16", id="glm-ocr"),
+        pytest.param("glm-ocr:q8_0", "Q8_0", id="glm-ocr in 8 bits"),
+        pytest.param("deepseek-ocr", "BF16", id="deepseek-ocr"),
+        pytest.param("gemma2", "Q4_0", id="gemma2"),
+    ],
+)
+def test_a_name_without_a_tag_is_its_latest_in_ollama(
+    name: str, quantization: str
+) -> None:
+    verdict = check(name, Workload(runtime="ollama"), machine="RTX 3060 12GB, 64GB RAM")
+    assert verdict.route == "local"
+    assert verdict.workload.quantization == quantization
