@@ -375,7 +375,9 @@ class _Name(Record):
         if self.states_program_or_type:
             return resolved
         ollama = self.ollama
-        if self.stated.draft is not None and not ollama.companions:
+        draft = self.stated.draft
+        kind = "mtp" if draft == need.OWN_BLOCK else "draft"
+        if draft is not None and kind not in ollama.companions:
             return resolved
         if not ollama.takes(self.stated):
             return resolved
