@@ -20,7 +20,6 @@ from ..judge.choice import METHODS
 from ..judge.quality import quality_of
 from ..judge.rating import (
     is_rough,
-    is_slower_than_reading,
     is_way_out,
     lies_better,
     serves,
@@ -28,16 +27,11 @@ from ..judge.rating import (
 from ..judge.record import Alternative, Judged
 from ..judge.table import USUAL, FileRow, program_row
 from ..judge.ways import types_to_have
-from ..needs.records import Term, likely_bytes
 from .asking import Asking
 from .ranking import reservations
 
 _MOST_ALTERNATIVES = 3
 _SHORTEST_CONTEXT_TOKENS = 1024
-# the share of the weights in RAM by which the files of a type must be smaller, so that accelerators
-# hold all of it (assumed). The rest of the weights in RAM are copies of experts, which exist only
-# while some experts wait in RAM.
-_SAVED_SHARE = 0.8
 
 
 class AlternativeSearch(Asking):
@@ -131,30 +125,30 @@ class AlternativeSearch(Asking):
     @cached_property
     def smaller(self) -> Judged | None:
         """The smaller type of least loss that lies in a better place: on accelerators as a whole,
-        or anywhere where the judged type does not run. A type in which text comes more slowly than
-        people read is taken only where there is no other. None for none, and where the user stated
+        or anywhere where the judged type does not run. None for none, and where the user stated
         where the layers lie.
+
+        Types of four bits or more come first; of these and of the others those that nobody has to
+        make.
         """
         judged = self.judged
-        question = judged.question
-        if question.needs is None or question.workload.task == "finetune":
+        if judged.question.needs is None or judged.workload.task == "finetune":
             return None
         if judged.fits and not self._may_lie_better:
             return None
-        slow = None
-        for name in self._smaller_types():
-            stated = question.stated.replace(
-                runtime=question.workload.runtime, quantization=name
-            )
-            other = self.by_id(stated)
-            if other is None or not is_way_out(other, judged):
-                continue
-            if not lies_better(other, judged):
-                continue
-            if question.step is None or not is_slower_than_reading(other):
+        rows = self._smaller_types()
+        # where the smallest of them lies no better, none does
+        if not rows or self._in_better_place(rows[-1]) is None:
+            return None
+
+        def rank(row: FileRow) -> tuple[bool, bool]:
+            return is_rough(row.quantization or "", row.spec), not row.is_ready
+
+        for row in sorted(rows, key=rank):
+            other = self._in_better_place(row)
+            if other is not None:
                 return other
-            slow = slow or other
-        return slow
+        return None
 
     @property
     def _may_lie_better(self) -> bool:
@@ -168,78 +162,40 @@ class AlternativeSearch(Asking):
             return False
         return question.step is not None and not question.loads_named_files
 
-    def _smaller_types(self) -> list[str]:
+    def _smaller_types(self) -> list[FileRow]:
         """The types that the user can get, that lose more than the judged type and are worth
-        having: those of four bits or more, then the others; of both those that nobody has to make
-        come first.
+        having, the best first.
         """
         question = self.judged.question
-        spec = question.spec
         if question.runtime is None:
             return []
-        types = program_row(spec, question.runtime).types
-        if question.workload.quantization not in types:
+        types = program_row(question.spec, question.runtime).types
+        judged_type = question.workload.quantization
+        if judged_type not in types:
             return []
-        below = types[types.index(question.workload.quantization) + 1 :]
+        below = types[types.index(judged_type) + 1 :]
         rows = []
         for row in types_to_have(question):
-            name = row.quantization or ""
-            is_worth_it = quality_of(name, spec).worth_having
-            if name in below and is_worth_it and self._may_be_small_enough(row):
+            is_worth_it = quality_of(row.quantization, question.spec).worth_having
+            if is_worth_it and row.quantization in below:
                 rows.append(row)
+        return rows
 
-        def rank(row: FileRow) -> tuple[bool, bool]:
-            return is_rough(row.quantization or "", spec), not row.is_ready
-
-        return [row.quantization or "" for row in sorted(rows, key=rank)]
-
-    def _may_be_small_enough(self, row: FileRow) -> bool:
-        """Whether a type may leave no weights in RAM, by the size of its files alone.
-
-        This only spares judging types that are too large. So True where nothing tells: where the
-        judged model does not run, or has no weights on accelerators, and where a size is not known.
-        """
-        judged = self.judged
-        own = judged.question.type_row
-        if own is None or not judged.fits or not judged.placed.on_cards.terms:
-            return True
-        if not isinstance(own.size, Term) or not isinstance(row.size, Term):
-            return True
-        in_ram_bytes = likely_bytes(judged.placed.on_host.terms, "weights")
-        return row.size.bytes <= own.size.bytes - int(_SAVED_SHARE * in_ram_bytes)
-
-    def with_remedy(self, smaller: Judged) -> Judged:
-        """The judgement with a new remedy in its finding that accelerators hold only a part: the
-        smaller type that they hold as a whole.
-        """
-        remedy = self._remedy(smaller)
-        findings = []
-        for found in self.judged.findings:
-            is_partly = found.code == "accelerator-partly"
-            findings.append(
-                found.in_words(found.reason, remedy) if is_partly else found
-            )
-        return self.judged.replace(findings=tuple(findings))
-
-    def _remedy(self, smaller: Judged) -> str:
-        """The words that name the type, its pace, its loss, and that it has to be made."""
-        quantization = smaller.quantization or ""
-        row = smaller.question.type_row
-        pace = None
-        if smaller.users_pace is not None:
-            pace = units.speed(smaller.users_pace.likely)
-        return phrase(
-            "whole",
-            type=quantization,
-            pace=pace,
-            made=row is not None and not row.is_ready,
-            loss=_loss_of(smaller) if is_rough(quantization, smaller.model) else None,
+    def _in_better_place(self, row: FileRow) -> Judged | None:
+        """What `check` answers in that type, if the model lies in a better place then."""
+        question = self.judged.question
+        stated = question.stated.replace(
+            runtime=question.workload.runtime, quantization=row.quantization
         )
+        other = self.by_id(stated)
+        if other is None or not is_way_out(other, self.judged):
+            return None
+        return other if lies_better(other, self.judged) else None
 
 
 def _loss_of(judged: Judged) -> str:
     """The loss in quality of a judged type, in words."""
-    return quality_of(judged.quantization or "", judged.model).text
+    return quality_of(judged.quantization, judged.model).text
 
 
 # ------------------------------------------------------------------ the wishes

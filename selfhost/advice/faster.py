@@ -73,7 +73,7 @@ def surer(asking: Asking) -> Judged | None:
     if asked is None:
         return None
     taken = judged.workload
-    other = asking.by_name(
+    other = asking.under(
         asked.replace(runtime=taken.runtime, quantization=taken.quantization)
     )
     if other is None or not other.fits or other.has("accelerator-tight"):
@@ -87,27 +87,24 @@ def _faster(asking: Asking) -> Iterator[FasterSetting]:
     taken = judged.workload
     situation = Situation(judged=judged, machine=asking.machine)
     for setting, asked in neighbours(judged, asking.machine):
-        # in the judged type and program: others might be chosen under a setting
-        in_type = asked.replace(quantization=taken.quantization)
-        other = asking.by_name(in_type.replace(runtime=taken.runtime))
+        # others than the judged program and type might be chosen under a setting
+        typed = asked.replace(runtime=taken.runtime, quantization=taken.quantization)
+        other = asking.under(typed)
         if other is None or not other.fits:
             continue
-        in_type = in_type.replace(runtime=judged.question.stated.runtime)
         usual_figures = _figures(judged, asking.machine)
         faster_figures = _figures(other, asking.machine)
         for usual, faster in zip(usual_figures, faster_figures, strict=False):
-            if steps_between(usual.speed, faster.speed) < 1:
-                continue
-            beside = asking.pins(in_type, other.workload)
-            yield FasterSetting(
-                unit=usual.unit,
-                prompt_tokens=usual.prompt_tokens,
-                usual=usual.range,
-                faster=faster.range,
-                what=setting.what(situation),
-                command=asking.command(asking.asked, in_type.replace(**beside)),
-            )
-            break
+            if steps_between(usual.speed, faster.speed) >= 1:
+                yield FasterSetting(
+                    unit=usual.unit,
+                    prompt_tokens=usual.prompt_tokens,
+                    usual=usual.range,
+                    faster=faster.range,
+                    what=setting.what(situation),
+                    command=asking.command(asking.asked, typed),
+                )
+                break
 
 
 def _figures(judged: Judged, machine: Machine) -> Iterator[_Figure]:

@@ -100,8 +100,7 @@ class ListPlace(NamedTuple):
     is_less_open: bool
     # the worth with a minus, so that more worth comes first
     minus_worth: float
-    # the model that this one follows, else its own id; then how many models it stands behind there
-    line: str
+    # how many successors the model stands behind
     behind: int
     # the worth of the model itself, with a minus
     minus_own_worth: float
@@ -110,9 +109,7 @@ class ListPlace(NamedTuple):
     def follows(self, successor: ListPlace) -> ListPlace:
         """The place of the same model right after that of its successor."""
         return self._replace(
-            minus_worth=successor.minus_worth,
-            line=successor.line,
-            behind=successor.behind + 1,
+            minus_worth=successor.minus_worth, behind=successor.behind + 1
         )
 
     def is_like(self, other: ListPlace) -> bool:
@@ -463,19 +460,9 @@ class Lister:
         return self._standings.by_id[id]
 
     def best_key(self, outline: Outline) -> ListPlace:
-        """The best place that `key` can give a model, whatever the judge finds."""
-        best = self._best_own_key(outline)
-        standing = self._standing(outline.id)
-        if not standing.stands_by_successor:
-            # the place of a successor only puts it further behind
-            return best
-        for id in standing.successors:
-            ahead = self._best_own_key(self._catalogue.outlines[id])
-            best = min(best, best.follows(ahead))
-        return best
-
-    def _best_own_key(self, outline: Outline) -> ListPlace:
-        """The best place of a model by its own worth."""
+        """The best place that `key` can give a model, whatever the judge finds: the place of a
+        successor only puts it further behind.
+        """
         route = Route.LOCAL
         worth = self._standing(outline.id).worth
         if outline.closed:
@@ -519,36 +506,23 @@ class Lister:
 
     def _worth_on(self, answer: Verdict) -> float:
         """The worth of a model that runs on the machine; more is better."""
-        return self._standing(answer.model.id).worth * self._share_on(answer)
-
-    def _share_on(self, answer: Verdict) -> float:
-        """The share of its worth that a model has on the machine."""
         outline = self._catalogue.outlines[answer.model.id]
-        return share_on(answer, self._best_share(outline))
+        share = share_on(answer, self._best_share(outline))
+        return self._standing(outline.id).worth * share
 
     def key(self, answer: Verdict) -> ListPlace:
-        """The place of a judged model in the list: right after a successor of its size class that
-        runs here, if the model is recent and as fast or would stand before it; else by its own
-        worth.
+        """The place of a judged model in the list: by its own worth, but not before a successor of
+        its size class that runs here.
         """
         own = self._own_key(answer)
-        standing = self._standing(answer.model.id)
-        for id in standing.successors:
+        for id in self._standing(answer.model.id).successors:
             ahead = self._runs_ahead(id)
             if ahead is None:
                 continue
             successor = self.key(ahead)
-            if not own.is_like(successor):
-                continue
-            is_near = standing.stands_by_successor and self._is_as_fast(answer, ahead)
-            if is_near or own < successor:
+            if own.is_like(successor) and own < successor:
                 return own.follows(successor)
         return own
-
-    def _is_as_fast(self, answer: Verdict, successor: Verdict) -> bool:
-        """Whether pace and room take no more of the model's worth here than of its successor's."""
-        share = FACTORS.same_size * self._share_on(answer)
-        return share >= self._share_on(successor)
 
     def _runs_ahead(self, id: str) -> Verdict | None:
         """The verdict on a successor that runs here and is not ruled out; None for another."""
@@ -596,7 +570,6 @@ class Lister:
             section=self._section(outline, standing),
             is_less_open=False,
             minus_worth=-worth,
-            line=outline.id,
             behind=0,
             minus_own_worth=-worth,
             id=outline.id,

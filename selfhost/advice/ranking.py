@@ -70,8 +70,6 @@ class _Factors(Stated):
       `providers_exponent` and `unadopted` multiply the worth of a model that nobody measured, the
       next fields that of any.
     - `same_size`: two models whose sizes differ by no more than this factor are of one size class.
-      `follow_months`: a superseded model that nobody measured stands right after its successor if
-      the newest model of its line is not younger than it by more.
     - `half_…`: the paces at which a model is worth half. `picture`: by how the model is offloaded.
     - `least_bits`: the least bits of a parameter. `least_share_read`: the least share of the active
       parameters that a token reads.
@@ -88,7 +86,6 @@ class _Factors(Stated):
     unadopted: float
     superseded: float
     same_size: float
-    follow_months: float
     named: float
     unlicensed: float
     crowded: float
@@ -139,8 +136,7 @@ class Standing(Record):
       sourced sign that people use it.
     - `worth` is the worth on any machine; more is better.
     - `successors` are the open models of its kind and size class that supersede it, the oldest
-      first. `stands_by_successor`: nobody measured the model, and the newest of them is not much
-      younger.
+      first.
     """
 
     outline: Outline
@@ -152,7 +148,6 @@ class Standing(Record):
     is_measured: bool
     worth: float
     successors: tuple[str, ...]
-    stands_by_successor: bool
 
 
 class Traits(NamedTuple):
@@ -171,25 +166,6 @@ class Likeness(Record):
 
     is_alike: bool
     does_work: bool
-
-
-class _Own(NamedTuple):
-    """What a model is by itself, whatever it supersedes.
-
-    - `makes_no_text`: its main use makes anything but text. `traits`: those of its uses.
-    - `measured`: what others measured of it at the use of the list; None where nobody did.
-    - `providers`: how many providers sell it; `is_adopted`, `size`, `worth`, `successors`: those of
-      a `Standing`, its predecessors left aside.
-    """
-
-    makes_no_text: bool
-    traits: Traits
-    measured: Ability | None
-    providers: int
-    is_adopted: bool
-    size: float
-    worth: float
-    successors: tuple[str, ...]
 
 
 class Standings:
@@ -211,17 +187,16 @@ class Standings:
         for outline in self._outlines.values():
             month = _months(outline.released) or 0
             self._newest_month = max(self._newest_month, month)
-        self._own: dict[str, _Own] = {}
-        # the models of its size class that each model supersedes, at whatever distance
-        self._predecessors: dict[str, list[str]] = {}
-        for outline in self._outlines.values():
-            own = self._found_alone(outline)
-            self._own[outline.id] = own
-            for id in own.successors:
-                self._predecessors.setdefault(id, []).append(outline.id)
         self.by_id: dict[str, Standing] = {}
         for outline in self._outlines.values():
-            self.by_id[outline.id] = self._standing(outline)
+            self.by_id[outline.id] = self._found_alone(outline)
+        for standing in list(self.by_id.values()):
+            for id in standing.successors:
+                # a successor is at least as good as what it supersedes
+                successor = self.by_id[id]
+                size = max(successor.size, standing.size)
+                worth = max(successor.worth, standing.worth)
+                self.by_id[id] = successor.replace(size=size, worth=worth)
 
     def preferring(self, ids: Collection[str]) -> Standings:
         """The same standings, with more worth of the models that a spec names as the nearest."""
@@ -241,8 +216,8 @@ class Standings:
         """
         return cls(catalogue, use)
 
-    def _found_alone(self, outline: Outline) -> _Own:
-        """What the model is by itself."""
+    def _found_alone(self, outline: Outline) -> Standing:
+        """The standing of the model by itself, whatever it supersedes."""
         makes_no_text = self._makes_no_text(outline)
         measured = None
         if self._abilities is not None and not makes_no_text:
@@ -259,37 +234,16 @@ class Standings:
                 worth *= FACTORS.unadopted
         if outline.superseded_by is not None and makes_no_text:
             worth *= FACTORS.superseded
-        return _Own(
-            makes_no_text=makes_no_text,
-            traits=traits,
-            measured=measured,
-            providers=providers,
-            is_adopted=is_adopted,
-            size=size,
-            worth=worth,
-            successors=self._successors(outline),
-        )
-
-    def _standing(self, outline: Outline) -> Standing:
-        own = self._own[outline.id]
-        size = own.size
-        worth = own.worth
-        for id in self._predecessors.get(outline.id, ()):
-            # a successor is at least as good as what it supersedes
-            superseded = self._own[id]
-            size = max(size, superseded.size)
-            worth = max(worth, superseded.worth)
         return Standing(
             outline=outline,
             kind=_kind(outline),
-            section=_section(own),
-            api_providers=own.providers,
-            is_adopted=own.is_adopted,
+            section=_section(traits, makes_no_text=makes_no_text),
+            api_providers=providers,
+            is_adopted=is_adopted,
             size=size,
-            is_measured=own.measured is not None,
+            is_measured=measured is not None,
             worth=worth,
-            successors=own.successors,
-            stands_by_successor=self._stands_by(outline, own),
+            successors=self._successors(outline),
         )
 
     def _successors(self, outline: Outline) -> tuple[str, ...]:
@@ -311,19 +265,6 @@ class Standings:
             successors.append(following.id)
             newest = following
         return tuple(successors)
-
-    def _stands_by(self, outline: Outline, own: _Own) -> bool:
-        """Whether the place of the successor tells that of the model: nobody measured the model,
-        and the newest successor is younger by `follow_months` at most. False without a successor or
-        a day.
-        """
-        if not own.successors or own.measured is not None:
-            return False
-        month = _months(outline.released)
-        newest_month = _months(self._outlines[own.successors[-1]].released)
-        if month is None or newest_month is None:
-            return False
-        return newest_month - month <= FACTORS.follow_months
 
     def _makes_no_text(self, outline: Outline) -> bool:
         """Whether the main use of the model makes anything but text; False where the spec states no
@@ -439,13 +380,13 @@ class Standings:
         return Likeness(is_alike=is_alike, does_work=does_work)
 
 
-def _section(own: _Own) -> int:
+def _section(traits: Traits, *, makes_no_text: bool) -> int:
     """GENERAL, SPECIAL or LAST. A model that makes no text is GENERAL without answering."""
-    if own.makes_no_text:
+    if makes_no_text:
         return GENERAL
-    if not own.traits.answers:
+    if not traits.answers:
         return LAST
-    return GENERAL if own.traits.is_general else SPECIAL
+    return GENERAL if traits.is_general else SPECIAL
 
 
 def ability_use(use: str | None) -> str | None:

@@ -48,10 +48,6 @@ from .understood import (
 )
 from .verdicts import check_with
 
-# a page table has an entry of 8 bytes for each page of 4,096 bytes (x86-64 and arm64; arch/x86 of
-# Linux, pgtable_64_types.h)
-_PAGE_BYTES = 4096
-_PAGE_ENTRY_BYTES = 8
 # words of a command line
 Words = tuple[str, ...]
 # the folder of the user's own files in the container, and the same folder on the host
@@ -482,11 +478,6 @@ def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize
     shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
     if shared:
         growths.append(_growth("shared_memory", shared, "/dev/shm"))
-    at_most = host_bytes + sum(growth.bytes for growth in growths)
-    at_most += sizable.memory.evictable_bytes
-    # a control group also counts the page tables of its memory
-    pages = -(-at_most // _PAGE_BYTES)
-    growths.append(_growth("page_tables", pages * _PAGE_ENTRY_BYTES))
     start = _start(sizable, growths)
     return ContainerSize(
         asked=verdict.asked,

@@ -22,7 +22,6 @@ from ..judge.record import (
     DeferredAdvice,
     Judged,
     Room,
-    RoomOptions,
     Verdict,
 )
 from ..machine.record import Machine
@@ -70,6 +69,9 @@ def check_with(
     understood, judged = judged_on(
         catalogue, model, workload, machine, follows_machine=follows_machine
     )
+    spec = judged.model
+    bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
+    loss = quality_of_workload(judged.workload, spec, is_halved=bits == 16)
     further = _Advice(
         catalogue=catalogue,
         understood=understood,
@@ -77,20 +79,19 @@ def check_with(
         machine=machine,
         day=today or units.utc_today(),
         carry=carry,
+        loss=loss,
     )
-    spec = judged.model
     offers: tuple[Offer, ...] = ()
     if judged.failed:
         offers = further.api_offers()
-    bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
     return Verdict.conclude(
-        further.told,
+        judged,
         machine,
         asked=understood.asked,
         offered=bool(offers),
         shutdown=shutdown_of(spec, offers, catalogue, further.day),
         understood_as=(*understood.notes, *note_on_tag(understood, judged)),
-        loss=quality_of_workload(judged.workload, spec, is_halved=bits == 16),
+        loss=loss,
         loaded_bits=bits,
         first_notes=notes,
         further=further,
@@ -108,6 +109,7 @@ class _Advice(DeferredAdvice):
     machine: Machine
     day: str
     carry: str
+    loss: Quality | None
 
     @cached_property
     def to_type(self) -> Steps:
@@ -151,17 +153,6 @@ class _Advice(DeferredAdvice):
             carry=self.carry,
         )
 
-    @property
-    def told(self) -> Judged:
-        """The judgement as the user is told: of a model that accelerators hold in part, a smaller
-        type that they hold as a whole is named as a remedy.
-        """
-        judged = self.judged
-        if not judged.fits or not judged.has("accelerator-partly"):
-            return judged
-        smaller = self.search.smaller
-        return judged if smaller is None else self.search.with_remedy(smaller)
-
     @cached_property
     def _offers(self) -> tuple[Offer, ...]:
         """The value of `api_offers`, computed once."""
@@ -175,8 +166,8 @@ class _Advice(DeferredAdvice):
         """How far one could go in each respect alone."""
         return self.search.reach.room()
 
-    def room_options(self) -> RoomOptions:
-        """The options to type beside each limit of `room`."""
+    def room_options(self) -> str:
+        """The options to type beside a limit of `room`; "" for none."""
         return self.search.room_options()
 
     def waits(self) -> tuple[Wait, ...]:
@@ -203,22 +194,14 @@ class _Advice(DeferredAdvice):
         outlines = self.catalogue.outlines.values()
         fitting = filter(bounds.has_likely_room, outlines)
         others = (outline.id for outline in fitting)
-        return quality_of_model(self.judged.model, self._loss, others=others)
-
-    @property
-    def _loss(self) -> Quality | None:
-        """What the type of the model costs; None where none is known."""
-        judged = self.judged
-        spec = judged.model
-        bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
-        return quality_of_workload(judged.workload, spec, is_halved=bits == 16)
+        return quality_of_model(self.judged.model, self.loss, others=others)
 
     def monthly_cost(self) -> MonthlyCost | None:
         """The cost of the stated load; None where no load was stated."""
         load = self.judged.question.stated.load
         if load is None:
             return None
-        return month(load, self.api_offers(), self.told)
+        return month(load, self.api_offers(), self.judged)
 
     def notes(self) -> Sentences:
         """The notes beside the answer, in the order in which they are shown."""
@@ -236,7 +219,7 @@ class _Advice(DeferredAdvice):
             notes += note_on_users(judged, machine)
             notes += note_on_surer(judged, surer(self.search))
         if judged.fits:
-            notes += note_on_smaller(judged, self.search.smaller)
+            notes += note_on_smaller(self.search.smaller)
         chosen = judged.question.chosen
         if chosen is not None and judged.workload.task == "finetune":
             # no fine print, because the length of the examples decides what is learned

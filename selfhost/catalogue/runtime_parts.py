@@ -148,15 +148,11 @@ class RuntimeOption(Stated):
 
 class AutomaticBatch(Stated):
     """A number of tokens of a batch that a program chooses by itself where the context has more
-    than `above_context_tokens`. The size that the program predicts for the model must be at most
-    `most_percent` of the free memory, and that size plus `more_bytes` at most `together_percent`.
+    than `above_context_tokens`.
     """
 
     tokens: int = _REQUIRED_COUNT
     above_context_tokens: int = 0
-    most_percent: int
-    more_bytes: int = 0
-    together_percent: int = 100
 
 
 class Conversion(Stated):

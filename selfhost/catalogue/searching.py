@@ -105,7 +105,7 @@ class _UnknownName(Record):
         """The name with all words for the form of its files removed: its `base` is `Foo-7B`, and
         `with_owner` is `unsloth/Foo-7B`.
         """
-        split = SplitName(self.owner, self.last_part, None)
+        split = SplitName(owner=self.owner, base=self.last_part, form=None)
         for shorter in splits(self.name):
             # the last split has all words of the form removed
             split = shorter

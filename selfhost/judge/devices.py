@@ -477,27 +477,6 @@ def _lent(
     )
 
 
-def free_for(
-    runtime: RuntimeSpec,
-    card: Accelerator,
-    machine: Machine,
-) -> int:
-    """The free bytes of a GPU that the runtime computes on; 0 for other GPUs, and where the memory
-    was not read.
-
-    For a GPU that shares the RAM, the free RAM counts, as far as the system lends it.
-    """
-    if not _computes_on(runtime, card):
-        return 0
-    if not card.unified:
-        return card.memory_free_bytes or card.memory_total_bytes or 0
-    free = machine.memory_available_bytes or machine.memory_total_bytes or 0
-    lent = lent_to_gpu(machine)
-    if lent is None or lent.device is not card:
-        return free
-    return min(free, lent.least_bytes)
-
-
 def share_on_shared(
     needs: Needs,
     machine: Machine,

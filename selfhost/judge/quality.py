@@ -57,12 +57,18 @@ def _measured() -> Mapping[str | int, Quality]:
     return shipped_rows(Quality, "quantizations", "quantization")
 
 
-def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
-    """The quality loss of a quantization, measured on any model, or told for the model `spec`.
+def quality_of(
+    quantization: str | None,
+    spec: ModelSpec | None = None,
+) -> Quality:
+    """The quality loss of a quantization, measured on any model, or told for the model `spec`. The
+    loss of None, where no quantization is known, is not measured.
 
     A quantization in groups of an unusual size counts as the usual one. The type in which the model
     was published costs nothing.
     """
+    if quantization is None:
+        return Quality()
     quality = _of_any_model(quantization)
     if spec is None:
         return quality

@@ -4,10 +4,10 @@ follows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.offers import Offer
@@ -37,6 +37,8 @@ from .table import FileRow
 if TYPE_CHECKING:
     from .ways import Way
 
+_T = TypeVar("_T")
+
 __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
 
 
@@ -53,16 +55,6 @@ class Room(Record):
     longest_context_tokens: int | None = None
     best_quantization: str | None = None
     most_parallel: int | None = None
-
-
-class RoomOptions(Record):
-    """The options to type beside each limit of a `Room`, so that `check` keeps the program and the
-    type that were judged: `--runtime vllm`. A limit without options needs none.
-    """
-
-    longest_context_tokens: str = ""
-    best_quantization: str = ""
-    most_parallel: str = ""
 
 
 class DownloadedFiles(Record):
@@ -569,9 +561,9 @@ class DeferredAdvice(Record):
         """The limit of each setting, with all others as judged; None where nothing is known."""
         return None
 
-    def room_options(self) -> RoomOptions:
-        """The options to type beside each limit of `room`."""
-        return RoomOptions()
+    def room_options(self) -> str:
+        """The options to type beside a limit of `room`; "" for none."""
+        return ""
 
     def waits(self) -> tuple[Wait, ...]:
         """The waits for the first token."""
@@ -610,6 +602,20 @@ class DeferredAdvice(Record):
 
 # the cached properties of a verdict that `further` works out: each has the name of its method
 _WORKED_OUT = [name for name in vars(DeferredAdvice) if not name.startswith("_")]
+
+
+def _later(work: Callable[[DeferredAdvice], _T]) -> cached_property[_T]:
+    """The property of a verdict that the method `work` of its `further` advice works out when the
+    property is first read.
+    """
+    name = work.__name__
+
+    def worked_out(verdict: Verdict) -> _T:
+        found: _T = getattr(verdict.further, name)()
+        return found
+
+    worked_out.__doc__ = work.__doc__
+    return cached_property(worked_out)
 
 
 def _restored(
@@ -671,65 +677,18 @@ class Verdict(Judged, Report):
     why: str | None = None
     further: DeferredAdvice = DeferredAdvice()
 
-    @cached_property
-    def setup(self) -> tuple[str, ...]:
-        """The lines to type first; () where nothing is missing."""
-        return self.further.setup()
-
-    @cached_property
-    def commands(self) -> tuple[str, ...]:
-        """The lines that download and run the model; () where none is known."""
-        return self.further.commands()
-
-    @cached_property
-    def commands_class(self) -> str | None:
-        """`listed` or `unlisted`; None where there are no commands."""
-        return self.further.commands_class()
-
-    @cached_property
-    def fine_print(self) -> tuple[str, ...]:
-        """The notes on the runtime, its files and the command lines that few users need."""
-        return self.further.fine_print()
-
-    @cached_property
-    def room(self) -> Room | None:
-        """The limit of each setting, with all others as judged; None where nothing is known."""
-        return self.further.room()
-
-    @cached_property
-    def room_options(self) -> RoomOptions:
-        """The options to type beside each limit of `room`."""
-        return self.further.room_options()
-
-    @cached_property
-    def faster(self) -> tuple[Any, ...]:
-        """Settings of the same program that are clearly faster (`advice.faster`)."""
-        return self.further.faster()
-
-    @cached_property
-    def alternatives(self) -> tuple[Alternative, ...]:
-        """The models and settings that run here instead, the best first."""
-        return self.further.alternatives()
-
-    @cached_property
-    def of_same_model(self) -> tuple[Alternative, ...]:
-        """The alternatives that are the same model, which are found without judging others."""
-        return self.further.of_same_model()
-
-    @cached_property
-    def quality(self) -> Any:
-        """How good the model is, by what others measured, and what its type costs."""
-        return self.further.quality()
-
-    @cached_property
-    def api_offers(self) -> tuple[Offer, ...]:
-        """The API offers of the model, or of a model in its place, the cheapest first."""
-        return self.further.api_offers()
-
-    @cached_property
-    def monthly_cost(self) -> Any:
-        """The monthly cost of the stated load; None where no load was stated."""
-        return self.further.monthly_cost()
+    setup = _later(DeferredAdvice.setup)
+    commands = _later(DeferredAdvice.commands)
+    commands_class = _later(DeferredAdvice.commands_class)
+    fine_print = _later(DeferredAdvice.fine_print)
+    room = _later(DeferredAdvice.room)
+    room_options = _later(DeferredAdvice.room_options)
+    faster = _later(DeferredAdvice.faster)
+    alternatives = _later(DeferredAdvice.alternatives)
+    of_same_model = _later(DeferredAdvice.of_same_model)
+    quality = _later(DeferredAdvice.quality)
+    api_offers = _later(DeferredAdvice.api_offers)
+    monthly_cost = _later(DeferredAdvice.monthly_cost)
 
     @property
     def has_cards_to_add(self) -> bool:

@@ -4,15 +4,13 @@ A row says what the setting asks for, when it may help, and what it costs. The c
 (`choice`) takes a row by itself where the row `is_taken`; any other row is told as faster.
 
 A row asks for a field of the workload or an option of the program. It computes nothing: needs and
-pace read what it asks for. To add a setting, write a class here and name it in `SETTINGS`, and for
-an option follow "An option of a program" in docs/architecture.md.
+pace read what it asks for. To add a setting, write a row of `SETTINGS`, and for an option follow
+"An option of a program" in docs/architecture.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Mapping
 
 from .. import needs as need
 from ..catalogue.runtime import RuntimeSpec
@@ -51,9 +49,15 @@ class Situation(Record):
         return runtime
 
 
-class RunSetting:
+class RunSetting(Record):
     """One setting beyond a program's plain ones.
 
+    The three functions are functions of this module, so that a way can be pickled.
+
+    - `what`: the setting in words, as they stand behind "faster with".
+    - `may_help`: whether what was judged without the setting may be better with it.
+    - `asked`: the workload with the setting beside; None where the program of what was judged has
+      no such setting, or the user stated it.
     - `is_taken`: the choice may take the setting though nobody asked for it.
     - `cost_steps`: of a setting that `is_taken`, what the setting gives up, in steps of a fifth of
       the pace. Of any other setting only `what` tells the cost.
@@ -61,23 +65,12 @@ class RunSetting:
       left; None where that is not known, so that any saving is possible.
     """
 
-    is_taken: ClassVar[bool] = False
-    cost_steps: ClassVar[float] = 1.0
-    least_shares: ClassVar[Mapping[str, float] | None] = None
-
-    def may_help(self, on: Situation) -> bool:
-        """Whether what was judged without the setting may be better with it."""
-        raise NotImplementedError
-
-    def asked(self, on: Situation, workload: Workload) -> Workload | None:
-        """The workload with the setting beside; None where the program of what was judged has no
-        such setting, or the user stated it.
-        """
-        raise NotImplementedError
-
-    def what(self, on: Situation) -> str:
-        """The setting in words, as they stand behind "faster with"."""
-        raise NotImplementedError
+    what: Callable[[Situation], str]
+    may_help: Callable[[Situation], bool]
+    asked: Callable[[Situation, Workload], Workload | None]
+    is_taken: bool = False
+    cost_steps: float = 1.0
+    least_shares: Mapping[str, float] | None = None
 
 
 def least_bytes_with(settings: Iterable[RunSetting], terms: Iterable[Term]) -> float:
@@ -107,186 +100,63 @@ def with_options(
     return workload.replace(runtime_options={**workload.runtime_options, **named})
 
 
-def _switch_to(
-    runtime: RuntimeSpec,
-    changes: str,
-    value: str,
-) -> list[str]:
-    """The names of the switches that change a setting to that value."""
-    names = []
-    for name, option in runtime.named_options.items():
-        if option.changes == changes and option.to == value:
-            names.append(name)
-    return names
+# ------------------------------------------------------------------ when a setting may help
 
 
-class _SmallCache(RunSetting):
-    """A KV cache of 8 bits, which may leave room for the whole model, or for more users at once."""
-
-    is_taken = True
-    # of the compute buffer, where rows of the cache are rotated, no least is known
-    least_shares = MappingProxyType({"kv_cache": 0.5, "compute": 0.0})
-
-    def may_help(self, on: Situation) -> bool:
-        if on.judged.speed is not None and on.judged.speed.waiting:
-            return True
-        return on.judged.placement == "split" or not on.judged.fits
-
-    def asked(self, on: Situation, workload: Workload) -> Workload | None:
-        name = self._type(on)
-        if name is None or workload.kv_cache_type is not None:
-            return None
-        return workload.replace(kv_cache_type=name)
-
-    def what(self, on: Situation) -> str:
-        return f"a KV cache of {self._type(on)}, which is a little less exact"
-
-    def _type(self, on: Situation) -> str | None:
-        """The smaller type that the program keeps; None for none."""
-        runtime = on.runtime
-        if on.judged.question.spec.architecture is None:
-            return None
-        for name in _SMALLER_CACHES:
-            if runtime.keeps_cache_in(name):
-                return name
-        return None
+def _is_worth_a_try(_: Situation) -> bool:
+    """Whatever was judged: only the figures tell whether the setting helps."""
+    return True
 
 
-class _NoEncoder(RunSetting):
-    """The encoder of pictures left out: the model then reads text alone."""
-
-    is_taken = True
-    # a model that sees is asked for, so it has to be twice as fast without, or not run with it
-    cost_steps = 4.0
-    least_shares = MappingProxyType({"projector": 0.0, "projector_compute": 0.0})
-
-    def may_help(self, on: Situation) -> bool:
-        return on.judged.placement == "split" or not on.judged.fits
-
-    def asked(self, on: Situation, workload: Workload) -> Workload | None:
-        case = on.judged.question.case
-        if case is None or not case.encoders:
-            return None
-        return with_options(
-            workload, _switch_to(on.runtime, "projector", "none"), "yes"
-        )
-
-    def what(self, on: Situation) -> str:  # noqa: ARG002
-        return "the picture encoder left out, so that it reads text alone"
+def _lacks_room(on: Situation) -> bool:
+    """Whether accelerators do not hold all of the model, or nothing does."""
+    return on.judged.placement == "split" or not on.judged.fits
 
 
-class _Lean(RunSetting):
-    """The option by which a server takes less memory, and is slower: no CUDA graphs in vLLM."""
-
-    is_taken = True
-    cost_steps = 0.0
-
-    def may_help(self, on: Situation) -> bool:
-        if on.judged.speed is not None and on.judged.speed.waiting:
-            return True
-        return not on.judged.fits
-
-    def asked(self, on: Situation, workload: Workload) -> Workload | None:
-        for name, option in on.runtime.named_options.items():
-            if option.changes == "lean":
-                value = option.choices[0] if option.choices else "yes"
-                return with_options(workload, [name], value)
-        return None
-
-    def what(self, on: Situation) -> str:
-        names = on.runtime.options_for("lean")
-        return f"{' and '.join(names)}, which takes less memory and is slower"
+def _has_waiting_users(on: Situation) -> bool:
+    """Whether memory does not hold all users at once."""
+    return on.judged.speed is not None and bool(on.judged.speed.waiting)
 
 
-class _LargeBatch(RunSetting):
-    """Larger batches of a prompt, where weights in RAM are copied to a GPU once for each batch."""
-
-    def may_help(self, on: Situation) -> bool:
-        return on.judged.speed is not None and bool(on.judged.speed.crossing_seconds)
-
-    def asked(self, on: Situation, workload: Workload) -> Workload | None:
-        runtime = on.runtime
-        stated = workload.runtime_options
-        if "micro_batch_tokens" in runtime.settings_of(stated):
-            return None
-        # a batch that was stated stays
-        names = runtime.options_for("micro_batch_tokens", "batch_tokens")
-        free = [name for name in names if name not in stated]
-        return with_options(workload, free, str(_LARGE_BATCH_TOKENS))
-
-    def what(self, on: Situation) -> str:  # noqa: ARG002
-        return f"batches of {_LARGE_BATCH_TOKENS:,} tokens"
+def _lacks_room_for_all(on: Situation) -> bool:
+    """Whether memory lacks room for the model, or for all users at once."""
+    return _has_waiting_users(on) or _lacks_room(on)
 
 
-class _OwnDraft(RunSetting):
-    """The model's own prediction block, or the draft model that its publisher released. What it
-    gains depends on the text, so it is never taken by itself.
-    """
-
-    def may_help(self, on: Situation) -> bool:  # noqa: ARG002
-        return True
-
-    def asked(self, on: Situation, workload: Workload) -> Workload | None:
-        if workload.draft is not None or "mtp" not in on.runtime.companions:
-            return None
-        if need.why_no_own_block(on.judged.model) is not None:
-            return None
-        return workload.replace(draft=need.OWN_BLOCK)
-
-    def what(self, on: Situation) -> str:
-        draft = on.judged.model.draft
-        if draft is None:
-            return "the model's own draft block"
-        return f"{draft.name}, the draft that was published for it"
+def _does_not_serve_all(on: Situation) -> bool:
+    """Whether the model does not run, or not for all users at once."""
+    return _has_waiting_users(on) or not on.judged.fits
 
 
-class _SplitLayers(RunSetting):
-    """Each layer split over two equal GPUs, where published runs show a gain.
+def _copies_weights(on: Situation) -> bool:
+    """Whether weights in RAM are copied to a GPU once for each batch of a prompt."""
+    return on.judged.speed is not None and bool(on.judged.speed.crossing_seconds)
+
+
+def _may_split_layers(on: Situation) -> bool:
+    """Whether published runs show that such a model gains where each layer is split over two equal
+    GPUs.
 
     Mixtures were 0.7 to 2.1 times as fast, and models on four GPUs 0.57 to 4.4 times
     (tests/truth/speed_tensor_split.json).
     """
-
-    def may_help(self, on: Situation) -> bool:
-        pace = on.judged.users_pace
-        if (
-            not on.judged.model.is_dense
-            or pace is None
-            or pace.likely > _FASTEST_TO_SPLIT
-        ):
-            return False
-        # nothing is proposed where the user stated where layers lie
-        if placing_options(on.judged.question):
-            return False
-        cards = on.machine.cards
-        if len(cards) != 2 or cards[0].name != cards[1].name:
-            return False
-        return sums_are_measured(cards[0], parts=2)
-
-    def asked(self, on: Situation, workload: Workload) -> Workload | None:
-        names = []
-        for name, option in on.runtime.named_options.items():
-            if SPLIT_BY_TENSOR in option.choices:
-                names.append(name)
-        return with_options(workload, names, SPLIT_BY_TENSOR)
-
-    def what(self, on: Situation) -> str:  # noqa: ARG002
-        return "each layer split over the GPUs (experimental, prompts may be slower)"
+    pace = on.judged.users_pace
+    if pace is None or pace.likely > _FASTEST_TO_SPLIT:
+        return False
+    if not on.judged.model.is_dense:
+        return False
+    # nothing is proposed where the user stated where layers lie
+    if placing_options(on.judged.question):
+        return False
+    cards = on.machine.cards
+    if len(cards) != 2 or cards[0].name != cards[1].name:
+        return False
+    return sums_are_measured(cards[0], parts=2)
 
 
-class _MoreCards(RunSetting):
-    """Each layer split over more equal GPUs than the model lies on, as vLLM has it."""
-
-    def may_help(self, on: Situation) -> bool:
-        return _most_parts(on) is not None
-
-    def asked(self, on: Situation, workload: Workload) -> Workload | None:
-        parts = _most_parts(on)
-        names = on.runtime.options_for("parts_of_layers")
-        return with_options(workload, names, str(parts))
-
-    def what(self, on: Situation) -> str:
-        return f"each layer split over {_most_parts(on)} GPUs"
+def _has_more_cards(on: Situation) -> bool:
+    """Whether the runtime can split the model over more equal GPUs than it lies on."""
+    return _most_parts(on) is not None
 
 
 def _most_parts(on: Situation) -> int | None:
@@ -307,15 +177,155 @@ def _most_parts(on: Situation) -> int | None:
     return max(numbers, default=None)
 
 
-LEAN = _Lean()
+# ------------------------------------------------------------------ what a setting asks for
+
+
+def _with_small_cache(on: Situation, workload: Workload) -> Workload | None:
+    name = _small_cache(on)
+    if name is None or workload.kv_cache_type is not None:
+        return None
+    return workload.replace(kv_cache_type=name)
+
+
+def _small_cache(on: Situation) -> str | None:
+    """The type of 8 bits in which the program keeps a KV cache; None for none."""
+    if on.judged.question.spec.architecture is None:
+        return None
+    for name in _SMALLER_CACHES:
+        if on.runtime.keeps_cache_in(name):
+            return name
+    return None
+
+
+def _without_encoder(on: Situation, workload: Workload) -> Workload | None:
+    case = on.judged.question.case
+    if case is None or not case.encoders:
+        return None
+    names = []
+    for name, option in on.runtime.named_options.items():
+        if (option.changes, option.to) == ("projector", "none"):
+            names.append(name)
+    return with_options(workload, names, "yes")
+
+
+def _lean(on: Situation, workload: Workload) -> Workload | None:
+    for name, option in on.runtime.named_options.items():
+        if option.changes == "lean":
+            value = option.choices[0] if option.choices else "yes"
+            return with_options(workload, [name], value)
+    return None
+
+
+def _with_large_batch(on: Situation, workload: Workload) -> Workload | None:
+    stated = workload.runtime_options
+    if "micro_batch_tokens" in on.runtime.settings_of(stated):
+        return None
+    # a batch that was stated stays
+    names = on.runtime.options_for("micro_batch_tokens", "batch_tokens")
+    free = [name for name in names if name not in stated]
+    return with_options(workload, free, str(_LARGE_BATCH_TOKENS))
+
+
+def _with_own_draft(on: Situation, workload: Workload) -> Workload | None:
+    if workload.draft is not None or "mtp" not in on.runtime.companions:
+        return None
+    if need.why_no_own_block(on.judged.model) is not None:
+        return None
+    return workload.replace(draft=need.OWN_BLOCK)
+
+
+def _with_split_layers(on: Situation, workload: Workload) -> Workload | None:
+    names = []
+    for name, option in on.runtime.named_options.items():
+        if SPLIT_BY_TENSOR in option.choices:
+            names.append(name)
+    return with_options(workload, names, SPLIT_BY_TENSOR)
+
+
+def _on_more_cards(on: Situation, workload: Workload) -> Workload | None:
+    names = on.runtime.options_for("parts_of_layers")
+    return with_options(workload, names, str(_most_parts(on)))
+
+
+# ------------------------------------------------------------------ the settings in words
+
+
+def _cache_words(on: Situation) -> str:
+    return f"a KV cache of {_small_cache(on)}, which is a little less exact"
+
+
+def _encoder_words(_: Situation) -> str:
+    return "the picture encoder left out, so that it reads text alone"
+
+
+def _lean_words(on: Situation) -> str:
+    names = on.runtime.options_for("lean")
+    return f"{' and '.join(names)}, which takes less memory and is slower"
+
+
+def _batch_words(_: Situation) -> str:
+    return f"batches of {_LARGE_BATCH_TOKENS:,} tokens"
+
+
+def _draft_words(on: Situation) -> str:
+    draft = on.judged.model.draft
+    if draft is None:
+        return "the model's own draft block"
+    return f"{draft.name}, the draft that was published for it"
+
+
+def _split_words(_: Situation) -> str:
+    return "each layer split over the GPUs (experimental, prompts may be slower)"
+
+
+def _cards_words(on: Situation) -> str:
+    return f"each layer split over {_most_parts(on)} GPUs"
+
+
+# ------------------------------------------------------------------ the rows
+
+
+# the option by which a server takes less memory, and is slower: no CUDA graphs in vLLM
+LEAN = RunSetting(
+    what=_lean_words,
+    may_help=_does_not_serve_all,
+    asked=_lean,
+    is_taken=True,
+    cost_steps=0.0,
+)
 
 # in the order in which "faster with" tells them
-SETTINGS: tuple[RunSetting, ...] = (
-    _OwnDraft(),
-    _SmallCache(),
-    _NoEncoder(),
+SETTINGS = (
+    # the model's own prediction block, or the draft that its publisher released: what it gains
+    # depends on the text, so it is never taken by itself
+    RunSetting(what=_draft_words, may_help=_is_worth_a_try, asked=_with_own_draft),
+    RunSetting(
+        what=_cache_words,
+        may_help=_lacks_room_for_all,
+        asked=_with_small_cache,
+        is_taken=True,
+        # of the compute buffer, where rows of the cache are rotated, no least is known
+        least_shares={"kv_cache": 0.5, "compute": 0.0},
+    ),
+    RunSetting(
+        what=_encoder_words,
+        may_help=_lacks_room,
+        asked=_without_encoder,
+        is_taken=True,
+        # a model that sees is asked for: it has to be twice as fast without, or not run with it
+        cost_steps=4.0,
+        least_shares={"projector": 0.0, "projector_compute": 0.0},
+    ),
     LEAN,
-    _LargeBatch(),
-    _SplitLayers(),
-    _MoreCards(),
+    RunSetting(
+        what=_batch_words,
+        may_help=_copies_weights,
+        asked=_with_large_batch,
+    ),
+    RunSetting(
+        what=_split_words,
+        may_help=_may_split_layers,
+        asked=_with_split_layers,
+    ),
+    RunSetting(what=_cards_words, may_help=_has_more_cards, asked=_on_more_cards),
 )

@@ -352,7 +352,7 @@ class FileRow(Record):
             return True
         if need.loads_sixteen_bits(spec, self.runtime, self.format, self.quantization):
             return True
-        return quality_of(self.quantization or "", spec).cost == AS_PUBLISHED
+        return quality_of(self.quantization, spec).cost == AS_PUBLISHED
 
     @property
     def has_tag(self) -> bool:

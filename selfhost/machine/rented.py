@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..core import units
 from ..core.records import Stated
-from ..core.tables import large_record
+from ..core.tables import shipped_record
 from . import cpus
 from .profiles import NotedMachine, planned_machine
 from .record import BANDWIDTH, FactValues
@@ -68,7 +68,7 @@ class _CloudType(NamedTuple):
 
 @cache
 def _table() -> _CloudTable:
-    return large_record(_CloudTable, "cloud_types")
+    return shipped_record(_CloudTable, "cloud_types")
 
 
 def rented(text: str) -> NotedMachine | None:

@@ -610,22 +610,16 @@ def _room_words(verdict: Verdict) -> str:
     is_tight = any(finding.code.endswith("-tight") for finding in verdict.findings)
     if not verdict.can_run or is_tight:
         return ""
-    parts = _room_parts(verdict)
-    if not parts:
+    settings = _room_settings(verdict)
+    if not settings:
         return ""
     start = "There is also room"
     if verdict.machine.memory_available_bytes is not None:
         # a simulated machine has no open programs, so this applies to real machines only
         start = "With other programs closed, there is also room"
-    settings = list(parts)
-    options = set(parts.values())
-    if len(options) == 1 and "" not in options:
-        # options that stand beside each setting are told once
-        start = f"{start}, with {options.pop()},"
-    else:
-        for place, setting in enumerate(settings):
-            if parts[setting]:
-                settings[place] = f"{setting} with {parts[setting]}"
+    if verdict.room_options:
+        # without these options `check` might take another program or type
+        start = f"{start}, with {verdict.room_options},"
     if len(settings) == 1:
         pace = "" if verdict.has_cards_to_add else ", which is slower"
         return f"{start} for {settings[0]}{pace}."
@@ -634,31 +628,28 @@ def _room_words(verdict: Verdict) -> str:
     return f"{start} for one of: {', '.join(first)}, or {last}.{pace}"
 
 
-def _room_parts(verdict: Verdict) -> dict[str, str]:
-    """The settings for which there is room: a longer context, more users, a larger type; each with
-    the options to type beside it: without them `check` would take another program or type.
-    """
+def _room_settings(verdict: Verdict) -> list[str]:
+    """The settings for which there is room: a longer context, more users, a larger type."""
     room = verdict.room
     workload = verdict.workload
     if room is None:
-        return {}
-    options = verdict.room_options
-    parts = {}
+        return []
+    settings = []
     longest_tokens = room.longest_context_tokens or 0
     if longest_tokens > (workload.context_tokens or 0):
         tokens = units.tokens(longest_tokens)
-        setting = f"a context of {tokens}"
         if longest_tokens == verdict.question.trained_tokens:
-            setting = f"the full context ({tokens})"
-        parts[setting] = options.longest_context_tokens
+            settings.append(f"the full context ({tokens})")
+        else:
+            settings.append(f"a context of {tokens}")
     most_parallel = room.most_parallel or 0
     if most_parallel > workload.parallel:
-        parts[f"{most_parallel:,} users at once"] = options.most_parallel
+        settings.append(f"{most_parallel:,} users at once")
     # a model without a type is judged by the need that its spec states, and has no larger type
     is_of_a_type = workload.quantization is not None
     if is_of_a_type and room.best_quantization not in (None, workload.quantization):
-        parts[f"{room.best_quantization} weights"] = options.best_quantization
-    return parts
+        settings.append(f"{room.best_quantization} weights")
+    return settings
 
 
 def _hint(verdict: Verdict, *, has_other_ways: bool) -> str:

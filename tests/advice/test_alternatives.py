@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helpers.machines import GIB, VM
-from selfhost import Route, Workload, check
+from selfhost import Route, Verdict, Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.judge.checks.space import has_type_within
@@ -250,6 +250,11 @@ def test_what_is_too_slow_comes_last_and_in_no_headline(
     assert type_that_runs(verdict) == ""
 
 
+def notes_on_the_whole(verdict: Verdict) -> list[str]:
+    """The notes on a type of which a GPU holds all."""
+    return [note for note in verdict.notes if "would hold the whole model" in note]
+
+
 def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
     """Q4_K_M of 18.6 GB spills from 24 GB with 65,536 tokens of context, a published type of four
     bits and 17.7 GB does not; the remedy named no type.
@@ -262,14 +267,13 @@ def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
     )
     verdict = check("qwen3-coder", asked, machine="RTX 4090, 64GB RAM")
     assert verdict.placement == "split"
-    accelerator = verdict.finding("accelerator")
-    assert accelerator is not None
     (whole,) = verdict.alternatives
     assert whole.placement == "accelerator"
     assert whole.quantization is not None
     assert "4" in whole.quantization
     assert whole.why.startswith("fits the GPU whole")
-    assert f"`--quant {whole.quantization}` fits whole" in (accelerator.remedy or "")
+    (note,) = notes_on_the_whole(verdict)
+    assert note.startswith(f"With --quant {whole.quantization}, ")
     assert whole.speed is not None
     assert whole.speed.judged is not None
     assert verdict.speed is not None
@@ -309,10 +313,8 @@ def test_no_type_is_named_where_none_fits_or_none_has_to(
     model: str, machine: str, workload: Workload
 ) -> None:
     verdict = check(model, workload, machine=machine)
-    accelerator = verdict.finding("accelerator")
-    assert accelerator is not None
     assert verdict.fits
-    assert "fits whole" not in (accelerator.remedy or "")
+    assert notes_on_the_whole(verdict) == []
     assert verdict.alternatives == ()
 
 
@@ -320,10 +322,9 @@ def test_three_bits_are_the_last_resort_and_told_as_such() -> None:
     verdict = check("qwen3-30b-a3b", machine="RTX 4080, 64GB RAM")
     assert verdict.placement == "split"
     (whole,) = verdict.alternatives
-    accelerator = verdict.finding("accelerator")
-    assert accelerator is not None
     assert "3" in (whole.quantization or "")
-    assert (accelerator.remedy or "").count(";") == 1
+    (note,) = notes_on_the_whole(verdict)
+    assert "Its quality:" in note
 
 
 @pytest.mark.parametrize(
@@ -340,9 +341,8 @@ def test_a_type_to_be_made_goes_before_three_bits(machine: str) -> None:
     assert verdict.placement == "split"
     (whole,) = verdict.alternatives
     assert "4" in (whole.quantization or "")
-    accelerator = verdict.finding("accelerator")
-    assert accelerator is not None
-    assert "you make it" in (accelerator.remedy or "")
+    (note,) = notes_on_the_whole(verdict)
+    assert "you would make it" in note
     assert whole.users_pace is not None
     assert verdict.users_pace is not None
     assert whole.users_pace.likely >= STEP * verdict.users_pace.likely
@@ -350,7 +350,7 @@ def test_a_type_to_be_made_goes_before_three_bits(machine: str) -> None:
 
 def test_a_little_of_the_model_in_ram_is_felt_too() -> None:
     """At 19,000 tokens nearly all of the model lies on the GPUs, and a smaller type still gains a
-    fifth, which a person feels: the remedy names it.
+    fifth, which a person feels: a note names it.
     """
     asked = Workload(
         context_tokens=19_000,
@@ -366,7 +366,8 @@ def test_a_little_of_the_model_in_ram_is_felt_too() -> None:
     accelerator = verdict.finding("accelerator")
     assert accelerator is not None
     assert accelerator.code == "accelerator-partly"
-    assert f"--quant {whole.quantization}" in (accelerator.remedy or "")
+    (note,) = notes_on_the_whole(verdict)
+    assert f"--quant {whole.quantization}" in note
 
 
 @pytest.mark.parametrize(

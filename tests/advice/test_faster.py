@@ -24,9 +24,8 @@ def test_a_block_that_drafts_is_offered_with_both_paces() -> None:
     verdict = check("qwen3.6-27b", machine=DESKTOP)
     (setting,) = verdict.faster
     assert setting.what == "the model's own draft block"
-    command = (
-        f"selfhost check qwen3.6-27b --quant Q5_K_M --draft mtp --machine {DESKTOP}"
-    )
+    options = "--runtime llama.cpp --quant Q5_K_M --draft mtp"
+    command = f"selfhost check qwen3.6-27b {options} --machine {DESKTOP}"
     assert setting.command == command
     assert setting.prompt_tokens is None
     assert setting.unit == "tokens_per_second"

@@ -303,30 +303,6 @@ def test_a_model_never_stands_before_what_supersedes_it(
     assert any(rows[id].model.upkeep.superseded_by for id in first)
 
 
-def test_a_model_stands_right_behind_what_just_superseded_it(
-    on_gpu: tuple[Lister, Ranking],
-) -> None:
-    """Where nobody measured it and it is as fast: only models of its line stand between."""
-    lister, listing = on_gpu
-    standings = Standings.load(open_catalogue(), None)
-    rows = {row.model.id: row for row in listing.models}
-    ids = list(rows)
-    pairs = 0
-    for id, row in rows.items():
-        after = _follows_here(lister, row, rows)
-        standing = standings.by_id[id]
-        if after is None or not standing.stands_by_successor:
-            continue
-        if not lister._is_as_fast(row, rows[after]):
-            continue
-        pairs += 1
-        between = ids[ids.index(after) + 1 : ids.index(id)]
-        line = {after, *standing.successors}
-        for other in between:
-            assert line.intersection(standings.by_id[other].successors), (id, other)
-    assert pairs > 3
-
-
 def test_a_successor_is_worth_at_least_what_it_supersedes() -> None:
     """Also where the older one was measured well, and the newer one by nobody."""
     by_id = Standings.load(open_catalogue(), "code").by_id

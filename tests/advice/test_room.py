@@ -288,13 +288,14 @@ def test_what_is_typed_for_room_keeps_the_program_and_the_type(
 ) -> None:
     """`--users 361` was an error of llama.cpp: the answer was vLLM's."""
     verdict = check(model, machine=machine)
-    changed = {field: getattr(verdict.room, limit)}
-    options = getattr(verdict.room_options, limit).split()
+    changed = {}
+    options = verdict.room_options.split()
     stated = dict(zip(options[::2], options[1::2], strict=True))
     if "--runtime" in stated:
         changed["runtime"] = stated["--runtime"]
     if "--quant" in stated:
         changed["quantization"] = stated["--quant"]
+    changed[field] = getattr(verdict.room, limit)
     asked = check(model, Workload(**changed), machine=machine)
     assert asked.can_run
     assert asked.runtime == verdict.runtime

@@ -317,14 +317,17 @@ def _rows_of_room(verdict: Verdict) -> Iterator[str]:
         return
     taken = verdict.workload
     beside = verdict.room_options
-    for field, limit, options in (
-        ("context_tokens", room.longest_context_tokens, beside.longest_context_tokens),
-        ("quantization", room.best_quantization, beside.best_quantization),
-        ("parallel", room.most_parallel, beside.most_parallel),
+    for field, limit in (
+        ("context_tokens", room.longest_context_tokens),
+        ("parallel", room.most_parallel),
+        ("quantization", room.best_quantization),
     ):
         if limit not in (None, getattr(taken, field)):
             asked = verdict.question.stated.replace(**{field: limit})
-            yield f"selfhost check {verdict.asked}{asked.options()} {options}"
+            if field == "quantization":
+                # the larger type stands in the place of the judged one
+                beside, _, _ = beside.partition("--quant")
+            yield f"selfhost check {verdict.asked} {beside}{asked.options()}"
 
 
 def test_the_order_is_total() -> None:
