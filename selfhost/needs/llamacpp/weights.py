@@ -85,7 +85,8 @@ class _InFile(Record):
         """The same weights with the bytes of each tensor in proportion, for a mix."""
         if self.scale is None:
             return self
-        of_file, of_recipe = self.scale
+        of_file = self.term.bytes
+        of_recipe = sum_bytes(self.loaded)
         loaded = []
         for tensor in self.loaded:
             size = tensor.bytes * of_file // of_recipe
