@@ -1,0 +1,148 @@
+"""The memory that a description tells, and the numbers of cores and rates beside it.
+
+What goes in: a `Phrase`, whose names are claimed. What comes out: `StatedMemory`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..core.records import Record
+from . import cpus
+from .phrases import Phrase
+from .quantities import Quantity
+from .words import bad_name, vocabulary
+
+_KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d\w?", re.ASCII)
+# a size without a word for its kind is a disk's from the first of these on, in a computer whose
+# class of processor takes at most the second of RAM
+_LEAST_DISK_GIB = 240
+_MOST_GIB_OF_CLIENTS = 256
+# a system reports up to a tenth less RAM than is built in: `15.8 GB` of 16
+_LEAST_OF_SIZE = 0.9
+
+
+class StatedMemory(Record):
+    """The memory that a description tells, in GiB; None where it tells none.
+
+    `disk_gib` is a size that is taken for a disk, and that may be the RAM's: in TB, where no word
+    calls it either, or a small one beside a word for a disk.
+    `numbers` has the numbers of cores, threads, vcpus, mts, gbps, channels, sticks and gen, by
+    these words.
+    """
+
+    ram_gib: float | None
+    vram_gib: float | None
+    disk_gib: float | None
+    ram_kind: str | None
+    numbers: Mapping[str, int]
+
+
+def find_memory(
+    phrase: Phrase,
+    processor: str | None,
+    *,
+    has_chip: bool,
+) -> StatedMemory:
+    """Claim the memory, and the numbers of cores and rates. The RAM is the size that is called RAM,
+    else the smallest plain size.
+
+    Raises `UnknownMachineError` where two sizes can be the RAM's, and for an unknown kind of RAM.
+    """
+    ram_kind = _kind_of_ram(phrase)
+    numbers = _numbers(phrase)
+    sizes = _sizes(phrase, processor)
+    told = _gib_of(sizes, "ram")
+    plain = _gib_of(sizes, "")
+    possible = {gib for gib in plain if may_be_ram(gib, processor)}
+    if told:
+        # in `2x 16gb v100 64gb`, 2x may count modules or GPUs
+        is_open = "sticks" in numbers or "or" in phrase.words
+        possible = told | possible if is_open else told
+    elif has_chip:
+        # beside a chip, the larger size is a disk's
+        possible = set()
+    _refuse_two_sizes(phrase, possible)
+    for at, size in sizes.items():
+        # a plain size below the RAM's stays free: it is of something else
+        if size.of or not told or size.gib >= max(told):
+            phrase.claim(at)
+    return StatedMemory(
+        ram_gib=max(told) if told else min(plain, default=None),
+        vram_gib=max(_gib_of(sizes, "vram"), default=None),
+        disk_gib=min(_gib_of(sizes, "disk"), default=None),
+        ram_kind=ram_kind,
+        numbers=numbers,
+    )
+
+
+def _sizes(phrase: Phrase, processor: str | None) -> Mapping[int, Quantity]:
+    """The free sizes by their places, without those that can only be a disk's, which are claimed.
+    A plain `1tb` is a disk's unless the processor is a server's.
+    """
+    sizes = {}
+    for at, size in phrase.quantities():
+        if size.unit not in ("gb", "tb"):
+            continue
+        if size.of == "disk" and size.gib >= _LEAST_DISK_GIB:
+            phrase.claim(at)
+            continue
+        is_plain_tb = size.unit == "tb" and not size.of
+        if is_plain_tb and not cpus.is_server(processor or ""):
+            sizes[at] = size._replace(of="disk")
+        else:
+            sizes[at] = size
+    return sizes
+
+
+def _gib_of(sizes: Mapping[int, Quantity], memory: str) -> set[float]:
+    """The sizes in GiB that are called so; of plain sizes for an empty `memory`."""
+    return {size.gib for size in sizes.values() if size.of == memory}
+
+
+def _refuse_two_sizes(phrase: Phrase, possible: set[float]) -> None:
+    """Refuse two sizes of which each can be the RAM's."""
+    if not possible or min(possible) >= _LEAST_OF_SIZE * max(possible):
+        return
+    listed = [f"{gib:g} GB" for gib in sorted(possible)]
+    largest = f"{max(possible):g}"
+    raise bad_name("two_sizes", phrase.text, sizes=listed, largest=largest)
+
+
+def _numbers(phrase: Phrase) -> Mapping[str, int]:
+    """Claim the numbers of cores, channels and the like, and return them by their units."""
+    numbers = {}
+    for at, quantity in phrase.quantities():
+        if quantity.modules is not None:
+            numbers["sticks"] = quantity.modules
+        elif not quantity.is_size and not quantity.is_count:
+            unit = "cores" if quantity.unit == "cpus" else quantity.unit
+            numbers[unit] = int(quantity.number)
+            phrase.claim(at)
+    return numbers
+
+
+def _kind_of_ram(phrase: Phrase) -> str | None:
+    """Claim the kind of RAM, `ddr4`, and the words that stand beside a size, and return the kind.
+    Raises `UnknownMachineError` for an unknown kind.
+    """
+    ram_kind = None
+    for at, word in list(phrase.free.items()):
+        if _KIND_OF_RAM.fullmatch(word):
+            kinds = cpus.ram_rates()
+            if word not in kinds:
+                raise bad_name("kind_of_ram", phrase.text, kinds, word=word)
+            ram_kind = word
+            phrase.claim(at)
+        elif word in vocabulary().of_sizes:
+            phrase.claim(at)
+    return ram_kind
+
+
+def may_be_ram(gib: float, processor: str | None) -> bool:
+    """Whether a plain size can be the RAM's: 16 of `ryzen 5600x 16gb 512gb`. A large size can be,
+    if the class of the processor takes as much RAM.
+    """
+    most_gib = cpus.class_of(processor or "").most_gib or 0
+    return gib < _LEAST_DISK_GIB or most_gib > _MOST_GIB_OF_CLIENTS
