@@ -518,14 +518,14 @@ def as_typed(
 # the Python arguments for options that are no field of a Workload
 _OTHER_KEYWORDS = {
     "--machine": "machine",
-    "--gpu": "machine",
+    "--gpu": "gpu",
     "--specs": "specs",
     "--users": "parallel",
     "--measure": "machine=Machine.read(measure=True)",
     "--no-checkpointing": "checkpointing=False",
 }
 # the Python arguments among these whose value is a text
-_OTHER_TEXTS = ("machine",)
+_OTHER_TEXTS = ("machine", "gpu")
 # words of a sentence that may follow an option named without a value
 _PROSE = frozenset(
     ("to", "or", "and", "for", "is", "has", "have", "in", "on", "out", "with", "when")
@@ -590,6 +590,20 @@ def _in_python(found: re.Match[str]) -> str:
         # a word that is no value, such as `less`, stays
         told.append(_python_value(keyword, other) or other)
     return " or ".join(told) + end
+
+
+def field_meant(word: str) -> str | None:
+    """The field that a word means: its own name, or that of its option, as `for_`, `max-wait` or
+    `users`. None where it means none.
+
+    >>> field_meant("kv_cache"), field_meant("--context-tokens")
+    ('kv_cache_type', 'context_tokens')
+    """
+    plain = word.strip("-_").replace("-", "_")
+    if plain in Workload._keys:
+        return plain
+    keyword = _keyword_of(f"--{plain.replace('_', '-')}")
+    return keyword if keyword in Workload._keys else None
 
 
 def _keyword_of(flag: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..catalogue.offers import provider_name
+from ..catalogue.offers import Offer, provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
@@ -48,6 +48,7 @@ from .words import (
     Asked,
     asked_words,
     below_words,
+    first_way,
     limit_words_of,
     memory_words,
     pace_of,
@@ -88,7 +89,11 @@ def _one_blocks(
     measured = "--measure" in asked.options.split()
     yield answer_line(verdict)
     yield from texts(_first_lines(verdict, measured=measured))
-    yield from _row_blocks(verdict)
+    rows = _rows(verdict)
+    if rows:
+        yield line()
+        yield Table.of("check", rows)
+        yield from texts(measured_lines(verdict))
     if measured:
         yield from _unmeasured_blocks(verdict)
     if not verbose:
@@ -111,6 +116,30 @@ def _one_blocks(
     else:
         has_other_ways = verdict.can_run and len(setup) < len(verdict.setup)
         yield line(_hint(verdict, has_other_ways=has_other_ways))
+
+
+def brief_document(verdict: Verdict) -> Blocks:
+    """Yield the route and the answer, the figures that decide, what to type, what runs instead and
+    the first offers: about ten lines for an agent.
+    """
+    yield line(f"route: {verdict.route}")
+    yield line(verdict.summary)
+    told = [limit_words(verdict), asked_words(verdict), *verdict.understood_as]
+    yield from texts(told, indent=0)
+    yield Table.of("check", _rows(verdict)).replace(indent=0)
+    yield from topics(_findings_not_told(verdict))
+    if verdict.can_run:
+        yield from _to_run_blocks(verdict, first_way(verdict.setup))
+    else:
+        yield from _instead_blocks(verdict)
+    for offer in brief_offers(verdict):
+        whose, prices = offer_words(offer, None)
+        yield line(f"API: {whose}, {prices}")
+
+
+def brief_offers(verdict: Verdict) -> Sequence[Offer]:
+    """The offers for an agent: the first, and a second where an API is the answer."""
+    return verdict.api_offers[: 1 if verdict.can_run else 2]
 
 
 def _first_lines(verdict: Verdict, *, measured: bool) -> Iterator[str | None]:
@@ -236,10 +265,9 @@ def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
 _FigureAndNote = tuple[str, str]
 
 
-def _row_blocks(verdict: Verdict) -> Blocks:
-    """Yield the table of needs against the machine: a row for memory, accelerator, disk and speed,
-    and for each other finding that did not pass; then the license. Nothing where no finding has
-    figures.
+def _rows(verdict: Verdict) -> list[Cells]:
+    """The needs against the machine: a row for memory, accelerator, disk and speed, and for each
+    other finding that did not pass; then the license. [] where no finding has figures.
     """
     rows: list[Cells] = []
     for finding in ordered(verdict):
@@ -255,16 +283,12 @@ def _row_blocks(verdict: Verdict) -> Blocks:
         rows.append((name, amount, note))
         if finding.check == "speed":
             rows += _wait_rows(verdict)
-    if not rows:
-        return
     terms = verdict.model.license
-    if terms is not None and terms.id is not None:
+    if rows and terms is not None and terms.id is not None:
         commercial_use = terms.commercial_use or "unknown"
         license = units.short_license(terms.id)
         rows.append(("license", license, LABELS.commercial[commercial_use]))
-    yield line()
-    yield Table.of("check", rows)
-    yield from texts(measured_lines(verdict))
+    return rows
 
 
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
