@@ -40,6 +40,9 @@ CHOICES: Mapping[str, Sequence[str]] = {
 }
 # the field of a Workload, or of its Load, that an option states
 _FIELDS = {flag: field for field, flag in FLAGS.items()}
+# of more choices than the first number, the short help has so many
+_MANY_CHOICES = 8
+_FEW_CHOICES = 5
 # a Load is made from the two figures in this text
 _FIELDS["--tokens-per-day"] = "load"
 
@@ -69,6 +72,14 @@ class Option(Record):
     def flag(self) -> str:
         """The long name of the option."""
         return next(name for name in self.names if name.startswith("--"))
+
+    @property
+    def short_help(self) -> str:
+        """The help with the first of many choices."""
+        if len(self.choices) <= _MANY_CHOICES:
+            return self.help
+        few = ", ".join([*self.choices[:_FEW_CHOICES], "…"])
+        return self.help.replace(", ".join(self.choices), few)
 
     @property
     def destination(self) -> str:

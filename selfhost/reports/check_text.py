@@ -14,9 +14,17 @@ from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
 from ..judge.checks.speed import may_be_too_slow, wait_words
-from ..judge.pace import clip_words
+from ..judge.pace import Wait, clip_words
 from ..judge.pace.words import reader_words
-from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
+from ..judge.record import (
+    Alternative,
+    Finding,
+    Outcome,
+    Range,
+    Route,
+    Speed,
+    Verdict,
+)
 from .answer_words import answer_line, is_assumption, limit_words, ordered
 from .api_words import (
     API_RISKS,
@@ -89,7 +97,7 @@ def _one_blocks(
     measured = "--measure" in asked.options.split()
     yield answer_line(verdict)
     yield from texts(_first_lines(verdict, measured=measured))
-    rows = _rows(verdict)
+    rows = _rows(verdict, verbose=verbose)
     if rows:
         yield line()
         yield Table.of("check", rows)
@@ -126,7 +134,7 @@ def brief_document(verdict: Verdict) -> Blocks:
     yield line(verdict.summary)
     told = [limit_words(verdict), asked_words(verdict), *verdict.understood_as]
     yield from texts(told, indent=0)
-    yield Table.of("check", _rows(verdict)).replace(indent=0)
+    yield Table.of("check", _rows(verdict, verbose=False)).replace(indent=0)
     yield from topics(_findings_not_told(verdict))
     if verdict.can_run:
         yield from _to_run_blocks(verdict, first_way(verdict.setup))
@@ -213,7 +221,7 @@ def _narrower_words(
         return ""
     # a bandwidth that was measured while other programs ran is a bound
     if machine.memory_bandwidth_bound is not None:
-        return "; measured while the machine was busy: run it again when it is idle"
+        return "; other programs ran while it was measured, so it may be faster"
     if measured:
         return ""
     return "; for a narrower range, run with --measure when the machine is idle"
@@ -265,7 +273,7 @@ def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
 _FigureAndNote = tuple[str, str]
 
 
-def _rows(verdict: Verdict) -> list[Cells]:
+def _rows(verdict: Verdict, *, verbose: bool) -> list[Cells]:
     """The needs against the machine: a row for memory, accelerator, disk and speed, and for each
     other finding that did not pass; then the license. [] where no finding has figures.
     """
@@ -282,7 +290,9 @@ def _rows(verdict: Verdict) -> list[Cells]:
             amount = Span(amount, finding.outcome)
         rows.append((name, amount, note))
         if finding.check == "speed":
-            rows += _wait_rows(verdict)
+            # other waits than for the stated prompt, or for a page, concern few users
+            waits = verdict.waits if verbose else verdict.waits[:1]
+            rows += _wait_rows(verdict, waits)
     terms = verdict.model.license
     if rows and terms is not None and terms.id is not None:
         commercial_use = terms.commercial_use or "unknown"
@@ -344,11 +354,11 @@ def _pace_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
     return amount, f"{ends}{_needed_words(finding, verdict, pace)}"
 
 
-def _wait_rows(verdict: Verdict) -> Iterator[Cells]:
+def _wait_rows(verdict: Verdict, waits: Sequence[Wait]) -> Iterator[Cells]:
     """Yield the wait for the first word, a row for each length of a prompt."""
     finding = verdict.finding("wait")
     name = "wait"
-    for wait in verdict.waits:
+    for wait in waits:
         prompt = units.tokens(wait.prompt_tokens)
         if wait.what is not None:
             prompt = f"{wait.what} ({prompt})"

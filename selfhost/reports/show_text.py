@@ -18,7 +18,7 @@ from ..core import units
 from ..core.quoting import shell_word
 from ..judge.record import Verdict
 from ..machine.record import Machine
-from .answer_words import OPENNESS_WORDS, answer_line
+from .answer_words import OPENNESS_WORDS, answer_line, openness_word
 from .api_words import month_blocks, offer_words
 from .labels import LABELS
 from .layout import (
@@ -125,7 +125,7 @@ def _first_facts(model: ModelSpec) -> Iterator[FigureRow]:
         yield "license", terms, ""
     for row in openness.rows(model):
         if row.name in LABELS.lists["openness"]:
-            yield row.name, OPENNESS_WORDS[row.answer], row.why
+            yield row.name, openness_word(row.name, row.answer), row.why
     architecture = model.architecture
     if architecture is not None and architecture.context_tokens is not None:
         longer = ""
