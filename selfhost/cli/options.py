@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from keyword import iskeyword
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.records import Record, Stated
@@ -87,7 +88,9 @@ class Option(Record):
         flag = self.flag
         if flag in _FIELDS:
             return _FIELDS[flag]
-        return flag.removeprefix("--").replace("-", "_")
+        name = flag.removeprefix("--").replace("-", "_")
+        # a word of Python is no attribute
+        return f"{name}_" if iskeyword(name) else name
 
     @property
     def is_of_workload(self) -> bool:

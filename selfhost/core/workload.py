@@ -22,7 +22,7 @@ from .purposes import WORKLOAD_PURPOSES, purposes_table
 from .quoting import shell_word
 from .records import PYTHON, Record, Values, fault_of, read_by
 from .tables import Document, Limits
-from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens
+from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens, parse_wait
 
 if TYPE_CHECKING:
     import re
@@ -645,10 +645,13 @@ def _python_number(keyword: str, typed: str) -> str | None:
 
 
 def _plain_number(typed: str) -> str:
-    """The digits of a number, of `30s` without the unit. Raises `ValueError` for another text."""
-    digits = typed.removesuffix("s")
-    float(digits)
-    return digits
+    """The digits of a number, of a time in seconds: `40m` is 2400. Raises `ValueError` for another
+    text.
+    """
+    if typed[-1:] in ("s", "m", "h"):
+        return f"{parse_wait(typed):g}"
+    float(typed)
+    return typed
 
 
 def error_in_python(error: WorkloadError) -> WorkloadError:
