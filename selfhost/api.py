@@ -92,6 +92,10 @@ def check(
     The verdict's commands, `room`, `alternatives`, `api_offers`, `monthly_cost` and notes are
     worked out when they are read, which takes several times as long as the route.
 
+    The route is `local` also for a model that writes fewer than 2 tokens a second, slower than
+    people can use: its `summary` begins with RUNS SLOWLY. A speed that is stated decides:
+    `min_tokens_per_second=2` makes the route of such a model another one.
+
     Raises `UnknownModelError`, `UnknownMachineError`, `SpecError` or `WorkloadError`, and for an
     argument of a wrong type a `SelfhostError` that is a `TypeError` too. Each message says what to
     write instead.
@@ -126,6 +130,13 @@ def can_run(
     """True when the route is `local`. False when it is not, or when it cannot be told: `check`
     says which. Takes the arguments of `check` and raises as it does.
 
+    As the route, it is True also for a model that writes fewer than 2 tokens a second, slower than
+    people can use. State the speed that your program needs, and it decides.
+
+    >>> can_run("qwen3-32b", machine="laptop-ddr4-32gb")
+    True
+    >>> can_run("qwen3-32b", machine="laptop-ddr4-32gb", min_tokens_per_second=2)
+    False
     >>> can_run("llama-3.3-70b", context_tokens=8192, machine="macbook air m2 16gb")
     False
     """
