@@ -175,7 +175,7 @@ def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
         f"curl {offer.base_url}/{request.path} \\",
         f'-H "Authorization: Bearer ${offer.key_variable}" \\',
         '-H "Content-Type: application/json" \\',
-        f"-d '{body}'",
+        *f"-d '{body}'".split("\n"),
     )
 
 
