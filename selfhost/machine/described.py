@@ -431,7 +431,7 @@ def _usual_system(computer: _Computer) -> str:
     if computer.is_guest or (series is not None and series.kind == "phone"):
         return "linux"
     is_line_of_laptops = about.setting.is_line and about.is_laptop
-    if is_line_of_laptops or about.rest.says(_PERSONAL_COMPUTERS):
+    if is_line_of_laptops or about.phrase.says(_PERSONAL_COMPUTERS):
         return "windows"
     if computer.is_product:
         return "linux"
@@ -574,7 +574,7 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
     about = computer.about
     product = computer.product
     cards = computer.cards.label
-    if product.guest and cards and words_of(cards).isdisjoint(about.rest.words):
+    if product.guest and cards and words_of(cards).isdisjoint(about.phrase.words):
         yield _note("gpu", gpu=cards)
     yield from _doubts_of_processor(computer)
     # told neither by a word nor by the chip
