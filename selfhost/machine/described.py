@@ -184,15 +184,15 @@ def _cards(about: Description, product: Product) -> NamedCards:
 def _stated_ram_gib(memory: StatedMemory, product: Product) -> float | None:
     """The stated RAM in GiB; None where none is stated.
 
-    A product may report up to a tenth less than the size it is sold with: its own size counts. A
-    size above those of a product with soldered memory is a disk's.
+    Where the product's row has a size that a system reports, 121.7 for a DGX Spark of 128, the size
+    of the row counts. A size above those of a product with soldered memory is a disk's.
     """
     stated_gib = memory.ram_gib
     if stated_gib is None:
         # as in `raspberry pi 5 8gb nvme`
         return memory.disk_gib if memory.disk_gib in product.gib else None
     for gib in product.gib:
-        if _is_reported_as(stated_gib, gib):
+        if _may_be_reported_as(stated_gib, gib):
             return gib
     if product.gb_per_s is None or stated_gib <= max(product.gib):
         return stated_gib
@@ -311,9 +311,10 @@ def _planned(computer: _Computer) -> Machine:
     source = _quoted(computer.about)
     if computer.is_product:
         source += f": {product.source_text}"
+    ram_gib = facts.pop(_RAM)
     return planned_machine(
         facts,
-        memory_gib=facts.pop(_RAM),
+        memory_gib=ram_gib,
         assumed=sorted(assumed),
         source=source,
         name=_title(computer),
@@ -502,8 +503,8 @@ def _known_machine(computer: _Computer) -> NotedMachine | None:
 
 
 def _machine_with(cards: Sequence[Accelerator], *, is_laptop: bool) -> Machine | None:
-    """The known laptop with these GPUs, or else the desktop, or else the server; of several the one
-    with the least memory. None where no known machine has these GPUs.
+    """The known laptop with these GPUs, for another computer the desktop, or else the server; of
+    several the one with the least memory. None where no known machine of the kind has these GPUs.
     """
     kinds = ("laptop",) if is_laptop else ("desktop", "server")
     names = [card.name for card in cards]
@@ -670,7 +671,7 @@ def _unlike(about: Description, machine: Machine) -> Iterator[str]:
     vram_gib = about.memory.vram_gib or 0
     sizes = [(card.memory_total_bytes or 0) / units.GIB for card in machine.cards]
     sizes.append(sum(sizes))
-    if vram_gib and not any(_is_reported_as(vram_gib, gib) for gib in sizes):
+    if vram_gib and not any(_may_be_reported_as(vram_gib, gib) for gib in sizes):
         yield f"{_size_words(vram_gib)} of GPU memory"
     stated = about.memory.numbers.get("cores")
     cores = (machine.cpu_cores_physical, machine.cpu_cores_usable)
@@ -679,9 +680,11 @@ def _unlike(about: Description, machine: Machine) -> Iterator[str]:
         yield units.plural(stated, "core")
 
 
-def _is_reported_as(stated_gib: float, sold_gib: float) -> bool:
-    """Whether a stated size can be a sold one, of which systems report up to a tenth less."""
-    return _LEAST_REPORTED * stated_gib <= sold_gib <= stated_gib
+def _may_be_reported_as(sold_gib: float, reported_gib: float) -> bool:
+    """Whether a system may report a size that is sold, such as 128, as the other: up to a tenth
+    less, such as 121.7.
+    """
+    return _LEAST_REPORTED * sold_gib <= reported_gib <= sold_gib
 
 
 def _ram_words(gib: float) -> str:
