@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from math import inf
 
 from ..core import units
-from ..core.records import Record
+from ..core.records import Record, Unread
 from ..core.workload import Workload
 from ..judge.checks import phrase
 from ..judge.checks.accelerator import placing_options
@@ -137,8 +138,10 @@ class AlternativeSearch(Asking):
         if judged.fits and not self._may_lie_better:
             return None
         rows = self._smaller_types()
+        if not rows:
+            return None
         # where the smallest of them lies no better, none does
-        if not rows or self._in_better_place(rows[-1]) is None:
+        if self._in_better_place(min(rows, key=_file_bytes)) is None:
             return None
 
         def rank(row: FileRow) -> tuple[bool, bool]:
@@ -191,6 +194,12 @@ class AlternativeSearch(Asking):
         if other is None or not is_way_out(other, self.judged):
             return None
         return other if lies_better(other, self.judged) else None
+
+
+def _file_bytes(row: FileRow) -> float:
+    """The likely bytes of the files; infinity where their size is not known."""
+    size = row.size
+    return inf if isinstance(size, Unread) else size.bytes
 
 
 def _loss_of(judged: Judged) -> str:
