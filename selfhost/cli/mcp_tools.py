@@ -318,8 +318,9 @@ def _refuse_wrong_values(tool: str, stated: Object) -> None:
 
 # ------------------------------------------------------------------ errors
 
-# what an agent cannot type: a command or an option, Python, a path
-_NOT_FOR_AGENTS = re.compile(r"\bselfhost [a-z]|(?<!\S)--[a-z]|\bMachine\.|\./")
+# what an agent cannot type: a command or an option, Python, a path; and what stands before such a
+# line
+_NOT_FOR_AGENTS = re.compile(r"\bselfhost [a-z]|(?<!\S)--[a-z]|\bMachine\.|\./|:$")
 # what stands in place of a file's name in the problems of arguments
 _OF_NO_FILE = ("workload", "rank")
 _CLAUSE_END = re.compile(r"(; |\n|, or )")

@@ -31,6 +31,7 @@ from .api_words import (
     month_blocks,
     no_api_words,
     offer_words,
+    price_words,
     request_blocks,
 )
 from .labels import LABELS
@@ -43,6 +44,7 @@ from .layout import (
     Topic,
     command,
     commands,
+    figures,
     line,
     section,
     strong,
@@ -605,13 +607,24 @@ def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
     start = "Or by API: "
     if verdict.route is Route.API:
         start = "By API: "
-    yield line(start, strong(whose), f", {prices}")
+    of_line = [one for one in verdict.api_offers if _is_of_line(one)]
+    if of_line:
+        maker = provider_name(offer.provider)
+        yield line(start, strong(f"models of {maker}"), f" (listed {offer.as_of})")
+        yield figures((one.model_id, price_words(one), "") for one in of_line)
+    else:
+        yield line(start, strong(whose), f", {prices}")
     if offer.ends and verdict.shutdown is None:
         yield line(
             f"{provider_name(offer.provider)} shuts it down on {offer.ends}.", indent=2
         )
     if verdict.route is Route.API:
         yield from request_blocks(offer, verdict)
+
+
+def _is_of_line(offer: Offer) -> bool:
+    """Whether a product is asked about, and the offer is for one of the models behind it."""
+    return offer.stands_in and offer.why_instead is None
 
 
 def _faster_blocks(verdict: Verdict) -> Blocks:
@@ -702,7 +715,9 @@ def _hint(verdict: Verdict, *, has_other_ways: bool) -> str:
     parts = ["Every figure with its source"]
     if has_other_ways:
         parts.append("other ways to install")
-    more_offers = len(verdict.api_offers) - 1
+    # all models of a product's line have been told
+    own_offers = [one for one in verdict.api_offers if not _is_of_line(one)]
+    more_offers = len(own_offers) - 1
     if verdict.route is not Route.NEITHER and more_offers > 0:
         parts.append(units.plural(more_offers, "more API"))
     *first, last = parts

@@ -203,7 +203,11 @@ def _size_cells(size: QuantizationSize, machine: Machine) -> Cells:
 
 def _first_offer(offers: Sequence[Offer]) -> Blocks:
     """The first offer with its prices, and how many others there are."""
-    whose, prices = offer_words(offers[0].replace(stands_in=False), None)
+    offer = offers[0]
+    if offer.why_instead is not None:
+        # a note tells which model is offered in place of this one
+        offer = offer.replace(stands_in=False, why_instead=None)
+    whose, prices = offer_words(offer, None)
     rest = f", {prices}"
     if len(offers) > 1:
         rest += f" ({len(offers) - 1} more: -v)"
