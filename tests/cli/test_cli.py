@@ -192,6 +192,12 @@ def test_golden(
             id="check gemma-3-4b --runtime-option image-max-tokens=64",
         ),
         pytest.param(
+            "audit --format gitlab",
+            "gitlab",
+            "did you mean --format junit?",
+            id="audit --format gitlab",
+        ),
+        pytest.param(
             "list --use image",
             "image",
             "did you mean --use image-generation?",
