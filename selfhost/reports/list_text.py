@@ -128,8 +128,10 @@ def _instead_blocks(
         nearest = [min(too_slow, key=is_slow)]
         yield line(f"{nearest[0].model.id} runs with {_wish_to_drop(nearest[0])}")
     if offered is not None and offered.api_offers:
-        whose, prices = offer_words(offered.api_offers[0], None)
-        yield line(f"by API: {offered.model.id} at ", strong(whose), f", {prices}")
+        # another model may be offered in place of the best
+        offer = offered.api_offers[0].replace(stands_in=True, why_instead=None)
+        whose, prices = offer_words(offer, None)
+        yield line("by API: ", strong(whose), f", {prices}")
     for row in nearest:
         asked = workload.options()
         yield line(f"a machine that runs one: selfhost plan {row.model.id}{asked}")

@@ -292,7 +292,7 @@ def test_a_bug_is_told_as_the_command_line_tells_it(
 ) -> None:
     """The session goes on: the agent has other questions."""
 
-    def broken() -> dict[str, Any]:
+    def broken() -> selfhost.Machine:
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setitem(cast(dict[str, Tool], TOOLS), "machine", Tool(answer=broken))
