@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from math import inf
 
 from ..core import units
-from ..core.records import Record, Unread
+from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import phrase
 from ..judge.checks.accelerator import placing_options
@@ -138,11 +137,11 @@ class AlternativeSearch(Asking):
         if judged.fits and not self._may_lie_better:
             return None
         rows = self._smaller_types()
-        if not rows:
-            return None
-        # where the smallest of them lies no better, none does
-        if self._in_better_place(min(rows, key=_file_bytes)) is None:
-            return None
+        # of files the last is the smallest: where it lies no better, none does. What a program
+        # quantizes at load may leave parts of a model in 16 bits
+        in_files = [row for row in rows if not row.is_made_at_load]
+        if not in_files or self._in_better_place(in_files[-1]) is None:
+            rows = [row for row in rows if row.is_made_at_load]
 
         def rank(row: FileRow) -> tuple[bool, bool]:
             return is_rough(row.quantization or "", row.spec), not row.is_ready
@@ -194,12 +193,6 @@ class AlternativeSearch(Asking):
         if other is None or not is_way_out(other, self.judged):
             return None
         return other if lies_better(other, self.judged) else None
-
-
-def _file_bytes(row: FileRow) -> float:
-    """The likely bytes of the files; infinity where their size is not known."""
-    size = row.size
-    return inf if isinstance(size, Unread) else size.bytes
 
 
 def _loss_of(judged: Judged) -> str:
