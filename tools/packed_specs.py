@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
-from selfhost.catalogue.index import Catalogue, ShippedSpecs
+from selfhost.catalogue.index import ShippedSpecs
 from selfhost.catalogue.offers import snapshot_in
 from selfhost.catalogue.scores import scores_in
 from selfhost.core.stored import Store
 from selfhost.core.tables import stored_table
-from selfhost.core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from selfhost.machine.profiles import rows_in
-from selfhost.needs import Case, case_for, in_batches, trained_tokens
-from selfhost.needs.llamacpp.buffers import keep_buffers
-
-# the program whose compute buffers are stored; those that are made of it ask for the same
-_RUNTIME = "llama.cpp"
-# the usual context, and that of a conversation that grew
-_CONTEXTS = (DEFAULT_CONTEXT_TOKENS, 16_384)
 
 
 def pack(source: str, target: str) -> None:
@@ -37,22 +28,3 @@ def pack(source: str, target: str) -> None:
     for file in sorted(os.listdir(common)):
         if file.endswith(".toml"):
             stored_table(store, f"common/{file.removesuffix('.toml')}")
-    keep_buffers(store, usual_cases(Catalogue(specs)))
-
-
-def usual_cases(catalogue: Catalogue) -> Iterator[Case]:
-    """What is asked of each model of which the layers are known, unless a user says more."""
-    runtime = catalogue.runtime(_RUNTIME)
-    for spec in catalogue.specs():
-        if spec.architecture is None:
-            continue
-        trained = trained_tokens(spec.architecture)
-        for tokens in _CONTEXTS:
-            context_tokens = min(trained or DEFAULT_CONTEXT_TOKENS, tokens)
-            workload = Workload(format="gguf", context_tokens=context_tokens)
-            case = case_for(spec, runtime, workload)
-            yield case
-            if spec.architecture.has_experts:
-                # experts in RAM cross to a GPU once for each batch of a prompt
-                for batch_tokens in runtime.batches.beside_ram:
-                    yield in_batches(case, min(batch_tokens, context_tokens))
