@@ -49,9 +49,9 @@ class Proposals(Record):
 
     def best(self, most: int) -> list[Verdict]:
         """The best `most` models that run here fast enough: those of the same main use, then
-        others; of both in the stated program, then in another. The last is one that the spec of a
-        closed model names beside it, if none before is. None where the machine does not tell what
-        every model needs.
+        others; of both in the stated program, then in another. Beside a product that people use for
+        free, as ChatGPT, the last is one that its spec names, if none before is. None where the
+        machine does not tell what every model needs.
         """
         if self.judged.has(*_UNREAD):
             return []
@@ -68,7 +68,9 @@ class Proposals(Record):
                 found += _running(lister, ids, most - len(found))
                 ids.difference_update(row.model.id for row in found)
         shown = {row.model.id for row in found}
-        if self.judged.model.closed and shown.isdisjoint(self.named):
+        served = self.judged.model.availability
+        is_product = served is not None and served.free_tier is not None
+        if found and is_product and shown.isdisjoint(self.named):
             found[most - 1 :] = self._first_named(listers[0]) or found[most - 1 :]
         return found
 

@@ -85,8 +85,8 @@ def question_of(model: str, **asked: Any) -> Question:
 def test_the_own_block_takes_what_llama_cpp_allocates_for_it(
     block_case: BlockCase,
 ) -> None:
-    """Cache and states to the byte, the model's compute buffer too; the block's own buffer within
-    the stated range.
+    """Cache and states to the byte, the model's compute buffer within 6 %, the block's own buffer
+    within the stated range.
     """
     found = terms(
         block_case["model"],
@@ -99,7 +99,8 @@ def test_the_own_block_takes_what_llama_cpp_allocates_for_it(
     compute = found["compute"]
     assert compute.low_bytes <= block_case["target_compute_bytes"] <= compute.high_bytes
     if block_case["parallel"] == 1 or not state:
-        assert compute.bytes == block_case["target_compute_bytes"]
+        measured = pytest.approx(block_case["target_compute_bytes"], rel=0.06)
+        assert compute.bytes == measured
     assert found["mtp_kv_cache"].bytes == block_case["block_cache_bytes"]
     block = found["mtp_compute"]
     assert block.low_bytes <= block_case["block_compute_bytes"] <= block.high_bytes
