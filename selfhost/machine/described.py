@@ -17,7 +17,7 @@ from ..core.templates import fill
 from ..core.units import words_of
 from . import cpus, gpus
 from .cards import NamedCards, joined
-from .memory import StatedMemory
+from .memory import StatedMemory, may_be_reported_as
 from .products import Product, mac_with
 from .profiles import (
     MEMORY_FACTS,
@@ -42,8 +42,6 @@ _USUAL_GIB_OF_A_PROCESSOR = 2
 # assumed RAM: of 26 profiles whose GPUs hold more than 32 GiB, 24 have at least as much RAM as GPU
 # memory; most desktops have 32 GiB
 _USUAL_RAM_GIB = 32
-# a system reports up to a tenth less RAM, and a driver less GPU memory, than is sold
-_LEAST_REPORTED = 0.9
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 # words for computers that usually run Windows
 _PERSONAL_COMPUTERS = frozenset(("laptop", "netbook", "desktop", "pc"))
@@ -192,7 +190,7 @@ def _stated_ram_gib(memory: StatedMemory, product: Product) -> float | None:
         # as in `raspberry pi 5 8gb nvme`
         return memory.disk_gib if memory.disk_gib in product.gib else None
     for gib in product.gib:
-        if _may_be_reported_as(stated_gib, gib):
+        if may_be_reported_as(stated_gib, gib):
             return gib
     if product.gb_per_s is None or stated_gib <= max(product.gib):
         return stated_gib
@@ -671,20 +669,13 @@ def _unlike(about: Description, machine: Machine) -> Iterator[str]:
     vram_gib = about.memory.vram_gib or 0
     sizes = [(card.memory_total_bytes or 0) / units.GIB for card in machine.cards]
     sizes.append(sum(sizes))
-    if vram_gib and not any(_may_be_reported_as(vram_gib, gib) for gib in sizes):
+    if vram_gib and not any(may_be_reported_as(vram_gib, gib) for gib in sizes):
         yield f"{_size_words(vram_gib)} of GPU memory"
     stated = about.memory.numbers.get("cores")
     cores = (machine.cpu_cores_physical, machine.cpu_cores_usable)
     processors = cpus.processors_named(machine.cpu_model or "")
     if stated is not None and {stated, stated * processors}.isdisjoint(cores):
         yield units.plural(stated, "core")
-
-
-def _may_be_reported_as(sold_gib: float, reported_gib: float) -> bool:
-    """Whether a system may report a size that is sold, such as 128, as the other: up to a tenth
-    less, such as 121.7.
-    """
-    return _LEAST_REPORTED * sold_gib <= reported_gib <= sold_gib
 
 
 def _ram_words(gib: float) -> str:

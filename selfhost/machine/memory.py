@@ -19,8 +19,8 @@ _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d\w?", re.ASCII)
 _LEAST_DISK_GIB = 240
 # classes of processors that take more RAM may have a plain size as large as a disk
 _MOST_GIB_OF_CLIENTS = 256
-# a system reports up to a tenth less RAM than is built in: `15.8 GB` of 16
-_LEAST_OF_SIZE = 0.9
+# a system reports up to a tenth less RAM, and a driver less GPU memory, than is sold
+_LEAST_REPORTED = 0.9
 
 
 class StatedMemory(Record):
@@ -103,8 +103,8 @@ def _gib_of(sizes: Mapping[int, Quantity], memory: str) -> set[float]:
 
 
 def _refuse_two_sizes(phrase: Phrase, possible: set[float]) -> None:
-    """Refuse two sizes of which each can be the RAM's."""
-    if not possible or min(possible) >= _LEAST_OF_SIZE * max(possible):
+    """Refuse two sizes of which each can be the RAM's. `16gb 15.8gb` is one size."""
+    if not possible or may_be_reported_as(max(possible), min(possible)):
         return
     listed = [f"{gib:g} GB" for gib in sorted(possible)]
     largest = f"{max(possible):g}"
@@ -148,3 +148,10 @@ def may_be_ram(gib: float, processor: str | None) -> bool:
     """
     most_gib = cpus.class_of(processor or "").most_gib or 0
     return gib < _LEAST_DISK_GIB or most_gib > _MOST_GIB_OF_CLIENTS
+
+
+def may_be_reported_as(sold_gib: float, reported_gib: float) -> bool:
+    """Whether a system may report a size that is sold, such as 128, as the other: up to a tenth
+    less, such as 121.7.
+    """
+    return _LEAST_REPORTED * sold_gib <= reported_gib <= sold_gib
