@@ -362,7 +362,7 @@ def share_of(kind: str, most_mts: float = inf) -> MemoryShare:
     return next(row for row in rows if most_mts <= row.up_to_mts)
 
 
-class GuestRates(NamedTuple):
+class GuestRates(Record):
     """The bytes a second at which virtual machines of clouds read weights. `types` is the number of
     instance types that were counted.
     """

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
 
 from ..core import units
-from ..core.records import Stated
+from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from . import cpus
 from .profiles import NotedMachine, planned_machine
@@ -58,7 +57,7 @@ class _CloudTable(Stated):
     sources: Mapping[str, str]
 
 
-class _CloudType(NamedTuple):
+class _CloudType(Record):
     """A type of a series of rented machines: its virtual processors and its memory."""
 
     series: _Series
@@ -176,7 +175,9 @@ def _type_called(name: str) -> _CloudType | None:
             kind = groups.get("kind", "")
             gib = series.gib.get(kind, 0.0) * processors
         if gib and processors > fewer:
-            return _CloudType(series, gib, fewer or processors)
+            return _CloudType(
+                series=series, memory_gib=gib, processors=fewer or processors
+            )
     return None
 
 
