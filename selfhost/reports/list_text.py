@@ -21,7 +21,8 @@ from .layout import Blocks, Cells, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
 from .words import (
     RANGES,
-    age_blocks,
+    catalogue_words,
+    is_old,
     old_data_blocks,
     pace_title,
     place_words,
@@ -61,13 +62,14 @@ def list_document(
     `workload` is the question; None for the default. `only_running` leaves out models that do not
     run here, `wide` adds columns. `sort` is the order of the rows. `near` are commands that list
     models which the user may have meant, where no model matches. `notes` are about the machine's
-    name. With `today` the screen tells that the catalogue is old.
+    name. With `today` the screen tells that the catalogue, or the data in it, are old.
     """
     workload = workload or Workload()
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
     head = [_nothing_matches(listing, near, notes)]
     if listing.counts.models:
         head = [summary_words(listing, workload), planned_words(listing.machine)]
+    head.append(catalogue_words(listing.catalogue_as_of, today))
     yield from texts([*head, *notes], indent=0)
     if rows:
         yield line()
@@ -85,12 +87,9 @@ def list_document(
         yield line("why not, model by model: the same with --all")
         asked = workload.options()
         yield line(f"a machine that runs one: selfhost plan MODEL{asked}")
-    days = {"prices": listing.prices_as_of, "boards": listing.boards_as_of}
-    aged = list(age_blocks(listing.catalogue_as_of, today))
-    if not aged:
-        days = {"catalogue": listing.catalogue_as_of, **days}
-    yield from old_data_blocks(days, today)
-    yield from aged
+    if not is_old(listing.catalogue_as_of, today):
+        days = {"prices": listing.prices_as_of, "boards": listing.boards_as_of}
+        yield from old_data_blocks(days, today)
 
 
 def _nothing_matches(

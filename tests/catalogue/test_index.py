@@ -15,8 +15,8 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.searching import resolve
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.core.answering import shipped_folder
 from selfhost.core.errors import SpecError, UnknownModelError
-from selfhost.core.stored import shipped_folder
 
 RUNTIME = """schema = 1
 id = "llama.cpp"
