@@ -25,11 +25,9 @@ from ..needs.training import type_not_quantized_again
 from .launch import (
     Launch,
     Lines,
-    Values,
     device_word,
     fill_partly,
     options_needed,
-    values_of,
     variables_hiding_cards,
 )
 
@@ -104,7 +102,7 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
         return ()
     template = _template_of_long_texts(launch)
     if template:
-        line = fill_partly(template, values_of(launch))
+        line = fill_partly(template, launch.values)
         return (line,) if line else ()
     return _run_lines(launch, launch.lines.default, with_server=with_server)
 
@@ -134,7 +132,7 @@ def _template_of_long_texts(launch: Launch) -> str:
         return ""
     if launch.machine.system == "windows":
         return ""
-    if values_of(launch)["batch_tokens"] is None:
+    if launch.values["batch_tokens"] is None:
         return ""
     return launch.template("long_embedding")
 
@@ -196,146 +194,139 @@ def _run_lines(
     a beginner types `ollama run TAG`. `template` is None for the program's own lines. `paths` are
     further values for `template`: a path may have braces, which a template may not.
     """
-    values = values_of(launch)
-    needed = list(options_needed(launch, values))
-    if not with_server and _sets_only_context(launch, needed):
-        needed.remove("context_tokens")
     offload = launch.judged.offload
     if offload is not None:
-        line = fill_partly(_template_in_turn(launch, offload), values)
+        line = fill_partly(_template_in_turn(launch, offload), launch.values)
     elif template is not None:
-        line = fill_partly(template, {**values, **paths})
+        line = fill_partly(template, {**launch.values, **paths})
     else:
-        line = _first_filled(_templates(launch, values), values)
+        line = _first_filled(launch)
     if not line:
         return ()
-    options = _typed_options(launch, needed, values)
-    if "" in options:
-        return ()
-    if not _all_are_set(launch, needed):
-        return ()
-    line = _with_variables_of_cards(launch, " ".join((line, *options)), needed)
-    return _with_server(launch, line, needed, values)
+    needed = tuple(options_needed(launch))
+    to_set = _Setting(launch=launch, needed=needed)
+    if not with_server and to_set.sets_only_context:
+        needed = tuple(key for key in needed if key != "context_tokens")
+        to_set = _Setting(launch=launch, needed=needed)
+    return to_set.with_line(line)
 
 
-def _with_variables_of_cards(
-    launch: Launch,
-    line: str,
-    needed: Sequence[str],
-) -> str:
-    """The line that runs the model; before it the variable that numbers accelerators as the options
-    do, and the variable that hides accelerators, where the program would see more than it computes
-    on.
+class _Setting(Record):
+    """What a line needs to run the model as judged. `needed` are the keys of what has to be set: by
+    an option of the line, by a variable before it, or by one of a server that is started first.
     """
-    variables = []
-    if "one_device" in needed or "gpu_shares" in launch.settings:
-        variables += _variables_of_order(launch)
-    hiding = variables_hiding_cards(launch.runtime, launch.question, launch.machine)
-    variables += [f"{name}={value}" for name, value in hiding.items()]
-    if not variables:
-        return line
-    return _with_variables(variables, line, launch.machine)
+
+    launch: Launch
+    needed: tuple[str, ...]
+
+    @property
+    def sets_only_context(self) -> bool:
+        """Whether a server would only set a context for which nobody asked."""
+        if self.launch.question.context_asked:
+            return False
+        return self._of_server == ["context_tokens"]
+
+    def with_line(self, line: str) -> Lines:
+        """The line with all that is needed; () where something cannot be set."""
+        options = self._options()
+        if "" in options or not self._all_are_set:
+            return ()
+        line = " ".join((line, *options))
+        variables = self._variables_of_cards()
+        if variables:
+            line = _with_variables(variables, line, self.launch.machine)
+        return self._with_server(line)
+
+    def _options(self) -> list[str]:
+        """The options that the user stated by name, then the needed options. "" stands for an
+        option that cannot be typed.
+        """
+        launch = self.launch
+        options = []
+        for name, value in launch.workload.runtime_options.items():
+            named = launch.runtime.named_options.get(name)
+            if named is None:
+                options.append("")
+            elif named.changes == "split_mode" and "one_device" in self.needed:
+                # the option for one device sets the split mode, too
+                continue
+            else:
+                options.append(fill_partly(named.line, {"value": value}))
+        templates = launch.lines.options
+        for key in self.needed:
+            if key in templates:
+                options.append(fill_partly(templates[key], launch.values))
+        return options
+
+    @property
+    def _all_are_set(self) -> bool:
+        """Whether an option, a variable or the usual command sets each needed key."""
+        lines = self.launch.lines
+        command = self.launch.default_command
+        command = command.replace("{total_context_tokens}", "{context_tokens}")
+        set_apart = {*lines.options, *lines.settings, *_IF_IT_CAN}
+        for key in self.needed:
+            if key not in set_apart and f"{{{key}}}" not in command:
+                return False
+        return True
+
+    def _variables_of_cards(self) -> list[str]:
+        """The variable that numbers accelerators as the options do, and the variable that hides
+        accelerators, where the program would see more than it computes on.
+        """
+        launch = self.launch
+        variables = []
+        if "one_device" in self.needed or "gpu_shares" in launch.settings:
+            for maker, variable in launch.runtime.gpus.numbered_by.items():
+                # unlike accelerators, which the driver lists in another order
+                names = {card.name for card in launch.cards if card.vendor == maker}
+                if len(names) > 1:
+                    variables.append(variable)
+        hiding = variables_hiding_cards(launch.runtime, launch.question, launch.machine)
+        variables += [f"{name}={value}" for name, value in hiding.items()]
+        return variables
+
+    @property
+    def _of_server(self) -> list[str]:
+        """The needed keys that only a server can set, which is started first."""
+        settings = self.launch.lines.settings
+        return [key for key in self.needed if key in settings]
+
+    def _with_server(self, line: str) -> Lines:
+        """The line; before it the line that starts a server, if a needed key is the server's."""
+        settings = self.launch.lines.settings
+        machine = self.launch.machine
+        variables = []
+        for key in self._of_server:
+            variables.append(fill_partly(settings[key], self.launch.values))
+        if not variables:
+            return (line,)
+        if "address" in settings:
+            address = settings["address"]
+            variables.insert(0, address)
+            line = _with_variables([address], line, machine)
+        return _with_variables(variables, self.launch.lines.serve, machine), line
 
 
-def _variables_of_order(launch: Launch) -> list[str]:
-    """The variables by which the program numbers unlike accelerators of a maker in the order in
-    which their driver lists them.
-    """
-    variables = []
-    for maker, variable in launch.runtime.gpus.numbered_by.items():
-        names = {card.name for card in launch.cards if card.vendor == maker}
-        if len(names) > 1:
-            variables.append(variable)
-    return variables
+# ------------------------------------------------------------------ templates of lines
 
 
-def _sets_only_context(launch: Launch, needed: Sequence[str]) -> bool:
-    """Whether a server would only set a context for which nobody asked."""
-    if launch.question.context_asked:
-        return False
-    settings = launch.lines.settings
-    return [key for key in needed if key in settings] == ["context_tokens"]
-
-
-def _with_server(
-    launch: Launch,
-    line: str,
-    needed: Sequence[str],
-    values: Values,
-) -> Lines:
-    """The line; before it the line that starts a server, if a needed setting is the server's."""
-    settings = launch.lines.settings
-    machine = launch.machine
-    variables = []
-    for key in needed:
-        if key in settings:
-            variables.append(fill_partly(settings[key], values))
-    if not variables:
-        return (line,)
-    if "address" in settings:
-        address = settings["address"]
-        variables.insert(0, address)
-        line = _with_variables([address], line, machine)
-    return _with_variables(variables, launch.lines.serve, machine), line
-
-
-def _first_filled(templates: Sequence[str], values: Values) -> str:
-    """The first line that can be filled; "" for none."""
-    for template in templates:
-        line = fill_partly(template, values)
+def _first_filled(launch: Launch) -> str:
+    """The first line of the program for such a model that can be filled; "" for none."""
+    for template in _templates(launch):
+        line = fill_partly(template, launch.values)
         if line:
             return line
     return ""
 
 
-def _typed_options(
-    launch: Launch,
-    needed: Sequence[str],
-    values: Values,
-) -> list[str]:
-    """The options that the user stated by name, then the needed options. "" stands for an option
-    that cannot be typed.
-    """
-    options = []
-    for name, value in launch.workload.runtime_options.items():
-        named = launch.runtime.named_options.get(name)
-        if named is None:
-            options.append("")
-        elif named.changes == "split_mode" and "one_device" in needed:
-            # the option for one device sets the split mode, too
-            continue
-        else:
-            option = fill_partly(named.line, {"value": value})
-            options.append(option)
-    templates = launch.lines.options
-    for key in needed:
-        if key in templates:
-            option = fill_partly(templates[key], values)
-            options.append(option)
-    return options
-
-
-def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
-    """Whether the lines set every needed key: by an option, a variable or the usual command."""
-    lines = launch.lines
-    command = launch.default_command
-    command = command.replace("{total_context_tokens}", "{context_tokens}")
-    set_apart = {*lines.options, *lines.settings, *_IF_IT_CAN}
-    for key in needed:
-        if key in set_apart:
-            continue
-        if f"{{{key}}}" not in command:
-            return False
-    return True
-
-
-def _templates(launch: Launch, values: Values) -> list[str]:
+def _templates(launch: Launch) -> list[str]:
     """The templates of the program for such a model; the first that can be filled is typed. A line
     with a tag comes before the line with the name of the file, and the repository last.
     """
     by_repository = launch.template("repository")
     by_rule = "" if launch.rule is None else launch.rule.command
-    if by_rule and not values["quantized"]:
+    if by_rule and not launch.values["quantized"]:
         return [by_rule, by_repository]
     line = _usual_template(launch)
     named = launch.template("named")

@@ -1,9 +1,9 @@
 """The values that fill the templates of commands.
 
 A runtime's spec has its command lines as templates. `Launch` is a judged question with the runtime
-whose lines are printed: most often the judged runtime. `values_of` returns the values of the places
-in a template, and `options_needed` the options that a line must have, so that the line runs the
-model as judged.
+whose lines are printed: most often the judged runtime. Its `values` are those of the places in a
+template, and `options_needed` are the options that a line must have, so that it runs the model as
+judged.
 """
 
 from __future__ import annotations
@@ -160,6 +160,11 @@ class Launch(Record):
         """The settings that the stated runtime options change, by the name of the setting."""
         return self.runtime.settings_of(self.workload.runtime_options)
 
+    @cached_property
+    def values(self) -> Values:
+        """The values of the places in the program's lines."""
+        return _values_of(self)
+
     @property
     def may_crash(self) -> bool:
         """Whether the processor computes a part of the model and the runtime may crash on this
@@ -173,7 +178,7 @@ class Launch(Record):
 # ------------------------------------------------------------------ values
 
 
-def values_of(launch: Launch) -> dict[str, str | None]:
+def _values_of(launch: Launch) -> Values:
     """The values of the places in a program's lines."""
     way = _stated_way(launch)
     figures = (
@@ -569,12 +574,13 @@ def _draft(launch: Launch) -> str | None:
 # ------------------------------------------------------------------ options
 
 
-def options_needed(launch: Launch, values: Values) -> Iterator[str]:
+def options_needed(launch: Launch) -> Iterator[str]:
     """Yield the keys of the options without which a line would run the model otherwise than judged,
     in the order in which they are typed.
     """
     spec = launch.spec
     workload = launch.workload
+    values = launch.values
     if spec.modality == "embedding":
         # a server of text has to be told that it embeds or ranks
         yield "reranking" if spec.main_use == "reranking" else "embedding"
@@ -585,7 +591,7 @@ def options_needed(launch: Launch, values: Values) -> Iterator[str]:
         yield "memory_share"
     if values["batch_tokens"]:
         yield "whole_batch"
-    yield from _options_of_draft(launch, values)
+    yield from _options_of_draft(launch)
     if _must_state_context(launch):
         yield "context_tokens"
     if values["context_checkpoints"]:
@@ -612,7 +618,7 @@ def _options_of_sequences(launch: Launch) -> Iterator[str]:
         yield "parallel"
 
 
-def _options_of_draft(launch: Launch, values: Values) -> Iterator[str]:
+def _options_of_draft(launch: Launch) -> Iterator[str]:
     """Yield the options for a draft model, or for the model's own draft block, which some programs
     load from a separate file.
     """
@@ -628,7 +634,7 @@ def _options_of_draft(launch: Launch, values: Values) -> Iterator[str]:
     else:
         yield "mtp"
         # llama.cpp finds the draft that lies beside the model's file (common/arg.cpp)
-        if values["repository"] != values["draft"]:
+        if launch.values["repository"] != launch.values["draft"]:
             yield "draft"
 
 

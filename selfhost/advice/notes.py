@@ -6,7 +6,8 @@ and give the figures that fill them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -19,7 +20,7 @@ from ..catalogue.uses import uses_table
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.templates import fill
-from ..core.workload import FLAGS, CacheTypes, Workload
+from ..core.workload import FLAGS, CacheTypes
 from ..judge.devices import gpu_maker
 from ..judge.judging import layout_of_users
 from ..judge.pace.text import pace_of_text
@@ -32,22 +33,8 @@ from .launch import CONVERTED, bytes_worth_bounding
 from .steps import Steps
 from .understood import Sentences, Understood, remark
 
-# options about weights, without effect for a closed model
-_WEIGHT_OPTIONS = (
-    "format",
-    "runtime",
-    "quantization",
-    "kv_cache_type",
-    "draft",
-    "runtime_options",
-)
-# options about tokens that a model writes one by one
-_TOKEN_OPTIONS = (
-    "parallel",
-    "prompt_tokens",
-    "max_wait_seconds",
-    "min_tokens_per_second",
-)
+# the options by the fields that they state; a format is stated in a program or a policy only
+_OPTIONS = {**FLAGS, "parallel": f"{FLAGS['parallel']} (--users)"}
 
 
 # ------------------------------------------------------------------ notes
@@ -78,8 +65,7 @@ def notes_on_question(
     left = machine.address_space_bytes
     if left is not None and judged.placement in ("accelerator", "split"):
         yield from remark("address-space", left=left)
-    if question.stated != Workload():
-        yield from _options_without_effect(question)
+    yield from _options_without_effect(question)
 
 
 def _note_on_hosted_tuning(spec: ModelSpec) -> Iterator[str]:
@@ -181,65 +167,27 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
         yield from remark("unread-more", files=unlisted)
 
 
-def _options_without_effect(question: Question) -> Iterator[str]:
-    """Yield a note for each kind of option without effect: on weights or tokens, on the context, on
-    the KV cache.
-    """
-    stated = question.stated
+# ------------------------------------------------------------------ options without effect
+
+
+def _has_no_weights(question: Question) -> bool:
+    """Whether the weights are not published."""
+    return question.spec.closed
+
+
+def _writes_no_tokens(question: Question) -> bool:
+    """Whether the model is asked for anything but tokens that it writes one by one."""
     spec = question.spec
-    model = spec.name
-    if spec.closed:
-        stated_keys = filter(stated.states, _WEIGHT_OPTIONS)
-        # a format is stated in a program or a policy only: it has no option
-        options = [FLAGS.get(key, key) for key in stated_keys]
-        yield from _without_effect("no-weights", options, model)
-    else:
-        options = _token_options_without_effect(question)
-        yield from _without_effect("no-tokens", options, model)
-    if stated.states("context_tokens") and not spec.reads_context:
-        yield from remark("no-context", model=model)
-    type = stated.kv_cache_type
-    runtime = question.runtime
-    if not type:
-        return
-    if runtime is None:
-        return
-    if question.workload.kv_cache_type is None:
-        yield from remark("no-cache", type=type, model=model, program=runtime.name)
-
-
-def _without_effect(
-    key: str,
-    options: Sequence[str],
-    model: str,
-) -> Sentences:
-    if not options:
-        return ()
-    several = len(options) > 1
-    return remark(key, options=options, several=several, model=model)
-
-
-def _token_options_without_effect(question: Question) -> list[str]:
-    """The stated options on tokens that have no effect on a model which writes no tokens."""
-    stated = question.stated
-    if stated.task != "generate":
-        return []
-    if question.spec.modality in GENERATING:
-        return []
-    options = []
-    for key in _TOKEN_OPTIONS:
-        if not stated.states(key):
-            continue
-        if key != "parallel":
-            options.append(FLAGS[key])
-        elif _makes_one_at_a_time(question):
-            options.append(f"{FLAGS[key]} (--users)")
-    return options
+    if spec.closed or spec.modality in GENERATING:
+        return False
+    return question.stated.task == "generate"
 
 
 def _makes_one_at_a_time(question: Question) -> bool:
     """Whether the program makes one result after the other, however many users ask."""
     modality = question.spec.modality
+    if not _writes_no_tokens(question):
+        return False
     if modality != "image":
         return modality in ONE_AT_A_TIME
     if question.needs is None:
@@ -247,6 +195,64 @@ def _makes_one_at_a_time(question: Question) -> bool:
     # the activations of the decoder grow with the pictures made at once; the need in files of
     # stable-diffusion.cpp, which makes one, has none
     return all(term.name != "activations" for term in question.needs.terms)
+
+
+def _has_no_context(question: Question) -> bool:
+    """Whether the model has no context of tokens."""
+    return not question.spec.reads_context
+
+
+def _keeps_no_cache(question: Question) -> bool:
+    """Whether the model keeps no KV cache in its program."""
+    return question.runtime is not None and question.workload.kv_cache_type is None
+
+
+class _WithoutEffect(NamedTuple):
+    """Options without effect: the fields of a workload that state them, when they have none, and
+    the key of the note that says why.
+    """
+
+    fields: tuple[str, ...]
+    have_none: Callable[[Question], bool]
+    note: str
+
+
+_WITHOUT_EFFECT = (
+    _WithoutEffect(
+        (
+            "format",
+            "runtime",
+            "quantization",
+            "kv_cache_type",
+            "draft",
+            "runtime_options",
+        ),
+        _has_no_weights,
+        "no-weights",
+    ),
+    _WithoutEffect(
+        ("prompt_tokens", "max_wait_seconds", "min_tokens_per_second"),
+        _writes_no_tokens,
+        "no-tokens",
+    ),
+    _WithoutEffect(("parallel",), _makes_one_at_a_time, "no-tokens"),
+    _WithoutEffect(("context_tokens",), _has_no_context, "no-context"),
+    _WithoutEffect(("kv_cache_type",), _keeps_no_cache, "no-cache"),
+)
+
+
+def _options_without_effect(question: Question) -> Iterator[str]:
+    """Yield a note for each kind of stated options without effect."""
+    for kind in _WITHOUT_EFFECT:
+        stated = filter(question.stated.states, kind.fields)
+        options = [_OPTIONS.get(field, field) for field in stated]
+        if options and kind.have_none(question):
+            several = len(options) > 1
+            model = question.spec.name
+            yield from remark(kind.note, options=options, several=several, model=model)
+
+
+# ------------------------------------------------------------------ accelerators and users
 
 
 def notes_on_cards(

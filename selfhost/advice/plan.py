@@ -19,7 +19,7 @@ from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, OptionFault, Outcome, error_of
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.checks.speed import is_slow, may_be_too_slow
-from ..judge.choice import in_server, smallest_of_list
+from ..judge.choice import smallest_of_list, workload_where_users_wait
 from ..judge.devices import smallest_total_bytes
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.judging import judge
@@ -336,7 +336,9 @@ def _find_least(
     machine holds the model at least.
     """
     question = meant.question(catalogue, _VAST)
-    workload = in_server(question, catalogue) or smallest_of_list(question, catalogue)
+    workload = workload_where_users_wait(question, catalogue) or smallest_of_list(
+        question, catalogue
+    )
     smallest = meant.replace(workload=workload)
     vast = _least_platform(smallest.question(catalogue, _VAST))
     question = smallest.question(catalogue, vast)

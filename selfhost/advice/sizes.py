@@ -24,7 +24,7 @@ from ..core.tables import refusal, sentences, shipped_record
 from ..core.templates import fill
 from ..core.workload import Workload
 from ..judge.checks.space import bytes_to_store
-from ..judge.choice import in_server, smallest_of_list
+from ..judge.choice import smallest_of_list, workload_where_users_wait
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.record import Outcome, Question, Report, Verdict
 from ..judge.ways import takes_first_of_list
@@ -358,7 +358,7 @@ def _chosen_workload(
     if not _states_memory(machine):
         if takes_first:
             return smallest_of_list(question, catalogue)
-        return in_server(question, catalogue)
+        return workload_where_users_wait(question, catalogue)
     # the type follows the memory where none was asked for, and no file is here
     follows_memory = question.here is None and bool(question.in_turn)
     if not takes_first and not follows_memory:

@@ -12,7 +12,7 @@ ms of start-up (measured, Python 3.11), and `check` is a program people start ma
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, KeysView, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from operator import itemgetter
@@ -111,6 +111,8 @@ class _RecordType(type):
     _keys: dict[str, FileKey]
     # the annotation of each field, as source text
     _annotations: dict[str, str]
+    # the names of the fields, to compare with those of arguments
+    _names: KeysView[str]
     # the fields whose dict is frozen
     _mappings: tuple[str, ...]
     # takes a dict of all values by name, returns the values in the order of the fields
@@ -151,6 +153,7 @@ class _RecordType(type):
             if has_frozen_default or annotation.startswith("Mapping"):
                 mappings.append(field)
         body["_annotations"] = annotations
+        body["_names"] = annotations.keys()
         body["_fields"] = tuple(annotations)
         body["_defaults"] = defaults
         body["_keys"] = keys
@@ -220,7 +223,7 @@ class Record(metaclass=_RecordType):
         kind = type(self)
         if len(values) < len(kind._fields):
             values = {**kind._defaults, **values}
-        if values.keys() != kind._annotations.keys():
+        if values.keys() != kind._names:
             raise kind._fault_of_names(values)
         self._freeze(values)
 
@@ -228,11 +231,13 @@ class Record(metaclass=_RecordType):
         """Take the values of all fields, freeze mappings, complete and check the values."""
         kind = type(self)
         # one run makes thousands of records, most of them plain
-        if not kind._is_plain:
-            for name in kind._mappings:
-                if type(values[name]) is dict:
-                    values[name] = FrozenDict(values[name])
-            values = kind._completed(values)
+        if kind._is_plain:
+            object.__setattr__(self, "__dict__", values)
+            return
+        for name in kind._mappings:
+            if type(values[name]) is dict:
+                values[name] = FrozenDict(values[name])
+        values = kind._completed(values)
         object.__setattr__(self, "__dict__", values)
         self._check()
 
@@ -300,7 +305,7 @@ class Record(metaclass=_RecordType):
     def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed; the record itself where each is as it was."""
         kind = type(self)
-        if not changes.keys() <= kind._annotations.keys():
+        if not changes.keys() <= kind._names:
             raise kind._fault_of_names({**self.__getstate__(), **changes})
         values = self.__dict__
         # a loop, for a generator takes as long as all the rest

@@ -24,10 +24,18 @@ from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs import needs_on
+from ..needs.quantization import BITS_PER_WEIGHT
 from ..needs.records import Device, Needs, Term, Terms, likely_bytes
 from .checks import phrase
 from .checks.space import available_ram
-from .devices import gpu_maker, index_of, lent_to_gpu, places, usable_cards
+from .devices import (
+    SharedMemory,
+    gpu_maker,
+    index_of,
+    lent_to_gpu,
+    places,
+    usable_cards,
+)
 from .judging import judge, layout_for
 from .pace.words import likely_words
 from .question import asked_again
@@ -220,12 +228,7 @@ class _Choice(Record):
         """The best way of text: in the programs that suit so many accelerators, then in the usual
         one, then where it does not suit all users in the others that serve many.
         """
-        others = servers(self.question, self.catalogue)
-        preferred = []
-        if self.question.spec.writes_text:
-            for runtime in others:
-                if is_preferred(runtime, self.machine):
-                    preferred.append(runtime)
+        preferred = self._preferred_servers()
         first = self.usual
         if preferred:
             way = Way(runtime=self.runtime, is_other=True)
@@ -238,13 +241,31 @@ class _Choice(Record):
         if best is first:
             best = self._best_in_program(best)
         if self._may_suit_servers():
-            for runtime in others:
+            for runtime in self._servers:
                 if runtime not in preferred:
                     best = self._better(best, self._best_in(runtime, is_other=True))
-        by_tag = way_by_tag(self.question, self.catalogue)
-        if by_tag is not None and best.question.asked == self.question.asked:
-            best = self._better(best, self._judged(by_tag))
-        return best
+        taken = best.question.way
+        assert taken is not None, "each judged question has a way"
+        if taken.runtime is not self.runtime or taken.settings:
+            return best
+        by_tag = way_by_tag(best.question, self.catalogue)
+        if by_tag is None:
+            return best
+        by_tag = by_tag.replace(most_share=taken.most_share)
+        return self._better(best, self._judged(by_tag))
+
+    @cached_property
+    def _servers(self) -> Sequence[RuntimeSpec]:
+        """The programs beside the usual one that serve many requests."""
+        return servers(self.question, self.catalogue)
+
+    def _preferred_servers(self) -> list[RuntimeSpec]:
+        """The programs that suit so many accelerators better than the usual one."""
+        if not self.question.spec.writes_text or not places(self.machine.accelerators):
+            return []
+        return [
+            runtime for runtime in self._servers if is_preferred(runtime, self.machine)
+        ]
 
     def _best_in(
         self,
@@ -349,9 +370,16 @@ class _Choice(Record):
         best = first
         counted = {first.quantization: self._counted(first.question)}
         for trial in self._smaller_and_lighter(first):
+            may_be_faster = _may_be_faster(trial, best)
+            if self._is_in_best_place(best) and not may_be_faster:
+                continue
             quantization = trial.in_type.quantization
             in_type = counted.get(quantization)
-            if in_type is not None and not in_type.may_gain(best, trial.settings):
+            if not (
+                may_be_faster
+                or in_type is None
+                or in_type.may_gain(best, trial.settings)
+            ):
                 # what the settings can save is not enough
                 continue
             question = self._tried(trial, first)
@@ -360,9 +388,7 @@ class _Choice(Record):
                 continue
             if not trial.settings:
                 counted[quantization] = own
-            # of a split model each smaller type may leave more on the accelerators
-            leaves_more = best.placement == "split" and not trial.settings
-            if not leaves_more and not own.may_gain(best):
+            if not (may_be_faster or own.may_gain(best)):
                 continue
             best = self._better(best, judge(own.question, self.machine))
             if self._is_settled(best):
@@ -469,16 +495,22 @@ class _Choice(Record):
         """Whether no smaller type and no setting can be better: the model lies in the best place of
         the machine as it is.
         """
-        if runs_of(best) is not Runs.NOW or not best.fits or has_waiting_users(best):
-            return False
-        if best.placement == "split" or best.has("accelerator-tight"):
-            return False
         if _is_a_step_below_reading(best):
             # a smaller type may be as fast as people read
             return False
-        if best.is_on_accelerators:
-            return best.offload is None
-        return not self.machine.accelerators
+        return self._is_in_best_place(best)
+
+    def _is_in_best_place(self, best: Judged) -> bool:
+        """Whether the model lies in the best place of the machine, as surely as can be."""
+        if not best.fits:
+            return False
+        if not self.machine.accelerators:
+            return True
+        if runs_of(best) is not Runs.NOW or has_waiting_users(best):
+            return False
+        if best.placement == "split" or best.has("accelerator-tight"):
+            return False
+        return best.is_on_accelerators and best.offload is None
 
     def _is_hopeless(self, first: Judged) -> bool:
         """Whether no smaller type and no setting can make the model run."""
@@ -552,7 +584,7 @@ class _Choice(Record):
                 program=runtime.name,
                 model=best.model.name,
                 runtime=self.runtime.id,
-                type=self.usual.quantization,
+                type=best.quantization,
             )
         bits = need.loaded_bits(runtime, best.model, best.workload)
         return self._phrased(
@@ -664,7 +696,7 @@ class _Counted(Record):
         settings: Sequence[RunSetting] = (),
     ) -> bool:
         """Whether the way with these settings beside may lie in a better place than the best so
-        far, by its bytes alone.
+        far, or more surely in as good a place, by its bytes alone.
         """
         question = self.question
         if question.wants_gpu:
@@ -676,13 +708,77 @@ class _Counted(Record):
         in_ram_bytes = least_bytes_with(settings, self.needs.terms)
         lent = lent_to_gpu(self.machine)
         if lent is not None and in_ram_bytes <= lent.most_bytes:
-            return True
+            return self._may_be_surer(best, settings, lent)
         if best.fits:
             return False
-        ram_bytes = available_ram(self.machine, question.workload).ceiling_bytes
+        ram_bytes = self._ram_bytes
         if ram_bytes is None:
             return True
-        return in_ram_bytes <= ram_bytes + self._card_bytes
+        if in_ram_bytes > ram_bytes + self._card_bytes:
+            return False
+        return self._may_be_surer(best, settings, lent)
+
+    @property
+    def _ram_bytes(self) -> int | None:
+        """The most bytes of RAM that count; None where they are not known."""
+        return available_ram(self.machine, self.question.workload).ceiling_bytes
+
+    def _may_be_surer(
+        self,
+        best: Judged,
+        settings: Sequence[RunSetting],
+        lent: SharedMemory | None,
+    ) -> bool:
+        """Whether the way with these settings may run more surely than the best so far, where
+        settings do not make that faster; True where they may.
+
+        RAM computes as fast with a setting as without; so does a GPU that may get all of the RAM
+        that the model takes.
+        """
+        way = self.question.way
+        if self._card_bytes or has_waiting_users(best) or best.memory is None:
+            return True
+        if way is None or not (settings or way.settings):
+            # a smaller type is faster
+            return True
+        if lent is not None and best.memory.high_bytes > lent.raised_bytes:
+            return True
+        limit_bytes: int | None = None
+        runs = runs_of(best)
+        if runs is Runs.PERHAPS:
+            limit_bytes = self._ram_bytes
+        elif runs is Runs.ONCE_CHANGED and best.waits_for_setting and lent is not None:
+            limit_bytes = lent.least_bytes
+        if limit_bytes is None:
+            return True
+        most_bytes = least_bytes_with(settings, self.needs.terms, end="high_bytes")
+        return most_bytes <= limit_bytes
+
+
+def _may_be_faster(trial: _Trial, best: Judged) -> bool:
+    """Whether the trial may be faster in the same place.
+
+    A smaller type leaves more of a split model on the accelerators, or brings text that is hardly
+    slower than people read up to their pace. Of a split model a setting that costs no more than a
+    step leaves room for more layers where the caches of several users lie there, and for larger
+    batches, which read a stated prompt faster.
+    """
+    if best.placement == "split" and trial.settings:
+        setting_steps = sum(setting.cost_steps for setting in trial.settings)
+        has_several_users = best.workload.parallel > 1
+        has_prompt = best.first_word_seconds is not None
+        return setting_steps <= 1 and (has_several_users or has_prompt)
+    if trial.settings:
+        return False
+    if best.placement == "split":
+        return True
+    pace = best.users_pace
+    if pace is None or not _is_a_step_below_reading(best):
+        return False
+    bits = BITS_PER_WEIGHT.get(best.quantization or "", inf)
+    smaller_bits = BITS_PER_WEIGHT.get(trial.in_type.quantization or "", 1)
+    faster = pace.likely * bits / smaller_bits
+    return not units.is_slower(faster, READING_TOKENS_PER_SECOND)
 
 
 def _card_bytes(question: Question, machine: Machine) -> int:
@@ -761,7 +857,9 @@ def _faster_pace(usual: Judged, judged: Judged) -> str | None:
 # ------------------------------------------------------------------ where no machine is known
 
 
-def in_server(question: Question, catalogue: Catalogue) -> Workload | None:
+def workload_where_users_wait(
+    question: Question, catalogue: Catalogue
+) -> Workload | None:
     """The stated workload of several users in the first program that lets users wait; None where
     the user stated the program, or no such program loads the stated type.
     """

@@ -15,7 +15,7 @@ from math import inf
 from ..core.purposes import purposes_table
 from ..core.records import Record
 from ..machine.record import Machine
-from ..needs.records import Needs, likely_bytes
+from ..needs.records import Needs
 from .batches import with_automatic_batch
 from .checks import CHECKS, Outcome
 from .checks.accelerator import accelerator_check
@@ -104,6 +104,14 @@ def layout_of_users(
 ) -> Judged:
     """The first layout that has room for that number of users, without its pace."""
     workload = question.workload.replace(parallel=users)
+    case = question.case
+    if question.wants_gpu and case is not None and case.draft is None:
+        # accelerators count their own parts: the needs in RAM matter where no part lies on one
+        of_users = case.replace(workload=workload)
+        other = question.replace(workload=workload, case=of_users)
+        layout = first_layout_with_room(other, machine)
+        if layout.placement != "host":
+            return layout
     return first_layout_with_room(recounted(question, workload, machine), machine)
 
 
@@ -142,19 +150,31 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     return min((in_ram, *seen), key=Judged.lacking_bytes)
 
 
-def _users_by_memory(layout: Judged) -> int:
-    """The number of users that likely have room in the layout of some users, which has room: those
-    users, and as many more as have caches in the memory that is left.
+def _users_with_room(without_room: Judged, other: Judged) -> float:
+    """The number of users that just have room, if memory grows for each user as between the two
+    layouts; infinite where the layouts do not tell.
     """
-    users = layout.workload.parallel
-    caches = likely_bytes(layout.placed.on_cards.terms, "kv_cache", "recurrent_state")
-    cache_bytes = caches // users
-    finding = layout.finding("accelerator")
-    if finding is None or not cache_bytes:
-        return users
-    if not isinstance(finding.has, int) or not isinstance(finding.needs, int):
-        return users
-    return users + (finding.has - finding.needs) // cache_bytes
+    users = without_room.workload.parallel
+    left_bytes = _left_bytes(without_room)
+    more_bytes = left_bytes - _left_bytes(other)
+    of_one_user = more_bytes / (other.workload.parallel - users)
+    if not 0 < of_one_user < inf:
+        return inf
+    return users + left_bytes // of_one_user
+
+
+def _left_bytes(layout: Judged) -> float:
+    """The bytes that the tighter one of RAM and accelerators has left; below 0 where that lacks
+    some, infinite where nothing is known of either.
+    """
+    left_bytes = inf
+    for check in MEMORY_CHECKS:
+        finding = layout.finding(check)
+        if finding is None:
+            continue
+        if isinstance(finding.has, int) and isinstance(finding.needs, int):
+            left_bytes = min(left_bytes, finding.has - finding.needs)
+    return left_bytes
 
 
 def _machine_for(question: Question, machine: Machine) -> Machine:
@@ -300,8 +320,8 @@ class _OnMachine(Record):
         """The layout of the most users that have room as surely as one has, of fewer users than
         were asked for; None where not even one has room, or all have as surely.
 
-        A layout with room tells how many users its memory holds, so that a million users take as
-        few layouts as ten.
+        Two layouts tell how memory grows with the users, so that a million users take as few
+        layouts as ten.
         """
         most = layout_of_users(1, self.question, self.machine)
         least_sure = most.deciding
@@ -311,24 +331,27 @@ class _OnMachine(Record):
 
         if not has_room(most) or has_room(all_at_once):
             return None
-        with_room = 1
-        without_room = self.question.workload.parallel
-        is_bounded = False
-        step = 1
-        while with_room + 1 < without_room:
-            users = (with_room + without_room) // 2
-            if not is_bounded:
-                users = max(_users_by_memory(most), with_room + step)
-                # steps grow where the memory that is left does not tell the number
-                step = 2 * step if users == with_room + step else 1
-            users = min(users, without_room - 1)
+        more = all_at_once
+        other: Judged | None = None
+        takes_middle = True
+        while more.workload.parallel - most.workload.parallel > 1:
+            least_users = most.workload.parallel
+            most_users = more.workload.parallel
+            users = (least_users + most_users) // 2
+            if other is not None and not takes_middle:
+                by_growth = min(_users_with_room(more, other), most_users - 1)
+                users = max(least_users + 1, int(by_growth))
             layout = layout_of_users(users, self.question, self.machine)
             if has_room(layout):
                 most = layout
-                with_room = users
+                if other is None or other.workload.parallel < most_users:
+                    other = layout
             else:
-                without_room = users
-                is_bounded = True
+                other = more
+                more = layout
+            left = more.workload.parallel - most.workload.parallel
+            # memory may grow in steps: then every second number is the middle
+            takes_middle = not takes_middle and left > (most_users - least_users) // 2
         return most
 
     def _with_waiting_users(self, layout: Judged) -> Judged:

@@ -83,8 +83,8 @@ class RunPlace(IntEnum):
 class Rating(NamedTuple):
     """The worth of a judged way; the least is the best.
 
-    A field decides where all fields before it are equal. The fields of a kind of ways that does not
-    use them are those of `_NOTHING`.
+    A field decides where all fields before it are equal. The fields that do not count for a kind of
+    ways have the values of `_UNRATED`, so that they are equal.
 
     - Text: all but the places and `lacking_bytes`. `order` is of ways that do not run or do not
       serve, of which nothing else is told: 0 for the model's usual type, 1 for another.
@@ -116,12 +116,12 @@ def rating_of(judged: Judged) -> Rating:
     unserved = _unserved(judged)
     if runs is Runs.NOT or unserved:
         # all of these fail alike: the usual type of the model stays
-        return _NOTHING._replace(
+        return _UNRATED._replace(
             runs=runs,
             unserved=unserved,
             order=int(not question.is_usual_type),
         )
-    return _NOTHING._replace(
+    return _UNRATED._replace(
         runs=runs,
         is_slow=is_slower_than_reading(judged),
         is_rough=is_rough(judged.quantization or "", judged.model),
@@ -131,7 +131,7 @@ def rating_of(judged: Judged) -> Rating:
     )
 
 
-_NOTHING = Rating(
+_UNRATED = Rating(
     runs=Runs.NOT,
     place=RunPlace.ACCELERATORS,
     place_on_any_disk=RunPlace.ACCELERATORS,
@@ -282,7 +282,7 @@ def _rating_by_place(judged: Judged, way: Way) -> Rating:
             lacking_bytes = judged.lacking_bytes()
     place = place_of(judged)
     order = way.turn if place is RunPlace.ACCELERATORS else way.preference
-    return _NOTHING._replace(
+    return _UNRATED._replace(
         runs=Runs.NOW,
         place=place,
         place_on_any_disk=place_of(judged, any_disk=True),

@@ -5,7 +5,7 @@ follows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, wraps
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -608,13 +608,12 @@ def _later(work: Callable[[DeferredAdvice], _T]) -> cached_property[_T]:
     """The property of a verdict that the method `work` of its `further` advice works out when the
     property is first read.
     """
-    name = work.__name__
 
+    @wraps(work)
     def worked_out(verdict: Verdict) -> _T:
-        found: _T = getattr(verdict.further, name)()
+        found: _T = getattr(verdict.further, work.__name__)()
         return found
 
-    worked_out.__doc__ = work.__doc__
     return cached_property(worked_out)
 
 

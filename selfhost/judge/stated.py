@@ -37,6 +37,10 @@ _NOT_OF_CLOSED: dict[str, Any] = {
 }
 # the shortest word that is taken for the beginning of a program's name, such as "llama"
 _LEAST_LETTERS = 4
+# the usual GGUF types of so many bits, the first the best; and those of models that were published
+# in few bits
+_USUAL_KINDS = ("Q{}_K_M", "Q{}_K", "Q{}_0")
+_KINDS_OF_TYPES = (*_USUAL_KINDS, "MXFP{}")
 # how many quantizations of a model an error lists
 _NAMED = 8
 
@@ -155,9 +159,7 @@ class _Reading:
                 self._check_without_program(workload)
             return self._request(workload, None)
         if self.stated.runtime is None and not _suits(program, workload):
-            asked = self._request(workload, program)
-            taking = _first_built_for(machine, asked.taking)
-            program = taking or asked.with_rule or program
+            program = self._program_instead(program, workload, machine)
         workload = workload.replace(runtime=program.runtime.id)
         request = self._request(workload, program)
         if workload.task == "generate":
@@ -250,6 +252,28 @@ class _Reading:
         elif not formats and spec.quantized is not None:
             formats = (spec.quantized.format,)
         return self.table.first(formats)
+
+    def _program_instead(
+        self,
+        usual: ProgramRow,
+        workload: Workload,
+        machine: Machine,
+    ) -> ProgramRow:
+        """The first program that takes what was stated, of those with a build for the machine.
+
+        Where none of them has a build, and the stated type may mean one of the usual program's, the
+        usual program stays: its error asks the user. Where no program takes all, it is the program
+        with a rule for the type.
+        """
+        asked = self._request(workload, usual)
+        taking = _first_built_for(machine, asked.taking)
+        if taking is None:
+            return asked.with_rule or usual
+        is_built = machine.platform in taking.runtime.platforms.systems
+        typed = workload.quantization or ""
+        if not is_built and _type_of_bits(typed, usual.types, _KINDS_OF_TYPES):
+            return usual
+        return taking
 
     def _note_unknown_program(self, typed: str) -> None:
         """Note that a name is no program, with what a tool of that name is, or with the program
@@ -479,15 +503,19 @@ def _first_built_for(machine: Machine, rows: Iterable[ProgramRow]) -> ProgramRow
     return first
 
 
-def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
-    """The usual GGUF type with as many bits as `4bit`, `int8` or `Q5` says; None where no listed
-    type fits.
+def _type_of_bits(
+    typed: str,
+    names: Collection[str],
+    kinds: Sequence[str] = _USUAL_KINDS,
+) -> str | None:
+    """The first type of these kinds with as many bits as `4bit`, `int8` or `Q5` says; None where no
+    listed type fits.
     """
     bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
     if bits is None:
         return None
-    for rest in ("K_M", "K", "0"):
-        name = f"Q{bits[1]}_{rest}"
+    for kind in kinds:
+        name = kind.format(bits[1])
         if name in names:
             return name
     return None
@@ -543,7 +571,7 @@ def type_not_had(
     size = program.type_row(quantization).size
     if program.runtime.rule_of(quantization) and isinstance(size, Unread):
         why = size.reason
-    guess = _type_of_bits(quantization, program.types)
+    guess = _type_of_bits(quantization, program.types, _KINDS_OF_TYPES)
     figures = {
         "model": request.spec.name,
         "quantization": quantization,

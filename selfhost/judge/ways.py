@@ -194,8 +194,8 @@ def _other_programs(question: Question, catalogue: Catalogue) -> Iterator[Runtim
 
 
 def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
-    """The way in Ollama, where only its library has a file in the usual type, and the user stated
-    no program; None elsewhere.
+    """The way in Ollama, where only its library has a file in the type that was taken, and the user
+    stated no program; None elsewhere.
     """
     if question.stated.runtime is not None or are_files_fixed(question):
         return None

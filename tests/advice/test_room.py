@@ -288,7 +288,7 @@ def test_what_is_typed_for_room_keeps_the_program_and_the_type(
 ) -> None:
     """`--users 361` was an error of llama.cpp: the answer was vLLM's."""
     verdict = check(model, machine=machine)
-    changed = {}
+    changed: dict[str, Any] = {}
     options = verdict.room_options.split()
     stated = dict(zip(options[::2], options[1::2], strict=True))
     if "--runtime" in stated:

@@ -118,6 +118,21 @@ def test_a_wish_that_the_answer_meets_changes_nothing(
         assert way_of(again) == way_of(verdict), wish
 
 
+def test_a_type_that_only_the_library_has_is_taken_from_there() -> None:
+    """Law 1: nobody publishes the larger type, so that llama.cpp was told to make it, while the
+    same type stated was answered with Ollama's tag.
+    """
+    id = "granite-3.1-1b-a400m-instruct"
+    machine = "macbook-pro-m4-max-48gb"
+    asked = Workload(context_tokens=32_768)
+    verdict = answer(id, machine, asked)
+    stated = answer(id, machine, asked.replace(quantization="Q8_0"))
+    assert verdict is not None
+    assert stated is not None
+    assert verdict.runtime == "ollama"
+    assert way_of(verdict) == way_of(stated)
+
+
 def _every_way(verdict: Verdict, machine: Machine) -> Iterator[Judged]:
     """Judge each type of the answer's program and of the usual one, with each set of the settings
     that may be taken.
@@ -462,5 +477,6 @@ def test_a_setting_saves_at_most_what_its_row_says(
         other = in_way(question, way, CATALOGUE, verdict.machine)
         if other is None or other.needs is None or other.needs.memory is None:
             continue
-        least = least_bytes_with([setting], question.needs.terms)
-        assert least <= other.needs.memory.low_bytes
+        for end in ("low_bytes", "high_bytes"):
+            least = least_bytes_with([setting], question.needs.terms, end=end)
+            assert least <= getattr(other.needs.memory, end)

@@ -86,3 +86,17 @@ def test_a_program_that_an_error_offers_takes_all_that_was_stated(
         for id in ids:
             verdict = check(model, machine=MACHINE, **{**stated, "runtime": id})
             assert verdict.workload.runtime == id
+
+
+@pytest.mark.parametrize("model", ["gpt-oss-20b", "deepseek-v4-flash"])
+def test_bits_that_no_program_of_the_machine_has_ask_for_the_type(model: str) -> None:
+    """`--quant 4bit` of a model in MXFP4 was answered with MLX, which has no build for Linux."""
+    with pytest.raises(WorkloadError, match="did you mean MXFP4"):
+        check(model, machine="desktop-rtx4090-24gb", quantization="4bit")
+
+
+def test_bits_that_a_program_of_the_machine_has_are_its_type() -> None:
+    verdict = check(
+        "gpt-oss-20b", machine="macbook-pro-m4-max-48gb", quantization="4bit"
+    )
+    assert (verdict.runtime, verdict.quantization) == ("mlx", "4bit")
