@@ -21,13 +21,14 @@ IS_PACKED = os.path.exists(os.path.join(HERE, PACKAGE, FORMAT_FILE))
 
 
 def version() -> str:
-    """The day of the specs, `2026.11.30`."""
+    """The day of the specs, as packages write it: `2026.12.7`."""
     folder = os.path.join(HERE, PACKAGE) if IS_PACKED else SPECS
     with open(os.path.join(folder, FORMAT_FILE), encoding="utf-8") as stream:
-        stated = re.search(r'^as_of = "([0-9-]+)"$', stream.read(), re.MULTILINE)
+        stated = re.search(r'^as_of = "([0-9]+-[0-9]+-[0-9]+)"$', stream.read(), re.MULTILINE)
     if stated is None:
         raise SystemExit(f"{FORMAT_FILE} does not state the day of the specs, as_of")
-    return stated[1].replace("-", ".")
+    year, month, day = map(int, stated[1].split("-"))
+    return f"{year}.{month}.{day}"
 
 
 def pack_into(folder: str) -> None:
@@ -51,13 +52,11 @@ class BuildPacked(build_py):
 
 
 class PackedSource(sdist):
-    """Writes the packed specs and the license into the source distribution."""
+    """Writes the packed specs into the source distribution."""
 
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
         super().make_release_tree(base_dir, files)
         pack_into(base_dir)
-        if not IS_PACKED:
-            shutil.copy(os.path.join(CHECKOUT, "LICENSE"), base_dir)
 
 
 setup(version=version(), cmdclass={"build_py": BuildPacked, "sdist": PackedSource})
