@@ -24,7 +24,9 @@ def version() -> str:
     """The day of the specs, as packages write it: `2026.12.7`."""
     folder = os.path.join(HERE, PACKAGE) if IS_PACKED else SPECS
     with open(os.path.join(folder, FORMAT_FILE), encoding="utf-8") as stream:
-        stated = re.search(r'^as_of = "([0-9]+-[0-9]+-[0-9]+)"$', stream.read(), re.MULTILINE)
+        stated = re.search(
+            r'^as_of = "([0-9]+-[0-9]+-[0-9]+)"$', stream.read(), re.MULTILINE
+        )
     if stated is None:
         raise SystemExit(f"{FORMAT_FILE} does not state the day of the specs, as_of")
     year, month, day = map(int, stated[1].split("-"))
