@@ -746,7 +746,7 @@ def stored_table(store: Store, name: str) -> Document:
             raise SpecError(document.problems)
         return document.values
 
-    return Document(path, store.value(name, parse), is_trusted=store.is_built_in)
+    return Document(path, store.value(name, parse), is_trusted=store.is_trusted)
 
 
 def _shipped_document(name: str) -> Document:
