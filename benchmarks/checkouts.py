@@ -65,7 +65,7 @@ def opened(name: str) -> Iterator[Checkout]:
         yield Checkout(name, folder.resolve())
         return
     archive = subprocess.run(
-        ["git", "-C", str(ROOT), "archive", name, "selfhost", "specs"],
+        ["git", "-C", str(ROOT), "archive", name, "selfhost", "specs", "tools"],
         capture_output=True,
         check=False,
     )
@@ -75,3 +75,20 @@ def opened(name: str) -> Iterator[Checkout]:
         with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
             files.extractall(place, filter="data")
         yield Checkout(name, Path(place))
+
+
+@contextmanager
+def packed(checkout: Checkout) -> Iterator[Checkout]:
+    """The checkout as an installed package is: its modules, and its specs as JSON. Exits with a
+    sentence where they cannot be packed.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "selfhost").symlink_to(checkout.folder / "selfhost")
+        program = "import sys; sys.path.append(sys.argv[1]); import packed_specs; "
+        program += "packed_specs.pack(*sys.argv[2:])"
+        paths = (checkout.folder / "tools", checkout.folder / "specs", folder / "specs")
+        done = checkout.python("-c", program, *map(str, paths), cwd=checkout.folder)
+        if done.returncode:
+            sys.exit(f"the specs of {checkout.name} cannot be packed")
+        yield Checkout(checkout.name, folder)

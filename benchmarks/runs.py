@@ -425,10 +425,6 @@ def _run(key: str, row: Row, work: str, measured: float) -> TextRun:
                 prompt_tokens=prompt_tokens,
                 context_tokens=prompt_tokens + _ANSWER_TOKENS,
             )
-            if columns.prompt == _ONE_BATCH:
-                # what reads less than a micro-batch is read as one of that size
-                options = {**workload.runtime_options, "ub": str(prompt_tokens)}
-                workload = workload.replace(runtime_options=options)
         case "together":
             workload = _together(row, workload)
         case "decode":

@@ -1,14 +1,19 @@
-"""Writes the stored form of `specs/` into a folder, as a package has it; `setup.py` calls it."""
+"""Writes the stored form of `specs/` into a folder, as a package has it; `setup.py` calls it.
+
+`core/stored.py` reads what is written here.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from selfhost.catalogue.index import Catalogue, ShippedSpecs
 from selfhost.catalogue.offers import snapshot_in
 from selfhost.catalogue.scores import scores_in
-from selfhost.core.stored import Store
+from selfhost.core.stored import Rows, Store, as_json, with_checksum
 from selfhost.core.tables import stored_table
 from selfhost.core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from selfhost.judge.settings import SMALLER_CACHES
@@ -22,9 +27,42 @@ _RUNTIME = "llama.cpp"
 _CONTEXTS = (DEFAULT_CONTEXT_TOKENS, 16_384)
 
 
+class PackedStore(Store):
+    """A folder of TOML files, each value of which is written into the folder of a package."""
+
+    def __init__(self, source: str, target: str) -> None:
+        super().__init__(source)
+        self._target = target
+
+    def value(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return the value, and write it where a package has it."""
+        value = make()
+        self._write(f"{name}.json", with_checksum(as_json(value)))
+        return value
+
+    def rows(self, name: str, make: Callable[[], Rows]) -> Rows:
+        """Return the rows, and write them, and the place of each, where a package has them."""
+        rows = make()
+        places = {}
+        content = bytearray()
+        for key, value in rows.items():
+            line = as_json(value)
+            places[key] = (len(content), len(line), zlib.crc32(line))
+            content += line + b"\n"
+        self._write(f"{name}.jsonl", bytes(content))
+        self.value(f"{name}-places", lambda: places)
+        return rows
+
+    def _write(self, file: str, content: bytes) -> None:
+        path = os.path.join(self._target, file)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as stream:
+            stream.write(content)
+
+
 def pack(source: str, target: str) -> None:
     """Write every value of the specs in `source` as a file of `target`."""
-    store = Store(source, target)
+    store = PackedStore(source, target)
     specs = ShippedSpecs(store)
     for kind in ("aliases", "whole", "makers"):
         specs.names(kind)

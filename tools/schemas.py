@@ -1,8 +1,8 @@
 """Writes the JSON schemas of what the program prints, from the annotations of its records.
 
-`python tools/schemas.py` writes selfhost/schemas; `tests/reports/test_schemas.py` compares. What is
-read from files (a policy, a spec) and an audit have schemas of their own, written by hand. In those
-of a policy and an audit the lists of values, `ENUMS`, are filled in.
+`python tools/schemas.py` writes selfhost/schemas; `tests/reports/test_schemas.py` compares. An audit
+has a schema of its own, written by hand, in which the lists of values, `ENUMS`, are filled in.
+`file_schemas.py` makes the schemas of files that people write: a policy and a spec.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
+import file_schemas
 import selfhost
 from selfhost.audit.policy import FAIL_ON, ON_UNKNOWN, SEVERITIES
 from selfhost.audit.rows import Result
@@ -206,12 +207,6 @@ ENUMS: dict[str, dict[str, Sequence[str]]] = {
             Outcome
         ),
     },
-    "policy/1": {
-        "$defs/severity": SEVERITIES,
-        "properties/fail_on": FAIL_ON,
-        "properties/on_unknown": ON_UNKNOWN,
-        "properties/exception/items/properties/rule": CHECKS,
-    },
 }
 
 
@@ -221,6 +216,8 @@ def main() -> None:
         path_of(name).write_text(text_of(name), encoding="utf-8")
     for name in ENUMS:
         path_of(name).write_text(text_with_enums(name), encoding="utf-8")
+    for name in file_schemas.SCHEMAS:
+        path_of(name).write_text(file_schemas.text_of(name), encoding="utf-8")
 
 
 def path_of(name: str) -> Path:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
 
 from ..core import units
+from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import phrase
 from ..judge.checks.accelerator import placing_options
@@ -201,7 +201,7 @@ def _loss_of(judged: Judged) -> str:
 # ------------------------------------------------------------------ the wishes
 
 
-class Wish(NamedTuple):
+class Wish(Record):
     """A wish that may be given up. `name` is the key of the sentence on what is given up
     (`instead/…` of `common/findings.toml`); `given_up` returns the stated workload without the
     wish, or None where nobody has the wish.
@@ -279,12 +279,12 @@ def _with_shorter_context(search: AlternativeSearch) -> Workload | None:
 
 # the nearest to the question first
 _WISHES = (
-    Wish("placing", _placed_by_program),
-    Wish("draft", _without("draft")),
-    Wish("method", _without("finetune_method")),
-    Wish("type", _in_smaller_type),
-    Wish("cache", _without("kv_cache_type")),
-    Wish("program", _in_other_program),
-    Wish("users", _for_fewer_users),
-    Wish("context", _with_shorter_context),
+    Wish(name="placing", given_up=_placed_by_program),
+    Wish(name="draft", given_up=_without("draft")),
+    Wish(name="method", given_up=_without("finetune_method")),
+    Wish(name="type", given_up=_in_smaller_type),
+    Wish(name="cache", given_up=_without("kv_cache_type")),
+    Wish(name="program", given_up=_in_other_program),
+    Wish(name="users", given_up=_for_fewer_users),
+    Wish(name="context", given_up=_with_shorter_context),
 )

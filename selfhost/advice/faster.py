@@ -8,7 +8,6 @@ still run and gain a step that a person feels. `surer` is the slower mode that s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..core.records import Record
 from ..judge.choice import neighbours
@@ -38,7 +37,7 @@ class FasterSetting(Record):
     command: str
 
 
-class _Figure(NamedTuple):
+class _Figure(Record):
     """The pace, or the wait behind the longest example prompt. `speed` is more for what is faster,
     in a unit of its own.
     """
@@ -112,9 +111,14 @@ def _figures(judged: Judged, machine: Machine) -> Iterator[_Figure]:
     pace = judged.users_pace
     if pace is None:
         return
-    yield _Figure("tokens_per_second", None, pace, pace.likely)
+    yield _Figure(
+        unit="tokens_per_second", prompt_tokens=None, range=pace, speed=pace.likely
+    )
     for wait in waits_of(judged, machine)[-1:]:
         if wait.seconds is not None and wait.seconds.likely:
             yield _Figure(
-                "seconds", wait.prompt_tokens, wait.seconds, 1 / wait.seconds.likely
+                unit="seconds",
+                prompt_tokens=wait.prompt_tokens,
+                range=wait.seconds,
+                speed=1 / wait.seconds.likely,
             )

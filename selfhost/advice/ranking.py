@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from functools import cache
 from math import exp, inf
-from typing import NamedTuple
 
 from ..catalogue.abilities import CHAT, CODE, Abilities, Ability, abilities
 from ..catalogue.index import Catalogue, Outline
@@ -150,7 +149,7 @@ class Standing(Record):
     successors: tuple[str, ...]
 
 
-class Traits(NamedTuple):
+class Traits(Record):
     """The traits that the uses of a model imply: whether the model is for any subject, and whether
     it answers in words.
     """
@@ -342,7 +341,9 @@ class Standings:
         listed = [self._uses[use] for use in uses or () if use in self._uses]
         if not listed:
             return Traits(is_general=True, answers=True)
-        return Traits(listed[0].general, any(use.answers for use in listed))
+        return Traits(
+            is_general=listed[0].general, answers=any(use.answers for use in listed)
+        )
 
     def does(self, outline: Outline, use: str) -> bool:
         """Whether the model does work of that use: a source states the use, or the model is general

@@ -404,14 +404,18 @@ class _Name(Record):
                 return spec
             format = runtime.formats[0]
             adds_known = False
-        if not adds_known and _is_known(repository, format, spec):
-            return spec
+        typed = _typed_files(repository, format, spec)
+        if not adds_known and typed:
+            others = [files for files in spec.files if files not in typed]
+            meant = (files.replace(typed=True) for files in typed)
+            return spec.replace(files=(*meant, *others))
         files = PublishedFiles(
             format=format,
             repository=repository,
             source=f"the name of {repository}",
             unsized=(type_name,) if type_name else _USUAL_GGUF,
             listed=type_name is not None,
+            typed=True,
         )
         return spec.replace(files=(files, *spec.files))
 
@@ -449,16 +453,15 @@ def _checked(id: str, catalogue: Catalogue) -> ModelSpec:
     return spec
 
 
-def _is_known(
+def _typed_files(
     repository: str,
     format: str,
     spec: ModelSpec,
-) -> bool:
-    """Whether the spec lists files of that format in the repository."""
+) -> list[PublishedFiles]:
+    """The files of that format that the spec lists in the typed repository."""
     wanted = canonical(repository)
+    typed = []
     for files in spec.files:
-        if files.format != format:
-            continue
-        if canonical(files.repository or "") == wanted:
-            return True
-    return False
+        if files.format == format and canonical(files.repository or "") == wanted:
+            typed.append(files)
+    return typed

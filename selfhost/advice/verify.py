@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of, read
@@ -193,7 +192,7 @@ def _part_used(run: Run, machine: Machine) -> Machine:
 # ---------------------------------------------------------------- of which model
 
 
-class Identified(NamedTuple):
+class Identified(Record):
     """The model of a run: a name of the catalogue, or the path of its file; `by` as in
     `Verification`. `states_quantization`: the name or the file states the type. That counts before
     the type in the log, which calls UD-Q4_K_XL by the name Q4_K_M.
@@ -265,7 +264,7 @@ def _by_files(run: Run, catalogue: Catalogue) -> Identified:
 
     file = run.file or ""
     if file.lower().endswith(".gguf") and os.path.isfile(file):
-        return Identified(Path(file), "file", states_quantization=True)
+        return Identified(model=Path(file), by="file", states_quantization=True)
     _, _, file_name = file.replace("\\", "/").rpartition("/")
     names = {
         "file-name": _NUMBERED.sub("", file_name),
@@ -293,7 +292,7 @@ def _named(
         reading = read(name, catalogue)
         if reading is not None and reading.quantization is not None:
             states_quantization = True
-    return Identified(name, by, states_quantization)
+    return Identified(model=name, by=by, states_quantization=states_quantization)
 
 
 def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:

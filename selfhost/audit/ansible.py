@@ -40,14 +40,14 @@ def read_ansible(document: Answer, file: str) -> list[Entry] | None:
         tree_name = base
     facts = document.get("ansible_facts")
     if isinstance(facts, Mapping):
-        return [Entry(_record_of_facts(facts, tree_name))]
+        return [Entry(value=_record_of_facts(facts, tree_name))]
     if document.get("unreachable") is True:
         why = "Ansible did not reach it"
         return [_not_judged(tree_name, why, "ping")]
     if document.get("failed") is True:
         return [_not_judged(tree_name, "its setup failed under Ansible", "setup")]
     if "ansible_memtotal_mb" in document or "memtotal_mb" in document:
-        return [Entry(_record_of_facts(document, tree_name))]
+        return [Entry(value=_record_of_facts(document, tree_name))]
     return None
 
 

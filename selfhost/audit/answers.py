@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
 
 from ..core import units
 from ..core.files import value_at
-from ..core.records import Stated, shown
+from ..core.records import Record, Stated, shown
 from ..core.tables import expression, shipped_record
 from ..machine.platforms import normal_architecture, normal_system
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES
@@ -261,7 +260,7 @@ def _normal(normal: Callable[[str], str | None], value: object) -> str | None:
     return None if name is None else normal(name)
 
 
-class Unit(NamedTuple):
+class Unit(Record):
     """A unit of `systems.toml`. `read` returns the value in the form of records; None for a wrong
     value. `noun` is the name of such a value in a fault; None where a wrong value is no fault.
     """
@@ -272,12 +271,12 @@ class Unit(NamedTuple):
 
 _memory = partial(whole_number, most=MAX_MEMORY_BYTES)
 UNITS = {
-    "bytes": Unit(_memory, "size of memory"),
-    "MiB": Unit(partial(_memory, unit=units.MIB), "size of memory"),
-    "cores": Unit(_cores, "number of cores"),
-    "count": Unit(count_of),
-    "moment": Unit(_moment),
-    "architecture": Unit(partial(_normal, normal_architecture)),
-    "system": Unit(partial(_normal, normal_system)),
-    "text": Unit(plain),
+    "bytes": Unit(read=_memory, noun="size of memory"),
+    "MiB": Unit(read=partial(_memory, unit=units.MIB), noun="size of memory"),
+    "cores": Unit(read=_cores, noun="number of cores"),
+    "count": Unit(read=count_of),
+    "moment": Unit(read=_moment),
+    "architecture": Unit(read=partial(_normal, normal_architecture)),
+    "system": Unit(read=partial(_normal, normal_system)),
+    "text": Unit(read=plain),
 }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
 from ..core.errors import InputError
 from ..core.files import Unreadable, open_file, parse_json, too_large
@@ -23,7 +22,7 @@ _RESULTS = tuple(result.value for result in Result)
 _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
 
 
-class RowResult(NamedTuple):
+class RowResult(Record):
     """The result of a row, and the checks that failed."""
 
     result: Result
@@ -59,7 +58,7 @@ class Baseline(Record):
         """
         by_machine = self.rows.get(row.wanted.label, {})
         earlier = by_machine.get(row.machine)
-        now = RowResult(row.result, frozenset(row.failed))
+        now = RowResult(result=row.result, failed=frozenset(row.failed))
         if earlier is None:
             return "new" if now.is_bad else None
         if now == earlier:
@@ -86,7 +85,9 @@ def _add(rows: Rows, row: Mapping[str, object]) -> None:
     if result not in _RESULTS or not isinstance(checks, list):
         raise _not_a_row(f"result must be one of {', '.join(_RESULTS)}")
     failed = frozenset(map(str, checks))
-    rows.setdefault(label, {})[machine] = _row_result(Result(result), failed)
+    rows.setdefault(label, {})[machine] = _row_result(
+        result=Result(result), failed=failed
+    )
 
 
 def _not_a_row(reason: str) -> Unreadable:

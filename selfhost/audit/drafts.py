@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import inf
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 from ..core.files import Unreadable, value_at
+from ..core.records import Record
 from ..core.templates import fill
 from ..core.units import words_of
 from ..machine import cpus, gpus, profiles, rented
@@ -57,7 +58,7 @@ class CardDraft(TypedDict):
     driver: str | None
 
 
-class Volume(NamedTuple):
+class Volume(Record):
     """A mounted file system, each value as its system writes it. A value that is not stated is
     None.
     """
@@ -68,7 +69,7 @@ class Volume(NamedTuple):
     filesystem: object
 
 
-class _Reason(NamedTuple):
+class _Reason(Record):
     """The reason why a fact is not known, and how to get it. The remedy is None where there is no
     way.
     """
@@ -112,7 +113,7 @@ class MachineDraft:
         if remedy is None:
             remedy = self.table.remedy
         for fact in facts.split():
-            self._lacks.setdefault(fact, _Reason(reason, remedy or None))
+            self._lacks.setdefault(fact, _Reason(reason=reason, remedy=remedy or None))
 
     def read_rows(self, answer: object) -> None:
         """State the facts of the system's rows. Where several rows have a fact, the first row that
@@ -224,7 +225,9 @@ class MachineDraft:
         unread = []
         for fact, why in self._lacks.items():
             if fact not in self.values:
-                unread.append({"fact": fact, **why._asdict()})
+                unread.append(
+                    {"fact": fact, "reason": why.reason, "remedy": why.remedy}
+                )
         return {
             "schema": SCHEMA,
             "name": name,
@@ -256,7 +259,8 @@ class MachineDraft:
         """
         if _TOTAL not in self.values:
             if _TOTAL in self._lacks:
-                self.lacks(_LIMIT, *self._lacks[_TOTAL])
+                why = self._lacks[_TOTAL]
+                self.lacks(_LIMIT, why.reason, why.remedy)
         elif _LIMIT not in self.values and _LIMIT not in self._lacks:
             source = f"{self.sources[_TOTAL]}: no lower limit is stated"
             self.put(_LIMIT, self.values[_TOTAL], source)

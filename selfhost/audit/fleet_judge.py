@@ -71,7 +71,7 @@ class Asker(NamedTuple):
     exceptions: ExceptionNumbers
 
 
-class SharedQuestion(NamedTuple):
+class SharedQuestion(Record):
     """A question that several entries of the policy ask alike.
 
     `wanted` is the first of these entries, which is judged for all. `askers` are the entries that
@@ -136,7 +136,9 @@ class Task(Record):
             if not finding.decides:
                 continue
             outcome = finding.outcome.value
-            deciding = DecidingFinding(finding.check, outcome, finding.code)
+            deciding = DecidingFinding(
+                check=finding.check, outcome=outcome, code=finding.code
+            )
             findings.append(deciding)
             lacks = max(lacks, finding.short or 0.0)
         loaded = verdict.workload
@@ -147,7 +149,7 @@ class Task(Record):
             quantization=loaded.quantization,
             findings=tuple(findings),
         )
-        return Decision(key, lacks, _warned(verdict))
+        return Decision(key=key, lacks=lacks, warned=_warned(verdict))
 
 
 def _warned(verdict: Verdict) -> Warned:
@@ -263,7 +265,7 @@ class FleetJudge:
             kind_number = machines.kept[place].kind_number
             askers = self._askers_on(place, machine)
             basis = policy.memory_basis(machine)
-            key = _BatchKey(kind_number, basis, askers)
+            key = _BatchKey(kind_number=kind_number, basis=basis, askers=askers)
             self._batches[key].append(place)
 
     @property
@@ -283,10 +285,10 @@ class FleetJudge:
             self.placed.add(wanted.index)
             if selected:
                 concerning = self._exceptions.concerning(wanted.name, machine)
-                askers.append(Asker(wanted.index, concerning))
+                askers.append(Asker(entry=wanted.index, exceptions=concerning))
                 continue
             row = unplaced_row(self._policy, wanted, machine)
-            key = _FateKey(wanted.index, row.reasons, ())
+            key = _FateKey(entry=wanted.index, decision=row.reasons, exceptions=())
             fate = self._fate(key)
             fate.row = fate.row or row
             fate.places.append(place)
@@ -358,7 +360,9 @@ class FleetJudge:
             checks = alike.key.checks
             for asker in question.askers:
                 exceptions = self._exceptions.of_checks(asker.exceptions, checks)
-                key = _FateKey(asker.entry, alike.key, exceptions)
+                key = _FateKey(
+                    entry=asker.entry, decision=alike.key, exceptions=exceptions
+                )
                 fate = self._fate(key)
                 fate.add(alike)
 
@@ -395,7 +399,7 @@ class FleetJudge:
         questions = []
         for first, same in by_first.items():
             wanted = self._policy.models[first]
-            questions.append(SharedQuestion(wanted, tuple(same)))
+            questions.append(SharedQuestion(wanted=wanted, askers=tuple(same)))
         return tuple(questions)
 
     def groups(self) -> Iterator[MachineGroup]:
@@ -504,7 +508,7 @@ _LEAST_SECONDS = 5.0
 _WATCHED_PART = 0.2
 
 
-class _Begun(NamedTuple):
+class _Begun(Record):
     """The time when the first machines were judged, and their part of the work. Earlier seconds do
     not count, because much is read only once.
     """
@@ -527,7 +531,7 @@ class TimeLimit:
         now = self._clock()
         part = done / total
         if self._begun is None:
-            self._begun = _Begun(now, part)
+            self._begun = _Begun(seconds=now, part=part)
             return
         seconds = now - self._begun.seconds
         done_meanwhile = part - self._begun.part

@@ -58,7 +58,7 @@ Places = list[int]
 NumbersByMachine = Mapping[int, Numbers]
 
 
-class Slot(NamedTuple):
+class Slot(Record):
     """The place of a number in a record: `disks`, the first entry, `free_bytes`.
 
     A number of the machine itself, such as `swap_free_bytes`, has no entry and no part.
@@ -72,11 +72,11 @@ class Slot(NamedTuple):
 _CARDS = "accelerators"
 # numbers of a machine itself
 OF_MACHINE = (
-    Slot("memory_available_bytes"),
-    Slot("memory_limit_bytes"),
-    Slot("memory_total_bytes"),
-    Slot("swap_free_bytes"),
-    Slot(BANDWIDTH),
+    Slot(fact="memory_available_bytes"),
+    Slot(fact="memory_limit_bytes"),
+    Slot(fact="memory_total_bytes"),
+    Slot(fact="swap_free_bytes"),
+    Slot(fact=BANDWIDTH),
 )
 # numbers in the entries of a list, by the fact that is the list
 OF_ENTRIES = {
@@ -87,7 +87,7 @@ OF_ENTRIES = {
 _OF_ONE_MACHINE = ("name", "labels", "read_at")
 
 
-class Kind(NamedTuple):
+class Kind(Record):
     """A kind of machine: a template, and the slots of the numbers in which the machines of the kind
     differ.
     """
@@ -124,7 +124,7 @@ class Kind(NamedTuple):
         return [parts[free_bytes] for free_bytes in sorted(parts)]
 
 
-class MachineOfKind(NamedTuple):
+class MachineOfKind(Record):
     """A machine by the number of its kind in some `Kinds`, its numbers, and the values that only
     this machine has.
     """
@@ -158,7 +158,7 @@ class Kinds:
     def split(self, machine: Machine) -> MachineOfKind:
         """Return a machine as its kind and its numbers."""
         numbers = _numbers_of(machine)
-        kind = Kind(machine, tuple(numbers))
+        kind = Kind(template=machine, slots=tuple(numbers))
         return MachineOfKind(
             kind_number=self.number_of(kind),
             numbers=tuple(numbers.values()),
@@ -210,7 +210,7 @@ class Machines:
     def append(self, machine: MachineOfKind) -> None:
         """Keep a machine whose kind is one of `kinds`."""
         labels = self._labels.setdefault(machine.labels, machine.labels)
-        machine = machine._replace(labels=labels)
+        machine = machine.replace(labels=labels)
         self.kept.append(machine)
 
 
@@ -226,7 +226,7 @@ def _numbers_of(machine: Machine) -> dict[Slot, int]:
             for part in parts:
                 number = getattr(entry, part)
                 if number is not None:
-                    numbers[Slot(fact, index, part)] = number
+                    numbers[Slot(fact=fact, entry=index, part=part)] = number
     return numbers
 
 
@@ -279,7 +279,7 @@ class DecisionKey(NamedTuple):
 Warned = tuple[tuple[str, str], ...]
 
 
-class Decision(NamedTuple):
+class Decision(Record):
     """The result of a judgement, the most that the machine lacks, in the unit of the check that it
     fails, and the checks that warn, which decide nothing.
     """
@@ -292,7 +292,7 @@ class Decision(NamedTuple):
 Decide = Callable[[Numbers], Decision]
 
 
-class AlikeMachines(NamedTuple):
+class AlikeMachines(Record):
     """Machines that fare alike, by their places. `hardest` is the place of the machine that lacks
     most, and `lacks` how much it lacks. Where `warned` has one entry, that holds for all of them;
     several entries mean that the machines may differ in what warns.
@@ -390,7 +390,9 @@ class AlikeSearch:
                 hardest = place
                 most = lacks
         warned = frozenset(found.warned)
-        return AlikeMachines(key, places, hardest, most, warned)
+        return AlikeMachines(
+            key=key, places=places, hardest=hardest, lacks=most, warned=warned
+        )
 
     def _candidates(self, places: Places) -> list[int]:
         """The places of the first machine, and of the first machine with the least of each number.

@@ -105,7 +105,13 @@ class RecordReader:
             return None
         if name == UNNAMED:
             name = RECORDED
-        return MachineOfKind(kind_number, numbers, name, FrozenDict(labels), read_at)
+        return MachineOfKind(
+            kind_number=kind_number,
+            numbers=numbers,
+            name=name,
+            labels=FrozenDict(labels),
+            read_at=read_at,
+        )
 
     def _numbers(self, kind_number: int, record: JsonObject) -> Numbers | None:
         """The numbers of a record of a known kind; None where a number is unusual."""

@@ -109,7 +109,7 @@ def _nodes(items: list[object]) -> list[Entry]:
         place = f"items[{number}]"
         if isinstance(item, Mapping) and _is_node(item):
             entry = _Node(item, with_slices).entry()
-            entries.append(entry._replace(place=place))
+            entries.append(entry.replace(place=place))
         elif not isinstance(value_at(item, "kind"), str):
             entries.append(broken("kubernetes", place))
     return entries
@@ -158,7 +158,7 @@ class _Node:
         else:
             devices = _Devices(self.labels, value_at(self.node, "status"))
             devices.put(machine)
-        return Entry(machine.record(name, self._kept_labels()))
+        return Entry(value=machine.record(name, self._kept_labels()))
 
     def _stated_facts(self) -> dict[str, object]:
         """The node, with the labels and the condition that the rows of the system's table look

@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from io import BytesIO
-from typing import IO, NamedTuple
+from typing import IO
 
 from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import MAX_SIGNS, MAX_TEXT_BYTES, Unreadable, open_file
@@ -128,14 +128,14 @@ def load_machines(
 # --------------------------------------------------------------------------- finding the records
 
 
-class FoundRecord(NamedTuple):
+class FoundRecord(Record):
     """A record that was found in that file, not parsed yet."""
 
     file: str
     record: RecordText
 
 
-class FileEnd(NamedTuple):
+class FileEnd(Record):
     """The end of a file. `problem` says why the file was not read to its end; None where it was."""
 
     file: str
@@ -186,7 +186,7 @@ class _Inputs:
             names = sorted(os.listdir(folder))
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
-            yield FileEnd(folder, Problem(file=folder, message=message))
+            yield FileEnd(file=folder, problem=Problem(file=folder, message=message))
             return
         is_read = False
         for name in names:
@@ -201,7 +201,7 @@ class _Inputs:
         if not is_read:
             message = "the folder holds no record, and folders in it are not read"
             problem = Problem(file=folder, message=message, remedy=RECORD_IT)
-            yield FileEnd(folder, problem)
+            yield FileEnd(file=folder, problem=problem)
 
     def _of_file(self, path: str) -> Iterator[Found]:
         """Yield the records of a file, or of standard input, then its end."""
@@ -210,12 +210,12 @@ class _Inputs:
         try:
             with self._stream_of(path) as stream:
                 for record in _records_of(stream):
-                    yield FoundRecord(file, record)
+                    yield FoundRecord(file=file, record=record)
                     if file in self.abandoned:
                         break
         except Unreadable as error:
             problem = error.problem(file, _remedy_of(file))
-        yield FileEnd(file, problem)
+        yield FileEnd(file=file, problem=problem)
 
     def _stream_of(self, path: str) -> IO[bytes]:
         """The bytes of a file; of `-` the stated bytes, else standard input. Raises
@@ -278,7 +278,7 @@ def _what_to_give() -> str:
 # --------------------------------------------------------------------------- reading the records
 
 
-class ReadRecord(NamedTuple):
+class ReadRecord(Record):
     """The result of reading a record: a machine, or problems, whose keys are within the record.
 
     `is_down`: the machine's system calls the machine down.
@@ -299,7 +299,7 @@ class ReadRecord(NamedTuple):
         return fault.replace(line=self.line or fault.line, key=key)
 
 
-class ReadBatch(NamedTuple):
+class ReadBatch(Record):
     """The results of reading a batch, in the batch's order.
 
     The reader of the machines numbered their kinds. `reader` tells it from those of other
@@ -340,16 +340,16 @@ def _read_entry(
     entry: Entry,
     file: str,
 ) -> ReadRecord:
-    result = ReadRecord(file, entry.line, entry.place)
+    result = ReadRecord(file=file, line=entry.line, place=entry.place)
     if entry.fault is not None:
         problem = entry.fault.problem(file, RECORD_IT)
         is_down = isinstance(entry.fault, OutOfService)
-        return result._replace(problems=(problem,), is_down=is_down)
+        return result.replace(problems=(problem,), is_down=is_down)
     try:
         machine = records.read(entry.value, file)
     except MachineFileError as error:
-        return result._replace(problems=error.problems)
-    return result._replace(machine=machine)
+        return result.replace(problems=error.problems)
+    return result.replace(machine=machine)
 
 
 def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBatch]:
@@ -384,14 +384,14 @@ def _entries_of(entry: Entry, file: str) -> Iterator[Entry]:
         for machine in machines:
             place = below(entry.place, machine.place)
             line = entry.line if place is None else None
-            yield machine._replace(place=place, line=line)
+            yield machine.replace(place=place, line=line)
         return
     # with a fact it is an own record that lacks its schema
     if not any(fact in value for fact in FACTS):
         reason = (
             "is neither a machine record nor the output of a system that selfhost reads"
         )
-        entry = entry._replace(fault=Unreadable(reason, _what_to_give()))
+        entry = entry.replace(fault=Unreadable(reason, _what_to_give()))
     yield entry
 
 
@@ -463,9 +463,9 @@ class _Loader:
             self._refuse(result, result.problems)
         else:
             kind_number = kind_numbers[result.machine.kind_number]
-            machine = result.machine._replace(kind_number=kind_number)
+            machine = result.machine.replace(kind_number=kind_number)
             if machine.name == RECORDED:
-                machine = machine._replace(name=self._name(result))
+                machine = machine.replace(name=self._name(result))
             earlier = self._origins.get(machine.name)
             if earlier is None:
                 self._keep(machine, result)

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache, partial
 from itertools import islice
 from operator import ge, gt, le, lt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..catalogue.openness import canonical_expression
 from ..core.errors import (
@@ -34,7 +34,7 @@ from ..core.tables import (
     Remedy,
     TomlRow,
     TomlTable,
-    unchecked_table,
+    program_record,
 )
 from ..core.templates import fill
 from ..core.units import parse_size
@@ -61,7 +61,7 @@ ON_UNKNOWN = ("unknown", "error", "warning", "ignore")
 # a comma between digits belongs to a number: `1,024MiB`
 _BETWEEN_BOUNDS = r"(?<![0-9]),|,(?![0-9])"
 # signs of bounds on the memory, the longer signs first
-_BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
+BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": ge,
     "<=": le,
     ">": gt,
@@ -70,13 +70,13 @@ _BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
 # the most names that are compared with a misspelt name
 _MOST_COMPARED = 500
 # the most models side by side on one machine: each is one more program that runs at the same time
-_MOST_TOGETHER = 1_000
+MOST_TOGETHER = 1_000
 # the keys of a [[together]] table itself; all other keys belong to its models
 _KEYS_OF_TOGETHER = ("machines", "severity")
-_NEEDS = ("private", "commercial", "modify", "auditable")
+NEEDS = ("private", "commercial", "modify", "auditable")
 # keys of [needs], which belong to no entry, and the remedy for such a key in an entry
 _OF_ALL: Mapping[str, str] = dict.fromkeys(
-    (*_NEEDS, "license"), "write it under [needs]: it holds for every model"
+    (*NEEDS, "license"), "write it under [needs]: it holds for every model"
 )
 # the fields of `Workload` that a [[model]] may state, each with its words in the label of a model
 # that is named several times
@@ -95,7 +95,7 @@ ASKED = {
 }
 # keys of a [[model]] that differ from the field's name
 KEYS_OF_FIELDS = {"purpose": "for"}
-_LIMITS: Mapping[str, TomlRow] = {
+LIMITS: Mapping[str, TomlRow] = {
     **{key: Workload._keys[key].limits for key in ASKED},
     # every name that `Workload` accepts
     "kv_cache_type": {"choices": (*KV_CACHE_CHOICES, *CACHE_TYPE_NAMES)},
@@ -118,7 +118,7 @@ def in_a_policy(remedy: str | None) -> str | None:
     return re.sub(r"(?<=[a-z])=(?=[\"\d])", " = ", told)
 
 
-class FactKey(NamedTuple):
+class FactKey(Record):
     """The fact of a machine that a key of `[class.facts]` states, and an example of its value."""
 
     fact: str
@@ -127,17 +127,18 @@ class FactKey(NamedTuple):
 
 # facts by the key of `--set`
 FACT_KEYS = {
-    "disk": FactKey("disks", '"500GB"'),
-    "cores": FactKey("cpu_cores_usable", "8"),
-    "instruction_sets": FactKey("instruction_sets", '["avx2", "f16c"]'),
-    "bandwidth": FactKey(BANDWIDTH, '"80GB/s"'),
+    "disk": FactKey(fact="disks", example='"500GB"'),
+    "cores": FactKey(fact="cpu_cores_usable", example="8"),
+    "instruction_sets": FactKey(fact="instruction_sets", example='["avx2", "f16c"]'),
+    "bandwidth": FactKey(fact=BANDWIDTH, example='"80GB/s"'),
     "gpu": FactKey(
-        "accelerators", '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker'
+        fact="accelerators",
+        example='"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker',
     ),
 }
 
 
-class EntryFault(NamedTuple):
+class EntryFault(Record):
     """A fault of a key of an entry, and what to write instead."""
 
     entry: Wanted
@@ -146,7 +147,7 @@ class EntryFault(NamedTuple):
     remedy: Remedy
 
 
-class StatedFact(NamedTuple):
+class StatedFact(Record):
     """A fact that a class states: the text of it, the value that `changes.value_of` reads in the
     text, and the source, which is the place in the policy.
     """
@@ -264,7 +265,9 @@ def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
     facts = {}
     for fact_key, text in _texts_of_facts(table).items():
         try:
-            facts[fact_key] = StatedFact(text, value_of(fact_key, text), source)
+            facts[fact_key] = StatedFact(
+                text=text, value=value_of(fact_key, text), source=source
+            )
         except SettingError as error:
             problem = error.problems[0]
             # the remedy is for the command line: only a guess before it is kept, as in `did you
@@ -294,13 +297,13 @@ def _texts_of_facts(table: TomlTable) -> dict[str, str]:
     return texts
 
 
-def _needs(root: TomlTable, key: str) -> Workload:
+def read_needs(root: TomlTable, key: str) -> Workload:
     """The workload with the conditions that the policy sets for every model."""
     table = root.get(key, "TomlTable")
     if table is None:
         return Workload()
     wishes: dict[str, Any] = {}
-    for need in _NEEDS:
+    for need in NEEDS:
         wishes[need] = bool(table.get(need, "bool"))
     text = table.get("license", "str")
     if text is not None:
@@ -388,7 +391,7 @@ def _has_gpu(cards: Iterable[Accelerator], glob: str) -> bool:
     return any(fnmatchcase(text, glob.lower()) for text in texts)
 
 
-class Bound(NamedTuple):
+class Bound(Record):
     """A bound on a size: a sign such as `>=`, and bytes such as 16106127360."""
 
     sign: str
@@ -397,15 +400,15 @@ class Bound(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Bound:
         """The bound of a text such as `>=15GiB`. Raises `ValueError`."""
-        for sign in _BOUNDS:
+        for sign in BOUNDS:
             if text.startswith(sign):
                 size = text.removeprefix(sign).strip()
-                return cls(sign, parse_size(size))
-        raise ValueError(f"{text!r} does not begin with one of {' '.join(_BOUNDS)}")
+                return cls(sign=sign, size_bytes=parse_size(size))
+        raise ValueError(f"{text!r} does not begin with one of {' '.join(BOUNDS)}")
 
     def holds(self, size_bytes: int) -> bool:
         """Whether a size is within the bound."""
-        return _BOUNDS[self.sign](size_bytes, self.size_bytes)
+        return BOUNDS[self.sign](size_bytes, self.size_bytes)
 
 
 class ClassMatch(Stated):
@@ -528,7 +531,7 @@ class Policy(Record):
     fail_on: str = read_by(default="error", choices=FAIL_ON)
     on_unknown: str = read_by(default="unknown", choices=ON_UNKNOWN)
     out_of_service: str = read_by(default="judge", choices=("judge", "skip"))
-    needs: Workload = read_by(_needs, default=Workload())
+    needs: Workload = read_by(read_needs, default=Workload())
     classes: tuple[MachineClass, ...] = read_by(_classes, name="class", default=())
     models: tuple[Wanted, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
@@ -689,17 +692,19 @@ def faults_of(wanted: Wanted, error: SelfhostError) -> Iterator[EntryFault]:
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if not problems:
         meant = partial(remedy_of_name, error)
-        yield EntryFault(wanted, "name", error.message, meant)
+        yield EntryFault(entry=wanted, key="name", message=error.message, remedy=meant)
     for problem in problems:
         if isinstance(error, WorkloadError):
             field = problem.key or "name"
             key = KEYS_OF_FIELDS.get(field, field)
             remedy = in_a_policy(problem.remedy)
-            yield EntryFault(wanted, key, problem.message, remedy)
+            yield EntryFault(
+                entry=wanted, key=key, message=problem.message, remedy=remedy
+            )
         else:
             message = str(problem.replace(remedy=None))
             remedy = problem.remedy or _NAME_A_FILE
-            yield EntryFault(wanted, "name", message, remedy)
+            yield EntryFault(entry=wanted, key="name", message=message, remedy=remedy)
 
 
 def _add_fault(document: Document, fault: EntryFault) -> None:
@@ -773,7 +778,7 @@ def _asked(table: TomlTable, needs: Workload) -> Workload:
     stated = {}
     for field in ASKED:
         key = KEYS_OF_FIELDS.get(field, field)
-        value = table.get(key, Workload._annotations[field], **_LIMITS[field])
+        value = table.get(key, Workload._annotations[field], **LIMITS[field])
         if value is not None:
             stated[field] = value
     try:
@@ -802,8 +807,8 @@ class _TogetherReader:
         """Return the entry of a `[[together]]`, which has that index in `Policy.models`."""
         names = _texts_by_place(table, "models", required=True)
         stated = table.values.get("models")
-        if len(names) > _MOST_TOGETHER:
-            most = f"at most {_MOST_TOGETHER:,} can be judged together"
+        if len(names) > MOST_TOGETHER:
+            most = f"at most {MOST_TOGETHER:,} can be judged together"
             message = f"names {len(names):,} models; {most}"
             table.problem("models", message, "list only models that share one machine")
             names = {}
@@ -915,5 +920,5 @@ class _StarterPolicy(Stated):
 
 def starter_policy() -> str:
     """The text of `specs/common/starter_policy.toml`: valid as it stands."""
-    text = unchecked_table(_StarterPolicy, "starter_policy").text
+    text = program_record(_StarterPolicy, "starter_policy").text
     return text.replace("@checks@", " | ".join(CHECKS))

@@ -11,10 +11,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core import units
 from ..core.files import value_at
+from ..core.records import Record
 from .answers import (
     MAX_NAME,
     Answer,
@@ -40,7 +41,7 @@ _SIZES = ("FREE", "USED", "TOTAL", "RESERVED")
 _NAMING_LABELS = {"node_uname_info": "nodename", _FREE: "Hostname", _USED: "Hostname"}
 
 
-class Sample(NamedTuple):
+class Sample(Record):
     """A sample of an answer: the labels of its series, its Unix time, and its value."""
 
     series: Answer
@@ -81,11 +82,12 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
             continue
         stated = value_at(row, "value")
         if isinstance(stated, list) and len(stated) == 2:
-            sample = Sample(series, *stated)
+            second, value = stated
+            sample = Sample(series=series, second=second, value=value)
             samples = instances.setdefault(instance, defaultdict(list))
             samples[metric].append(sample)
     for machine in _machines(instances):
-        entries.append(Entry(machine.record()))
+        entries.append(Entry(value=machine.record()))
     return entries
 
 
@@ -208,7 +210,12 @@ class _MeasuredMachine:
         for sample in self._of("node_filesystem_avail_bytes"):
             mount = sample.label("mountpoint", 1000)
             kind = sample.series.get("fstype")
-            yield Volume(mount, sample.value, sizes.get(mount), kind)
+            yield Volume(
+                mount=mount,
+                free_bytes=sample.value,
+                total_bytes=sizes.get(mount),
+                filesystem=kind,
+            )
 
     def _cards(self) -> list[CardDraft]:
         """The cards of the machine. Each instance of a divided card is a card, and the divided card
@@ -222,7 +229,7 @@ class _MeasuredMachine:
                 if number is None or size_bytes is None:
                     continue
                 part = sample.label("GPU_I_ID", 20) or ""
-                card = _MeasuredCard(sample, {})
+                card = _MeasuredCard(sample=sample, bytes_of={})
                 # the samples of all sizes of a card describe one card
                 card = measured.setdefault((number, part), card)
                 card.bytes_of[size] = size_bytes
@@ -251,7 +258,7 @@ def _kept_labels(series: Answer) -> dict[str, str]:
     return labels("prometheus", kept)
 
 
-class _MeasuredCard(NamedTuple):
+class _MeasuredCard(Record):
     """A card, or an instance of a divided card. `bytes_of` has its sizes by the last word of their
     metrics.
     """

@@ -14,7 +14,7 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import IO, NamedTuple
+from typing import IO
 
 from ..core.files import (
     LARGE,
@@ -27,6 +27,7 @@ from ..core.files import (
     read_some,
     too_large,
 )
+from ..core.records import Record
 
 # the bytes at the start of a text from which its kind is recognized
 START_BYTES = 1 << 16
@@ -41,7 +42,7 @@ _BLANK_RUN = re.compile(f"[{_BLANKS}]*")
 Tell = Callable[[float, float | None], None]
 
 
-class Entry(NamedTuple):
+class Entry(Record):
     """A parsed record: its `value`, or the `fault` for which there is no value.
 
     A record has a `line`, or a `place` in a list (`[1]`). A record that is the whole file has
@@ -54,7 +55,7 @@ class Entry(NamedTuple):
     fault: Unreadable | None = None
 
 
-class RecordText(NamedTuple):
+class RecordText(Record):
     """A record of a stream: its `text`, or its `value` where the text was parsed to find the
     record.
     """
@@ -68,12 +69,12 @@ class RecordText(NamedTuple):
     def entry(self) -> Entry:
         """Return the record, parsed. A broken record is an entry with a fault."""
         if not self.text:
-            return Entry(self.value, self.line, self.place)
+            return Entry(value=self.value, line=self.line, place=self.place)
         try:
             value = parse_json(self.text, max_signs=self.max_signs, pairs=object_of)
         except Unreadable as error:
-            return Entry(None, self.line, self.place, error)
-        return Entry(value, self.line, self.place)
+            return Entry(value=None, line=self.line, place=self.place, fault=error)
+        return Entry(value=value, line=self.line, place=self.place)
 
 
 def read_start(stream: IO[bytes]) -> bytes:
@@ -118,7 +119,7 @@ def split_records(
         # a value of several lines, or no object; the lines read so far are still in `text`
         blank_characters = len(text) - len(text.lstrip(_BLANKS))
         text = _joined(text, pieces, blank_characters + max_record_bytes)
-        yield RecordText(text, max_signs=max_signs)
+        yield RecordText(text=text, max_signs=max_signs)
         return
     second = next(lines, None)
     if second is None:
@@ -143,7 +144,7 @@ def _line_record(
     if len(line) > max_bytes:
         reason = f"has a record of more than {max_bytes:,} bytes"
         raise Unreadable(reason, line=number, kind=LARGE)
-    return RecordText(line, line=number)
+    return RecordText(text=line, line=number)
 
 
 def _pieces(stream: IO[bytes], start: bytes) -> Iterator[str]:

@@ -8,9 +8,9 @@ because thousands of records and files may be wrong in the same way.
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
 
 from ..core.errors import Problem, first_problems
+from ..core.records import Record
 from ..core.units import plural
 
 # the words between a machine's name and the place of an earlier machine with the same name
@@ -50,7 +50,7 @@ class FaultsOfFile:
         return [Problem(file=file, message=message)]
 
 
-class _Reason(NamedTuple):
+class _Reason(Record):
     """Why a file or a record is refused, without its place. `key` is within the record."""
 
     key: str | None
@@ -76,7 +76,7 @@ class EqualFaults:
         message = fault.message
         if SAME_NAME in message:
             message = SAME_NAME
-        reason = _Reason(key, message, fault.remedy)
+        reason = _Reason(key=key, message=message, remedy=fault.remedy)
         self._first.setdefault(reason, fault)
         self._counts[reason] += 1
 

@@ -183,7 +183,9 @@ def entry_problems(
         message = "does not select the machine"
     remedy = "widen the selectors, add labels or a name to the machine's record, or remove it"
     for wanted in unplaced:
-        faults.append(EntryFault(wanted, "machines", message, remedy))
+        faults.append(
+            EntryFault(entry=wanted, key="machines", message=message, remedy=remedy)
+        )
     return policy.problems(faults) if faults else ()
 
 

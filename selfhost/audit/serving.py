@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ..core import units
 from ..core.errors import Problem, first_problems
+from ..core.records import Record
 from ..machine.changes import filled_disks
 from ..machine.instruction_sets import possible_sets, with_implied
 from ..machine.record import FactValues, Machine
@@ -24,7 +25,7 @@ from .machines import Fleet
 from .policy import FACT_KEYS, Policy, StatedFact
 
 
-class Serving(NamedTuple):
+class Serving(Record):
     """The machines to judge, with notes on machines that are not judged or take no new work, and
     faults of machines that are down.
     """
@@ -56,7 +57,7 @@ def serving_machines(policy: Policy, fleet: Fleet) -> Serving:
     elif fleet.down:
         problems += first_problems(fleet.down[0].file, fleet.down)
     notes = [f"{note}: {units.listed(resting)}"] if resting else []
-    return Serving(machines, notes, problems)
+    return Serving(machines=machines, notes=notes, problems=problems)
 
 
 def _why_resting(labels: Mapping[str, str]) -> str:
@@ -174,7 +175,7 @@ def _missing_facts(
     value: Any,
 ) -> FactValues:
     """The facts that a stated fact adds to a machine; {} where the machine has them already."""
-    fact, _ = FACT_KEYS[key]
+    fact = FACT_KEYS[key].fact
     is_read = getattr(machine, fact) is not None and fact not in machine.assumed
     if key == "instruction_sets":
         # a class may hold machines of several architectures: each gets only the sets of its

@@ -16,7 +16,7 @@ from functools import cache
 from math import exp, hypot, log
 
 from ..core.records import DATE, Record, Stated, read_by
-from ..core.tables import large_record
+from ..core.tables import shipped_record
 
 # what abilities are fitted for; of agents too little is measured
 CHAT, CODE = "chat", "code"
@@ -139,7 +139,7 @@ class AbilitiesTable(Stated):
 @cache
 def abilities_table() -> AbilitiesTable:
     """The table, read once."""
-    return large_record(AbilitiesTable, "abilities")
+    return shipped_record(AbilitiesTable, "abilities")
 
 
 def abilities(use: str) -> Abilities | None:

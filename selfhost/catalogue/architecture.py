@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from math import prod
-from typing import NamedTuple
 
 from ..core.records import TOML, Record, Values, kind_of, read_by
 from ..core.tables import TABLES, TomlTable
@@ -319,20 +318,16 @@ class Architecture(Sized):
         return self.replace(feed_forward=tuple(longer))
 
 
-def read_architecture(
-    root: TomlTable,
-    name: str,
-    kind: type[Architecture],
-) -> Architecture | None:
+def read_architecture(root: TomlTable, name: str) -> Architecture | None:
     """The architecture that `[architecture]` describes; None where that is missing or no table."""
     table: TomlTable | None = root.get(name, "TomlTable")
     if table is None:
         return None
     gguf: str | None = table.get("gguf", "str")
     transformers: str | None = table.get("transformers", "str")
-    values = table.fields(kind)
+    values = table.fields(Architecture)
     count = values["layers"] or 0
-    layers = _ModelLayers(count, values["heads"])
+    layers = _ModelLayers(number=count, heads=values["heads"])
     # each layer either attends or keeps a state; its feed-forward comes in addition
     values |= layers.parts(table, "attention", "recurrent")
     values |= layers.parts(table, "feed_forward")
@@ -341,12 +336,12 @@ def read_architecture(
     values["layers"] = count
     values["embedding_length"] = values["embedding_length"] or 0
     values["row"] = gguf or transformers or ""
-    architecture = kind(runs_in_gguf=gguf is not None, **values)
+    architecture = Architecture(runs_in_gguf=gguf is not None, **values)
     root.document.records.append((table.path, architecture))
     return architecture
 
 
-class _ModelLayers(NamedTuple):
+class _ModelLayers(Record):
     """The number of layers of a model, and its attention heads, with which the lists that describe
     the layers are read.
     """

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ..core.records import Record, Stated
 from ..core.tables import shipped_record
@@ -59,7 +58,7 @@ class Form(Record):
     is_file: bool = False
 
 
-class SplitName(NamedTuple):
+class SplitName(Record):
     """A name split into its account (`owner`), its base, and the form of the files; `form` is None
     where no words were taken off.
     """
@@ -90,7 +89,7 @@ def splits(name: str) -> Iterator[SplitName]:
     is_file = last_part.lower().endswith(FILE_ENDINGS)
     base = last_part
     if not is_file:
-        yield SplitName(owner, base, None)
+        yield SplitName(owner=owner, base=base, form=None)
     # the words, in lower case
     words: list[str] = []
     while True:
@@ -106,7 +105,7 @@ def splits(name: str) -> Iterator[SplitName]:
         written = last_part.removeprefix(base)
         written = written.strip("-_.:@ ()")
         form = form.replace(written=written, is_file=is_file)
-        yield SplitName(owner, base, form)
+        yield SplitName(owner=owner, base=base, form=form)
 
 
 class _Ending:

@@ -240,7 +240,11 @@ class Catalogue:
         """
         programs = self._programs
         if id in programs.program:
-            return Document("specs/common/programs.toml", programs.stated_of(id))
+            return Document(
+                "specs/common/programs.toml",
+                programs.stated_of(id),
+                is_trusted=self._shipped.store.is_built_in,
+            )
         shipped = self._shipped
         if id in shipped.runtime_names:
             return tables.stored_table(shipped.store, f"runtimes/{id}")
@@ -494,7 +498,10 @@ class ShippedSpecs(SpecFolder):
             # the file is no TOML: reading it raises the reason
             document = read_spec_file(path)
         else:
-            document = Document(path, values, is_checked=self.store.is_package)
+            # the spec that somebody adds to a checkout is checked
+            store = self.store
+            is_trusted = store.is_built_in and store.is_package
+            document = Document(path, values, is_trusted=is_trusted)
         return document, stated_spec(document, path)
 
     @cached_property

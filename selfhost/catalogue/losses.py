@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from ..core.records import DATE, Stated, read_by
-from ..core.tables import large_record
+from ..core.tables import shipped_record
 
 DIVERGENCE, SCORE = "divergence", "score"
 
@@ -58,7 +58,7 @@ class LossesTable(Stated):
 def _by_model() -> Mapping[tuple[str, str], tuple[MeasuredLoss, ...]]:
     """The rows of each model and quantization."""
     by_model: dict[tuple[str, str], tuple[MeasuredLoss, ...]] = {}
-    for row in large_record(LossesTable, "quant_losses").loss:
+    for row in shipped_record(LossesTable, "quant_losses").loss:
         key = (row.model, row.quantization)
         by_model[key] = (*by_model.get(key, ()), row)
     return by_model

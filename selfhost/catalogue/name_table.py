@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.records import Stated
-from ..core.tables import unchecked_table
+from ..core.tables import program_record
 
 
 class Searched(Stated):
@@ -45,4 +45,4 @@ class NameTable(Stated):
 
 
 # `shipped_record` refuses texts of several lines and blank replacements, which this table needs
-NAME_TABLE = unchecked_table(NameTable, "names")
+NAME_TABLE = program_record(NameTable, "names")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, Stated
 from ..core.tables import TomlRow, expression, sentences, unchecked_record
+from ..core.templates import fill
 from ..core.units import canonical
 from .forms import FILE_ENDINGS, Form, SplitName, splits
 from .index import Catalogue, Outline
@@ -261,7 +262,7 @@ def is_path(typed: str) -> bool:
     """
     if isinstance(typed, NameOnly):
         return False
-    is_bare = is_bare_weights(typed)
+    is_bare = is_bare_weights(typed) or is_file_of_repository(typed)
     has_folder = typed == "." or "/" in typed or os.sep in typed
     if (is_bare or has_folder) and os.path.exists(typed):
         return True
@@ -269,6 +270,18 @@ def is_path(typed: str) -> bool:
         return False
     host = expression("names", "host")
     return host.match(typed.strip()) is None
+
+
+def is_file_of_repository(name: str) -> bool:
+    """True for the name of a GGUF file behind a known account or a repository of such files:
+    `unsloth/Foo-7B-Q4_K_M.gguf`, `owner/Foo-7B-GGUF/Foo-7B-Q4_K_M.gguf`.
+    """
+    account, _, file = name.partition("/")
+    if not file.lower().endswith(".gguf"):
+        return False
+    repository = expression("names", "gguf_repository")
+    folder = name.rpartition("/")[0]
+    return account.lower() in CONVERTERS or bool(repository.fullmatch(folder))
 
 
 def is_bare_weights(name: str) -> bool:
@@ -369,6 +382,9 @@ def _literal(name: SplitName, catalogue: Catalogue) -> Resolution | None:
         match = model_named(name.with_owner, catalogue)
         if match is None and _holds_original(name):
             match = _original(name.base, catalogue)
+        if match is None and form is not None and form.runtime is not None:
+            # who packs weights may leave out `-it`
+            match = model_named(name.base, catalogue)
         return match
     if form is not None and form.is_file:
         # a file is named after the original model; an alias may mean another model
@@ -426,9 +442,12 @@ def _with_form(
         note_keys = ("qat_as_published",)
         if name.endswith(".gguf"):
             repository = f"{spec.repository}-qat-q4_0-gguf"
+    elif form.is_file and "qat" in form.notes:
+        repository = _repository_of_qat(quantization, spec, catalogue)
     if form.runtime and form.quantization:
         is_repository = expression("names", "repository").fullmatch(name)
         repository = name if is_repository else None
+        quantization = _listed_type(repository, spec) or quantization
     notes = sentences(
         "quantizations",
         "form",
@@ -444,14 +463,45 @@ def _with_form(
     )
 
 
+def _listed_type(repository: str | None, spec: ModelSpec) -> str | None:
+    """The type of the files in a repository of which the spec lists this type alone; None for any
+    other repository.
+    """
+    if repository is None:
+        return None
+    key = canonical(repository)
+    types: list[str] = []
+    for files in spec.files:
+        if canonical(files.repository or "") == key:
+            types += files.quantizations
+    return types[0] if len(types) == 1 else None
+
+
 class Publisher(Stated):
     """A row of `[publisher]` in specs/common/quantizations.toml: the prefix that a publisher writes
-    before the names of its own types.
+    before the names of its own types, and how it names repositories of weights trained for 4 bits.
     """
 
     prefix: str
     types: tuple[str, ...]
+    qat_repository: str
     source: str
+
+
+def _repository_of_qat(
+    quantization: str | None,
+    spec: ModelSpec,
+    catalogue: Catalogue,
+) -> str | None:
+    """The repository of a file of weights trained for 4 bits whose type has a publisher's prefix;
+    None for other types.
+    """
+    for row in catalogue.section("quantizations", "publisher").values():
+        publisher = unchecked_record(Publisher, row)
+        if quantization is not None and quantization.startswith(publisher.prefix):
+            model = _last_part(spec.repository)
+            return fill(publisher.qat_repository, {"model": model})
+    return None
 
 
 def _as_publisher_names(

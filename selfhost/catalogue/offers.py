@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache, partial
 from math import inf
 
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import DATE, JSON, Record, Stated, Values, read_by
 from ..core.stored import Rows, Store, store_of
-from ..core.tables import TABLES, Document, TomlTable, large_record
+from ..core.tables import TABLES, Document, TomlTable, shipped_record
 from ..core.templates import fill
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
@@ -138,7 +138,7 @@ class Snapshot(Record):
 @cache
 def providers_table() -> ProvidersTable:
     """The table of providers. Raises `SpecError` with each fault of another catalogue's file."""
-    return large_record(ProvidersTable, "providers")
+    return shipped_record(ProvidersTable, "providers")
 
 
 @cache
@@ -303,26 +303,24 @@ def snapshot(path: str) -> Snapshot:
 def snapshot_in(store: Store, path: str) -> Snapshot:
     """The price snapshot of a folder of specs, whose file is `path`."""
 
-    def make_header() -> Values:
-        values = _parse(path)
-        del values["rows"]
-        return values
-
-    header = store.value("common/offers", make_header)
-    return Snapshot(
-        **header, rows=store.rows("common/offers-rows", lambda: _parse(path)["rows"])
-    )
+    parse = cache(partial(_parse, path))
+    header = store.value("common/offers", lambda: parse()[0])
+    rows = store.rows("common/offers-rows", lambda: parse()[1])
+    return Snapshot(**header, rows=rows)
 
 
-def _parse(path: str) -> Values:
-    """The fields of the `Snapshot` in a file of JSON lines. Raises `SpecError`."""
+def _parse(path: str) -> tuple[Values, Rows]:
+    """The fields of the `Snapshot` in a file of JSON lines, but for its rows, and the rows. Raises
+    `SpecError`.
+    """
     import json
 
     fault = "is not a price snapshot: its first line must hold as_of and sources"
     try:
         lines = read_file(path, MAX_BYTES).splitlines()
         header, *rows = map(json.loads, lines)
-        return _snapshot_values(header, rows)
+        offers = {row["model"]: row["offers"] for row in rows}
+        return _snapshot_values(header, offers), offers
     except Unreadable as error:
         fault = f"the price snapshot {error.reason}"
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
@@ -331,9 +329,10 @@ def _parse(path: str) -> Values:
     raise SpecError([problem], remedy=_REMEDY)
 
 
-def _snapshot_values(header: Values, lines: Iterable[Values]) -> Values:
-    """The fields of a `Snapshot`, of the lines of its file as JSON has them."""
-    rows = {line["model"]: line["offers"] for line in lines}
+def _snapshot_values(header: Values, rows: Rows) -> Values:
+    """The fields of a `Snapshot`, but for its rows: of the first line of its file, and of the
+    offers of each model.
+    """
     days = {}
     for source, row in header["sources"].items():
         days[source] = str(row["as_of"])
@@ -350,5 +349,4 @@ def _snapshot_values(header: Values, lines: Iterable[Values]) -> Values:
         "days": days,
         "sold": dict(sold),
         "providers": providers,
-        "rows": rows,
     }

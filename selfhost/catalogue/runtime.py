@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from ..core.records import Stated, read_by, stated_part
+from ..core.records import Stated, read_by
 from ..core.workload import KV_CACHE_TYPES, CacheTypes, Workload
 from .runtime_parts import (
     Account,
@@ -52,7 +52,7 @@ class RuntimeSpec(Stated):
     id: str = read_by(form=ID)
     name: str
     library: str = ""
-    account: Account = stated_part(Account)
+    account: Account = Account()
     named_alone: bool = False
     formats: tuple[str, ...] = read_by(choices=FORMATS)
     modalities: tuple[str, ...] = read_by(choices=MODALITIES)
@@ -75,16 +75,16 @@ class RuntimeSpec(Stated):
     conversion: Conversion | None = None
     sources: Mapping[str, str] = {}
     platforms: BuildPlatforms
-    versions: Versions = stated_part(Versions)
-    gpus: GpuSupport = stated_part(GpuSupport)
-    installation: Installation = stated_part(Installation)
-    command_lines: CommandLines = stated_part(CommandLines)
-    library_tags: LibraryTags = stated_part(LibraryTags)
-    memory: MemoryRules = stated_part(MemoryRules)
-    batches: Batches = stated_part(Batches)
-    layers: LayerPlacement = stated_part(LayerPlacement)
-    pace: PaceRules = stated_part(PaceRules)
-    finetuning: Finetuning = stated_part(Finetuning)
+    versions: Versions = Versions()
+    gpus: GpuSupport = GpuSupport()
+    installation: Installation = Installation()
+    command_lines: CommandLines = CommandLines()
+    library_tags: LibraryTags = LibraryTags()
+    memory: MemoryRules = MemoryRules()
+    batches: Batches = Batches()
+    layers: LayerPlacement = LayerPlacement()
+    pace: PaceRules = PaceRules()
+    finetuning: Finetuning = Finetuning()
 
     def settings_of(self, options: _Options) -> dict[str, str]:
         """The values that the requested options set, by the setting that they change. Of two

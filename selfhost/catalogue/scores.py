@@ -17,7 +17,7 @@ from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import DATE, Record, Stated, Values, read_by
 from ..core.stored import Rows, Store, shipped_store
-from ..core.tables import large_record, unchecked_record
+from ..core.tables import shipped_record, unchecked_record
 
 MAX_BYTES = 16 << 20
 SCORES = "common/scores-rows"
@@ -118,7 +118,7 @@ class Score(Record):
 
 def boards() -> BoardsTable:
     """The boards and their sources."""
-    return large_record(BoardsTable, "boards")
+    return shipped_record(BoardsTable, "boards")
 
 
 @cache
@@ -161,6 +161,7 @@ def _score(row: _Row) -> Score:
     )
 
 
+@cache
 def scores_in(store: Store) -> Rows:
     """The rows of the scores of each model, by its id, in a folder of specs."""
     path = os.path.join(store.folder, "common", "scores.jsonl")

@@ -19,7 +19,7 @@ from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.quoting import shell_line, shell_word
 from ..core.records import Record, Stated, shortened
-from ..core.tables import unchecked_record
+from ..core.tables import expression, unchecked_record
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
 from .forms import Form, SplitName, splits
@@ -105,7 +105,7 @@ class _UnknownName(Record):
         """The name with all words for the form of its files removed: its `base` is `Foo-7B`, and
         `with_owner` is `unsloth/Foo-7B`.
         """
-        split = SplitName(self.owner, self.last_part, None)
+        split = SplitName(owner=self.owner, base=self.last_part, form=None)
         for shorter in splits(self.name):
             # the last split has all words of the form removed
             split = shorter
@@ -204,10 +204,10 @@ class _UnknownName(Record):
 
     def _size_by_name(self) -> str:
         """The clause on the size of the weights, computed from the number of parameters in the
-        name; "" where the name states none.
+        name; "" where the name states none, or weights of fewer bits.
         """
         sizes = re.findall(_SEARCHED.billions, self.base)
-        if len(sizes) != 1:
+        if len(sizes) != 1 or _has_few_bits(self.split.with_owner):
             return ""
         billions = sizes[0]
         weights_bytes = round(_SEARCHED.q4_k_m_bytes * 1e9 * float(billions))
@@ -317,6 +317,15 @@ class _UnknownName(Record):
             spec_id, f"{named}, but it may hold other weights or another format"
         )
 
+    @property
+    def _as_much(self) -> str:
+        """What a model needs that has the layers of another one: the cache follows from the layers,
+        the weights do not where the name states fewer bits.
+        """
+        if _has_few_bits(self.split.with_owner):
+            return "its cache needs as much, its weights of fewer bits need less"
+        return "it needs as much"
+
     def _same_layers(self) -> _Hint | None:
         """The hint for a repository that has the layers of a known model, as `alike.toml` lists it;
         None for any other name.
@@ -331,7 +340,7 @@ class _UnknownName(Record):
         if repository is None:
             return None
         spec_id = repository.spec_id
-        return _Hint(spec_id, f"it has the layers of {spec_id}, so it needs as much")
+        return _Hint(spec_id, f"it has the layers of {spec_id}, so {self._as_much}")
 
     def _made_from(self) -> _Hint | None:
         """The hint for a name that leaves out words of one id (`qwen coder 32b`). Else the hint for
@@ -353,7 +362,7 @@ class _UnknownName(Record):
         if spec_id is not None:
             return _Hint(
                 spec_id,
-                f"if it is made from {spec_id}, as its name says, it needs as much",
+                f"if it is made from {spec_id}, as its name says, {self._as_much}",
             )
         # a line of tunes has a word that no id has; words of three letters are in too many names
         own_words = set(words) - known.words_of_ids
@@ -373,6 +382,11 @@ class _UnknownName(Record):
             return None
         spec_id, name = name_by_id.popitem()
         return _Hint(spec_id, f"{name} has the layers of {spec_id}")
+
+
+def _has_few_bits(name: str) -> bool:
+    """Whether the name states weights that were trained in one or two bits."""
+    return expression("names", "few_bits").search(name) is not None
 
 
 class Thing(Stated):

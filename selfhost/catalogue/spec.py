@@ -14,14 +14,13 @@ from ..core.records import (
     read_by,
     shortened,
     shown,
-    stated_part,
 )
 from ..core.tables import (
     Document,
     TomlRow,
     TomlTable,
     row_names,
-    unchecked_row,
+    shipped_row,
 )
 from .architecture import Architecture, Sized, read_architecture
 from .spec_values import (
@@ -108,7 +107,8 @@ SIZE_OF = "size of "
 
 class PublishedFiles(Record):
     """The files of one publisher, with their stated sizes. `named`: somebody typed the file's name,
-    or Ollama's tag of it, so the file is published, wherever that is.
+    or Ollama's tag of it, so the file is published, wherever that is. `typed`: somebody typed the
+    repository, so these files are meant and no other publisher's.
     """
 
     format: str = read_by(choices=FORMATS)
@@ -119,11 +119,17 @@ class PublishedFiles(Record):
     names: Mapping[str, str] = read_by(default={})
     listed: bool = read_by(default=True)
     named: bool = False
+    typed: bool = False
 
     @property
     def quantizations(self) -> tuple[str, ...]:
         """The quantizations of all files in the repository, whether their size is stated or not."""
         return (*self.bytes, *self.unsized)
+
+    @property
+    def owner(self) -> str:
+        """The account that publishes the files, in lower case; "" where not known."""
+        return (self.repository or "").partition("/")[0].lower()
 
     def holds(self, quantization: str) -> bool:
         """Whether the repository holds a file of that quantization, however its name is spelt."""
@@ -313,23 +319,19 @@ class Availability(Stated):
         return f"{clause[:1].upper()}{clause[1:]}."
 
 
-def _license(
-    root: TomlTable,
-    key: str,
-    kind: type[License],
-) -> License | None:
+def _license(root: TomlTable, key: str) -> License | None:
     """The license that a spec states: a table of its own, or the id of a row of
     specs/common/licenses.toml.
     """
     id = root.values.get(key)
     if not isinstance(id, str):
-        terms: License | None = root.get(key, "License", kind=kind)
+        terms: License | None = root.get(key, "License", kind=License)
         return terms
-    known = row_names("licenses")
-    if id in known:
-        return unchecked_row(kind, "licenses", id, id=id)
+    row = shipped_row(License, "licenses", id)
+    if row is not None:
+        return row.replace(id=id)
     remedy = root.document.did_you_mean(
-        id, known, "state what it allows in [license]", '"{name}"'
+        id, row_names("licenses"), "state what it allows in [license]", '"{name}"'
     )
     root.problem(
         key, f'"{shortened(id)}" has no row in specs/common/licenses.toml', remedy
@@ -352,17 +354,13 @@ def _embedding(root: TomlTable, key: str) -> int | None:
 HEARD_SECONDS = 30
 
 
-def _needs(
-    root: TomlTable,
-    key: str,
-    kind: type[StatedNeeds],
-) -> StatedNeeds | None:
+def _needs(root: TomlTable, key: str) -> StatedNeeds | None:
     """The stated needs. The key `memory_bytes` stands for equal `low_bytes` and `high_bytes`."""
     table: TomlTable | None = root.get(key, "TomlTable")
     if table is None:
         return None
     memory = table.get("memory_bytes", "int", minimum=_LEAST_BYTES)
-    needs: StatedNeeds = table.as_record(kind)
+    needs = table.as_record(StatedNeeds)
     if memory is None:
         return needs
     return needs.replace(low_bytes=memory, high_bytes=memory)
@@ -392,12 +390,10 @@ class ModelSpec(ShownRecord):
     repository: str | None = _REPOSITORY
     gated: bool | None = _STATED_OR_NONE
     tokenizer: bool | None = _STATED_OR_NONE
-    license: License | None = read_by(_license, kind=License, default=None)
-    openness: Openness = stated_part(Openness)
-    parameters: Parameters = stated_part(Parameters)
-    architecture: Architecture | None = read_by(
-        read_architecture, kind=Architecture, default=None
-    )
+    license: License | None = read_by(_license, default=None)
+    openness: Openness = read_by(default=Openness())
+    parameters: Parameters = read_by(default=Parameters())
+    architecture: Architecture | None = read_by(read_architecture, default=None)
     components: Mapping[str, int] = _SIZES_BY_NAME
     components_dtype: str | None = _PLAIN_DTYPE
     native_pixels: int | None = _COUNT
@@ -414,9 +410,9 @@ class ModelSpec(ShownRecord):
     # the source of each table or key of a spec
     sources: Mapping[str, str] = _TEXTS_BY_KEY
     unknown: Mapping[str, str] = _TEXTS_BY_KEY
-    needs: StatedNeeds | None = read_by(_needs, kind=StatedNeeds, default=None)
-    upkeep: Upkeep = stated_part(Upkeep)
-    safety: Safety = stated_part(Safety)
+    needs: StatedNeeds | None = read_by(_needs, default=None)
+    upkeep: Upkeep = read_by(default=Upkeep())
+    safety: Safety = read_by(default=Safety())
     availability: Availability | None = read_by(default=None)
     tensors: tuple[FileTensors, ...] = ()
     refused: str | None = None
@@ -544,8 +540,9 @@ class ModelSpec(ShownRecord):
         format: str | None,
         quantization: str | None,
     ) -> PublishedFiles | None:
-        """The first files that hold that quantization: listed files come before files whose name
-        was typed, and these before all others. None where no files hold it.
+        """The first files that hold that quantization: files of a typed repository come before
+        listed files, these before files whose name was typed, and these before all others. None
+        where no files hold it.
         """
         wanted = quantization or ""
         holding = []
@@ -557,12 +554,14 @@ class ModelSpec(ShownRecord):
 
 
 def _rank_of_files(files: PublishedFiles) -> int:
-    """A rank of how well the place of files is known, the lower the better: a listing, a typed
-    name, neither.
+    """A rank of how well the place of files is known, the lower the better: a typed repository, a
+    listing, a typed name, neither.
     """
-    if files.listed and files.repository:
+    if files.typed:
         return 0
-    return 1 if files.named else 2
+    if files.listed and files.repository:
+        return 1
+    return 2 if files.named else 3
 
 
 # reading the file of a spec

@@ -12,7 +12,6 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
 
 from ..core.errors import KeyPath
 from ..core.files import value_at
@@ -20,7 +19,7 @@ from ..core.records import Record, Stated, read_by, shortened
 from ..core.tables import (
     Document,
     TomlRow,
-    limits_of,
+    file_fields,
     row_names,
     shipped_record,
     shipped_rows,
@@ -41,7 +40,7 @@ from .spec_values import QUANTIZATIONS
 _RANKS = ("decay", "rate", "first values", "gate")
 
 
-class Misfit(NamedTuple):
+class Misfit(Record):
     """A size that is impossible beside other sizes: its key, the fault as a clause that begins with
     a verb, and the remedy.
     """
@@ -51,7 +50,7 @@ class Misfit(NamedTuple):
     remedy: str
 
 
-class _Relation(NamedTuple):
+class _Relation(Record):
     """A relation that one size must have to another."""
 
     # takes a size and the related size, returns whether they break the relation
@@ -62,24 +61,24 @@ class _Relation(NamedTuple):
 
 _RELATIONS: Mapping[str, _Relation] = {
     "at_most": _Relation(
-        operator.gt,
-        "more than",
-        "write at most",
+        is_broken=operator.gt,
+        words="more than",
+        remedy="write at most",
     ),
     "above": _Relation(
-        operator.le,
-        "not more than",
-        "write more than",
+        is_broken=operator.le,
+        words="not more than",
+        remedy="write more than",
     ),
     "below": _Relation(
-        operator.ge,
-        "not less than",
-        "write less than",
+        is_broken=operator.ge,
+        words="not less than",
+        remedy="write less than",
     ),
     "divides": _Relation(
-        lambda size, other: other % size != 0,
-        "which does not divide",
-        "write a divisor of",
+        is_broken=lambda size, other: other % size != 0,
+        words="which does not divide",
+        remedy="write a divisor of",
     ),
 }
 
@@ -172,12 +171,11 @@ def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
     """Yield the names of all facts that may have a source or be unknown: the tables and keys of a
     spec, with inner keys after a dot.
     """
-    for field, key in kind._keys.items():
-        name = f"{before}{key.name or field}"
+    for key, field in file_fields(kind).items():
+        name = f"{before}{key}"
         yield name
-        inner = limits_of(kind, field).get("kind")
-        if inner is not None:
-            yield from _facts(inner, f"{name}.")
+        if field.shape.kind is not None:
+            yield from _facts(field.shape.kind, f"{name}.")
 
 
 @cache
@@ -426,10 +424,10 @@ def misfits(record: Sized, width: int | None = None) -> Iterator[Misfit]:
         if record.attention and record.feed_forward:
             return
         yield Misfit(
-            "mtp_layers",
-            f"is {record.mtp_layers:,}, but such a block needs attention and a "
+            key="mtp_layers",
+            fault=f"is {record.mtp_layers:,}, but such a block needs attention and a "
             "feed-forward part, and the model lacks one of them",
-            "write attention and feed_forward",
+            remedy="write attention and feed_forward",
         )
 
 
@@ -441,9 +439,9 @@ def _wrong_ranks(part: Recurrent) -> Iterator[Misfit]:
         return
     names = ", ".join(_RANKS)
     yield Misfit(
-        "ranks",
-        f"is {ranks}",
-        f"write {len(_RANKS)} numbers, those of {names}, the last or 0",
+        key="ranks",
+        fault=f"is {ranks}",
+        remedy=f"write {len(_RANKS)} numbers, those of {names}, the last or 0",
     )
 
 
@@ -457,9 +455,9 @@ def _implausible_sizes(record: Sized) -> Iterator[Misfit]:
         most = stated.limits.get("maximum", 10**18)
         if not least <= size <= most:
             yield Misfit(
-                key,
-                f"is {size:,}, which is not a plausible size",
-                f"write a number from {least:,} to {most:,}",
+                key=key,
+                fault=f"is {size:,}, which is not a plausible size",
+                remedy=f"write a number from {least:,} to {most:,}",
             )
 
 
@@ -477,7 +475,7 @@ def _broken_relations(record: Sized, width: int | None) -> Iterator[Misfit]:
         bound = getattr(record, other, width)
         if size and bound and relation.is_broken(size, bound):
             yield Misfit(
-                key,
-                f"is {size:,}, {relation.words} {other}, {bound:,}",
-                f"{relation.remedy} {bound:,}",
+                key=key,
+                fault=f"is {size:,}, {relation.words} {other}, {bound:,}",
+                remedy=f"{relation.remedy} {bound:,}",
             )

@@ -35,7 +35,12 @@ SCRATCH = "scratch"
 
 def _form(name: str) -> TextForm:
     """The form that texts of one kind must have, from the table of names."""
-    return TextForm(*NAME_TABLE.form[name])
+    pattern, message, *remedy = NAME_TABLE.form[name]
+    return TextForm(
+        pattern=pattern,
+        message=message,
+        remedy=remedy[0] if remedy else None,
+    )
 
 
 ID = _form("id")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MachineFileError, UsageError, WorkloadError
 from ..core.files import input_path
-from ..core.records import shown
+from ..core.records import Record, shown
 from ..core.workload import FLAGS, Load, Workload, as_typed
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def one_machine(options: Options) -> Machine:
     return machine
 
 
-class NotedMachines(NamedTuple):
+class NotedMachines(Record):
     """Machines, with notes on other meanings of a name, and on what is not read of records."""
 
     machines: tuple[Machine, ...]
@@ -100,7 +100,8 @@ def changed(options: Options, named: NotedMachines) -> tuple[Machine, ...]:
     """Return the machines as --set and --gpu change them. Their notes, and other meanings of the
     GPUs' names, are put into `options.notes`.
     """
-    machines, notes = named
+    machines = named.machines
+    notes = named.notes
     if options.set or options.gpu:
         from ..machine.changes import apply
         from ..machine.understand import cards_named
@@ -119,11 +120,11 @@ def _machines_named(options: Options) -> NotedMachines:
 
     text: str | None = options.machine
     if text is None:
-        return NotedMachines((Machine.read(measure=options.measure),))
+        return NotedMachines(machines=(Machine.read(measure=options.measure),))
     known = _machine_called(text)
     if known is not None:
         machine, note = known
-        return NotedMachines((machine,), () if note is None else (note,))
+        return NotedMachines(machines=(machine,), notes=() if note is None else (note,))
     if os.path.isdir(text):
         return _machines_in(text)
     return _machine_in(input_path(text))
@@ -139,7 +140,7 @@ def _machine_in(path: str) -> NotedMachines:
     # a record that is no object was refused
     assert isinstance(record, dict)
     keys = unread_keys(record, path)
-    return NotedMachines((machine,), (note_on(keys),) if keys else ())
+    return NotedMachines(machines=(machine,), notes=(note_on(keys),) if keys else ())
 
 
 def _machine_called(text: str) -> NotedMachine | None:
@@ -173,7 +174,7 @@ def _machines_in(folder: str) -> NotedMachines:
     if problems:
         grouped = (*fleet.grouped, *fleet.down)
         raise MachineFileError(problems, grouped=grouped)
-    return NotedMachines(tuple(fleet.machines), fleet.notes)
+    return NotedMachines(machines=tuple(fleet.machines), notes=fleet.notes)
 
 
 def measured_where_unknown(options: Options, machine: Machine) -> Machine:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.records import Stated
-from ..core.tables import row_names, unchecked_table
+from ..core.tables import program_record, row_names
 from . import COMMANDS
 from .options import Option, options_of, positionals_of
 from .output import write
@@ -41,7 +41,7 @@ class CompletionOptions(Options):
 def run(words: list[str]) -> int:
     """Print the script of a shell."""
     options = CompletionOptions.read("completion", words)
-    write(unchecked_table(_Scripts, "completion").of(options.shell))
+    write(program_record(_Scripts, "completion").of(options.shell))
     return 0
 
 

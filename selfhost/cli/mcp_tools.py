@@ -14,7 +14,7 @@ from .. import api
 from ..core import links
 from ..core.errors import SelfhostError, UsageError, WorkloadError, one_line
 from ..core.records import JSON, Record, Stated, shortened
-from ..core.tables import Document, Limits, TomlRow, unchecked_table
+from ..core.tables import Document, Limits, TomlRow, program_record
 from ..core.workload import Workload
 from ..machine.named import named
 from ..machine.record import Machine
@@ -36,7 +36,7 @@ class _Texts(Stated):
     argument: Mapping[str, TomlRow]
 
 
-_TEXTS = unchecked_table(_Texts, "mcp")
+_TEXTS = program_record(_Texts, "mcp")
 INSTRUCTIONS = _TEXTS.instructions
 ARGUMENTS = _TEXTS.argument
 # the annotations of JSON's kinds, as `TomlTable.get` takes them; every array is of strings

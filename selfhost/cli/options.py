@@ -9,7 +9,7 @@ from functools import cache
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.records import Record, Stated
-from ..core.tables import TomlRow, unchecked_table
+from ..core.tables import TomlRow, program_record
 from ..core.templates import fill
 from ..core.units import (
     parse_count,
@@ -167,7 +167,7 @@ class _OptionsTable(Stated):
 @cache
 def options_table() -> _OptionsTable:
     """The table that comes with the program."""
-    return unchecked_table(_OptionsTable, "options")
+    return program_record(_OptionsTable, "options")
 
 
 def _names_taken(table: _OptionsTable, command: str) -> Iterator[str]:

@@ -43,7 +43,7 @@ def run(words: Sequence[str]) -> int:
     options = SizeOptions.read("size", words)
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
-    (machine,) = changed(options, NotedMachines((node(),)))
+    (machine,) = changed(options, NotedMachines(machines=(node(),)))
     sizes = []
     errors = {}
     names = names_in(options, options.models)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
 from ..core.records import Stated
-from ..core.tables import unchecked_table
+from ..core.tables import program_record
 
 # lists of other programs' words, by selfhost's own word
 Synonyms = Mapping[str, Sequence[str]]
@@ -44,7 +44,7 @@ class HelpTexts(Stated):
 @cache
 def help_texts() -> HelpTexts:
     """The texts that come with the program."""
-    return unchecked_table(HelpTexts, "help")
+    return program_record(HelpTexts, "help")
 
 
 def meant(

@@ -19,11 +19,9 @@ from operator import itemgetter
 from typing import (
     Any,
     ClassVar,
-    NamedTuple,
     NoReturn,
     Protocol,
     Self,
-    TypeVar,
     dataclass_transform,
 )
 
@@ -94,17 +92,6 @@ def read_by(
     if default is _NO_DEFAULT:
         return FileKey(read, name, None, {**limits, "required": True})
     return FileKey(read, name, default, limits)
-
-
-_Part = TypeVar("_Part", bound="Record")
-
-
-def stated_part(kind: type[_Part]) -> _Part:
-    """Declare a field that is a table of the file: `memory: MemoryRules =
-    stated_part(MemoryRules)`. For a missing table the field has all defaults of the table's record.
-    """
-    part: _Part = read_by(kind=kind, default=kind())
-    return part
 
 
 @dataclass_transform(
@@ -409,14 +396,14 @@ class Unread(Record):
     remedy: str | None = None
 
 
-class Fault(NamedTuple):
+class Fault(Record):
     """A fault of a value: a clause to put after the value's name, and the text to write instead."""
 
     message: str
     remedy: str | None = None
 
 
-class TextForm(NamedTuple):
+class TextForm(Record):
     """The form of texts of one kind, and the fault of a text with another form.
 
     The whole text must match `pattern`; a group of the pattern with the name `date` must also be a
@@ -429,14 +416,14 @@ class TextForm(NamedTuple):
 
 
 DATE = TextForm(
-    r"(?a)(?P<date>\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?)",
-    "is not a date",
-    "write YYYY-MM-DD, or as much of it as is known",
+    pattern=r"(?a)(?P<date>\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?)",
+    message="is not a date",
+    remedy="write YYYY-MM-DD, or as much of it as is known",
 )
 DAY = TextForm(
-    r"(?a)(?P<date>\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))",
-    "is not a date",
-    "write YYYY-MM-DD",
+    pattern=r"(?a)(?P<date>\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))",
+    message="is not a date",
+    remedy="write YYYY-MM-DD",
 )
 
 
@@ -537,10 +524,12 @@ def fault_of(
     if kind is not int and kind is not float:
         return None
     if value < minimum:
-        return Fault(f"must be at least {_bound(minimum)}, not {_digits(value)}")
+        return Fault(
+            message=f"must be at least {_bound(minimum)}, not {_digits(value)}"
+        )
     # `not value <= maximum` refuses nan too; `value > maximum` would let nan pass
     if not value <= maximum:
-        return Fault(f"must be at most {_bound(maximum)}, not {_digits(value)}")
+        return Fault(message=f"must be at most {_bound(maximum)}, not {_digits(value)}")
     return None
 
 
@@ -564,7 +553,9 @@ def _fault_of_kind(
             number = parse(str(value).removesuffix(".0"))
             remedy = f"write {number:{notation.thousands}}"
     name = notation.name_of(kind)
-    return Fault(f"must be {name}, not {kind_of(value, notation)}", remedy)
+    return Fault(
+        message=f"must be {name}, not {kind_of(value, notation)}", remedy=remedy
+    )
 
 
 def _fault_of_text(
@@ -578,23 +569,30 @@ def _fault_of_text(
         if text in choices:
             return None
         listed = ", ".join(choices)
-        return Fault(f'"{shortened(text)}" is not one of {listed}')
+        return Fault(message=f'"{shortened(text)}" is not one of {listed}')
     if not text.strip():
-        return Fault("is empty")
+        return Fault(message="is empty")
     on_one_line = " ".join(text.split()) if lines else text
     if not on_one_line.isprintable():
         message = f'"{shortened(text)}" has a line break or a control character'
-        return Fault(message, "write it on one line")
+        return Fault(message=message, remedy="write it on one line")
     if form is not None:
         match = re.fullmatch(form.pattern, text)
         if match is None:
-            return Fault(f'"{shortened(text)}" {form.message}', form.remedy)
+            return Fault(
+                message=f'"{shortened(text)}" {form.message}', remedy=form.remedy
+            )
         date = match.groupdict().get("date")
         why = fault_of_date(date) if date else None
         if why is not None:
-            return Fault(f'"{shortened(text)}" is not a date of the calendar', why)
+            return Fault(
+                message=f'"{shortened(text)}" is not a date of the calendar', remedy=why
+            )
     if len(text) > MAX_TEXT:
-        return Fault(f"is longer than {MAX_TEXT:,} characters", "write a shorter text")
+        return Fault(
+            message=f"is longer than {MAX_TEXT:,} characters",
+            remedy="write a shorter text",
+        )
     return None
 
 

@@ -3,22 +3,20 @@
 What goes in: a file's path, content or values, and the record classes that describe its tables.
 What comes out: records, and the faults of the file.
 
-A `Document` is a parsed file, a `TomlTable` one table of it. Each value is asked for by its key and
-its bounds; a wrong value becomes a `Problem` with its line, and reading goes on, so that a person
-sees all faults at once.
+A `Document` is a parsed file, a `TomlTable` one table of it. The types of a record are the rules
+for a table: the annotation of a field, and the limits that `read_by` declares. A document is read
+in one of two ways:
 
-A file of `specs/common/` is read in one of these ways:
+- A file that a person wrote is checked. Each value is asked for by its key and its limits; a wrong
+  value becomes a `Problem` with its line, and reading goes on, so that a person sees all faults at
+  once.
+- A file of the built-in catalogue is trusted, because tests check it: its values are taken as they
+  stand, which takes a twentieth of the time.
 
-- `shipped_table` returns its values as they stand, unchecked.
-- `shipped_record` returns the file, or one section of it, as a record, with each value checked.
-- `shipped_rows` returns one record for each table in a section of the file, with each value
-  checked, and `shipped_texts` returns each text in a section.
-- `large_record` returns the file as a record without a check, because a test checks it; each value
-  is checked if another catalogue is used.
-- `unchecked_table` and `unchecked_row` return the file, or one row of it, as a record without a
-  check; `unchecked_record` makes a record of values that were read before.
-- `row_names` returns the names of its rows alone.
-- `expression`, `sentences` and `refusal` return what the texts in it make.
+`shipped_record`, `shipped_rows`, `shipped_row` and `shipped_texts` return tables of
+`specs/common/`, and `row_names` the names of the rows of one. `program_record` returns a table of
+words that belong to the program, whatever catalogue answers. `expression`, `sentences` and
+`refusal` return what the texts in a table make.
 """
 
 from __future__ import annotations
@@ -26,9 +24,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from .errors import (
     MAX_PROBLEMS,
@@ -39,8 +37,17 @@ from .errors import (
     unlisted_problem,
 )
 from .files import Unreadable, read_file, text_of, too_large
-from .records import TOML, Notation, Record, Stated, fault_of, shortened, shown
-from .stored import Store, other_catalogue, shipped_store, store_of
+from .records import (
+    TOML,
+    FileKey,
+    Notation,
+    Record,
+    Stated,
+    fault_of,
+    shortened,
+    shown,
+)
+from .stored import Store, built_in_store, shipped_store, store_of
 from .templates import fill
 from .units import is_slip, nearest
 
@@ -52,8 +59,6 @@ Remedy = str | FoundRemedy | None
 TomlRow = Mapping[str, Any]
 # bounds of a value, in the form of the arguments of `TomlTable.get` and `fault_of`
 Limits = Mapping[str, Any]
-# the place of a value in a list (a number) or in a table (a key)
-_Key = TypeVar("_Key", int, str)
 
 # 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
 MAX_FILE_BYTES = 6 << 20
@@ -73,7 +78,7 @@ _ENDLESS_KEY = (
 _DATE_OR_TIME = r"[0-9]-[0-9]{2}-[0-9]|[0-9]:[0-9]"
 
 
-class _Fault(NamedTuple):
+class _Fault(Record):
     """A noted fault of the value at `path`, or of a value that is missing there."""
 
     path: KeyPath
@@ -81,7 +86,7 @@ class _Fault(NamedTuple):
     remedy: Remedy
 
 
-class ListedProblems(NamedTuple):
+class ListedProblems(Record):
     """The first problems of a file, and the number of remedies that were looked for."""
 
     problems: tuple[Problem, ...]
@@ -95,8 +100,8 @@ class Document:
       Dates are text.
     - `text`: None for values that were not read from a TOML file (the stored form of one, JSON,
       a `Workload`). Their problems have a line only where the TOML file `file` exists.
-    - `is_checked`: every value is known to be right, as in a package, whose values were checked
-      before it was built; `TomlTable.get` then checks nothing.
+    - `is_trusted`: every value is known to be right, as in the built-in catalogue; nothing is
+      checked.
     - `notation`: the notation in which a person wrote the values, also where their stored form
       is read.
     """
@@ -107,13 +112,13 @@ class Document:
         values: TomlRow,
         text: str | None = None,
         *,
-        is_checked: bool = False,
+        is_trusted: bool = False,
         notation: Notation = TOML,
     ) -> None:
         self.file = file
         self.values = values
         self.text = text
-        self.is_checked = is_checked
+        self.is_trusted = is_trusted
         self.notation = notation
         # the whole file as one table
         self.root = TomlTable(self, (), values)
@@ -151,7 +156,8 @@ class Document:
         """Note a fault of the value at `path`, or that the value is missing. A remedy that takes
         long to find is given as a function, which is called where the fault is listed.
         """
-        self._faults.append(_Fault(path, message, remedy))
+        fault = _Fault(path=path, message=message, remedy=remedy)
+        self._faults.append(fault)
 
     @property
     def ok(self) -> bool:
@@ -197,7 +203,8 @@ class Document:
         faults.
         """
         if self._unusable is not None:
-            return ListedProblems((self._unusable.problem(self.file),), 0)
+            problem = self._unusable.problem(self.file)
+            return ListedProblems(problems=(problem,), guesses=0)
         faults = self._faults_by_line()
         problems = []
         guesses = 0
@@ -210,7 +217,7 @@ class Document:
         unlisted = len(faults) - len(problems)
         if unlisted:
             problems.append(unlisted_problem(self.file, unlisted))
-        return ListedProblems(tuple(problems), guesses)
+        return ListedProblems(problems=tuple(problems), guesses=guesses)
 
     def _faults_by_line(self) -> list[tuple[Problem, Remedy]]:
         """The faults without their remedies, and the remedies, sorted by line: first the faults of
@@ -304,8 +311,10 @@ def key_name(path: KeyPath) -> str:
 # the annotation of a list of tables in `TomlTable.get`
 TABLES = "tuple[TomlTable, ...]"
 
-# the types that a file states directly; a list or table of these types has another annotation
+# the types that a file states directly
 _PLAIN: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+# the types of lists
+_LISTS = ("tuple", "frozenset")
 # the values that replace a missing or wrong list or table; any other value is replaced by None
 _EMPTY: Mapping[str, object] = {
     "tuple": (),
@@ -314,128 +323,241 @@ _EMPTY: Mapping[str, object] = {
 }
 
 
-class _Annotation(Record):
-    """The parts of an annotation, such as `Mapping[str, int] | None`.
+class Shape(Record):
+    """The type of a value, as an annotation says it: `Mapping[str, int] | None`.
 
-    - `outer`: `Mapping`, the name before the brackets.
-    - `inner`: `int`, the annotation of each value inside; empty without brackets.
+    - `outer`: `Mapping`, the name before the brackets; `Record` for the name of a record.
+    - `inner`: the shape of each value inside; None for a value that is no list or mapping.
+    - `kind`: the class of the records in the value; None where it holds none.
     - `type_in_file`: `dict`, the type that a right value has in a file.
     - `empty`: `{}`, what stands for a value that is missing or wrong.
     - `may_be_none`: whether the annotation allows None, too.
+    - `joins_lines`: whether each text becomes one line.
+    - `is_as_stated`: whether a right value is the same in the file and in the record.
     """
 
     outer: str
-    inner: str
+    inner: Shape | None
+    kind: type[Record] | None
     type_in_file: type
     empty: object
     may_be_none: bool
+    joins_lines: bool
+    is_as_stated: bool
 
-
-@cache
-def _read_annotation(annotation: str) -> _Annotation:
-    without_none = annotation.removesuffix(" | None")
-    outer, _, inner = without_none.removesuffix("]").partition("[")
-    type_in_file = list if outer in ("tuple", "frozenset") else dict
-    return _Annotation(
-        outer=outer,
-        inner=inner.removesuffix(", ...").removeprefix("str, "),
-        type_in_file=_PLAIN.get(outer, type_in_file),
-        empty=_EMPTY.get(outer),
-        may_be_none=without_none != annotation,
-    )
-
-
-class _Reader(NamedTuple):
-    """A reader of one value of a document, with everything inside it. Faults are noted in the
-    document.
-
-    `kind` is the class of the records in the value; `limits` are those of `fault_of`, for each
-    text, number and truth value inside.
-    """
-
-    document: Document
-    kind: type[Record]
-    limits: Limits
-
-    def read(
-        self,
-        path: KeyPath,
-        value: Any,
-        annotation: _Annotation,
-    ) -> object:
-        """The value as the record has it; None, or an empty list or table, for a wrong value."""
-        if annotation.outer == "Any":
+    def trusted(self, document: Document, value: Any) -> Any:
+        """A value that is known to be right, as the record has it."""
+        if self.is_as_stated:
             return value
-        is_checked = self.document.is_checked
-        if not is_checked and not self._is_right(path, value, annotation.type_in_file):
-            return annotation.empty
-        match annotation.outer:
-            case "str" if "lines" in self.limits:
+        match self.outer:
+            case "str":
                 return " ".join(value.split())
-            case "str" | "int" | "bool":
-                return value
             case "float":
                 # a file may state a whole number
                 return float(value)
             case "tuple":
-                return self._entries(path, value, annotation.inner)
+                return tuple(self._trusted_entries(document, value))
             case "frozenset":
-                return frozenset(self._entries(path, value, annotation.inner))
+                return frozenset(self._trusted_entries(document, value))
             case "Mapping":
-                return dict(self._read_each(path, value.items(), annotation.inner))
-            case "TomlTable":
-                return TomlTable(self.document, path, value)
-        # any other annotation is the name of a record
-        return TomlTable(self.document, path, value).as_record(self.kind)
+                entries = self._trusted_entries(document, value.values())
+                return dict(zip(value, entries, strict=True))
+        return self._table(document, (), value)
+
+    def _trusted_entries(
+        self,
+        document: Document,
+        values: Iterable[object],
+    ) -> Iterable[object]:
+        entry = self.inner
+        assert entry is not None
+        # a call for each of thousands of words would double the time
+        if entry.is_as_stated:
+            return values
+        return [entry.trusted(document, value) for value in values]
+
+    @property
+    def innermost(self) -> str:
+        """The name of the values inside all lists and mappings."""
+        return self.outer if self.inner is None else self.inner.innermost
+
+    def _table(
+        self,
+        document: Document,
+        path: KeyPath,
+        values: TomlRow,
+    ) -> TomlTable | Record:
+        """A table of the file, as a record where the annotation names one."""
+        table = TomlTable(document, path, values)
+        if self.kind is None:
+            return table
+        return table.as_record(self.kind)
+
+    def checked(
+        self,
+        document: Document,
+        path: KeyPath,
+        value: Any,
+        limits: Limits,
+    ) -> Any:
+        """A value as the record has it; None, or an empty list or table, for a wrong one. Each
+        fault is noted in the document. `limits` are those of `fault_of`, for each text, number and
+        truth value inside.
+        """
+        if self.outer == "Any":
+            return value
+        if not self._is_right(document, path, value, limits):
+            return self.empty
+        match self.outer:
+            case "tuple":
+                return tuple(self._checked_list(document, path, value, limits))
+            case "frozenset":
+                return frozenset(self._checked_list(document, path, value, limits))
+            case "Mapping":
+                return self._checked_entries(document, path, value, limits)
+            case "TomlTable" | "Record":
+                return self._table(document, path, value)
+        return self.trusted(document, value)
 
     def _is_right(
         self,
+        document: Document,
         path: KeyPath,
         value: object,
-        kind: type,
+        limits: Limits,
     ) -> bool:
-        """Whether a value has that type and is within the limits. A fault is noted."""
-        fault = fault_of(value, kind, notation=self.document.notation, **self.limits)
+        """Whether a value has the type and is within the limits. A fault is noted."""
+        kind = self.type_in_file
+        fault = fault_of(value, kind, notation=document.notation, **limits)
         if fault is None:
             return True
         remedy: Remedy = fault.remedy
-        if kind is str and isinstance(value, str) and "choices" in self.limits:
-            choices = self.limits["choices"]
-            remedy = self.document.did_you_mean(value, choices, None, '"{name}"')
-        self.document.add(path, fault.message, remedy)
+        if kind is str and isinstance(value, str) and "choices" in limits:
+            remedy = document.did_you_mean(value, limits["choices"], None, '"{name}"')
+        document.add(path, fault.message, remedy)
         return False
 
-    def _entries(
+    def _checked_list(
         self,
+        document: Document,
         path: KeyPath,
         values: Sequence[object],
-        annotation: str,
-    ) -> tuple[object, ...]:
-        """The right values of a list; () for a list that is too long."""
-        if len(values) > MAX_LISTED and annotation in _PLAIN:
+        limits: Limits,
+    ) -> Collection[object]:
+        """The right values of a list; none of a list that is too long."""
+        if len(values) > MAX_LISTED and self.innermost in _PLAIN:
             message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
-            self.document.add(path, message)
+            document.add(path, message)
             return ()
-        is_on_one_line = annotation == "str" and "lines" not in self.limits
-        # a document that was checked before is not checked again: a package has lists of thousands
-        # of words
-        if self.document.is_checked and is_on_one_line:
-            return tuple(values)
-        entries = self._read_each(path, enumerate(values), annotation)
-        return tuple([entry for _, entry in entries])
+        by_place = dict(enumerate(values))
+        return self._checked_entries(document, path, by_place, limits).values()
 
-    def _read_each(
+    def _checked_entries(
         self,
+        document: Document,
         path: KeyPath,
-        values: Iterable[tuple[_Key, object]],
-        annotation: str,
-    ) -> Iterator[tuple[_Key, object]]:
-        """Yield the right values of a list or table, each after its place or key."""
-        wanted = _read_annotation(annotation)
-        for key, value in values:
-            entry = self.read((*path, key), value, wanted)
+        values: Mapping[Any, object],
+        limits: Limits,
+    ) -> dict[Any, object]:
+        """The right values of a list or table, by their places or keys."""
+        assert self.inner is not None
+        entries = {}
+        for key, value in values.items():
+            entry = self.inner.checked(document, (*path, key), value, limits)
             if entry is not None:
-                yield key, entry
+                entries[key] = entry
+        return entries
+
+
+@cache
+def shape_of(
+    annotation: str,
+    kind: type[Record] | None = None,
+    *,
+    joins_lines: bool = False,
+) -> Shape:
+    """The shape that an annotation says. `kind` is the record class that the annotation names, if
+    it names one. Any other name, such as that of a union, stands for a value that is not checked.
+    """
+    without_none = annotation.removesuffix(" | None")
+    outer, _, inside = without_none.removesuffix("]").partition("[")
+    inner = None
+    if outer == "Mapping":
+        _, _, entry = inside.partition(", ")
+        inner = shape_of(entry, kind, joins_lines=joins_lines)
+    elif outer in _LISTS:
+        entry, _, _ = inside.rpartition(", ")
+        inner = shape_of(entry or inside, kind, joins_lines=joins_lines)
+    elif outer not in _PLAIN and outer != "TomlTable":
+        outer = "Any" if kind is None else "Record"
+    is_as_stated = outer in ("int", "bool", "Any")
+    if outer == "str":
+        is_as_stated = not joins_lines
+    elif outer == "Mapping" and inner is not None:
+        is_as_stated = inner.is_as_stated
+    return Shape(
+        outer=outer,
+        inner=inner,
+        kind=kind if outer != "TomlTable" else None,
+        type_in_file=_PLAIN.get(outer, list if outer in _LISTS else dict),
+        empty=_EMPTY.get(outer),
+        may_be_none=without_none != annotation,
+        joins_lines=joins_lines,
+        is_as_stated=is_as_stated,
+    )
+
+
+class FileField(Record):
+    """A field of a record that a file states: its name, its key in the file, the shape of its
+    value, and what `read_by` declares of it.
+
+    `is_required`: whether a table without the key has a fault.
+    """
+
+    name: str
+    key: str
+    shape: Shape
+    stated: FileKey
+    is_required: bool
+
+
+@cache
+def file_fields(kind: type[Record]) -> dict[str, FileField]:
+    """The fields of a record that a file states, by their keys there."""
+    fields = {}
+    for name, stated in kind._keys.items():
+        annotation = kind._annotations[name]
+        joins_lines = "lines" in stated.limits
+        shape = shape_of(annotation, joins_lines=joins_lines)
+        if shape.innermost == "Any":
+            part = _kind_named(kind, name, annotation)
+            shape = shape_of(annotation, part, joins_lines=joins_lines)
+        key = stated.name or name
+        fields[key] = FileField(
+            name=name,
+            key=key,
+            shape=shape,
+            stated=stated,
+            is_required="required" in stated.limits,
+        )
+    return fields
+
+
+def _kind_named(
+    kind: type[Record],
+    field: str,
+    annotation: str,
+) -> type[Record] | None:
+    """The record class that the annotation of a field names; None where it names none. The name
+    means what it means in the module of the class that declares the field.
+    """
+    for word in re.findall(r"\w+", annotation):
+        for base in kind.__mro__:
+            if field in vars(base).get("__annotations__", ()):
+                named = vars(sys.modules[base.__module__]).get(word)
+                if isinstance(named, type) and issubclass(named, Record):
+                    return named
+    return None
 
 
 class TomlTable:
@@ -455,7 +577,7 @@ class TomlTable:
         self.path = path
         self.values = values
         # a dict as an ordered set
-        self._known: dict[str, None] = {}
+        self._known: dict[str, object] = {}
 
     @property
     def known_keys(self) -> frozenset[str]:
@@ -477,7 +599,7 @@ class TomlTable:
         key: str,
         annotation: str,
         *,
-        kind: type[Record] = Record,
+        kind: type[Record] | None = None,
         required: bool = False,
         example: object = None,
         **limits: Any,
@@ -496,37 +618,71 @@ class TomlTable:
         a wrong one in a list or table is noted and left out. None, which JSON and a `Workload` may
         state, is wrong unless the annotation allows it.
         """
+        shape = shape_of(annotation, kind, joins_lines="lines" in limits)
+        return self._get(key, shape, required=required, example=example, **limits)
+
+    def _get(
+        self,
+        key: str,
+        shape: Shape,
+        *,
+        required: bool = False,
+        example: object = None,
+        **limits: Any,
+    ) -> Any:
         self._known[key] = None
-        wanted = _read_annotation(annotation)
-        if key in self.values:
-            value = self.values[key]
-            if value is None and wanted.may_be_none:
-                return wanted.empty
-            reader = _Reader(self.document, kind, limits)
-            return reader.read((*self.path, key), value, wanted)
-        if required:
-            remedy = _how_to_state(key, annotation, example, limits)
-            self.problem(key, "is missing", remedy)
-        return wanted.empty
+        if key not in self.values:
+            if required:
+                self._note_missing(key, shape, example, limits)
+            return shape.empty
+        value = self.values[key]
+        if value is None and shape.may_be_none:
+            return shape.empty
+        if self.document.is_trusted:
+            return shape.trusted(self.document, value)
+        return shape.checked(self.document, (*self.path, key), value, limits)
+
+    def _note_missing(
+        self,
+        key: str,
+        shape: Shape,
+        example: object,
+        limits: Limits,
+    ) -> None:
+        """Note that a key is missing. The remedy is to write `example`."""
+        remedy = None
+        if example:
+            written = f'"{example}"' if shape.outer == "str" else example
+            remedy = f"write {key} = {written}"
+        elif "choices" in limits:
+            choices = ", ".join(limits["choices"])
+            remedy = f"one of {choices}"
+        self.problem(key, "is missing", remedy)
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
         """The values of the fields that a file states (`read_by`), by their names in the record.
         The default stands for one that is missing or wrong, None for a required one.
         """
         values = {}
-        for field, file_key in kind._keys.items():
-            key = file_key.name or field
+        is_trusted = self.document.is_trusted
+        fields = file_fields(kind)
+        self._known |= fields
+        for key, field in fields.items():
             value = None
             # only keys that are present or required are read: most of the 140 keys of a runtime are
             # missing
-            if key in self.values or "required" in file_key.limits:
-                if file_key.read is not None:
-                    value = file_key.read(self, key, **file_key.limits)
+            if key in self.values or field.is_required:
+                stated = field.stated
+                if stated.read is not None:
+                    value = stated.read(self, key, **stated.limits)
+                elif not is_trusted:
+                    value = self._get(key, field.shape, **stated.limits)
+                elif field.shape.is_as_stated:
+                    # without a call: a large table has thousands of such values
+                    value = self.values[key]
                 else:
-                    limits = limits_of(kind, field)
-                    value = self.get(key, kind._annotations[field], **limits)
-            values[field] = file_key.default if value is None else value
-            self._known[key] = None
+                    value = field.shape.trusted(self.document, self.values[key])
+            values[field.name] = field.stated.default if value is None else value
         return values
 
     def as_record(self, kind: type[AnyRecord]) -> AnyRecord:
@@ -534,8 +690,9 @@ class TomlTable:
         document has faults, a required field may be None against its type.
         """
         record = kind(**self.fields(kind))
-        self.close()
-        self.document.records.append((self.path, record))
+        if not self.document.is_trusted:
+            self.close()
+            self.document.records.append((self.path, record))
         return record
 
     def _unknown_keys(self) -> list[str]:
@@ -564,55 +721,6 @@ class TomlTable:
                     self.problem(key, "is not a known key", f"did you mean {known}?")
 
 
-@cache
-def _innermost(annotation: str) -> str:
-    """`Slot` of `tuple[Slot, ...]` and of `Slot | None`."""
-    wanted = _read_annotation(annotation)
-    if wanted.inner:
-        return _innermost(wanted.inner)
-    return wanted.outer
-
-
-@cache
-def limits_of(kind: type[Record], field: str) -> Limits:
-    """The limits of a field's value in a file: the limits that `read_by` declares, and as `kind`
-    the record class that the field's annotation names. A field that a function of its own reads has
-    no `kind`.
-    """
-    file_key = kind._keys[field]
-    limits = file_key.limits
-    if file_key.read is not None:
-        return limits
-    name = _innermost(kind._annotations[field])
-    if name.islower():
-        # a text, a number or a truth value needs no further limits: most of 500 fields in a check
-        # are such values
-        return limits
-    for base in kind.__mro__:
-        if field in vars(base).get("__annotations__", ()):
-            part = vars(sys.modules[base.__module__]).get(name)
-            if isinstance(part, type) and issubclass(part, Record):
-                return {**limits, "kind": part}
-            break
-    return limits
-
-
-def _how_to_state(
-    key: str,
-    annotation: str,
-    example: object,
-    limits: Limits,
-) -> str | None:
-    """The remedy for a key that is missing."""
-    if example:
-        written = f'"{example}"' if annotation == "str" else example
-        return f"write {key} = {written}"
-    if "choices" in limits:
-        choices = ", ".join(limits["choices"])
-        return f"one of {choices}"
-    return None
-
-
 def shipped_table(name: str, folder: str = "") -> TomlRow:
     """The values of `specs/common/<name>.toml`, or of that file in another folder of specs, read
     once. Raises `SpecError` where it is missing or no TOML.
@@ -626,10 +734,25 @@ def _common_table(store: Store, name: str) -> Document:
     return stored_table(store, f"common/{name}")
 
 
+def stored_table(store: Store, name: str) -> Document:
+    """The table of that name, such as `runtimes/ollama`. Raises `SpecError` where it is missing or
+    no TOML.
+    """
+    path = os.path.join(store.folder, *f"{name}.toml".split("/"))
+
+    def parse() -> TomlRow:
+        document = Document.read(path)
+        if not document.ok:
+            raise SpecError(document.problems)
+        return document.values
+
+    return Document(path, store.value(name, parse), is_trusted=store.is_built_in)
+
+
 def _shipped_document(name: str) -> Document:
     """The table `specs/common/<name>.toml`, so far without a fault."""
     table = _common_table(shipped_store(), name)
-    return Document(table.file, table.values, is_checked=table.is_checked)
+    return Document(table.file, table.values, is_trusted=table.is_trusted)
 
 
 def shipped_record(
@@ -656,9 +779,13 @@ def _shipped_record(
     if section:
         table = TomlTable(document, (section,), document.values[section])
     record = table.as_record(kind)
+    _refuse_faults(document)
+    return record
+
+
+def _refuse_faults(document: Document) -> None:
     if not document.ok:
         raise SpecError(document.problems)
-    return record
 
 
 def shipped_rows(
@@ -675,115 +802,8 @@ def shipped_rows(
     rows = {}
     for key, values in by_key.items():
         rows[key] = TomlTable(document, (section, key), values).as_record(kind)
-    if not document.ok:
-        raise SpecError(document.problems)
+    _refuse_faults(document)
     return rows
-
-
-def large_record(kind: type[AnyRecord], name: str) -> AnyRecord:
-    """The table `specs/common/<name>.toml` as a record.
-
-    The values of the built-in catalogue are not checked. The values of another catalogue are, which
-    takes twenty times as long. Raises `SpecError` with each fault.
-    """
-    if other_catalogue() is None:
-        return unchecked_table(kind, name)
-    return shipped_record(kind, name)
-
-
-def unchecked_table(kind: type[AnyRecord], name: str) -> AnyRecord:
-    """The table `specs/common/<name>.toml` as a record, without a check of its values."""
-    return unchecked_record(kind, _shipped_document(name).values)
-
-
-def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
-    """A shipped table, or a row of one, as a record with the values as they stand: lists as tuples,
-    and tables as records where the field's annotation names one, also those in a `Mapping`.
-
-    A row takes 5 microseconds, and 100 where each value is checked: for large tables a test does
-    that (tests/machine/test_tables.py). `KeyError` names a key that is no field.
-    """
-    fields = _fields_by_key(kind)
-    by_field = {}
-    for key, value in values.items():
-        field = fields[key]
-        by_field[field.name] = value
-        # only lists and tables are converted: most values are texts and numbers, and one table has
-        # thousands
-        if isinstance(value, (list, dict)):
-            by_field[field.name] = field.unchecked(value)
-    return kind(**by_field)
-
-
-class _UncheckedField(Record):
-    """A field of a record that is made without a check.
-
-    - `name`: the name of the field.
-    - `part`: the class of the records inside the value; None where the value holds no records.
-    - `is_by_name`: the value is a table that holds such a record, or a list, under each name.
-    """
-
-    name: str
-    part: type[Record] | None
-    is_by_name: bool
-
-    def unchecked(self, value: object) -> object:
-        """The value as the field has it: lists as tuples, and tables of `part` as records."""
-        if self.is_by_name and isinstance(value, dict):
-            return {name: self._part(row) for name, row in value.items()}
-        return self._part(value)
-
-    def _part(self, value: object) -> object:
-        if isinstance(value, list):
-            return self._entries(value)
-        if self.part is None or not isinstance(value, dict):
-            return value
-        return unchecked_record(self.part, value)
-
-    def _entries(self, values: list[object]) -> tuple[object, ...]:
-        entries = []
-        for value in values:
-            # a call for each of thousands of numbers would double the time
-            if isinstance(value, (list, dict)):
-                entries.append(self._part(value))
-            else:
-                entries.append(value)
-        return tuple(entries)
-
-
-@cache
-def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
-    """The fields of a record by their keys in a file."""
-    fields = {}
-    for name, file_key in kind._keys.items():
-        part = limits_of(kind, name).get("kind")
-        wanted = _read_annotation(kind._annotations[name])
-        holds_parts = part is not None or wanted.inner.startswith("tuple")
-        is_by_name = holds_parts and wanted.outer == "Mapping"
-        key = file_key.name or name
-        fields[key] = _UncheckedField(name=name, part=part, is_by_name=is_by_name)
-    return fields
-
-
-def row_names(name: str, section: str = "") -> tuple[str, ...]:
-    """The names of the rows of `specs/common/<name>.toml`, or of a section of it: for rows that are
-    read one at a time or by another package.
-    """
-    rows = _shipped_document(name).values
-    return tuple(rows[section] if section else rows)
-
-
-def unchecked_row(
-    kind: type[AnyRecord],
-    name: str,
-    row: str,
-    **values: object,
-) -> AnyRecord:
-    """The row of that name as a record with the values as they stand, and with `values`, which the
-    row does not state.
-    """
-    stated = _shipped_document(name).values[row]
-    return unchecked_record(kind, {**values, **stated})
 
 
 @cache
@@ -795,9 +815,46 @@ def shipped_texts(name: str, section: str) -> Mapping[str, str]:
     texts: Mapping[str, str] = document.root.get(
         section, "Mapping[str, str]", lines=True
     )
-    if not document.ok:
-        raise SpecError(document.problems)
+    _refuse_faults(document)
     return texts
+
+
+def row_names(name: str, section: str = "") -> tuple[str, ...]:
+    """The names of the rows of `specs/common/<name>.toml`, or of a section of it: for rows that are
+    read one at a time or by another package.
+    """
+    rows = _shipped_document(name).values
+    return tuple(rows[section] if section else rows)
+
+
+def shipped_row(
+    kind: type[AnyRecord],
+    name: str,
+    row: str,
+) -> AnyRecord | None:
+    """The row of `specs/common/<name>.toml` with that name as a record; None where no row has the
+    name. Raises `SpecError` with each fault of the row.
+    """
+    document = _shipped_document(name)
+    if row not in document.values:
+        return None
+    record = TomlTable(document, (row,), document.values[row]).as_record(kind)
+    _refuse_faults(document)
+    return record
+
+
+def program_record(kind: type[AnyRecord], name: str) -> AnyRecord:
+    """The table `specs/common/<name>.toml` of the built-in catalogue as a record: words of the
+    program, which no other catalogue replaces.
+    """
+    values = _common_table(built_in_store(), name).values
+    return unchecked_record(kind, values)
+
+
+def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
+    """Values that are known to be right as a record: those of a row that is read alone."""
+    document = Document("", values, is_trusted=True)
+    return document.root.as_record(kind)
 
 
 @cache
@@ -840,18 +897,3 @@ def refusal(
     message = fill(words.message, figures)
     remedy = fill(words.remedy, figures)
     return SelfhostError(message, remedy=remedy or None)
-
-
-def stored_table(store: Store, name: str) -> Document:
-    """The table of that name, such as `runtimes/ollama`. Raises `SpecError` where it is missing or
-    no TOML.
-    """
-    path = os.path.join(store.folder, *f"{name}.toml".split("/"))
-
-    def parse() -> TomlRow:
-        document = Document.read(path)
-        if not document.ok:
-            raise SpecError(document.problems)
-        return document.values
-
-    return Document(path, store.value(name, parse), is_checked=store.is_package)

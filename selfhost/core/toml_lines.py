@@ -7,11 +7,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from .errors import KeyPath
 from .files import Unreadable
-from .records import shortened
+from .records import Record, shortened
 
 # What may contain a line break, or a bracket that opens nothing, in front of the sign. Strings are
 # matched by runs that never backtrack: matched by characters, a string of 5 MB took 400 MB.
@@ -29,7 +29,7 @@ _PLAIN_KEY = r"([A-Za-z0-9_-]+)[ \t]*="
 _PLAIN_HEADER = r"\[\[([A-Za-z0-9_-]+)\]\]"
 
 
-class _Statement(NamedTuple):
+class _Statement(Record):
     """A header of a table, or a key with its value."""
 
     # the number of the first line, from 1
@@ -51,10 +51,11 @@ def lines_of(text: str) -> dict[KeyPath, int]:
     # the number of tables so far in each list of tables
     counts: Counter[KeyPath] = Counter()
     table: KeyPath = ()
-    for line, statement, rows in _statements(text):
-        is_header = statement[0] == "["
+    for statement in _statements(text):
+        line = statement.line
+        is_header = statement.text[0] == "["
         path = () if is_header else table
-        value = _parsed(statement)
+        value = _parsed(statement.text)
         # `[a.b]` and `a.b = 1` are nested tables of one key each
         while isinstance(value, dict) and len(value) == 1:
             ((key, value),) = value.items()
@@ -69,8 +70,8 @@ def lines_of(text: str) -> dict[KeyPath, int]:
         lines[path] = line
         if is_header:
             table = path
-        elif isinstance(value, list) and len(rows) == len(value):
-            for index, row in enumerate(rows):
+        elif isinstance(value, list) and len(statement.rows) == len(value):
+            for index, row in enumerate(statement.rows):
                 lines[*path, index] = row
     return lines
 
@@ -120,7 +121,7 @@ def syntax_fault(message: str, text: str) -> Unreadable:
 
 def _statement_at(text: str, line: int) -> _Statement:
     """The last statement that begins in that line or before it."""
-    last = _Statement(1, "", [])
+    last = _Statement(line=1, text="", rows=[])
     for statement in _statements(text):
         if statement.line > line:
             break
@@ -138,14 +139,14 @@ def _statements(text: str) -> Iterator[_Statement]:
         plain = plain_line.match(text, start)
         if plain is not None:
             if plain[1]:
-                yield _Statement(line, plain[1], [])
+                yield _Statement(line=line, text=plain[1], rows=[])
             line += 1
             start = plain.end()
             continue
         end, rows = _end_of_statement(text, start, line)
         statement = text[start:end].strip()
         if statement and statement[0] != "#":
-            yield _Statement(line, statement, rows)
+            yield _Statement(line=line, text=statement, rows=rows)
         line += text.count("\n", start, end)
         start = end
 

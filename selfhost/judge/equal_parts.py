@@ -22,7 +22,6 @@ from .devices import (
     LARGE_DEVICE_BYTES,
     Place,
     device_of,
-    emptied,
     group_by_maker,
     largest_place,
     may_compute_under,
@@ -48,36 +47,26 @@ def layouts_without_ram(
     """Yield the layouts on accelerators alone: on one accelerator, then on as many as tensor
     parallelism divides the model over.
 
-    The accelerators count first as they are now, else as if other processes had left them. Where no
-    group of accelerators likely has room, the layouts come in this order: one part of the model at
-    a time; each accelerator whose memory was not read; last the group that lacks the least, or the
-    RAM where no group exists.
-
-    Groups are chosen by the accelerators' state now or once idle, and counted in their state now.
+    Where no group of accelerators likely has room as they are now, the layouts come in this order:
+    one part of the model at a time; each accelerator whose memory was not read; last the group that
+    lacks the least, or the RAM where no group exists.
     """
-    now = machine.cards
-    # the two states are the same where no other program runs on the accelerators
-    states = list(dict.fromkeys((now, emptied(now))))
-    tried = []
-    for cards in states:
-        groups = _groups(needs, machine, cards, question)
-        has_room = False
-        for group in _single_and_largest(groups, machine):
-            has_room = True
-            yield group.replace(cards=now).layout
-        if has_room:
-            return
-        tried += groups
-    for cards in states:
-        yield from parts_in_turn(
-            needs, largest_place(_places_of(machine, cards, question))
-        )
+    groups = _groups(needs, machine, question)
+    has_room = False
+    for group in _single_and_largest(groups, machine):
+        has_room = True
+        yield group.layout
+    if has_room:
+        return
+    yield from parts_in_turn(needs, largest_place(_places_of(machine, question)))
     for place in unread_places(machine):
-        yield _Group(needs=needs, question=question, places=[place], cards=now).layout
-    if not tried:
+        yield _Group(
+            needs=needs, question=question, places=[place], cards=machine.cards
+        ).layout
+    if not groups:
         yield needs
         return
-    nearest = min(tried, key=lambda group: group.lacking_bytes).replace(cards=now)
+    nearest = min(groups, key=lambda group: group.lacking_bytes)
     yield from parts_in_turn(needs, nearest.places[0], must_fit=False)
     yield nearest.layout
 
@@ -142,7 +131,7 @@ class _Group(Record):
 
     - `needs`: the model's needs, all of it in RAM.
     - `places`: the accelerators of the group, with the usable bytes of each.
-    - `cards`: all accelerators of the machine, in the state in which the parts are counted.
+    - `cards`: all accelerators of the machine.
     """
 
     needs: Needs
@@ -210,7 +199,6 @@ class _Group(Record):
 def _groups(
     needs: Needs,
     machine: Machine,
-    cards: Sequence[Accelerator],
     question: Question,
 ) -> list[_Group]:
     """The largest accelerators in each number that may share the model, or in the stated number
@@ -218,7 +206,8 @@ def _groups(
 
     Only accelerators that suit the runtime count, where some do.
     """
-    candidates = _places_of(machine, cards, question)
+    cards = machine.cards
+    candidates = _places_of(machine, question)
     usable = candidates
     runtime = question.runtime
     if runtime is not None:
@@ -246,18 +235,14 @@ def _groups(
     return groups
 
 
-def _places_of(
-    machine: Machine,
-    cards: Sequence[Accelerator],
-    question: Question,
-) -> list[Place]:
+def _places_of(machine: Machine, question: Question) -> list[Place]:
     """The accelerators with memory of their own, for a runtime that takes a percentage of the
     memory of each.
     """
     percent = percent_of(question.case)
     found = []
     for place in places(machine.accelerators):
-        card = cards[place.index]
+        card = machine.cards[place.index]
         if card.unified is False:
             found.append(place.replace(usable_bytes=usable_bytes_of(card, percent)))
     return found

@@ -64,10 +64,9 @@ def placements(
 ) -> Iterator[Needs]:
     """Yield the needs with their terms placed, in the order in which layouts are judged.
 
-    The order is: accelerators, split, host, the same once other processes have left the
-    accelerators, an accelerator that was not read. The last layout is the largest accelerator,
-    where it must hold all of the model and cannot. A split with larger prompt batches comes before
-    a split, unless `at_any_pace` is set.
+    `_OnRamAndCards.layouts` has the order for programs that may use RAM, and `equal_parts` that for
+    programs on accelerators alone. `at_any_pace` leaves out layouts that only read prompts faster
+    than another.
     """
     if needs.memory is None:
         yield needs
@@ -83,8 +82,9 @@ def placements(
         card_needs=_counted_on_card(question, needs, machine),
         machine=machine,
         question=question,
+        at_any_pace=at_any_pace,
     )
-    yield from model.layouts(at_any_pace=at_any_pace)
+    yield from model.layouts()
 
 
 def _may_use_cards(question: Question, machine: Machine) -> bool:
@@ -125,54 +125,146 @@ class _OnRamAndCards(Record):
 
     - `ram_needs`: the needs with all of the model in RAM.
     - `card_needs`: the needs on an accelerator, before one is chosen.
+    - `at_any_pace`: no layout is listed that only reads prompts faster than another.
     """
 
     ram_needs: Needs
     card_needs: Needs
     machine: Machine
     question: Question
+    at_any_pace: bool
 
     @property
     def cards(self) -> Sequence[Accelerator]:
         return self.machine.cards
 
-    def layouts(self, *, at_any_pace: bool) -> Iterator[Needs]:
-        """Yield the layouts in the order of `placements`."""
-        now = self._allowed(places(self.cards))
-        once_idle = self._allowed(places(emptied(self.cards)))
-        if self.question.splits_tensors and now:
-            # llama.cpp moves nothing to another place, nor to RAM (common/fit.cpp)
-            # a place without memory is one that the program does not use
-            yield self._with_split_layers(
-                [place for place in now if place.usable_bytes != 0]
-            )
-            return
-        stated = self._stated_layout(now)
+    def layouts(self) -> Iterator[Needs]:
+        """Yield the layout that options state, else the layouts of each placement, in the order in
+        which they are judged.
+        """
+        stated = self._stated_layout()
         if stated is not None:
             yield stated
             return
-        on_cards = self._on_cards_at_any_end(now) or self._spread_evenly()
-        if on_cards is None:
-            yield from parts_in_turn(self.ram_needs, largest_place(now))
-        else:
-            slower = []
-            if on_cards.placement == "split" and not at_any_pace:
-                most_bytes = _MORE_IN_RAM * _weights_in_ram(on_cards)
-                for batched in self._in_larger_batches(now):
-                    if _weights_in_ram(batched) <= most_bytes:
-                        yield batched
-                    else:
-                        slower.append(batched)
-            yield on_cards
-            # the first word may come in time, where the tokens come fast enough
-            yield from slower
+        in_order = (
+            self._on_cards_now,
+            self._in_turn_on_a_card_now,
+            self._in_ram,
+            self._on_cards_once_idle,
+            self._in_turn_on_a_card_once_idle,
+            self._on_an_unread_card,
+            self._on_the_largest_card,
+        )
+        for placement in in_order:
+            yield from placement()
+
+    # -------------------------------------------------------------- the placements
+
+    @cached_property
+    def now(self) -> Sequence[Place]:
+        """The accelerators that the user's options allow, as they are now."""
+        return self._allowed(places(self.cards))
+
+    @cached_property
+    def once_idle(self) -> Sequence[Place]:
+        """The same accelerators as if other processes had left them."""
+        return self._allowed(places(emptied(self.cards)))
+
+    @cached_property
+    def layout_now(self) -> Needs | None:
+        """The layout on the accelerators as they are now, with layers in RAM where they do not hold
+        all; None where they hold nothing.
+        """
+        return self._on_cards_at_any_end(self.now) or self._spread_evenly()
+
+    def _on_cards_now(self) -> Iterator[Needs]:
+        """Yield the layout on the accelerators, and around it the layouts with larger prompt
+        batches where a part lies in RAM.
+
+        A layout with larger batches comes first where its tokens come about as fast. The first word
+        may come in time in one with many more weights in RAM.
+        """
+        layout = self.layout_now
+        if layout is None:
+            return
+        slower = []
+        if layout.placement == "split" and not self.at_any_pace:
+            most_bytes = _MORE_IN_RAM * _weights_in_ram(layout)
+            for batched in self._in_larger_batches(self.now):
+                if _weights_in_ram(batched) <= most_bytes:
+                    yield batched
+                else:
+                    slower.append(batched)
+        yield layout
+        yield from slower
+
+    def _in_turn_on_a_card_now(self) -> Iterator[Needs]:
+        """Yield the layouts whose parts move to the largest accelerator one at a time, where the
+        accelerators hold nothing otherwise.
+        """
+        if self.layout_now is None:
+            yield from parts_in_turn(self.ram_needs, largest_place(self.now))
+
+    def _in_ram(self) -> Iterator[Needs]:
+        """Yield the layout in RAM alone."""
         yield self.ram_needs
-        if now != once_idle:
-            yield from self._on_idle_cards(once_idle, on_cards)
+
+    def _on_cards_once_idle(self) -> Iterator[Needs]:
+        """Yield the layout on the accelerators once other processes have left them.
+
+        A layout with a few layers more on the accelerators than now is not listed again.
+        """
+        if self.now == self.once_idle:
+            return
+        layout = self._on_cards(self.once_idle)
+        if layout is None:
+            return
+        if self.layout_now is None or layout.placement == "accelerator":
+            yield layout
+
+    def _in_turn_on_a_card_once_idle(self) -> Iterator[Needs]:
+        """Yield the layouts whose parts move to the largest accelerator one at a time, once other
+        processes have left it.
+        """
+        if self.layout_now is None and self.now != self.once_idle:
+            yield from parts_in_turn(self.ram_needs, largest_place(self.once_idle))
+
+    def _on_an_unread_card(self) -> Iterator[Needs]:
+        """Yield the layouts on each accelerator whose memory was not read."""
         for place in unread_places(self.machine):
             yield whole_on_one(self.card_needs, place.where)
-        if on_cards is None and self._divisible is None:
-            yield from self._on_largest(once_idle)
+
+    def _on_the_largest_card(self) -> Iterator[Needs]:
+        """Yield the layouts on the largest accelerator, though it does not hold all of the model,
+        where no layers can be left to the RAM.
+        """
+        largest = largest_place(self.once_idle)
+        if largest is None or self.layout_now is not None:
+            return
+        if self._divisible is None:
+            yield from parts_in_turn(self.ram_needs, largest, must_fit=False)
+            yield whole_on_one(self.card_needs, largest.where)
+
+    # -------------------------------------------------------------- what options state
+
+    def _stated_layout(self) -> Needs | None:
+        """The layout that options state, by parts of each layer or by layers; None where no option
+        states any.
+
+        llama.cpp moves nothing to another place by itself where options state the places
+        (common/fit.cpp).
+        """
+        if self.question.splits_tensors and self.now:
+            # a place without memory is one that the program does not use
+            used = [place for place in self.now if place.usable_bytes != 0]
+            return self._with_split_layers(used)
+        number = self._setting("gpu_layers")
+        if number is not None:
+            return self._in_proportion(self.now, int(number))
+        for name in ("gpu_shares", "cpu_expert_layers"):
+            if self._setting(name) is not None:
+                return self._in_proportion(self.now, None)
+        return None
 
     def _allowed(self, candidates: Sequence[Place]) -> Sequence[Place]:
         """The accelerators that the user's options allow: one or all."""
@@ -190,32 +282,6 @@ class _OnRamAndCards(Record):
     def _setting(self, name: str) -> str | None:
         """The value that the user's options give to a setting; None where no option sets it."""
         return self.question.settings.get(name)
-
-    def _on_idle_cards(
-        self, once_idle: Sequence[Place], placed_now: Needs | None
-    ) -> Iterator[Needs]:
-        """Yield the layouts on accelerators once other processes have left them.
-
-        `placed_now` is the layout on the accelerators as they are now; None where they hold nothing
-        now.
-        """
-        layout = self._on_cards(once_idle)
-        if placed_now is None:
-            if layout is not None:
-                yield layout
-            yield from parts_in_turn(self.ram_needs, largest_place(once_idle))
-        elif layout is not None and layout.placement == "accelerator":
-            # a layout with a few layers more on the accelerators is not listed again
-            yield layout
-
-    def _on_largest(self, candidates: Sequence[Place]) -> Iterator[Needs]:
-        """Yield the layouts on the largest accelerator, though it does not hold all of the
-        model.
-        """
-        largest = largest_place(candidates)
-        if largest is not None:
-            yield from parts_in_turn(self.ram_needs, largest, must_fit=False)
-            yield whole_on_one(self.card_needs, largest.where)
 
     def _with_split_layers(self, group: Sequence[Place]) -> Needs:
         """The layout with a part of each layer on each accelerator."""
@@ -250,19 +316,6 @@ class _OnRamAndCards(Record):
         return DivisibleModel(
             ram_needs=self.ram_needs, card_needs=self.card_needs, layers=layers
         )
-
-    def _stated_layout(self, group: Sequence[Place]) -> Needs | None:
-        """The layout of the layers that options state; None where no option states any.
-
-        llama.cpp divides nothing by itself where an option states the layers (common/fit.cpp).
-        """
-        number = self._setting("gpu_layers")
-        if number is not None:
-            return self._in_proportion(group, int(number))
-        for name in ("gpu_shares", "cpu_expert_layers"):
-            if self._setting(name) is not None:
-                return self._in_proportion(group, None)
-        return None
 
     def _in_proportion(
         self, group: Sequence[Place], number: int | None

@@ -25,8 +25,9 @@ from .gpus import (
     vendor_of,
     why_unserved,
 )
+from .quantities import quantity_in
 from .record import Accelerator
-from .words import bad_name, count_in, is_size, spelled, spelled_out, vocabulary
+from .words import bad_name, spelled, spelled_out, vocabulary
 
 MOST_CARDS = 64
 # the most names that a refusal offers as the meaning
@@ -273,7 +274,7 @@ def _names_near(text: str) -> list[str]:
     """The labels of the cards that have all these words, else of cards that are spelled alike."""
     words = set()
     for word in text.lower().split():
-        if not is_size(word) and count_in(word) is None:
+        if quantity_in(word) is None:
             words.add(word)
     labels = []
     near: dict[str, None] = {}

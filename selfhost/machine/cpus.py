@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..core import units
 from ..core.records import Record, Stated, read_by
-from ..core.tables import large_record, unchecked_record
+from ..core.tables import shipped_record, unchecked_record
 from ..core.units import words_of
 
 # the words of a name, as `words_of` splits the name
@@ -296,7 +296,7 @@ class _CpuTable(Stated):
 
 @cache
 def _table() -> _CpuTable:
-    return large_record(_CpuTable, "cpus")
+    return shipped_record(_CpuTable, "cpus")
 
 
 def decode_rows() -> Sequence[DecodeRow]:
@@ -362,7 +362,7 @@ def share_of(kind: str, most_mts: float = inf) -> MemoryShare:
     return next(row for row in rows if most_mts <= row.up_to_mts)
 
 
-class GuestRates(NamedTuple):
+class GuestRates(Record):
     """The bytes a second at which virtual machines of clouds read weights. `types` is the number of
     instance types that were counted.
     """
@@ -658,7 +658,7 @@ class _CountTable(Stated):
 
 @cache
 def _count_table() -> _CountTable:
-    return large_record(_CountTable, "cpu_cores")
+    return shipped_record(_CountTable, "cpu_cores")
 
 
 class PossibleCount(NamedTuple):
@@ -825,7 +825,7 @@ class _ChipTable(Stated):
 
 @cache
 def _chip_table() -> _ChipTable:
-    return large_record(_ChipTable, "chips")
+    return shipped_record(_ChipTable, "chips")
 
 
 @cache

@@ -1,16 +1,15 @@
 """The machine that a description means.
 
-What goes in: a `Description`. What comes out: the machine and a note. The parts of a computer come
-from several sources: first the description, then its product, then its processor. `_Computer` takes
-each part from the first source that has it. A part that no source has is assumed, marked as assumed
-in the machine, and named in the note.
+What goes in: a `Description`. What comes out: the machine and a note. Three sources tell the facts
+of a machine: first the words of the description, then the things that it names (a product, cards, a
+processor), then what most such machines have. Each fact is taken from the first source that tells
+it. A fact of the last source is marked as assumed in the machine, and the note names it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from ..core import units
 from ..core.records import Record
@@ -18,6 +17,7 @@ from ..core.templates import fill
 from ..core.units import words_of
 from . import cpus, gpus
 from .cards import NamedCards, joined
+from .memory import Memory
 from .products import Product, mac_with
 from .profiles import (
     MEMORY_FACTS,
@@ -39,16 +39,17 @@ from .words import bad_name, has_digit, vocabulary
 
 # stands for a computer that is no listed product
 _NO_PRODUCT = Product(title="a machine", gib=(), source="")
-_CORE_FACTS = ("cpu_cores_usable", "cpu_cores_physical")
+# the RAM in GiB among the facts of a source
+_RAM = "ram_gib"
 _UNNAMED_PROCESSOR = "Intel or AMD processor"
 _GUEST_PROCESSOR = "Intel Xeon Processor"
-# the words for a guest's processors, the most reliable first
-_GUEST_WORDS = ("vcpus", "threads", "cores")
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one processor and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
 # assumed RAM: of 26 profiles whose GPUs hold more than 32 GiB, 24 have at least as much RAM as GPU
 # memory; most desktops have 32 GiB
 _USUAL_RAM_GIB = 32
+# a system reports up to a tenth less RAM, and a driver less GPU memory, than is sold
+_LEAST_REPORTED = 0.9
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 # words for computers that usually run Windows
 _PERSONAL_COMPUTERS = frozenset(("laptop", "netbook", "desktop", "pc"))
@@ -64,136 +65,49 @@ _MOST_IGNORED = 8
 _RamSlots = cpus.ProcessorSeries | gpus.Computer
 
 
-class _Guest(NamedTuple):
-    """A virtual machine or a container of no listed product."""
-
-    cores: int
-    ram_gib: float
-    are_cores_stated: bool
-
-
 class _Computer(Record):
-    """A described computer. Each property takes its part from the surest source that tells it."""
+    """The things that a description names, or that come with what it names.
+
+    `cards` are the cards of the description, else of the product. `processor` is None where the
+    description tells GPUs alone. `ram_gib` is the stated RAM, None where none is stated.
+    """
 
     about: Description
     product: Product
-
-    @cached_property
-    def cards(self) -> NamedCards:
-        """The cards that the description names, else the product's cards. No Mac with an Apple chip
-        has a card.
-        """
-        about = self.about
-        gpu = self.product.gpu
-        if about.chip is not None:
-            return joined([])
-        if about.cards:
-            return joined(about.cards)
-        if gpu is None or about.setting.has_no_card:
-            return joined([])
-        return joined([cards_named(gpu)])
-
-    @cached_property
-    def stated_ram_gib(self) -> float | None:
-        """The stated RAM in GiB; None where none is stated.
-
-        A product may report up to a tenth less than the size it is sold with: its own size counts.
-        A size above those of a product with soldered memory is that of its RAM and its cards
-        together, as makers state them, or the size of a disk.
-        """
-        product = self.product
-        stated_gib = self.about.memory.ram_gib
-        if stated_gib is None:
-            # as in `raspberry pi 5 8gb nvme`
-            disk_gib = self.about.memory.disk_gib
-            return disk_gib if disk_gib in product.gib else None
-        for gib in product.gib:
-            if 0.9 * stated_gib <= gib <= stated_gib:
-                return gib
-        if product.gb_per_s is None or stated_gib <= max(product.gib):
-            return stated_gib
-        for gib in product.gib:
-            if 0.9 * stated_gib <= gib + self.cards_gib <= stated_gib:
-                return gib
-        return None
+    cards: NamedCards
+    processor: str | None
+    ram_gib: float | None
 
     @property
-    def cards_gib(self) -> int:
-        """The memory of the computer's cards together in GiB."""
-        total_bytes = 0
-        for card in self.cards.accelerators or _unnamed_gpu(self.about):
-            total_bytes += card.memory_total_bytes or 0
-        return round(total_bytes / units.GIB)
-
-    @cached_property
-    def guest(self) -> _Guest | None:
-        """The cores and the RAM of a virtual machine or a container that is no listed product; None
-        for any other computer.
-
-        Raises `UnknownMachineError` where the description tells neither memory nor cores.
-        """
-        if self.about.scope == "host" or self.is_product:
-            return None
-        return _guest(self.about)
+    def is_product(self) -> bool:
+        """Whether the computer is a listed product."""
+        return self.product is not _NO_PRODUCT
 
     @property
-    def ram_gib(self) -> float | None:
-        """The RAM in GiB that is stated, or that follows from a guest's cores; None where the usual
-        size counts.
-        """
-        if self.guest is not None:
-            return self.guest.ram_gib
-        return self.stated_ram_gib
-
-    @cached_property
-    def processor(self) -> str | None:
-        """The name of the computer's processor; None where the description tells GPUs alone.
-
-        Raises `UnknownMachineError` where the description tells too little.
-        """
-        told = self._told_processor
-        if told is not None:
-            return told
-        if self.guest is not None:
-            return self.host or _GUEST_PROCESSOR
-        # a GPU, or one in the product's processor
-        if self.cards.label or self.product.shared is not None:
-            return None
-        if self.about.vram_gib is not None:
-            return None
-        self._refuse_without_parts()
-        return _UNNAMED_PROCESSOR
+    def is_guest(self) -> bool:
+        """Whether it is a virtual machine or a container that is no listed product."""
+        return self.about.scope != "host" and not self.is_product
 
     @property
-    def _told_processor(self) -> str | None:
-        """The processor that the description names. Where it names only a kind, the product's
-        processor: `r720 dual xeon`. None where none is told.
-        """
-        named = self.about.processor
-        if named is not None:
-            words = {*named.split()} - {"2x", "dual"}
-            if not cpus.names_a_kind_alone(words):
-                return named
-        return self.product.processor or named
-
-    def _refuse_without_parts(self) -> None:
-        """Refuse a description that names neither processor nor GPU, unless its RAM is all it
-        tells.
-        """
-        about = self.about
-        if about.setting.is_line or self.is_product:
-            raise bad_name("product", about.text)
-        if self.ram_gib is None or has_digit(" ".join(about.ignored)):
-            raise unknown_machine(about.text)
+    def is_bare(self) -> bool:
+        """Whether the computer is neither a listed product nor a guest."""
+        return not self.is_guest and not self.is_product
 
     @property
-    def host(self) -> str | None:
-        """The processor that a card of the computer is soldered to; None for cards in slots."""
-        for card in self.cards.accelerators:
-            host = gpus.facts_of(card.name).host
-            if host is not None:
-                return host
-        return None
+    def is_cards_alone(self) -> bool:
+        """Whether the description tells nothing but the cards."""
+        return self.is_bare and self.processor is None and not self.ram_gib
+
+    @property
+    def guest_cores(self) -> int:
+        """The processors of a guest: as stated, else as many as its RAM is rented with."""
+        usual = round((self.ram_gib or 0) / _USUAL_GIB_OF_A_PROCESSOR)
+        return self.about.stated_cores or max(1, usual)
+
+    @property
+    def has_own_processor(self) -> bool:
+        """Whether the processor is the one that the product comes with."""
+        return self.processor == self.product.processor
 
     @cached_property
     def series(self) -> cpus.ProcessorSeries | None:
@@ -205,61 +119,7 @@ class _Computer(Record):
         """The processor's row in chips.toml; None where the processor is no chip with memory beside
         it.
         """
-        words = words_of(self.processor or "")
-        return cpus.chip_of(words)
-
-    @property
-    def system(self) -> str:
-        """The operating system of the computer. Phones are judged as Linux is."""
-        about = self.about
-        stated = about.setting.system or self.product.system
-        if stated is not None:
-            return stated
-        if self.guest is not None:
-            return "linux"
-        if self.series is not None and self.series.kind == "phone":
-            return "linux"
-        is_of_line = about.setting.is_line and about.is_laptop
-        if is_of_line or not _PERSONAL_COMPUTERS.isdisjoint(about.rest.words):
-            return "windows"
-        if self.is_product:
-            return "linux"
-        return self.cpu_class.system
-
-    @property
-    def architecture(self) -> str:
-        """The architecture of the computer: that of its product, else of the processor that its
-        card is soldered to, else of its processor's series, else of its processor's class. A
-        product that is sold with other processors, too, has that of the processor that is named.
-        """
-        architecture = self.product.architecture
-        if architecture is None and self.host is not None:
-            architecture = cpus.class_of(self.host).architecture
-        is_other = self.named_processor is not None
-        if self.series is not None and (architecture is None or is_other):
-            architecture = self.series.architecture
-        return architecture or self.cpu_class.architecture
-
-    @property
-    def memory_gib(self) -> float:
-        """The computer's RAM in GiB: the stated size, else the usual size of the product, the
-        processor or a computer with such GPUs.
-        """
-        if self.ram_gib is not None:
-            return self.ram_gib
-        if self.product.gib:
-            return self.product.gib[0]
-        usual_gib = self.cpu_class.memory_gib
-        if self.cards.label or self.processor is None:
-            # the computer has at least as much RAM as its cards have memory together
-            return max(usual_gib, _USUAL_RAM_GIB, self.cards_gib)
-        chip = self.chip
-        if chip is not None and chip.memory_gib is not None:
-            return chip.memory_gib
-        series = self.series
-        if series is None:
-            return usual_gib
-        return series.on_package_gib or series.memory_gib or usual_gib
+        return cpus.chip_of(words_of(self.processor or ""))
 
     @property
     def cpu_class(self) -> cpus.CpuClass:
@@ -268,55 +128,234 @@ class _Computer(Record):
         """
         return cpus.class_of(self.processor or "")
 
-    @property
-    def is_product(self) -> bool:
-        """Whether the computer is a listed product."""
-        return self.product is not _NO_PRODUCT
 
-    @property
-    def is_bare(self) -> bool:
-        """Whether the computer is neither a listed product nor a guest."""
-        return self.guest is None and not self.is_product
+def described(about: Description) -> NotedMachine:
+    """Return the machine of a description, with a note of other meanings and assumptions.
 
-    @property
-    def is_cards_alone(self) -> bool:
-        """Whether the description tells nothing but the cards."""
-        return self.is_bare and self.processor is None and not self.stated_ram_gib
+    Raises `UnknownMachineError` where the description names no part, or can mean several machines.
+    """
+    computer = _computer(about)
+    known = _known_machine(computer)
+    if known is not None:
+        return known
+    machine = _planned(computer)
+    notes = [_judged_as(computer, machine), *computer.cards.notes]
+    notes += _doubts(computer, machine)
+    machine, rate_note = _with_ram_rate(machine, about.memory)
+    if rate_note is not None:
+        notes.append(rate_note)
+    if about.setting.is_wsl:
+        machine = _in_wsl(machine)
+        notes.append(_note("wsl", half=machine.memory_total_bytes))
+    notes += _ignored(about, machine)
+    return NotedMachine(machine, " ".join(notes))
 
-    @property
-    def named_processor(self) -> str | None:
-        """The processor where the description names one that the product does not come with; else
-        None.
-        """
-        if self.processor in (self.product.processor, _UNNAMED_PROCESSOR):
-            return None
-        return self.processor
 
-    @property
-    def accelerators(self) -> tuple[Accelerator, ...]:
-        """The computer's cards, else the GPU in its processor, else a GPU without a name."""
-        if self.cards.accelerators:
-            return self.cards.accelerators
-        inside = self.product.shared
-        if self.product.architecture not in (None, self.architecture):
-            # the GPU is part of the product's own processor
-            inside = None
-        if inside is None and self.chip is not None:
-            inside = self.chip.gpu
-        if inside is not None:
-            gpu = Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True)
-            return (gpu,)
-        return _unnamed_gpu(self.about)
+def _note(key: str, **figures: object) -> str:
+    """A sentence of `note` in words.toml, filled with the figures."""
+    return fill(vocabulary().note[key], figures)
 
-    @property
-    def is_ram_known(self) -> bool:
-        """Whether the RAM is stated, or comes in one size with the product or the processor."""
-        if self.stated_ram_gib:
-            return True
-        product = self.product
-        if len(product.gib) == 1 and not product.guest:
-            return True
-        return self.series is not None and self.series.on_package_gib is not None
+
+def _quoted(about: Description) -> str:
+    return f'"{about.text}"'
+
+
+# the things that are named
+
+
+def _computer(about: Description) -> _Computer:
+    """The things that a description names.
+
+    Raises `UnknownMachineError` where the description names too little.
+    """
+    product = about.product or _NO_PRODUCT
+    if about.scope != "host" and product is _NO_PRODUCT:
+        is_cpu_told = about.stated_cores and about.processor
+        if not about.memory.ram_gib and not is_cpu_told:
+            raise bad_name("guest", about.text)
+    if about.chip is not None and about.chip.mac is not None:
+        product = mac_with(about.chip, about.chip.mac, about.memory.ram_gib)
+    cards = _cards(about, product)
+    return _Computer(
+        about=about,
+        product=product,
+        cards=cards,
+        processor=_processor(about, product, cards),
+        ram_gib=_stated_ram_gib(about.memory, product),
+    )
+
+
+def _cards(about: Description, product: Product) -> NamedCards:
+    """The cards that the description names, else the product's. No Mac with an Apple chip has a
+    card.
+    """
+    if about.chip is not None:
+        return joined([])
+    if about.cards or product.gpu is None or about.setting.has_no_card:
+        return joined(about.cards)
+    return cards_named(product.gpu)
+
+
+def _stated_ram_gib(memory: Memory, product: Product) -> float | None:
+    """The stated RAM in GiB; None where none is stated.
+
+    A product may report up to a tenth less than the size it is sold with: its own size counts. A
+    size above those of a product with soldered memory is a disk's.
+    """
+    stated_gib = memory.ram_gib
+    if stated_gib is None:
+        # as in `raspberry pi 5 8gb nvme`
+        return memory.disk_gib if memory.disk_gib in product.gib else None
+    for gib in product.gib:
+        if _is_reported_as(stated_gib, gib):
+            return gib
+    if product.gb_per_s is None or stated_gib <= max(product.gib):
+        return stated_gib
+    return None
+
+
+def _processor(about: Description, product: Product, cards: NamedCards) -> str | None:
+    """The name of the computer's processor: of one that is told by its kind alone, `r720 dual
+    xeon`, the product's. None where the description tells GPUs alone.
+
+    Raises `UnknownMachineError` where the description tells too little.
+    """
+    named = about.processor
+    if named is not None:
+        words = {*named.split()} - {"2x", "dual"}
+        if not cpus.names_a_kind_alone(words):
+            return named
+    if product.processor or named:
+        return product.processor or named
+    is_product = product is not _NO_PRODUCT
+    if about.scope != "host" and not is_product:
+        return _host_of(cards) or _GUEST_PROCESSOR
+    # a GPU, or one in the product's processor
+    if cards.label or product.shared is not None or about.vram_gib is not None:
+        return None
+    if about.setting.is_line or is_product:
+        raise bad_name("product", about.text)
+    if about.memory.ram_gib is None or has_digit(" ".join(about.ignored)):
+        raise unknown_machine(about.text)
+    return _UNNAMED_PROCESSOR
+
+
+def _host_of(cards: NamedCards) -> str | None:
+    """The processor that a card is soldered to; None for cards in slots."""
+    for card in cards.accelerators:
+        host = gpus.facts_of(card.name).host
+        if host is not None:
+            return host
+    return None
+
+
+# the facts of each source
+
+
+def _told(computer: _Computer) -> FactValues:
+    """The facts that the words of the description tell."""
+    about = computer.about
+    facts: FactValues = {"system": about.setting.system, _RAM: computer.ram_gib}
+    if about.setting.has_no_gpu:
+        facts["accelerators"] = ()
+    elif about.setting.has_no_card:
+        facts["accelerators"] = _gpus(computer)
+    listed = cpus.cores_of(computer.processor or "")
+    if computer.is_guest or computer.product.guest:
+        facts |= _cores_of_guest(computer, about.stated_cores)
+    elif listed is None or not listed.are_known:
+        # a processor whose name tells the cores has no others
+        facts |= _cores_of_host(about)
+    return facts
+
+
+def _sold(computer: _Computer) -> FactValues:
+    """The facts that come with the things that the description names."""
+    product = computer.product
+    facts: FactValues = {
+        "cpu_model": computer.processor,
+        "accelerators": _gpus(computer) or None,
+    }
+    if computer.is_product:
+        facts["accelerators"] = _gpus(computer)
+        facts["system"] = _usual_system(computer)
+        if computer.has_own_processor:
+            facts |= _facts_of_product(product)
+    elif computer.is_bare and not computer.cards.label:
+        facts[BANDWIDTH] = _soldered_rate(computer.series)
+    if len(product.gib) == 1 and not product.guest:
+        facts[_RAM] = product.gib[0]
+    elif computer.series is not None and computer.series.on_package_gib is not None:
+        facts[_RAM] = product.gib[0] if product.gib else computer.series.on_package_gib
+    if computer.is_guest:
+        facts["system"] = _usual_system(computer)
+    elif not computer.is_cards_alone:
+        facts["architecture"] = _architecture(computer)
+        if computer.cards.label:
+            facts["system"] = _usual_system(computer)
+    return facts
+
+
+def _usual(computer: _Computer) -> FactValues:
+    """The facts that most such machines have."""
+    facts: FactValues = {
+        "system": _usual_system(computer),
+        "architecture": _architecture(computer),
+        "accelerators": (),
+        _RAM: _usual_ram_gib(computer),
+    }
+    if computer.is_guest and not computer.about.stated_cores:
+        facts |= _cores_of_guest(computer, computer.guest_cores)
+    return facts
+
+
+def _planned(computer: _Computer) -> Machine:
+    """The machine of which each fact is taken from the first source that tells it."""
+    product = computer.product
+    usual = _usual(computer)
+    sold = _without_unknown(_sold(computer))
+    told = _without_unknown(_told(computer))
+    facts = usual | sold | told
+    assumed = {BANDWIDTH, *usual} - sold.keys() - told.keys()
+    if computer.processor == _UNNAMED_PROCESSOR:
+        assumed.add("cpu_model")
+    if _RAM in assumed:
+        assumed.remove(_RAM)
+        assumed.update(MEMORY_FACTS)
+    source = _quoted(computer.about)
+    if computer.is_product:
+        source += f": {product.source_text}"
+    return planned_machine(
+        facts,
+        memory_gib=facts.pop(_RAM),
+        assumed=sorted(assumed),
+        source=source,
+        name=_title(computer),
+        scope="vm" if product.guest else computer.about.scope,
+        confidence="medium" if computer.is_product else "low",
+    )
+
+
+def _without_unknown(facts: FactValues) -> FactValues:
+    """The facts whose value is known."""
+    return {fact: value for fact, value in facts.items() if value is not None}
+
+
+def _gpus(computer: _Computer) -> tuple[Accelerator, ...]:
+    """The computer's cards, else the GPU in its processor, else a GPU without a name."""
+    if computer.cards.accelerators:
+        return computer.cards.accelerators
+    product = computer.product
+    inside = product.shared
+    if product.architecture not in (None, _architecture(computer)):
+        # the GPU is part of the product's own processor
+        inside = None
+    if inside is None and computer.chip is not None:
+        inside = computer.chip.gpu
+    if inside is None:
+        return _unnamed_gpu(computer.about)
+    gpu = Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True)
+    return (gpu,)
 
 
 def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
@@ -324,7 +363,7 @@ def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
     if about.vram_gib is None:
         return ()
     memory_bytes = round(about.vram_gib * units.GIB)
-    maker = gpus.maker_called(about.maker.name)
+    maker = gpus.maker_called(about.maker)
     name = f"{maker.written} GPU with {units.binary(memory_bytes)}"
     gpu = Accelerator(
         vendor=maker.id,
@@ -335,168 +374,42 @@ def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
     return (gpu,)
 
 
-def described(about: Description) -> NotedMachine:
-    """Return the machine of a description, with a note of other meanings and assumptions.
-
-    Raises `UnknownMachineError` where the description names no part, or can mean several machines.
+def _cores_of_guest(computer: _Computer, cores: int) -> FactValues:
+    """The facts of so many processors of a guest; {} for 0. They may be threads, two of a core, as
+    clouds rent x86-64.
     """
-    computer = _Computer(about=about, product=_product_of(about))
-    known = _known_machine(computer)
-    if known is not None:
-        return known
-    machine = _planned(computer)
-    notes = [_judged_as(computer, machine)]
-    notes += computer.cards.notes
-    notes += _doubt_notes(computer)
-    stated = _stated_cores(machine, about)
-    if about.setting.has_no_gpu:
-        stated = {"accelerators": (), **stated}
-    machine = machine.stated(stated, _quoted(about))
-    notes += _doubts_of_cores(machine, about)
-    machine, rate_note = _with_ram_rate(machine, about)
-    if rate_note is not None:
-        notes.append(rate_note)
-    if about.setting.is_wsl:
-        machine = _in_wsl(machine)
-        notes.append(_note("wsl", half=machine.memory_total_bytes))
-    notes += _ignored_words(about)
-    return NotedMachine(machine, " ".join(notes))
-
-
-def _ignored_words(about: Description) -> Iterator[str]:
-    """Yield notes on the things that change no answer, and one on the words that no matcher
-    understood, with a bandwidth, which can be that of the RAM, a GPU, a disk or a network.
-    """
-    unused = vocabulary().unused
-    words = []
-    for word in about.ignored:
-        if word not in unused:
-            words.append(word)
-    for word, sentence in unused.items():
-        if word in about.ignored:
-            yield sentence
-    for named in about.left_out:
-        yield _note("inside", gpu=named.label)
-    bandwidth = about.memory.numbers.get("gbps")
-    if bandwidth is not None:
-        words.append(f"{bandwidth} GB/s")
-    if words:
-        ignored = ", ".join(words[:_MOST_IGNORED])
-        yield f"Ignored (not understood): {ignored}."
-
-
-def _quoted(about: Description) -> str:
-    return f'"{about.text}"'
-
-
-def _planned(computer: _Computer) -> Machine:
-    """The machine with the parts of the computer, for planning."""
+    if not cores:
+        return {}
+    facts: FactValues = {"cpu_cores_usable": float(cores)}
     product = computer.product
-    facts = _facts(computer)
-    source = _quoted(computer.about)
-    scope = computer.about.scope
-    confidence = "low"
-    if computer.is_product:
-        source += f": {product.source_text}"
-        confidence = "medium"
-    if product.guest:
-        scope = "vm"
-    return planned_machine(
-        facts,
-        memory_gib=computer.memory_gib,
-        assumed=_assumed(computer, facts),
-        source=source,
-        name=_title(computer),
-        scope=scope,
-        confidence=confidence,
-    )
-
-
-def _judged_as(computer: _Computer, machine: Machine) -> str:
-    """The sentence that says which machine the description is judged as."""
-    ram = _ram_words(computer.memory_gib)
-    guessed = ""
-    if "memory_total_bytes" in machine.assumed:
-        guessed = ", assumed"
-    title = machine.name.removesuffix(f" with {ram}")
-    return f"{_quoted(computer.about)} is judged as {title}, {ram}{guessed}."
-
-
-def _product_of(about: Description) -> Product:
-    """The product that is named, or the Mac that has the chip; `_NO_PRODUCT` where neither is."""
-    chip = about.chip
-    if chip is not None and chip.mac is not None:
-        return mac_with(chip, chip.mac, about.memory.ram_gib)
-    return about.product or _NO_PRODUCT
-
-
-def _guest(about: Description) -> _Guest:
-    """The size of a guest. The memory follows from the cores, or the cores from the memory, where
-    one is not told.
-
-    Raises `UnknownMachineError` where neither is told, and where only cores are told and no
-    processor.
-    """
-    ram_gib = about.memory.ram_gib
-    cores = _stated_processors(about)
-    if cores:
-        if not ram_gib:
-            if about.processor is None:
-                raise bad_name("guest", about.text)
-            ram_gib = cores * _USUAL_GIB_OF_A_PROCESSOR
-        return _Guest(cores, ram_gib, are_cores_stated=True)
-    if not ram_gib:
-        raise bad_name("guest", about.text)
-    usual_cores = max(1, round(ram_gib / _USUAL_GIB_OF_A_PROCESSOR))
-    return _Guest(usual_cores, ram_gib, are_cores_stated=False)
-
-
-def _stated_processors(about: Description) -> int:
-    """The number of a guest's processors, by the surest word that states it; 0 where none does."""
-    for word in _GUEST_WORDS:
-        number = about.memory.numbers.get(word, 0)
-        if number:
-            return number
-    return 0
-
-
-def _facts(computer: _Computer) -> FactValues:
-    """The facts that the description states, with the cores and the memory bandwidth of the product
-    or the chip.
-    """
-    facts: FactValues = {
-        "system": computer.system,
-        "architecture": computer.architecture,
-        "accelerators": computer.accelerators,
-        "cpu_model": computer.processor,
-    }
-    product = computer.product
-    guest = computer.guest
-    if guest is not None:
-        facts["cpu_cores_usable"] = float(guest.cores)
-        if not _rents_threads(computer):
-            facts["cpu_cores_physical"] = guest.cores
-    elif computer.is_product:
-        if computer.processor == product.processor:
-            stated = _stated_processors(computer.about)
-            facts |= _facts_of_product(product, stated)
-    elif not computer.cards.label:
-        facts[BANDWIDTH] = _soldered_rate(computer.series)
+    if product.cores and product.physical:
+        # it is rented in several sizes, with as many threads of a core
+        facts["cpu_cores_physical"] = max(1, cores * product.physical // product.cores)
+        return facts
+    are_threads = _architecture(computer) == "x86_64"
+    if computer.about.scope == "container" or "cores" in computer.about.memory.numbers:
+        are_threads = False
+    if not are_threads:
+        facts["cpu_cores_physical"] = cores
     return facts
 
 
-def _rents_threads(computer: _Computer) -> bool:
-    """Whether the processors of a guest may be threads, two of a core, as clouds rent x86-64."""
-    about = computer.about
-    if about.scope == "container" or "cores" in about.memory.numbers:
-        return False
-    return computer.architecture == "x86_64"
-
-
-def _facts_of_product(product: Product, stated_cores: int) -> FactValues:
-    """The memory bandwidth and the cores of a product with its own processor; 0 stated cores where
-    none are stated.
+def _cores_of_host(about: Description) -> FactValues:
+    """The facts of the cores that the description of a whole computer states; {} where it states
+    none.
     """
+    numbers = about.memory.numbers
+    if "cores" not in numbers or about.chip is not None:
+        return {}
+    usable = max(numbers["cores"], numbers.get("threads", 0))
+    return {
+        "cpu_cores_usable": float(usable),
+        "cpu_cores_physical": numbers["cores"],
+    }
+
+
+def _facts_of_product(product: Product) -> FactValues:
+    """The memory bandwidth and the cores of a product with its own processor."""
     facts: FactValues = {}
     if product.gb_per_s is not None:
         facts[BANDWIDTH] = round(product.gb_per_s * units.GB)
@@ -504,15 +417,12 @@ def _facts_of_product(product: Product, stated_cores: int) -> FactValues:
         return facts
     facts["cpu_cores_usable"] = float(product.cores)
     facts["cpu_cores_physical"] = product.physical
-    if product.guest and product.physical and stated_cores:
-        # it is rented in several sizes, with as many threads of a core
-        facts["cpu_cores_usable"] = float(stated_cores)
-        threads_of_core = product.cores // product.physical
-        facts["cpu_cores_physical"] = max(1, stated_cores // threads_of_core)
     listed = cpus.cores_of(product.processor or "")
-    if listed is None or not listed.are_known:
-        return facts
-    if listed.physical.usual == product.physical:
+    if (
+        listed is not None
+        and listed.are_known
+        and listed.physical.usual == product.physical
+    ):
         facts["cpu_cores_performance"] = listed.performance.usual
     return facts
 
@@ -521,56 +431,85 @@ def _soldered_rate(series: cpus.ProcessorSeries | None) -> int | None:
     """The bandwidth in bytes a second of memory that is soldered and sold at one rate alone; else
     None.
     """
-    if series is None or series.memory != "soldered":
-        return None
-    if len(set(series.mts)) > 1:
+    if series is None or series.memory != "soldered" or len(set(series.mts)) > 1:
         return None
     return round(series.bytes_per_second.usual)
 
 
-def _assumed(computer: _Computer, facts: FactValues) -> list[str]:
-    """The names of the facts that no word of the description and no row of a table tells."""
-    guest = computer.guest
-    assumed = []
-    if not facts.get(BANDWIDTH):
-        assumed.append(BANDWIDTH)
-    if not computer.is_ram_known:
-        assumed += MEMORY_FACTS
-    if guest is not None or computer.is_cards_alone:
-        assumed.append("architecture")
-    if _may_have_gpu(computer):
-        assumed.append("accelerators")
-    if guest is not None and not guest.are_cores_stated:
-        assumed += _CORE_FACTS
-    # the system is assumed where no word names a system and the description says little else
-    is_system_told = computer.about.setting.system or not computer.is_bare
-    if not is_system_told and (computer.is_cards_alone or not computer.cards.label):
-        assumed.append("system")
-    if computer.processor == _UNNAMED_PROCESSOR:
-        assumed.append("cpu_model")
-    return assumed
+def _usual_system(computer: _Computer) -> str:
+    """The operating system that most such computers run. Phones are judged as Linux is."""
+    about = computer.about
+    if computer.product.system is not None:
+        return computer.product.system
+    series = computer.series
+    if computer.is_guest or (series is not None and series.kind == "phone"):
+        return "linux"
+    is_line_of_laptops = about.setting.is_line and about.is_laptop
+    if is_line_of_laptops or about.rest.says(_PERSONAL_COMPUTERS):
+        return "windows"
+    if computer.is_product:
+        return "linux"
+    return computer.cpu_class.system
 
 
-def _may_have_gpu(computer: _Computer) -> bool:
-    """Whether nothing tells that the computer has a GPU, or that it has none."""
-    if computer.accelerators or computer.is_product:
-        return False
-    return not computer.about.setting.has_no_card
+def _architecture(computer: _Computer) -> str:
+    """The architecture of the computer's processor: as the product's row tells, unless another
+    processor is named, else the row of the processor or of the one that a card is soldered to.
+    """
+    stated = computer.product.architecture
+    by_series = None
+    if computer.series is not None:
+        by_series = computer.series.architecture
+    is_other = computer.series is not None and not computer.has_own_processor
+    host = _host_of(computer.cards)
+    if stated is not None and not is_other:
+        return stated
+    if host is not None and computer.series is None:
+        return cpus.class_of(host).architecture
+    return by_series or computer.cpu_class.architecture
+
+
+def _usual_ram_gib(computer: _Computer) -> float:
+    """The usual RAM in GiB of the product, of a guest with so many cores, of the processor, or of a
+    computer with such cards.
+    """
+    if computer.product.gib:
+        return computer.product.gib[0]
+    if computer.is_guest:
+        return computer.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
+    usual_gib = computer.cpu_class.memory_gib
+    if computer.cards.label or computer.processor is None:
+        # the computer has at least as much RAM as its cards have memory together
+        cards_bytes = 0
+        for card in _gpus(computer):
+            cards_bytes += card.memory_total_bytes or 0
+        return max(usual_gib, _USUAL_RAM_GIB, round(cards_bytes / units.GIB))
+    if computer.chip is not None and computer.chip.memory_gib is not None:
+        return computer.chip.memory_gib
+    if computer.series is None:
+        return usual_gib
+    return computer.series.memory_gib or usual_gib
+
+
+# a known machine with the named GPUs
 
 
 def _known_machine(computer: _Computer) -> NotedMachine | None:
     """The known machine with the named GPUs, where the description names GPUs alone; else None."""
-    if not _names_gpus_alone(computer):
-        return None
     about = computer.about
-    cards = computer.cards.accelerators
-    machine = _machine_with(cards, is_laptop=about.is_laptop)
+    if not computer.cards.label or not computer.is_cards_alone:
+        return None
+    if about.setting.system or about.setting.is_line:
+        return None
+    if "cores" in about.memory.numbers:
+        return None
+    machine = _machine_with(computer.cards.accelerators, is_laptop=about.is_laptop)
     if machine is None:
         return None
     note = f"{_quoted(about)} is a GPU: judged as {machine.name}, which has it."
     notes = [note, *computer.cards.notes]
     notes += _doubts_of_disk(computer)
-    notes += _ignored_words(about)
+    notes += _ignored(about, machine)
     # nobody stated the memory of the machine around the GPUs
     assumed = (*machine.assumed, *MEMORY_FACTS)
     return NotedMachine(machine.replace(assumed=assumed), " ".join(notes))
@@ -593,51 +532,6 @@ def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None
     return [(card.name, card.memory_total_bytes) for card in cards]
 
 
-def _names_gpus_alone(computer: _Computer) -> bool:
-    """Whether a description names GPUs, and nothing of the computer around them."""
-    if not computer.cards.label or not computer.is_cards_alone:
-        return False
-    about = computer.about
-    if about.setting.system or about.setting.is_line:
-        return False
-    return "cores" not in about.memory.numbers
-
-
-def _stated_cores(machine: Machine, about: Description) -> FactValues:
-    """The facts of the cores that a description states, where the processor's name does not tell
-    the cores.
-    """
-    numbers = about.memory.numbers
-    stated = numbers.get("cores", 0)
-    if not stated or about.chip is not None:
-        return {}
-    if machine.scope != "host":
-        return {}
-    listed = cpus.cores_of(machine.cpu_model or "")
-    if listed is not None and listed.are_known:
-        return {}
-    usable = max(stated, numbers.get("threads", 0))
-    return {
-        "cpu_cores_usable": float(usable),
-        "cpu_cores_physical": stated,
-        "cpu_cores_performance": None,
-    }
-
-
-def _doubts_of_cores(machine: Machine, about: Description) -> Iterator[str]:
-    """Yield a note on stated cores that the processor does not have, all together or each of
-    several.
-    """
-    stated = about.memory.numbers.get("cores")
-    usable = machine.cpu_cores_usable
-    if stated is None or usable is None:
-        return
-    cores = machine.cpu_cores_physical or int(usable)
-    processors = cpus.processors_named(machine.cpu_model or "")
-    if stated * processors not in (cores, usable) and stated not in (cores, usable):
-        yield _note("cores", cores=cores, stated=stated)
-
-
 def _in_wsl(machine: Machine) -> Machine:
     """The virtual machine in which Windows runs Linux, made of the Windows machine."""
     half_bytes = (machine.memory_total_bytes or 0) // 2
@@ -648,22 +542,38 @@ def _in_wsl(machine: Machine) -> Machine:
     )
 
 
+# the note
+
+
+def _judged_as(computer: _Computer, machine: Machine) -> str:
+    """The sentence that says which machine the description is judged as."""
+    ram = _ram_words(_gib_of(machine))
+    guessed = ""
+    if "memory_total_bytes" in machine.assumed:
+        guessed = ", assumed"
+    title = machine.name.removesuffix(f" with {ram}")
+    return f"{_quoted(computer.about)} is judged as {title}, {ram}{guessed}."
+
+
+def _gib_of(machine: Machine) -> float:
+    return (machine.memory_total_bytes or 0) / units.GIB
+
+
 def _title(computer: _Computer) -> str:
     """The display name of the machine: `a machine with AMD Ryzen 5 5600X and RTX 3090`."""
     about = computer.about
     title = computer.product.title
     names = []
-    if computer.guest is not None:
-        title = "a virtual machine"
-        if about.scope == "container":
-            title = "a container"
-        names.append(units.plural(computer.guest.cores, "processor"))
-    elif computer.named_processor is not None:
-        names.append(cpus.written_name(computer.named_processor))
+    if computer.is_guest:
+        title = "a container" if about.scope == "container" else "a virtual machine"
+        cores = computer.guest_cores
+        names.append(units.plural(cores, "processor"))
+    elif computer.processor not in (computer.product.processor, _UNNAMED_PROCESSOR):
+        names.append(cpus.written_name(computer.processor or ""))
     if about.cards and computer.cards.label:
         names.append(computer.cards.label)
-    elif computer.guest is None and about.vram_gib is not None:
-        names += [card.name for card in computer.accelerators]
+    elif not computer.is_guest and about.vram_gib is not None:
+        names += [card.name for card in _gpus(computer)]
     if names:
         return f"{title} with {' and '.join(names)}"
     if computer.is_bare and computer.ram_gib is not None:
@@ -671,99 +581,43 @@ def _title(computer: _Computer) -> str:
     return title
 
 
-def _note(key: str, **figures: object) -> str:
-    """A sentence of `note` in words.toml, filled with the figures."""
-    return fill(vocabulary().note[key], figures)
-
-
-def _doubt_notes(computer: _Computer) -> Iterator[str]:
-    """Yield the notes on other meanings of the description, and on what was assumed."""
-    about = computer.about
-    yield from _doubts_of_product(computer)
-    yield from _doubts_of_processor(computer)
-    # told neither by a word nor by the chip
-    is_system_open = not about.setting.system and about.chip is None
-    if is_system_open and about.scope != "container":
-        yield _note("system", system=_SYSTEM_NAMES[computer.system])
-    if about.vram_gib is not None and computer.accelerators == _unnamed_gpu(about):
-        yield _note("vram")
-    elif computer.series is not None and _may_have_gpu(computer):
-        graphics = computer.series.graphics
-        if graphics:
-            yield _note("graphics", graphics=graphics)
-    if about.chip is not None and about.cards:
-        yield _note("card", card=about.cards[0].label)
-    others = [f"{gib:g} GB" for gib in computer.product.gib[1:]]
-    if others and about.memory.ram_gib is None and computer.ram_gib is None:
-        yield _note("sizes", sizes=others)
-    yield from _doubts_of_size(computer)
-    yield from _doubts_of_vram(computer)
-    yield from _doubts_of_disk(computer)
-
-
-def _doubts_of_vram(computer: _Computer) -> Iterator[str]:
-    """Yield a note on a stated size of GPU memory that is neither the size of a GPU nor the sum of
-    all GPUs. Drivers report up to a tenth less than a GPU is sold with.
+def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
+    """Yield the notes on other meanings of the description, on what was assumed, and on what was
+    told and does not count.
     """
-    stated_gib = computer.about.memory.vram_gib
-    if stated_gib is None:
-        return
-    sizes = [card.memory_total_bytes or 0 for card in computer.accelerators]
-    sizes.append(sum(sizes))
-    for size in sizes:
-        if 0.9 * stated_gib <= size / units.GIB <= stated_gib:
-            return
-    shares = any(card.unified for card in computer.accelerators)
-    yield _note("vram_ignored", size=_size_words(stated_gib), shares=shares)
-
-
-def _doubts_of_size(computer: _Computer) -> Iterator[str]:
-    """Yield a note on more RAM than a machine with such a processor takes, and on a size with which
-    no product of that name is known, whose memory is soldered.
-    """
-    stated_gib = computer.about.memory.ram_gib
-    if stated_gib is None:
-        return
-    product = computer.product
-    is_soldered = product.gb_per_s is not None and computer.about.chip is None
-    if is_soldered and computer.ram_gib not in (None, *product.gib):
-        sizes = [_size_words(gib) for gib in product.gib]
-        yield _note("size_of_product", size=_size_words(stated_gib), sizes=sizes)
-    if not computer.is_bare:
-        return
-    most_gib = computer.cpu_class.most_gib
-    if computer.series is not None:
-        most_gib = computer.series.on_package_gib or most_gib
-    if most_gib is not None and stated_gib > most_gib:
-        yield _note("most_ram", most=_size_words(most_gib))
-
-
-def _doubts_of_disk(computer: _Computer) -> Iterator[str]:
-    """Yield a note on a size that is taken for a disk, where it could be the RAM's: no other size
-    is stated, or the computer is a product that is not sold with as much RAM.
-    """
-    memory = computer.about.memory
-    is_ram_open = computer.ram_gib is None and not computer.product.gib
-    if memory.disk_gib is not None and is_ram_open:
-        size = _disk_words(memory.disk_gib)
-        yield _note("disk", size=size, typed=size.replace(" ", ""))
-    if memory.ram_gib is not None and computer.ram_gib is None:
-        sizes = [_size_words(gib) for gib in computer.product.gib]
-        yield _note("disk_of_product", size=f"{memory.ram_gib:g} GB", sizes=sizes)
-
-
-def _doubts_of_product(computer: _Computer) -> Iterator[str]:
-    """Yield a note on a GPU that nobody named."""
     about = computer.about
     product = computer.product
     cards = computer.cards.label
     if product.guest and cards and words_of(cards).isdisjoint(about.rest.words):
         yield _note("gpu", gpu=cards)
+    yield from _doubts_of_processor(computer)
+    # told neither by a word nor by the chip
+    is_system_open = not about.setting.system and about.chip is None
+    if is_system_open and about.scope != "container":
+        yield _note("system", system=_SYSTEM_NAMES[machine.system or "linux"])
+    if about.vram_gib is not None and machine.accelerators == _unnamed_gpu(about):
+        yield _note("vram")
+    elif computer.series is not None and "accelerators" in machine.assumed:
+        graphics = computer.series.graphics
+        if graphics:
+            yield _note("graphics", graphics=graphics)
+    others = [f"{gib:g} GB" for gib in product.gib[1:]]
+    if others and about.memory.ram_gib is None and computer.ram_gib is None:
+        yield _note("sizes", sizes=others)
+    is_soldered = product.gb_per_s is not None and about.chip is None
+    if is_soldered and computer.ram_gib not in (None, *product.gib):
+        sizes = [_size_words(gib) for gib in product.gib]
+        yield _note("size_of_product", sizes=sizes)
+    most_gib = computer.cpu_class.most_gib
+    if computer.series is not None:
+        most_gib = computer.series.on_package_gib or most_gib
+    if computer.is_bare and most_gib and (computer.ram_gib or 0) > most_gib:
+        yield _note("most_ram", most=_size_words(most_gib))
+    yield from _doubts_of_disk(computer)
 
 
 def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
     """Yield notes on how little the description tells of its processor."""
-    about = computer.about
     processor = computer.processor
     series = computer.series
     if processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR):
@@ -774,7 +628,7 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
     elif computer.chip is None and (series is None or "|" in series.kind):
         # `client|mobile` is the kind of a whole generation: no number of a processor was named
         yield _note("series", series=cpus.written_name(processor))
-    named = about.processor
+    named = computer.about.processor
     if named is not None and named != processor:
         kind = cpus.written_name(named)
         yield _note(
@@ -782,17 +636,75 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
         )
 
 
+def _doubts_of_disk(computer: _Computer) -> Iterator[str]:
+    """Yield a note on a size that is taken for a disk, where it could be the RAM's: no other size
+    is stated, or the computer is a product that is not sold with as much RAM.
+    """
+    memory = computer.about.memory
+    if computer.ram_gib is not None:
+        return
+    if memory.ram_gib is not None:
+        sizes = [_size_words(gib) for gib in computer.product.gib]
+        yield _note("disk_of_product", size=f"{memory.ram_gib:g} GB", sizes=sizes)
+    elif memory.disk_gib is not None and not computer.product.gib:
+        terabytes = memory.disk_gib * units.GIB / units.TIB
+        size = f"{terabytes:g} TB" if terabytes >= 1 else f"{memory.disk_gib:g} GB"
+        yield _note("disk", size=size, typed=size.replace(" ", ""))
+
+
+def _ignored(about: Description, machine: Machine) -> Iterator[str]:
+    """Yield notes on what the description tells and the machine does not have, and on the words
+    that nothing claimed.
+    """
+    unused = vocabulary().unused
+    for word, sentence in unused.items():
+        if word in about.ignored:
+            yield sentence
+    things = [*_unlike(about, machine)]
+    if things:
+        yield _ignored_note("does not count here", things)
+    words = [word for word in about.ignored if word not in unused]
+    bandwidth = about.memory.numbers.get("gbps")
+    if bandwidth is not None:
+        # it can be that of the RAM, a GPU, a disk or a network
+        words.append(f"{bandwidth} GB/s")
+    if words:
+        yield _ignored_note("not understood", words[:_MOST_IGNORED])
+
+
+def _ignored_note(why: str, things: Sequence[str]) -> str:
+    return f"Ignored ({why}): {', '.join(things)}."
+
+
+def _unlike(about: Description, machine: Machine) -> Iterator[str]:
+    """Yield what the description tells and the machine does not have: GPUs beside others, the
+    memory of a GPU, cores.
+    """
+    for named in about.left_out:
+        yield named.label
+    if about.chip is not None:
+        for named in about.cards:
+            yield named.label
+    vram_gib = about.memory.vram_gib or 0
+    sizes = [(card.memory_total_bytes or 0) / units.GIB for card in machine.cards]
+    sizes.append(sum(sizes))
+    if vram_gib and not any(_is_reported_as(vram_gib, gib) for gib in sizes):
+        yield f"{_size_words(vram_gib)} of GPU memory"
+    stated = about.memory.numbers.get("cores")
+    cores = (machine.cpu_cores_physical, machine.cpu_cores_usable)
+    processors = cpus.processors_named(machine.cpu_model or "")
+    if stated is not None and {stated, stated * processors}.isdisjoint(cores):
+        yield units.plural(stated, "core")
+
+
+def _is_reported_as(stated_gib: float, sold_gib: float) -> bool:
+    """Whether a stated size can be a sold one, of which systems report up to a tenth less."""
+    return _LEAST_REPORTED * stated_gib <= sold_gib <= stated_gib
+
+
 def _ram_words(gib: float) -> str:
     """The words for a size of RAM: `16 GB of RAM`."""
     return f"{_size_words(gib)} of RAM"
-
-
-def _disk_words(gib: float) -> str:
-    """The words for a size that is taken for a disk: `512 GB`, `2 TB`."""
-    terabytes = gib * units.GIB / units.TIB
-    if terabytes < 1:
-        return f"{gib:g} GB"
-    return f"{terabytes:g} TB"
 
 
 def _size_words(gib: float) -> str:
@@ -803,128 +715,99 @@ def _size_words(gib: float) -> str:
     return f"{gib:,g} {unit}"
 
 
-class _StatedRam(Record):
-    """The kind, rate, channels and modules of RAM that a description states.
-
-    A number is None, and the kind is empty, where the description does not state it.
-    """
-
-    kind: str
-    mts: int | None
-    channels: int | None
-    sticks: int | None
-
-    @property
-    def name(self) -> str:
-        """The kind of the RAM, `DDR4`; `RAM` where the kind is not stated."""
-        return self.kind.upper() or "RAM"
-
-    @property
-    def as_stated(self) -> str:
-        """The RAM with its rate, if that is stated."""
-        return self.name if self.mts is None else self.at_rate(self.mts)
-
-    def at_rate(self, mts: int) -> str:
-        """The RAM with its rate: `DDR4-3200`; `RAM at 3,200 MT/s` where the kind is not stated."""
-        if self.kind:
-            return f"{self.name}-{mts}"
-        return f"{self.name} at {mts:,} MT/s"
-
-    def channels_of(self, slots: _RamSlots, processors: int) -> int:
-        """Return the filled channels of one processor in a machine with so many processors."""
-        channels = slots.channels
-        if self.channels is not None:
-            channels = min(channels, self.channels)
-        if self.sticks is not None and slots.bits == 64:
-            sticks = max(1, self.sticks // processors)
-            channels = min(channels, sticks)
-        return channels
-
-    def rate_mts(self, slots: _RamSlots) -> int | None:
-        """Return the stated rate in MT/s, else the rate of the kind. None where the rate or the
-        kind does not fit the processor.
-
-        A processor that is not named has any memory: its kind has the fastest rate, which most
-        modules have.
-        """
-        if slots.memory == "bus":
-            return None
-        slowest, usual, fastest = slots.mts
-        low, high = cpus.ram_rates().get(self.kind, (slowest, fastest))
-        if isinstance(slots, gpus.Computer):
-            return self.mts or (high if self.kind else usual)
-        if low > _LARGEST_GAP * fastest:
-            return None
-        if slowest > _LARGEST_GAP * high:
-            return None
-        rate = self.mts
-        if not rate:
-            rate_of_kind = max(low, min(usual, high))
-            rate = max(slowest, min(rate_of_kind, fastest))
-        if not _LEAST_OF_SLOWEST * slowest <= rate <= _MOST_OF_FASTEST * fastest:
-            return None
-        if slots.kind == "server":
-            return min(rate, fastest)
-        return rate
-
-    def how_known(self, slots: _RamSlots, channels: int) -> str | None:
-        """Return how the bandwidth is known: with an assumed rate, or with channels that are
-        assumed to be filled. None where the description states all of it.
-        """
-        rates = slots.bytes_per_second
-        takes_kinds = rates.slowest < rates.fastest or isinstance(slots, gpus.Computer)
-        has_one_rate = self.kind and takes_kinds
-        if self.mts is None and not has_one_rate:
-            return RATE_ASSUMED
-        # with two channels, one may be empty
-        if channels != 2 or self.kind.startswith("lp"):
-            return None
-        if self.sticks is None and self.channels is None:
-            return FILLED_ASSUMED
-        return None
+# the kind and the rate of the RAM
 
 
-def _with_ram_rate(machine: Machine, about: Description) -> NotedMachine:
+def _with_ram_rate(machine: Machine, memory: Memory) -> NotedMachine:
     """The machine with the bandwidth that a stated kind of RAM, rate or number of modules means,
     and a note on the bandwidth.
     """
-    numbers = about.memory.numbers
-    ram = _StatedRam(
-        kind=about.memory.ram_kind or "",
-        mts=numbers.get("mts"),
-        channels=numbers.get("channels"),
-        sticks=numbers.get("sticks"),
-    )
-    stated = numbers.keys() & {"mts", "channels", "sticks"}
-    if machine.scope != "host" or not (ram.kind or stated):
+    numbers = memory.numbers
+    kind = memory.ram_kind or ""
+    mts = numbers.get("mts")
+    if not kind and numbers.keys().isdisjoint(("mts", "channels", "sticks")):
         return NotedMachine(machine, None)
-    if machine.memory_bandwidth_bytes_per_second is not None:
+    if machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None:
         return NotedMachine(machine, None)
     slots = gpus.series_in(machine) or gpus.computer_of(machine)
-    if slots is None:
-        note = f"Ignored {ram.name}: the channels of its processor are not known."
-        return NotedMachine(machine, note)
-    rate = ram.rate_mts(slots)
-    if rate is None:
-        note = f"Ignored {ram.as_stated}: the processor does not support it."
-        return NotedMachine(machine, note)
+    rate = None
+    if slots is not None:
+        rate = _rate_mts(slots, kind, mts)
+    if slots is None or rate is None:
+        # the channels of the processor are not known, or it takes no such memory
+        return NotedMachine(
+            machine, _ignored_note("does not count here", [_ram_name(kind, mts)])
+        )
     processors = cpus.processors_named(machine.cpu_model or "")
-    channels = ram.channels_of(slots, processors)
+    channels = min(slots.channels, numbers.get("channels", slots.channels))
+    if "sticks" in numbers and slots.bits == 64:
+        channels = min(channels, max(1, numbers["sticks"] // processors))
     bandwidth = channels * slots.bits // 8 * rate * units.MB
-    memory = f"{units.plural(channels, 'channel')} of {ram.at_rate(rate)}"
+    ram = f"{units.plural(channels, 'channel')} of {_ram_name(kind, rate)}"
     facts: FactValues = {
         BANDWIDTH: bandwidth,
-        "memory_bandwidth_how": ram.how_known(slots, channels),
+        "memory_bandwidth_how": _how_known(slots, memory, channels),
     }
     # the rate of a kind of memory is a guess
-    is_guess = BANDWIDTH in machine.assumed and ram.mts is None
-    machine = machine.stated(facts, f"{memory}, as its description says")
+    is_guess = BANDWIDTH in machine.assumed and mts is None
+    machine = machine.stated(facts, f"{ram}, as its description says")
     if is_guess:
         machine = machine.replace(assumed=(BANDWIDTH, *machine.assumed))
-    note = f"Its memory: {memory}, {units.decimal(bandwidth)}/s at most."
+    note = f"Its memory: {ram}, {units.decimal(bandwidth)}/s at most."
+    stated = numbers.get("channels", 0)
     # makers count the channels of soldered memory in other widths
-    is_soldered = ram.kind.startswith("lp")
-    if not is_soldered and (ram.channels or 0) > slots.channels * processors:
-        count = _note("channels", channels=slots.channels, stated=ram.channels)
-        note = f"{count} {note}"
+    if stated > slots.channels * processors and not kind.startswith("lp"):
+        note += f" {_ignored_note('does not count here', [f'{stated} channels'])}"
     return NotedMachine(machine, note)
+
+
+def _ram_name(kind: str, mts: int | None) -> str:
+    """The kind of RAM with its rate: `DDR4-3200`; `RAM at 3,200 MT/s` where the kind is not
+    stated.
+    """
+    name = kind.upper() or "RAM"
+    if mts is None:
+        return name
+    if kind:
+        return f"{name}-{mts}"
+    return f"{name} at {mts:,} MT/s"
+
+
+def _rate_mts(slots: _RamSlots, kind: str, mts: int | None) -> int | None:
+    """The stated rate in MT/s, else the rate of the kind. None where the rate or the kind does not
+    fit the processor.
+
+    A processor that is not named has any memory: its kind has the fastest rate, which most modules
+    have.
+    """
+    if slots.memory == "bus":
+        return None
+    slowest, usual, fastest = slots.mts
+    low, high = cpus.ram_rates().get(kind, (slowest, fastest))
+    if isinstance(slots, gpus.Computer):
+        return mts or (high if kind else usual)
+    if low > _LARGEST_GAP * fastest or slowest > _LARGEST_GAP * high:
+        return None
+    if mts is None:
+        rate_of_kind = max(low, min(usual, high))
+        return max(slowest, min(rate_of_kind, fastest))
+    if not _LEAST_OF_SLOWEST * slowest <= mts <= _MOST_OF_FASTEST * fastest:
+        return None
+    return min(mts, fastest) if slots.kind == "server" else mts
+
+
+def _how_known(slots: _RamSlots, memory: Memory, channels: int) -> str | None:
+    """How the bandwidth is known: with an assumed rate, or with channels that are assumed to be
+    filled. None where the description states all of it.
+    """
+    kind = memory.ram_kind or ""
+    rates = slots.bytes_per_second
+    takes_kinds = rates.slowest < rates.fastest or isinstance(slots, gpus.Computer)
+    if "mts" not in memory.numbers and not (kind and takes_kinds):
+        return RATE_ASSUMED
+    # with two channels, one may be empty
+    if channels != 2 or kind.startswith("lp"):
+        return None
+    if memory.numbers.keys().isdisjoint(("sticks", "channels")):
+        return FILLED_ASSUMED
+    return None

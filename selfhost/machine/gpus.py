@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..core import units
 from ..core.records import Stated, read_by
-from ..core.tables import large_record
+from ..core.tables import shipped_record
 from ..core.units import words_of
 from . import cpus
 from .record import Accelerator, Machine
@@ -261,7 +261,7 @@ class _GpuTable(Stated):
 
 @cache
 def _table() -> _GpuTable:
-    return large_record(_GpuTable, "gpus")
+    return shipped_record(_GpuTable, "gpus")
 
 
 def every_card() -> Sequence[GpuRow]:

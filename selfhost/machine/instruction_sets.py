@@ -6,9 +6,8 @@ sets assumed of a processor whose sets are not known. The table is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
-from ..core.records import Stated
+from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from . import cpus
 from .record import Machine
@@ -83,7 +82,7 @@ def possible_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, .
     return tuple(possible)
 
 
-class AssumedSets(NamedTuple):
+class AssumedSets(Record):
     """The instruction sets that a processor is assumed to have, and the reason."""
 
     sets: tuple[str, ...]
@@ -101,11 +100,11 @@ def assumed_sets(machine: Machine) -> AssumedSets | None:
     if least is not None and cpus.series_called(name) is None:
         row = table.least[least]
         why = f"many processors of that name lack {row.lack}"
-        return AssumedSets(with_implied(row.have, "x86_64"), why)
+        return AssumedSets(sets=with_implied(row.have, "x86_64"), why=why)
     # one system may run on fewer processors of an architecture than another
     for key in (machine.platform, architecture or ""):
         sets = table.assumed.get(key)
         if sets is not None:
             why = f"what nearly every {architecture} processor has"
-            return AssumedSets(sets, why)
+            return AssumedSets(sets=sets, why=why)
     return None

@@ -1,15 +1,15 @@
-"""A description of a machine as words. Matchers claim them, one after the other, so that no word
-means two things.
+"""A description of a machine as words, which are claimed by the things that they name, so that no
+word means two things.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from copy import copy
 from typing import NamedTuple
 
 from .cpus import MAKERS
-from .words import BREAK, SIZE, count_in, is_size, tokens, vocabulary
+from .quantities import Quantity, count_in, is_size, quantity_in
+from .words import BREAK, tokens, vocabulary
 
 _LONGEST_NAME = 9
 
@@ -35,7 +35,7 @@ class WordRun(NamedTuple):
 class Phrase:
     """The words of a text in order.
 
-    The place of a word is its number, counted from 0. `free` has the words that no matcher has
+    The place of a word is its number, counted from 0. `free` has the words that nothing has
     claimed, by their places: at first every word but the breaks between parts. `is_of_gpus`: the
     text must name GPUs and nothing else.
     """
@@ -45,12 +45,6 @@ class Phrase:
         self.is_of_gpus = is_of_gpus
         self.words = tokens(text)
         self.free = {at: word for at, word in enumerate(self.words) if word != BREAK}
-
-    def copy(self) -> Phrase:
-        """Return a copy, in which words can be claimed on trial."""
-        other = copy(self)
-        other.free = dict(self.free)
-        return other
 
     def claim(self, *places: int) -> None:
         """Claim the words at these places."""
@@ -77,8 +71,15 @@ class Phrase:
         return ""
 
     def free_word(self, at: int) -> str:
-        """The word at that place; empty where there is none, or a matcher has claimed it."""
+        """The word at that place; empty where there is none, or where it is claimed."""
         return self.free.get(at, "")
+
+    def quantities(self) -> Iterator[tuple[int, Quantity]]:
+        """Yield the sizes, counts and numbers among the free words, with their places."""
+        for at, word in list(self.free.items()):
+            quantity = quantity_in(word)
+            if quantity is not None:
+                yield at, quantity
 
     def run(self, start: int, end: int) -> WordRun:
         """Return the words from the place `start` to the place before `end`."""
@@ -95,14 +96,12 @@ class Phrase:
                 if all(at in self.free for at in run.places):
                     yield run
 
-    def memory_gib(self, at: int) -> float:
-        """Return the size in GiB that the word at that place states, as `16gb` does; 0 where the
-        word states no size in GB, or is claimed.
-        """
-        size = SIZE.fullmatch(self.free_word(at))
-        if size is None or size[2] != "gb":
-            return 0.0
-        return float(size[1])
+    def size_at(self, at: int) -> Quantity | None:
+        """The size in GB at that place; None where no free word states one there."""
+        size = quantity_in(self.free_word(at))
+        if size is None or not size.is_size or size.unit != "gb":
+            return None
+        return size
 
     def with_fillers(self, run: WordRun) -> WordRun:
         """Return the run with the fillers around it, such as `geforce`, beyond which its size or
@@ -118,10 +117,10 @@ class Phrase:
             end += 1
         return self.run(start, end)
 
-    def claim_count(self, run: WordRun) -> int:
-        """Claim the count beside the run, `2x` before the run, or `x2` behind the run or its size,
-        and return it; 1 where there is none. One other word may stand between, such as the break in
-        `rtx 3090 (x2)`.
+    def count_of(self, run: WordRun) -> int | None:
+        """Return the place of the count beside the run, of `2x` before the run, or of `x2` behind
+        the run or its size; None where there is none. One other word may stand between, such as the
+        break in `rtx 3090 (x2)`.
         """
         end = run.end
         # a claimed size behind the run is the run's own
@@ -129,11 +128,19 @@ class Phrase:
             end += 1
         around = self.with_fillers(self.run(run.start, end))
         for at in (around.start - 1, around.end, around.end + 1):
-            number = count_in(self.free_word(at))
-            if number is not None and self._is_count_of(around, at):
-                self.claim(at)
-                return number
-        return 1
+            count = count_in(self.free_word(at))
+            if count is not None and self._is_count_of(around, at):
+                return at
+        return None
+
+    def claim_count(self, run: WordRun) -> int:
+        """Claim the count beside the run and return it; 1 where there is none."""
+        at = self.count_of(run)
+        if at is None:
+            return 1
+        count = count_in(self.word(at))
+        self.claim(at)
+        return 1 if count is None else count
 
     def _is_count_of(self, run: WordRun, at: int) -> bool:
         """Whether a count at that place counts the things that the run names: `2x` before the run,

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 
 from ..core.records import Stated
-from ..core.tables import large_record
+from ..core.tables import shipped_record
 from .cpus import Chip, SoldMac
+from .phrases import Phrase
 from .words import bad_name, vocabulary
 
 # words that may stand between the words of a name; "" is left of `gen`
@@ -66,12 +67,6 @@ class Product(Stated):
         told = [word for word in texts if word in name or word not in fillers]
         return f" {' '.join(name)} " in f" {' '.join(told)} "
 
-    def places_in(self, words: Sequence[str]) -> list[int]:
-        """The places of the words that name the product."""
-        named = self.name + self.also.split()
-        texts = _without_gen(words)
-        return [place for place, word in enumerate(texts) if word in named]
-
     @property
     def source_text(self) -> str:
         """The source of the product's figures, as a text."""
@@ -89,15 +84,16 @@ class _ProductTable(Stated):
 
 @cache
 def _table() -> _ProductTable:
-    return large_record(_ProductTable, "products")
+    return shipped_record(_ProductTable, "products")
 
 
-def find_product(words: Sequence[str], text: str) -> Product | None:
-    """Find the product that the words name; of several the product with the longest name.
+def find_product(phrase: Phrase) -> Product | None:
+    """Claim the words of the product that a description names; of several the product with the
+    longest name.
 
     Raises `UnknownMachineError` for a name that several products share.
     """
-    texts = _without_gen(words)
+    texts = _without_gen(phrase.words)
     found = None
     for product in _table().product:
         if not product.is_named_in(texts):
@@ -107,7 +103,11 @@ def find_product(words: Sequence[str], text: str) -> Product | None:
     if found is None or len(found.name) == 1:
         for name, code in _table().refused.items():
             if set(name.split()).issubset(texts):
-                raise bad_name(code, text)
+                raise bad_name(code, phrase.text)
+    if found is None:
+        return None
+    named = found.name + found.also.split()
+    phrase.claim(*[at for at, word in enumerate(texts) if word in named])
     return found
 
 

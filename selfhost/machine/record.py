@@ -85,14 +85,16 @@ LEAST = "least"
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
 # a point in time with its time zone
 MOMENT = TextForm(
-    "(?P<date>[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))"
+    pattern="(?P<date>[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))"
     rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})",
-    "is not a time",
-    "write for example 2026-10-01T12:00:00Z",
+    message="is not a time",
+    remedy="write for example 2026-10-01T12:00:00Z",
 )
 # the name of a machine or of a label; host names have at most 253 characters (RFC 1035, 2.3.4)
 _NAME = TextForm(
-    "(?s).{0,1000}", "is longer than 1,000 characters", "give it a shorter name"
+    pattern="(?s).{0,1000}",
+    message="is longer than 1,000 characters",
+    remedy="give it a shorter name",
 )
 # the facts of a machine by field name
 FactValues = Values

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
 
 from ..core import units
-from ..core.records import Stated
-from ..core.tables import large_record
+from ..core.records import Record, Stated
+from ..core.tables import shipped_record
 from . import cpus
 from .profiles import NotedMachine, planned_machine
 from .record import BANDWIDTH, FactValues
@@ -58,7 +57,7 @@ class _CloudTable(Stated):
     sources: Mapping[str, str]
 
 
-class _CloudType(NamedTuple):
+class _CloudType(Record):
     """A type of a series of rented machines: its virtual processors and its memory."""
 
     series: _Series
@@ -68,7 +67,7 @@ class _CloudType(NamedTuple):
 
 @cache
 def _table() -> _CloudTable:
-    return large_record(_CloudTable, "cloud_types")
+    return shipped_record(_CloudTable, "cloud_types")
 
 
 def rented(text: str) -> NotedMachine | None:
@@ -176,7 +175,9 @@ def _type_called(name: str) -> _CloudType | None:
             kind = groups.get("kind", "")
             gib = series.gib.get(kind, 0.0) * processors
         if gib and processors > fewer:
-            return _CloudType(series, gib, fewer or processors)
+            return _CloudType(
+                series=series, memory_gib=gib, processors=fewer or processors
+            )
     return None
 
 

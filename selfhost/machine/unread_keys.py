@@ -8,9 +8,8 @@ the entries of its lists, and the note that tells them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
-from ..core.records import shortened, shown_path
+from ..core.records import Record, shortened, shown_path
 from ..core.units import listed, nearest
 from .record import PARTS_OF_LISTS, Machine
 
@@ -23,7 +22,7 @@ for _fact, _kind in PARTS_OF_LISTS.items():
 MOST_UNREAD_KEYS = 100
 
 
-class UnreadKey(NamedTuple):
+class UnreadKey(Record):
     """A key that this version does not read, with the file of the record.
 
     `fact` is the list that has the key in an entry, such as `disks`; empty for a key of the record
@@ -53,7 +52,7 @@ def unread_keys(record: Mapping[str, object], file: str) -> tuple[UnreadKey, ...
         for entry in _entries_of(record, fact):
             for key in entry:
                 if key not in known and len(unread) < MOST_UNREAD_KEYS:
-                    unread[UnreadKey(fact, key, file)] = None
+                    unread[UnreadKey(fact=fact, key=key, file=file)] = None
     return tuple(unread)
 
 

@@ -20,34 +20,12 @@ from .cpus import number_words
 
 # the separator between the parts of a description
 BREAK = "|"
-SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)
-# as in `2x16gb`: a number of RAM modules, and the GB of each
-MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
-# as in `2x` or `x2`
-COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
-# as in `8cores`, `16threads`, `4vcpus`, `3200mts`, `40gbps`, `2channels` or `2sticks`, and `8gen`
-# for the 8th generation
-NUMBERED = re.compile(
-    r"(\d+)(cores|threads|vcpus|cpus|mts|gbps|channels|sticks|gen)", re.ASCII
-)
 _BETWEEN_PARTS = re.compile(r"[,;:/()+&|\[\]@!?]+")
 _BETWEEN_WORDS = re.compile(r"[^\w.|]+|_")
 # letters of scripts without spaces, in which words need no separator: `16기가`
 _WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 # sizes of small modules of RAM that could also be a number of modules
 _SIZES_OF_MODULES_GB = (1, 2, 4, 8, 16)
-
-
-def is_size(word: str) -> bool:
-    """Whether a word is a size: `16gb`, `8gbvram`."""
-    return SIZE.fullmatch(word) is not None
-
-
-def count_in(word: str) -> int | None:
-    """Return the number in `2x` or `x2`; None for any other word."""
-    if COUNT.fullmatch(word) is None:
-        return None
-    return int(word.strip("x"))
 
 
 def has_digit(text: str) -> bool:
@@ -178,7 +156,6 @@ class Vocabulary(Stated):
     gpus_inside: tuple[tuple[str, ...], ...]
     desktops: frozenset[str]
     macs: frozenset[str]
-    slots: frozenset[str]
     not_apple: frozenset[str]
     graphics: frozenset[str]
     no_kind: frozenset[str]

@@ -72,7 +72,7 @@ def _read_file(path: str) -> LocalModel:
     # safetensors files are recognized by their name first: the length of a header may begin with
     # the byte of a bracket
     if name.endswith(".safetensors") or is_safetensors(start):
-        return read_weights(path, Shards(numbered_files(path)))
+        return read_weights(path, Shards(files=numbered_files(path)))
     text = start.removeprefix(_BYTE_ORDER_MARK).lstrip()
     is_json = text.startswith((b"{", b"["))
     if name.endswith(".toml") or not is_json:
@@ -101,7 +101,7 @@ def _read_folder(path: str) -> LocalModel:
     weights = weight_files_ending(names, ".safetensors")
     if weights:
         first = _only(path, "sets of weights", weights)
-        return read_weights(path, Shards(numbered_files(first)), notes)
+        return read_weights(path, Shards(files=numbered_files(first)), notes)
     if CONFIG not in names:
         fault = "unfinished" if unfinished else "no-model"
         refuse(path, fault, names=listed(map(shown, unfinished or names), 4))

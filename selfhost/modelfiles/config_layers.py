@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from ..catalogue.architecture import (
     MAX_LAYERS,
@@ -22,7 +21,7 @@ from ..catalogue.architecture import (
     Recurrent,
 )
 from ..catalogue.spec import INCOMPLETE
-from ..core.records import Values
+from ..core.records import Record, Values
 from ..core.units import listed
 from ..needs.tensors import ArchitectureRow, row_values
 from .config_keys import TABLES, Keys
@@ -50,7 +49,7 @@ _PATTERN = "hybrid_override_pattern"
 _TIED = "tie_word_embeddings"
 
 
-class _Groups(NamedTuple):
+class _Groups(Record):
     """The parts of all layers, with equal layers in one group. `doubt`: why the feed-forwards are
     not known; None where they are.
     """
@@ -126,7 +125,9 @@ def _groups(keys: Keys) -> _Groups:
         doubt = "; ".join(keys.faults)
         feed_forward = ()
         keys.faults.clear()
-    return _Groups(attention, recurrent, feed_forward, doubt)
+    return _Groups(
+        attention=attention, recurrent=recurrent, feed_forward=feed_forward, doubt=doubt
+    )
 
 
 def _layers(keys: Keys) -> list[_Layer]:
@@ -136,7 +137,9 @@ def _layers(keys: Keys) -> list[_Layer]:
         # in some model types the last layer attends to everything, whatever the file says
         kinds[-1] = "full"
     _spread_own_sizes(keys, kinds)
-    return [_Layer(keys, number, kind) for number, kind in enumerate(kinds)]
+    return [
+        _Layer(keys=keys, number=number, kind=kind) for number, kind in enumerate(kinds)
+    ]
 
 
 def _name_of_incomplete(
@@ -344,7 +347,7 @@ def _sizes_of_full_layers(keys: Keys) -> dict[str, int | None]:
     return sizes
 
 
-class _Layer(NamedTuple):
+class _Layer(Record):
     """A layer of a model: its number, its kind, and the parts that the keys describe."""
 
     keys: Keys

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from ..core.records import Stated, read_by
-from ..core.tables import large_record
+from ..core.tables import shipped_record
 
 
 class ModelType(Stated):
@@ -131,12 +131,12 @@ class ConfigClassesTable(Stated):
 @cache
 def model_type_tables() -> ModelTypesTable:
     """The table of model types, read once."""
-    return large_record(ModelTypesTable, "model_types")
+    return shipped_record(ModelTypesTable, "model_types")
 
 
 @cache
 def _config_classes() -> Mapping[str, ConfigClass]:
-    return large_record(ConfigClassesTable, "config_classes").classes
+    return shipped_record(ConfigClassesTable, "config_classes").classes
 
 
 def model_type_of(name: str) -> ModelType:

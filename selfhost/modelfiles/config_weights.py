@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
 from ..core.records import Record
@@ -55,7 +54,7 @@ def stored_of(keys: Keys) -> Stored:
     return _stored_by(table_of(stated), has_experts=bool(keys.get("experts")))
 
 
-class _Layout(NamedTuple):
+class _Layout(Record):
     """The layout of narrow weights: the key of the file that tells the layout, and the name of the
     quantization, None where the value of the key is not understood.
     """
@@ -137,17 +136,17 @@ def _layout(values: JsonValues, method: str) -> _Layout:
     rule = _TABLE.layouts.get(method)
     if rule is not None:
         value = str(values.get(rule.key))
-        return _Layout(rule.key, rule.names.get(value))
+        return _Layout(key=rule.key, name=rule.names.get(value))
     if method in ("gptq", "awq"):
         bits = values.get("bits", 4)
         key = "group_size" if bits == 4 else "bits"
         name = _packed(f"{method}-{bits}bit", values.get("group_size", 128))
-        return _Layout(key, name)
+        return _Layout(key=key, name=name)
     if method == "compressed-tensors":
-        return _Layout("config_groups", _compressed_name(values))
+        return _Layout(key="config_groups", name=_compressed_name(values))
     if method == "bitsandbytes":
-        return _Layout("load_in_4bit", _bitsandbytes_name(values))
-    return _Layout("quant_method", None)
+        return _Layout(key="load_in_4bit", name=_bitsandbytes_name(values))
+    return _Layout(key="quant_method", name=None)
 
 
 def _bitsandbytes_name(values: JsonValues) -> str | None:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.spec import (
@@ -24,7 +24,7 @@ from ..catalogue.spec import (
 )
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.files import numbered_files
-from ..core.records import shown
+from ..core.records import Record, shown
 from ..core.units import listed
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import UNKNOWN_ROW, gguf_tensors, parameter_counts, row_of
@@ -185,7 +185,7 @@ def _name_by_types(types: Sequence[str]) -> str:
     return usual
 
 
-class _Layers(NamedTuple):
+class _Layers(Record):
     """The layers that a header tells.
 
     `architecture` is None where they are not known. `differing` are the tensors that differ from
@@ -202,7 +202,9 @@ def _layers(model: GgufModel) -> _Layers:
     """
     try:
         architecture = architecture_of(model)
-        return _Layers(architecture, _differing_tensors(model, architecture))
+        return _Layers(
+            architecture=architecture, differing=_differing_tensors(model, architecture)
+        )
     except Unclear as raised:
         why = model.all_faults(raised)
         if isinstance(why, Malformed):
@@ -210,7 +212,7 @@ def _layers(model: GgufModel) -> _Layers:
         model.unknown["architecture"] = str(why)
         if why.refused:
             model.refused = f"llama.cpp refuses this file: {why}."
-        return _Layers(None)
+        return _Layers(architecture=None)
 
 
 def _differing_tensors(

@@ -129,7 +129,7 @@ class GgufHeader(Record):
     tensors: tuple[Tensor, ...]
 
 
-class _TooLong(NamedTuple):
+class _TooLong(Record):
     """A stand-in for a value that is not kept: a long text (one entry) or a long list."""
 
     entries: int
@@ -315,7 +315,7 @@ def _read_value(reader: _Reader, key: str) -> object:
         return reader.numbers(type_id, 1)[0]
     if type_id == _TEXT:
         text = reader.text()
-        return _TooLong(1) if text is None else text
+        return _TooLong(entries=1) if text is None else text
     if type_id != _LIST:
         fault = f"has a value of the unknown type {type_id}"
         reader.damaged(f'"{clean(key)}" {fault}')
@@ -328,13 +328,13 @@ def _read_list(reader: _Reader, key: str) -> object:
     length = reader.uint64()
     if type_id == _TEXT:
         reader.skip_texts(length)
-        return _TooLong(length)
+        return _TooLong(entries=length)
     if type_id not in _NUMBERS:
         fault = "is a list of lists, or of values of an unknown type"
         reader.damaged(f'"{clean(key)}" {fault}')
     if length > _MAX_KEPT_ENTRIES:
         reader.skip(length * calcsize(f"<{_NUMBERS[type_id]}"))
-        return _TooLong(length)
+        return _TooLong(entries=length)
     reader.kept_entries += length
     if reader.kept_entries > _MAX_KEPT_ENTRIES_IN_ALL:
         reader.damaged("its lists are larger than those of any model")

@@ -10,7 +10,7 @@ converter writes raises `Malformed`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ..catalogue.architecture import (
     MAX_LAYERS,
@@ -19,7 +19,7 @@ from ..catalogue.architecture import (
     FeedForward,
     Recurrent,
 )
-from ..core.records import Values
+from ..core.records import Record, Values
 from ..needs.tensors import ArchitectureRow, architectures
 from .gguf_header import GgufHeader, Tensor
 from .sizes import (
@@ -138,7 +138,7 @@ def _shapes_by_name(tensors: Sequence[Tensor]) -> Mapping[str, _Shape]:
     return shapes
 
 
-class _Layer(NamedTuple):
+class _Layer(Record):
     """A layer of a model, described by its tensors and by the keys of the header."""
 
     model: GgufModel
@@ -328,7 +328,7 @@ def architecture_of(model: GgufModel) -> Architecture:
     _count_layers(model)
     row = model.row
     width = model.width
-    layers = [_Layer(model, number) for number in range(model.layers)]
+    layers = [_Layer(model=model, number=number) for number in range(model.layers)]
     states = [layer.state() for layer in layers]
     attending = _attention(model, layers, states)
     feeding = [layer.feed_forward() for layer in layers]
@@ -600,7 +600,7 @@ def _gate(model: GgufModel) -> str | None:
     """The form in which the gate of the feed-forwards is stored: split, fused or none. None where
     the row states the same, and where the first layer lacks these matrices.
     """
-    first = _Layer(model, 0)
+    first = _Layer(model=model, number=0)
     up = first.shape("ffn_up.weight")
     down = first.shape("ffn_down.weight")
     if not (up and down and model.row.gate_varies):
@@ -634,6 +634,6 @@ def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | N
         if group.kind == "latent":
             # latent attention has no such norm
             continue
-        first = _Layer(model, group.layers[0])
+        first = _Layer(model=model, number=group.layers[0])
         return _unless_usual(first.query_key_norm(group.key_length), usual)
     return None

@@ -21,9 +21,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import NamedTuple
 
 from ..core.files import MAX_PARTS, read_some
+from ..core.records import Record
 from .source import (
     JsonKind,
     OpenedFile,
@@ -68,7 +68,7 @@ _MOST_BYTES = 1 << 60
 _BLANKS = b" \t\r\n"
 
 
-class StoredTensor(NamedTuple):
+class StoredTensor(Record):
     """A tensor of a safetensors file: its dtype in safetensors' words, its number of elements,
     their bytes, and the place where these begin behind the header.
     """
@@ -79,14 +79,14 @@ class StoredTensor(NamedTuple):
     begin: int
 
 
-class SafetensorsHeader(NamedTuple):
+class SafetensorsHeader(Record):
     """The size of a file, and its tensors by their names."""
 
     file_bytes: int
     tensors: Mapping[str, StoredTensor]
 
 
-class Shards(NamedTuple):
+class Shards(Record):
     """The files that an index names, and the bytes of all their tensors; None where the index does
     not say.
     """
@@ -121,7 +121,7 @@ def read_header(path: str) -> SafetensorsHeader:
         )
     if unused_bytes:
         refuse(path, "damaged", what=f"{unused_bytes:,} bytes belong to no tensor")
-    return SafetensorsHeader(opened.size, tensors)
+    return SafetensorsHeader(file_bytes=opened.size, tensors=tensors)
 
 
 def _are_texts(value: object) -> bool:
@@ -199,7 +199,7 @@ def _tensor(
     bytes = end - begin
     if elements * bits[dtype] != 8 * bytes:
         refuse(path, "damaged", what=f"{called} does not have the size of its shape")
-    return StoredTensor(dtype, elements, bytes, begin)
+    return StoredTensor(dtype=dtype, elements=elements, bytes=bytes, begin=begin)
 
 
 def _are_sizes(values: Sequence[object]) -> bool:
@@ -234,4 +234,4 @@ def shards_in(index: str) -> Shards:
     total = table_of(table.get("metadata")).get("total_size")
     if type(total) is not int or not 0 < total < _MOST_BYTES:
         total = None
-    return Shards(tuple(files), total)
+    return Shards(files=tuple(files), total_bytes=total)

@@ -215,8 +215,9 @@ def grouped(
     groups = []
     contradictions = dict[str, None]()
     for layer, numbers in places.items():
-        for key, message, _ in misfits(layer, width):
-            contradictions[f"{names.get(key, key)} {message}"] = None
+        for misfit in misfits(layer, width):
+            name = names.get(misfit.key, misfit.key)
+            contradictions[f"{name} {misfit.fault}"] = None
         groups.append(layer.replace(layers=tuple(numbers)))
     if contradictions:
         return sizes.contradiction("; ".join(contradictions), ())
@@ -232,7 +233,7 @@ def refuse_faults(
     `whose` is put before the key in the message.
     """
     faults = list(sizes.faults)
-    for key, message, _ in misfits(architecture):
-        faults.append(f"{key} {message}")
+    for misfit in misfits(architecture):
+        faults.append(f"{misfit.key} {misfit.fault}")
     if faults:
         raise Unclear(whose + "; ".join(faults))

@@ -510,16 +510,18 @@ def published(
     quantization: str | None,
 ) -> tuple[int, PublishedFiles] | None:
     """The size that somebody states for the files of a quantization, with the record that states
-    it. Another case or alias of the quantization's name counts too. None where nobody states a
-    size.
+    it. Another case or alias of the quantization's name counts too, another publisher's file does
+    not where the user typed a repository. None where nobody states a size.
     """
     # CTranslate2 files are published in float16 and loaded as any of its types
     quantization = "float16" if format == "ctranslate2" else quantization
     if format is None or quantization is None:
         return None
     wanted = _spelled_alike(quantization)
+    listing = spec.files_of(format, quantization)
+    is_typed = listing is not None and listing.typed
     for files in spec.files:
-        if files.format != format:
+        if files.format != format or (is_typed and not files.typed):
             continue
         for name, size in files.bytes.items():
             if _spelled_alike(name) == wanted:

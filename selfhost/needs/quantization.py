@@ -8,6 +8,7 @@ chosen by the tensor's role, its layer and its row length. The rules below were 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache, partial
@@ -15,7 +16,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, TensorGroup
-from ..catalogue.spec import FileTensors
+from ..catalogue.spec import FileTensors, PublishedFiles
 from ..catalogue.spec_values import gguf_name
 from ..core.records import Record, Stated, read_by, shortened
 from ..core.tables import TomlTable, shipped_record
@@ -207,34 +208,82 @@ class LayoutBuffer(Stated):
 
 
 class RecipeShare(NamedTuple):
-    """The size of a file as a share of the recipe's file, at the least and at the most."""
+    """The size of a file as a share of the recipe's file: at the least, likely, and at the most."""
 
     least: float
+    likely: float
     most: float
 
 
-def _read_share(table: TomlTable, key: str) -> RecipeShare | None:
-    """The two numbers of a list; None where there are not two, which is noted."""
-    numbers = table.get(key, "tuple[float, ...]")
-    if len(numbers) == 2:
-        return RecipeShare(*numbers)
-    table.problem(key, "is not an array of two numbers", "write [least, most]")
-    return None
+def _read_shares(table: TomlTable, key: str) -> dict[str, RecipeShare]:
+    """The shares of a table by its keys; a list of other than three numbers is noted and left
+    out.
+    """
+    stated = table.get(key, "TomlTable")
+    shares: dict[str, RecipeShare] = {}
+    if stated is None:
+        return shares
+    for name in stated.values:
+        numbers = stated.get(name, "tuple[float, ...]")
+        if len(numbers) == 3:
+            shares[name] = RecipeShare(*numbers)
+        else:
+            fault = "is not an array of three numbers"
+            stated.problem(name, fault, "write [least, likely, most]")
+    return shares
 
 
 class Mix(Stated):
-    """A publisher's own mix of types: a table of `[mixes]`.
+    """A publisher's own mix of types: a table of `[mixes]`, or of the mixes of an account.
 
     - `recipe`: the nearest recipe of llama-quantize.
-    - `tables`: the type of the token table and the output matrix, where nothing else differs
-      from the recipe.
-    - `dense`, `experts`: the size of files of such models, as a share of the recipe's.
+    - `tables`: the type of the token table and the output matrix; None: that of the recipe.
+    - `shares`: the size of the files as shares of such a file, by the kind of the model; {} where
+      nothing else differs from the recipe.
     """
 
     recipe: str = read_by(_read_recipe)
     tables: str | None = read_by(_read_type, default=None)
-    dense: RecipeShare = read_by(_read_share, default=RecipeShare(1.0, 1.0))
-    experts: RecipeShare = read_by(_read_share, default=RecipeShare(1.0, 1.0))
+    shares: Mapping[str, RecipeShare] = read_by(_read_shares, default={})
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything of the files differs from the recipe's."""
+        return self.tables is not None or bool(self.shares)
+
+    def share_of(self, model: Architecture) -> RecipeShare | None:
+        """The share of the files of a model; None where none is stated."""
+        kind = "experts" if model.has_experts else "dense"
+        if model.per_layer_embedding_length and "per_layer" in self.shares:
+            kind = "per_layer"
+        of_row = self.shares.get(f"{model.row}-{kind}")
+        return of_row or self.shares.get(kind)
+
+
+class AccountMixes(Stated):
+    """The files that an account makes under the names of recipes and mixes, of models released
+    since a date (ISO): a table of `[account]`.
+
+    - `publisher`: the account in lower case.
+    - `word`: what the name of the repository must have, or that of a file whose account is not
+      known; a regular expression.
+    """
+
+    publisher: str
+    word: str = ""
+    since: str
+    mixes: Mapping[str, Mix]
+
+    def makes(self, files: PublishedFiles, released: str) -> bool:
+        """Whether the files of a model released on that date are of these."""
+        if released < self.since:
+            return False
+        name = files.repository
+        if self.word and name is None:
+            name = " ".join(files.names.values())
+        elif files.owner != self.publisher:
+            return False
+        return re.search(self.word, (name or "").lower()) is not None
 
 
 class _GgufTypes(Stated):
@@ -249,6 +298,7 @@ class _GgufTypes(Stated):
     quantization: Mapping[str, TypeRules]
     layout: Mapping[str, tuple[LayoutBuffer, ...]]
     mixes: Mapping[str, Mix]
+    account: Mapping[str, AccountMixes]
 
 
 _TYPES = shipped_record(_GgufTypes, "gguf_types")
@@ -258,6 +308,8 @@ CACHE_BLOCKS = {**BLOCKS, "FP8": Block(1, 1)}
 # the repacked layouts of each instruction set in llama.cpp; the first that accepts a matrix gets it
 LAYOUTS = _TYPES.layout
 MIXES = _TYPES.mixes
+# the mixes of accounts under the names of recipes
+ACCOUNTS = tuple(_TYPES.account.values())
 # the type of most tensors, by the quantization of the file; best quality first
 BASE_TYPES = {name: rules.base for name, rules in _TYPES.quantization.items()}
 BITS_PER_WEIGHT = {name: rules.bits for name, rules in _TYPES.quantization.items()}

@@ -14,7 +14,6 @@ the ranges.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ..catalogue.architecture import Attention
 from ..catalogue.spec import ModelSpec
@@ -77,7 +76,7 @@ _NF4_BYTES = 2113
 _NF4_WEIGHTS = 4096
 
 
-class AdapterParameters(NamedTuple):
+class AdapterParameters(Record):
     """The parameters of adapters: likely those on linear layers outside of experts and encoders, at
     most those on every linear layer.
     """
@@ -218,7 +217,7 @@ def training_of(case: Case) -> Training:
         parameters=parameters,
         linear=linear,
         experts=experts,
-        adapters=AdapterParameters(adapters, most),
+        adapters=AdapterParameters(likely=adapters, most=most),
         trains_all=trains_all,
     )
 

@@ -10,7 +10,7 @@ that a layout adds to the bits of its weights are in `[layouts]` of specs/common
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from math import prod
 
@@ -19,7 +19,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES, mlx_scheme, scheme_of
 from ..core.records import Record, Stated, Unread
-from ..core.tables import shipped_record, shipped_rows
+from ..core.tables import shipped_rows
 from ..core.workload import Workload
 from .case import (
     ENCODER_REMEDY,
@@ -30,6 +30,7 @@ from .case import (
     unread_of,
     why_no_encoders,
 )
+from .recipes import CheckpointRecipe, Recipes, recipes_of
 from .records import (
     How,
     Size,
@@ -64,7 +65,13 @@ _PARTS = {
     "attn_v_b": "latent values", "_exps.": "expert", "_shexp.": "shared_expert",
     "ssm_": "recurrent", "shortconv": "recurrent", "attn_": "attention",
 }  # fmt: skip
+# the parts of a model beside its layers that a recipe may name
+_TABLE_PARTS = ("table", "output")
 _ROUTER = "ffn_gate_inp"
+# how far files may be off a publisher's own recipe: lists of sizes leave open whether they count in
+# GB or GiB, which are 7 % apart; and off a sum over their tensors
+_RECIPE_ERROR = 0.07
+_SUM_ERROR = 0.005
 _STATE_SIZE = "state the size under [[files]] of the spec"
 _STATE_TYPE = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
 _TENSORS = "parameters of the architecture in their stored types"
@@ -75,18 +82,6 @@ GIVE_FILES = (
 )
 # the types that bitsandbytes makes
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
-
-
-class _Nvfp4(Stated):
-    """`[nvfp4]` of specs/common/quantizations.toml: the date (an ISO month) since which NVIDIA
-    leaves attention in 16 bits, and the files that show it.
-    """
-
-    attention_wide_since: str
-    source: str
-
-
-_NVFP4 = shipped_record(_Nvfp4, "quantizations", "nvfp4")
 
 
 class Layout(Stated):
@@ -528,35 +523,42 @@ def _loaded_tensors(case: Case) -> Term:
 
 
 def _packed_size(case: Case) -> Term | Unread:
-    """The size of files that others quantized: every linear layer of the blocks packed, nothing
-    else.
-
-    Some files hold a tied table twice, or multi-token-prediction blocks in 16 bits. Some recipes
-    leave recurrent layers and shared experts in 16 bits, and in mixtures of experts and in NVFP4
-    attention too. The most includes all of these; `_more_by_recipe` estimates the likely part.
+    """The size of files that others quantized: every linear layer of the blocks packed, but for the
+    parts that their publisher's recipe leaves wider.
     """
     name = case.quantization
     if not case.has_all_tensors:
         why = f"no source states the size of the files in {name}"
         return unread(f"{why}, and which layers it has is not known", _STATE_SIZE)
-    method = name
-    group = 1
     scheme = scheme_of(name)
-    if scheme is not None:
-        method = scheme.method
-        group = scheme.group or 1
+    method = name if scheme is None else scheme.method
     model = case.model.packed_with(method)
-    model = model.replace(matrix_dtype=name, expert_dtype=None, dtype="bfloat16")
+    parts = {layer.part for layer in linear_layers(model)}
+    recipes = recipes_of(case, method, parts)
+    if recipes is None:
+        return _loaded_tensors(_packed_in(case, model, name))
+    type_name = name
+    if name == method:
+        type_name = recipes.likely.type or name
     if method == "awq":
-        unpacked = _why_not_awq(model, group)
+        unpacked = _why_not_awq(model, type_name)
         if unpacked is not None:
             return unpacked
-    packed = case.replace(spec=case.spec.replace(architecture=model), model=model)
-    return _with_wide_layers(packed, method)
+    return _by_recipes(_packed_in(case, model, name), recipes)
 
 
-def _why_not_awq(model: Architecture, group: int) -> Unread | None:
-    """Why AutoAWQ cannot pack the model; None where it can."""
+def _packed_in(case: Case, model: Architecture, type_name: str) -> Case:
+    """The case with every linear layer of the model packed in that type, all else in 16 bits."""
+    packed = model.replace(matrix_dtype=type_name, expert_dtype=None, dtype="bfloat16")
+    spec = case.spec.replace(architecture=packed)
+    return case.replace(spec=spec, model=packed)
+
+
+def _why_not_awq(model: Architecture, type_name: str) -> Unread | None:
+    """Why AWQ cannot pack the model in that type; None where it can."""
+    scheme = scheme_of(type_name)
+    assert scheme is not None, "AWQ's types have a scheme"
+    group = scheme.group or 1
     for layer in linear_layers(model):
         if layer.inputs % group or layer.outputs % 8:
             why = f"{layer.inputs:,} inputs do not divide into groups of {group}"
@@ -566,61 +568,69 @@ def _why_not_awq(model: Architecture, group: int) -> Unread | None:
     return None
 
 
-def _with_wide_layers(case: Case, method: str) -> Term:
-    """The size of the files of a packed model, with the layers that recipes leave in 16 bits."""
-    model = case.model
-    files = _loaded_tensors(case)
-    parts = {layer.part for layer in linear_layers(model)}
-    may_be_wide = {"recurrent", "shared_expert"}
-    if method == "nvfp4" or "expert" in parts:
-        may_be_wide |= {"attention", "latent values"}
-    more_at_most = more_in_16_bits(case, may_be_wide)
-    more_likely = _more_by_recipe(case, method, parts, more_at_most)
-    line = files.arithmetic
-    if more_likely:
-        line += f" + {more_likely:,} bytes for layers left wide"
-    # parameters that some files hold beside the loaded ones, in 16 bits
-    unloaded_parameters = case.spec.parameters.mtp or 0
-    if model.tied_embeddings:
-        unloaded_parameters += model.published_tokens * model.embedding_length
-    how = files.how
-    source = f"layout of {method}: linear layers of the blocks; all else in 16 bits"
-    if more_at_most:
-        how = How.ASSUMED
-        source += "; recipes differ in what they leave in 16 bits"
-    likely = files.bytes + more_likely
-    most = int(files.bytes * 1.005) + 2 * unloaded_parameters + more_at_most
-    return term("files", Size(files.low_bytes, likely, most), source, line, how)
-
-
-def _more_by_recipe(
-    case: Case,
-    method: str,
-    parts: set[str],
-    more_at_most: int,
-) -> int:
-    """The bytes by which the files are likely larger than files with every linear layer packed.
-    `more_at_most`: the same number if the files leave in 16 bits all that any recipe does.
-
-    NVIDIA publishes most NVFP4 files. Attention stays in 16 bits in its files of models with
-    latent attention, and of models released since the date in `quantizations.toml`; its files of
-    earlier models have every linear layer in 4 bits. Files of models with recurrent layers and of
-    other mixtures of experts hold 0.14 to 0.98 of `more_at_most`
-    (tests/judge/test_public_reports.py): a third is taken.
+def _by_recipes(case: Case, recipes: Recipes) -> Term:
+    """The size of packed files as the likely recipe makes them, between the least and the most of
+    the possible recipes.
     """
-    if method in ("awq", "w4a16") and "recurrent" in parts:
-        # Qwen3.6 27B: QuantTrio's AWQ has 22 GB and cyankiwi's 20 GB; with every layer packed the
-        # files would have 18.6 GB
-        return more_at_most // 4
-    if method != "nvfp4":
-        return 0
-    is_recent = (case.spec.released or "") >= _NVFP4.attention_wide_since
-    has_wide_attention = is_recent or "latent values" in parts
-    if has_wide_attention and "recurrent" not in parts:
-        return more_in_16_bits(case, {"attention", "latent values"})
-    if parts.isdisjoint({"recurrent", "expert"}):
-        return 0
-    return more_at_most // 3
+    files = _loaded_tensors(case)
+    more = _more_by_recipe(case, recipes.likely)
+    ends = [_more_by_recipe(case, recipe) for recipe in recipes.possible]
+    line = files.arithmetic
+    if more:
+        line += f" {more:+,} bytes by the recipe"
+    error = _RECIPE_ERROR if recipes.is_stated else _SUM_ERROR
+    size = Size(
+        int((files.bytes + min(ends)) * (1 - error)),
+        files.bytes + more,
+        int((files.bytes + max(ends)) * (1 + error)),
+    )
+    how = files.how
+    if recipes.is_stated or len(set(ends)) > 1:
+        how = How.ASSUMED
+    return term("files", size, recipes.likely.source, line, how)
+
+
+def _more_by_recipe(case: Case, recipe: CheckpointRecipe) -> int:
+    """The bytes by which files made by a recipe are larger than files of the usual types: linear
+    layers in the case's quantization, and in files for MLX also tables.
+    """
+    model = case.model
+    is_mlx = case.format == "mlx"
+    name = case.quantization
+    eight = "8bit" if is_mlx else "fp8"
+    packed = name
+    scheme = scheme_of(name)
+    if recipe.type and scheme is not None and scheme.method == name:
+        # the name states no group of its own
+        packed = recipe.type
+    types = dict.fromkeys(recipe.wide, "bfloat16")
+    types |= dict.fromkeys(recipe.eight, eight)
+    types |= dict.fromkeys(recipe.packed, packed)
+    more = 0.0
+    for layer in (*linear_layers(model), *_tables(model)):
+        usual = name
+        made = packed
+        if layer.part in _TABLE_PARTS and not is_mlx:
+            usual = made = "bfloat16"
+        made = types.get(layer.part, made)
+        before = linear_bytes(usual, layer.inputs, layer.outputs)
+        after = linear_bytes(made, layer.inputs, layer.outputs)
+        more += (after - before) * layer.number
+    if recipe.twice and model.tied_embeddings:
+        more += 2 * model.published_tokens * model.embedding_length
+    if recipe.mtp:
+        more += 2 * (case.spec.parameters.mtp or 0)
+    if not recipe.encoders:
+        more -= 2 * case.encoders
+    return int(more)
+
+
+def _tables(model: Architecture) -> Iterator[Matrices]:
+    """Yield the token table of a model, and its output matrix where that is another one."""
+    table = Matrices(inputs=model.embedding_length, outputs=model.published_tokens)
+    yield table.replace(part="table")
+    if model.output_matrix and not model.tied_embeddings:
+        yield table.replace(part="output")
 
 
 def more_in_16_bits(case: Case, parts: set[str]) -> int:
@@ -653,6 +663,15 @@ def _mlx_size(case: Case) -> Term | Unread:
         return unread("the number of parameters is not known", _STATE_SIZE)
     encoder_bytes = 2 * case.encoders
     line = weights.arithmetic
+    recipe = _mlx_recipe(case)
+    if recipe is not None:
+        more = _more_by_recipe(case, recipe)
+        line += f" {more:+,} bytes by the recipe, {encoder_bytes:,} of encoders"
+        likely = size.likely + more + encoder_bytes
+        least = int(likely * (1 - _RECIPE_ERROR))
+        most = int(likely * (1 + _RECIPE_ERROR))
+        ends = Size(least, likely, most)
+        return assumed_term("files", ends, recipe.source, line)
     if encoder_bytes:
         line += f" + {encoder_bytes:,} bytes of encoders"
     source = (
@@ -665,6 +684,15 @@ def _mlx_size(case: Case) -> Term | Unread:
         int((size.most + encoder_bytes) * 1.01),
     )
     return computed_term("files", ends, source, line)
+
+
+def _mlx_recipe(case: Case) -> CheckpointRecipe | None:
+    """The recipe of the publisher of files for MLX; None for files as mlx_lm.convert makes them."""
+    if not case.has_all_tensors:
+        return None
+    parts = {layer.part for layer in linear_layers(case.model)}
+    recipes = recipes_of(case, "mlx", parts)
+    return None if recipes is None else recipes.likely
 
 
 def _mlx_weights_by_bits(case: Case) -> Term:

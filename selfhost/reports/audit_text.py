@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from typing import NamedTuple
 
 from ..audit.rows import (
     Audit,
@@ -111,7 +110,7 @@ def hosts(names: Iterable[str]) -> str:
     return ", ".join(map(shortened, names))
 
 
-class ExceptionWords(NamedTuple):
+class ExceptionWords(Record):
     """An exception for a report. `name`: `exception from the rule memory for mistral-7b on
     host:edge-*`; `fate`: its use or its end; `remedy`: the action and its owner, None for none.
     """
@@ -133,10 +132,12 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
         verdicts = plural(use.rows, "verdict")
         if not is_over:
             fate = f"covers {verdicts}, until {exemption.expires}"
-            return ExceptionWords(name, fate, None)
+            return ExceptionWords(name=name, fate=fate, remedy=None)
         mend = WORDS.checks[exemption.rule].exception
         fate = f"ended on {exemption.expires}; {verdicts} would need it"
-        return ExceptionWords(name, fate, f"{mend}, or have {exemption.owner} renew it")
+        return ExceptionWords(
+            name=name, fate=fate, remedy=f"{mend}, or have {exemption.owner} renew it"
+        )
     state = "concerns no machine of this audit"
     remedy = None
     if use.concerned:
@@ -145,7 +146,7 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
     fate = f"{state} (it ends on {exemption.expires})"
     if is_over:
         fate = f"ended on {exemption.expires}, and {state}"
-    return ExceptionWords(name, fate, remedy)
+    return ExceptionWords(name=name, fate=fate, remedy=remedy)
 
 
 def _head(audit: Audit, *, lists_problems: bool) -> Blocks:

@@ -16,7 +16,7 @@ from ..catalogue.runtime_parts import Service
 from ..core import __version__, units
 from ..core.quoting import shell_line, shell_word
 from ..core.records import Record, Stated
-from ..core.tables import TomlRow, unchecked_table
+from ..core.tables import TomlRow, program_record
 from ..core.templates import fill
 from ..machine.gpus import facts_of
 from .layout import clean, ended
@@ -66,7 +66,7 @@ class ContainerTable(Stated):
 @cache
 def _table() -> ContainerTable:
     """The shipped table."""
-    return unchecked_table(ContainerTable, "containers")
+    return program_record(ContainerTable, "containers")
 
 
 class Server(Record):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from ..core.records import Stated
-from ..core.tables import TomlRow, unchecked_table
+from ..core.tables import TomlRow, program_record
 
 # a label, a title or a reason, by what it stands for
 Words = Mapping[str, str]
@@ -75,7 +75,7 @@ class Labels(Stated):
     tables: Mapping[str, TomlRow]
 
 
-LABELS = unchecked_table(Labels, "labels")
+LABELS = program_record(Labels, "labels")
 
 
 class Documents(Stated):
@@ -93,4 +93,4 @@ class Documents(Stated):
 @cache
 def documents() -> Documents:
     """The tables of `specs/common/documents.toml`."""
-    return unchecked_table(Documents, "documents")
+    return program_record(Documents, "documents")

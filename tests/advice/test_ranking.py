@@ -137,7 +137,7 @@ def test_the_first_models_of_the_list_are_worth_an_evening(
         outline = catalogue.outlines.get(answer.model.id)
         assert outline is not None
         assert answer.can_run
-        assert standings.traits(outline.uses)[1]
+        assert standings.traits(outline.uses).answers
         assert outline.superseded_by in before
         before.add(outline.id)
         assert (outline.released or "") >= "2024-11"

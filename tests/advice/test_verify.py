@@ -13,7 +13,7 @@ from selfhost.advice import verify as verify_module
 from selfhost.advice.run_record import Figure, Run
 from selfhost.advice.runs import run_of, run_of_process
 from selfhost.advice.verdicts import check_with
-from selfhost.advice.verify import Verification, identify, pace_at, verify
+from selfhost.advice.verify import Identified, Verification, identify, pace_at, verify
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError, UnknownModelError
 from selfhost.core.workload import Workload
@@ -315,8 +315,8 @@ def test_a_run_of_another_size_than_the_typed_model_is_refused() -> None:
     catalogue = open_catalogue()
     untold = run.replace(parameters=None)
     for same in (run, untold):
-        model, _known_by, _is_file = identify(same, catalogue, "llama3.1:8b")
-        assert model == "llama3.1:8b"
+        identified = identify(same, catalogue, "llama3.1:8b")
+        assert identified.model == "llama3.1:8b"
     other = run.replace(parameters=7_250_000_000)
     with pytest.raises(SelfhostError, match=r"a model with 7\.25 B") as caught:
         identify(other, catalogue, "llama3.1:8b")
@@ -360,7 +360,8 @@ def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
     path = tmp_path / "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
     path.write_bytes(b"GGUF")
     run = Run(tool="x", file=str(path))
-    assert identify(run, open_catalogue(), None) == (path, "file", True)
+    identified = identify(run, open_catalogue(), None)
+    assert identified == Identified(model=path, by="file", states_quantization=True)
 
 
 @pytest.mark.parametrize(
@@ -395,9 +396,9 @@ def test_a_run_that_tells_nothing_asks_for_a_name(run: Run) -> None:
 def test_a_name_that_the_run_tells(file: str, name: str | None, by: str) -> None:
     """The file's name goes before the one inside it; either may be of any path."""
     run = Run(tool="x", file=file, name=name)
-    model, known_by, _ = identify(run, open_catalogue(), None)
-    assert known_by == by
-    assert str(model).lower().startswith("mistral-7b-instruct-v0.3")
+    identified = identify(run, open_catalogue(), None)
+    assert identified.by == by
+    assert str(identified.model).lower().startswith("mistral-7b-instruct-v0.3")
 
 
 def test_a_benchmark_behind_a_long_context_is_slower() -> None:

@@ -174,7 +174,7 @@ def test_a_machine_that_may_be_of_a_class_now_is_told_by_its_name(
     text += 'match = { memory_total = ">=64GiB" }\n'
     unread = [Machine(name="m1"), Machine(name="m2")]
     before = kept(audits.audit(text, unread[:1]), tmp_path)
-    before.rows["x"]["m2"] = RowResult(Result.PASS, frozenset())
+    before.rows["x"]["m2"] = RowResult(result=Result.PASS, failed=frozenset())
     (group,) = audits.audit(text, unread, baseline=before).groups
     assert group.names == ("m2",)
     assert group.row.machine == "m2"

@@ -118,11 +118,19 @@ class Needs:
         short = [0]
         for number, (check, needed) in zip(numbers, self._needs, strict=True):
             if number < needed:
-                findings.append(DecidingFinding(check, "fail", f"{check}-short"))
+                findings.append(
+                    DecidingFinding(check=check, outcome="fail", code=f"{check}-short")
+                )
                 short.append(needed - number)
         route = "neither" if findings else "local"
-        key = DecisionKey(route, None, None, None, tuple(findings))
-        return Decision(key, self.lacking(short), warned=())
+        key = DecisionKey(
+            route=route,
+            runtime=None,
+            format=None,
+            quantization=None,
+            findings=tuple(findings),
+        )
+        return Decision(key=key, lacks=self.lacking(short), warned=())
 
     def alike(
         self, rows: Sequence[Numbers], *, one_by_one: bool = False

@@ -345,9 +345,9 @@ def test_the_lines_of_late_faults_need_no_second_parsing(
     monkeypatch.setattr("tomllib.loads", note)
     alone, together = read.models
     faults = [
-        EntryFault(alone, "name", "is wrong", None),
-        EntryFault(together, "name", "is wrong", None),
-        EntryFault(together, "machines", "is wrong", None),
+        EntryFault(entry=alone, key="name", message="is wrong", remedy=None),
+        EntryFault(entry=together, key="name", message="is wrong", remedy=None),
+        EntryFault(entry=together, key="machines", message="is wrong", remedy=None),
     ]
     problems = read.problems(faults)
     places = [(problem.line, problem.key) for problem in problems]

@@ -19,6 +19,7 @@ from helpers.paths import BAD_POLICIES, ROOT, SCHEMAS
 from selfhost.audit.policy import (
     ASKED,
     KEYS_OF_FIELDS,
+    Bound,
     Policy,
     Wanted,
     read_policy,
@@ -88,7 +89,7 @@ def test_the_contracts_example_is_read_whole() -> None:
     match = edge.match
     assert (dict(match.labels), match.memory_total_bytes) == (
         {"site": "s*"},
-        ((">=", 15 * GIB),),
+        (Bound(sign=">=", size_bytes=15 * GIB),),
     )
     assert (match.architecture, edge.memory) == ("x86_64", "total")
     (exception,) = read.exceptions

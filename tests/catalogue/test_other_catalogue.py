@@ -90,8 +90,7 @@ def run(
     folder: Path, *words: str, in_environment: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, for one process reads one catalogue."""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("SELFHOST_SPECS", None)
     if in_environment is not None:
         environment["SELFHOST_SPECS"] = str(in_environment)

@@ -14,14 +14,13 @@ import pytest
 
 from helpers.paths import RECORDS
 from helpers.written import run
+from selfhost.core.errors import SpecError
 from selfhost.core.stored import Store, StoredRows
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="other systems make no socket without opening one"
 )
 
-VALUE = {"a": 1, "b": [2, 3]}
-ROWS = {"first": {"x": 1}, "second": {"x": 2}}
 # more than is read even of a log
 HUGE_BYTES = 9 << 30
 
@@ -49,28 +48,22 @@ Make = Callable[[Path], None]
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_a_stored_value_is_made_again_where_its_file_is_none(
-    make: Make, tmp_path: Path
-) -> None:
-    """In the cache of a checkout or of `--specs`, where another program may have put it."""
+def test_a_stored_value_that_is_no_file_is_told(make: Make, tmp_path: Path) -> None:
+    """In the folder of a package, where another program may have put it."""
+    (tmp_path / "index.json").write_text("{}")
     (tmp_path / "common").mkdir()
     make(tmp_path / "common" / "gpus.json")
-    store = Store(str(tmp_path / "no-package"), str(tmp_path))
-    assert store.value("common/gpus", lambda: VALUE) == VALUE
+    with pytest.raises(SpecError, match="install selfhost-check again"):
+        Store(str(tmp_path)).value("common/gpus", dict)
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_stored_rows_are_made_again_where_their_file_is_none(
-    make: Make, tmp_path: Path
-) -> None:
+def test_stored_rows_that_are_no_file_are_told(make: Make, tmp_path: Path) -> None:
     """Read one at a time."""
     path = tmp_path / "models.jsonl"
     make(path)
-    rows = StoredRows(
-        str(path), {"first": (0, 8, 1), "second": (9, 8, 1)}, lambda: ROWS
-    )
-    assert rows["second"] == {"x": 2}
-    assert rows["first"] == {"x": 1}
+    with pytest.raises(SpecError, match="install selfhost-check again"):
+        StoredRows(str(path), {"first": (0, 8, 1)})["first"]
 
 
 DOORS = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 
 import pytest
 
+from helpers.paths import ROOT
 from selfhost.core import templates
 from selfhost.core.templates import fill
 
@@ -84,3 +86,34 @@ def test_a_missing_value_is_an_error_unless_its_place_is_kept() -> None:
     )
     assert line == "serve a/b -c {context}"
     assert fill(line, {"context": 4096}) == "serve a/b -c 4096"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("findings", "remarks", "labels", "help", "openness", "options", "runs"),
+        *("sizes", "model_files", "memory", "systems", "things", "uses", "words"),
+    ],
+)
+def test_no_optional_words_of_a_sentence_end_in_a_bracket_of_their_own(
+    table: str,
+) -> None:
+    """`[[guess?... under [sources]]]` ended at the first two brackets, and left one in the
+    sentence.
+    """
+    file = ROOT / "specs" / "common" / f"{table}.toml"
+    sentences = list(texts_in(tomllib.loads(file.read_text(encoding="utf-8"))))
+    assert sentences
+    assert [text for text in sentences if "]]]" in text] == []
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Every text of a table, however deep."""
+    if isinstance(value, str):
+        yield value
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from texts_in(inner)
+    if isinstance(value, list):
+        for inner in value:
+            yield from texts_in(inner)

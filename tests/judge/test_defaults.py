@@ -53,14 +53,14 @@ def terms_of(model: str, quantization: str, machine: str) -> tuple[Term, ...]:
 @pytest.mark.parametrize(
     ("model", "machine", "expected"),
     [
-        # issue 18, point 3: Q5 or Q6 on a GPU that holds it, at most Q8_0 where it clearly fits
+        # Q5 or Q6 on a GPU that holds it, at most Q8_0 where it clearly fits
         ("mistral-7b", "desktop-rtx3060-12gb", ("llama.cpp", "Q6_K", "accelerator")),
         ("mistral-7b", "desktop-rtx4090-24gb", ("llama.cpp", "Q8_0", "accelerator")),
         # a GPU that shares the RAM
         ("mistral-7b", "macbook-air-m2-16gb", ("llama.cpp", "Q6_K", "host")),
         # the smallest default where the GPU holds but a part, and on a CPU
         ("llama-3.3-70b", "desktop-rtx4090-24gb", ("llama.cpp", "Q4_K_M", "split")),
-        # issue 59, point 2: four bits that fit, where the larger does not; its file is listed
+        # four bits that fit, where the larger does not; its file is listed
         ("llama-3.1-8b", "macbook-air-m2-8gb", ("llama.cpp", "IQ4_XS", "host")),
         ("llama3.1:8b", "macbook-air-m2-8gb", ("llama.cpp", "Q4_K_M", "host")),
         ("mistral-7b", "strix-halo-128gb", ("llama.cpp", "Q4_K_M", "host")),
@@ -89,7 +89,7 @@ def terms_of(model: str, quantization: str, machine: str) -> tuple[Term, ...]:
 def test_a_machine_gets_the_way_that_suits_it(
     model: str, machine: str, expected: tuple[str, str, str]
 ) -> None:
-    """Naming the program that is taken changes nothing (issue 56, point 8)."""
+    """Naming the program that is taken changes nothing."""
     assert judged_as(model, machine) == expected
     if ":" not in model:
         assert judged_as(model, machine, runtime=expected[0]) == expected

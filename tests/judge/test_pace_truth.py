@@ -67,18 +67,17 @@ def test_what_processors_compute_lies_inside_ranges_of_use() -> None:
 
 
 def test_every_row_says_what_it_rests_on() -> None:
-    """Runs, devices (three or more, or none: a guess) and a source; ends around the likely figure,
-    slow end first.
+    """Runs, devices and a source; ends around the likely figure, slow end first. Only the last row,
+    for GPUs of makers that nobody measured, rests on none.
     """
+    for row in TABLE["decode"][:-1]:
+        assert row["runs"] >= row["devices"] >= 1
     for row in TABLE["decode"]:
-        assert row["runs"] >= row["devices"] not in (1, 2)
         assert 0.2 < row["share"] < 0.95
         assert row["slow"] < 1 < row["fast"]
         assert row["source"] in TABLE["sources"]
-        layers, few_bits = row.get("large_layer", [1]), row.get("few_bits", [1])
+        layers = row.get("large_layer", [1])
         assert layers == sorted(layers, reverse=True)
-        assert few_bits == sorted(few_bits)
-        assert few_bits[-1] <= 1
     for row in TABLE["share"]:
         for ends in (row["share"], row.get("experts", row["share"])):
             assert ends == sorted(ends)
@@ -191,29 +190,6 @@ def test_a_draft_that_makes_it_slower_is_said_to() -> None:
     assert not any("slows the model down" in note for note in faster)
 
 
-@pytest.mark.parametrize("quantization", ["IQ2_S", "IQ3_XXS", "Q2_K", "Q3_K_S"])
-def test_few_bits_are_slower_to_unpack_on_a_radeon(quantization: str) -> None:
-    """An RX 6800 read two and three bits at 0.33 to 0.46 of the rate of four
-    (ggml-org/llama.cpp#8215, #27962); NVIDIA's have a limit of their own.
-    """
-    few, usual = (
-        speed_of(
-            check(
-                "llama-3-8b-instruct",
-                Workload(quantization=name, runtime="llama.cpp"),
-                machine="rx 6800 64gb",
-            )
-        ).decode
-        for name in (quantization, "Q4_K_M")
-    )
-    assert few is not None
-    assert usual is not None
-    assert few.high / few.low > usual.high / usual.low
-    # four bits take 4.9 GB a token; what is read at 0.33 to 0.46 of the rate is no faster for being
-    # smaller
-    assert few.low < usual.likely
-
-
 @pytest.mark.parametrize(
     "model",
     [
@@ -253,7 +229,7 @@ def test_python_launches_more_slowly_in_a_virtual_machine() -> None:
 
 def test_of_a_second_token_table_one_row_is_read() -> None:
     """Gemma 4 E4B in 8bit, whose table by layers is 2.8 of its 8.0 billion parameters: on an M5 Max
-    Mac-MLX wrote 81.8 tokens/s (issue 62), and 60 were told at most.
+    Mac-MLX wrote 81.8 tokens/s, and 60 were told at most.
     """
     asked = Workload(quantization="8bit", runtime="mlx", context_tokens=4096)
     # what it reads in GGUF, whose file is told tensor by tensor, is about as much

@@ -212,6 +212,30 @@ def test_a_larger_micro_batch_shares_the_experts_of_a_mixture() -> None:
     assert 1.5 < many / few < 2835 / 1383 * 1.2
 
 
+@pytest.mark.parametrize(
+    ("layers", "seen"),
+    [
+        pytest.param("33", 164.0, id="experts of 33 layers in RAM"),
+        pytest.param("35", 144.0, id="experts of 35 layers in RAM"),
+    ],
+)
+def test_weights_cross_to_a_card_for_the_tokens_of_a_short_prompt_alone(
+    layers: str, seen: float
+) -> None:
+    """An RTX 3070 Ti read 128 tokens in a micro-batch of 512 (`truth/speed_split_later.json`), and
+    180 to 549 tokens/s were told: as if the experts crossed to it for 512 tokens.
+    """
+    prompt = pace_of_prompt(
+        "qwen3-30b-a3b",
+        "ryzen 5 5600x 32gb ddr4-3600 rtx 3070 ti",
+        quantization="Q4_K_M",
+        runtime="llama.cpp",
+        prompt_tokens=128,
+        runtime_options={"n-cpu-moe": layers},
+    )
+    assert prompt.low <= seen <= prompt.high
+
+
 def test_a_batch_uses_as_many_experts_as_the_program_counted() -> None:
     """llama.cpp copied 72 to 95 of 128 experts a layer of gpt-oss 120B for 512 tokens of code, of
     which each chooses four (ggml-org/llama.cpp#15346), not all of them.

@@ -216,7 +216,7 @@ def test_nvfp4_is_proposed_on_a_dgx_spark() -> None:
 def test_the_option_that_makes_nvfp4_fit_is_named() -> None:
     """unslothai/unsloth#7091: 24 GB need --max-num-seqs 1; it was told to fit without."""
     workload = Workload(runtime="vllm", quantization="nvfp4", context_tokens=4096)
-    verdict = check("qwen3.6-27b", workload, machine="RTX 4090, 64GB RAM")
+    verdict = check("unsloth/Qwen3.6-27B-NVFP4", workload, machine="RTX 4090, 64GB RAM")
     (card,) = [each for each in verdict.findings if each.check == "accelerator"]
     assert card.outcome == "unknown"
     assert "--max-num-seqs 1" in (card.remedy or "")
@@ -326,10 +326,13 @@ def test_vllm_takes_the_share_and_the_sequences_that_are_asked_for() -> None:
     itself.
     """
     workload = Workload(runtime="vllm", quantization="nvfp4", context_tokens=4096)
-    assert check("qwen3.6-27b", workload, machine="RTX 4090, 64GB RAM").route != "local"
+    assert (
+        check("unsloth/Qwen3.6-27B-NVFP4", workload, machine="RTX 4090, 64GB RAM").route
+        != "local"
+    )
     options = {"gpu-memory-utilization": "0.97", "max-num-seqs": "1"}
     workload = workload.replace(runtime_options=options)
-    verdict = check("qwen3.6-27b", workload, machine="RTX 4090, 64GB RAM")
+    verdict = check("unsloth/Qwen3.6-27B-NVFP4", workload, machine="RTX 4090, 64GB RAM")
     assert verdict.route == "local"
     assert "--gpu-memory-utilization 0.97 --max-num-seqs 1" in verdict.commands[-1]
 

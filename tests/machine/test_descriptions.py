@@ -333,18 +333,20 @@ def test_any_text_and_any_mixture_of_descriptions_is_answered_or_refused(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param("RTX 4090, Intel UHD 770", "UHD 770 was ignored", id="GPU inside"),
         pytest.param(
-            "i9-13900K UHD 770 RTX 4090 64GB", "UHD 770 was ignored", id="and a card"
+            "RTX 4090, Intel UHD 770", "does not count here): UHD 770", id="GPU inside"
+        ),
+        pytest.param(
+            "i9-13900K UHD 770 RTX 4090 64GB", "here): UHD 770", id="and a card"
         ),
         pytest.param(
             "i5-12400 32gb ddr4 quad channel",
-            "has 2 channels of memory; the stated 4 were ignored",
+            "Ignored (does not count here): 4 channels",
             id="channels",
         ),
         pytest.param(
             "mac pro 2019 28-core 768gb",
-            "It has 8 cores; the stated 28 were ignored",
+            "Ignored (does not count here): 28 cores",
             id="cores",
         ),
         pytest.param(
@@ -352,14 +354,16 @@ def test_any_text_and_any_mixture_of_descriptions_is_answered_or_refused(
         ),
         pytest.param(
             "RTX 3060, i5-12400, 24GB VRAM, 32GB RAM",
-            "The stated 24 GB of GPU memory was ignored.",
+            "Ignored (does not count here): 24 GB of GPU memory.",
             id="GPU memory",
         ),
         pytest.param(
-            "strix halo 128gb 96gb vram", "its GPU uses the RAM", id="shared memory"
+            "strix halo 128gb 96gb vram",
+            "here): 96 GB of GPU memory",
+            id="shared memory",
         ),
         pytest.param(
-            "i5-12400 ddr4 9999mhz 16gb", "Ignored DDR4-9999", id="rate of RAM"
+            "i5-12400 ddr4 9999mhz 16gb", "here): DDR4-9999", id="rate of RAM"
         ),
         pytest.param("steam deck 8gb", "known with 16 GB of RAM only", id="less RAM"),
         pytest.param(

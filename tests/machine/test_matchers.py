@@ -1,29 +1,22 @@
-"""The matchers of a description, each alone: what it finds among words, and what it leaves."""
+"""The steps of reading a description, each alone: what it finds among words, and what it leaves."""
 
 import pytest
 
-from selfhost.machine.graphics import find_cards
+from selfhost.machine.gazetteer import names_in
+from selfhost.machine.memory import find_memory
 from selfhost.machine.phrases import Phrase
-from selfhost.machine.processors import find_kind, find_number, find_processor
 from selfhost.machine.products import find_product
+from selfhost.machine.quantities import Quantity, count_in, is_size, quantity_in
 from selfhost.machine.rented import has_unlisted_gpu, rented
-from selfhost.machine.understand import (
-    find_mac,
-    find_maker,
-    find_memory,
-    find_setting,
-    read_description,
-)
+from selfhost.machine.understand import find_setting, read_description
 from selfhost.machine.words import (
     GpuCountError,
     PartOfMachineError,
     UnknownGpuError,
     UnknownMachineError,
     bad_name,
-    count_in,
     fits,
     has_digit,
-    is_size,
     spelled_out,
     tokens,
 )
@@ -94,7 +87,7 @@ def test_words_have_one_spelling_each(text: str, words: list[str]) -> None:
     [
         pytest.param("2x", 2, id="before"),
         pytest.param("x16", 16, id="behind"),
-        # a board takes no hundred cards; `100x` is left, and named as ignored
+        # a board takes no hundred cards; `100x` is left, and refused beside a GPU
         pytest.param("100x", None, id="three-digits"),
         pytest.param("2", None, id="number"),
         pytest.param("2x16gb", None, id="modules"),
@@ -202,54 +195,75 @@ def test_a_refusal_shows_no_more_of_a_text_than_fits(code: str) -> None:
 )
 def test_products(text: str, title: str | None) -> None:
     """A computer that is sold as one thing, by the longest of its names."""
-    found = find_product(tokens(text), text)
+    found = find_product(Phrase(text))
     assert (found.title if found else None) == title
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "rest"),
+    ("word", "quantity"),
     [
-        pytest.param("i5-8250U 16gb", "i5 8250u", ["16gb"], id="laptop"),
-        pytest.param("ryzen 5 5600x", "ryzen 5 5600x", [], id="three-words"),
-        pytest.param("2x epyc 7742", "2x epyc 7742", [], id="two"),
-        pytest.param("epyc 7742 2x 3090", "epyc 7742", ["2x", "3090"], id="two-cards"),
-        pytest.param("dual xeon e5-2690 v4", "2x xeon e5 2690 v4", [], id="dual"),
-        pytest.param("i9-12900k or so", "i9 12900k", ["or", "so"], id="words-behind"),
-        pytest.param("rtx 3090", None, ["rtx", "3090"], id="a-gpu"),
-        pytest.param("5800x3d", None, ["5800x3d"], id="number-alone"),
-        pytest.param("xeon", None, ["xeon"], id="kind-alone"),
-        pytest.param("banana", None, ["banana"], id="none"),
+        pytest.param("2x", Quantity(2, "x"), id="count"),
+        pytest.param("x2", Quantity(2, "x", is_behind=True), id="count-behind"),
+        pytest.param("1000x", Quantity(1000, "x"), id="large-count"),
+        pytest.param("16gb", Quantity(16, "gb"), id="size"),
+        pytest.param("1.5tbdisk", Quantity(1.5, "tb", "disk"), id="size-of-a-disk"),
+        pytest.param("2x16gb", Quantity(16, "gb", "ram", 2), id="modules"),
+        pytest.param("8cores", Quantity(8, "cores"), id="cores"),
+        pytest.param("3090", None, id="number"),
+        pytest.param("x99z", None, id="word"),
     ],
 )
-def test_processors(text: str, name: str | None, rest: list[str]) -> None:
-    """A processor by kind and number; what it does not take is left to the others."""
-    phrase = Phrase(text)
-    found = find_processor(phrase)
-    assert (found.name if found else None) == name
-    assert phrase.free_words == rest
+def test_sizes_and_counts_have_one_grammar(
+    word: str, quantity: Quantity | None
+) -> None:
+    assert quantity_in(word) == quantity
 
 
-def test_a_number_is_a_processors() -> None:
-    """A number alone, where no GPU has the same."""
-    found = find_number(Phrase("5800x3d 32gb"), beside_gpu=False)
-    assert found is not None
-    assert "5800x3d" in found.name
-    assert find_number(Phrase("3090"), beside_gpu=False) is None
+def test_the_size_of_modules_is_that_of_all() -> None:
+    modules = quantity_in("2x16gb")
+    assert modules is not None
+    assert modules.gib == 32
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param("i5-8250U 16gb", ["i5 8250u"], id="processor"),
+        pytest.param("ryzen 5 5600x rx 6600", ["ryzen 5 5600x", "rx 6600"], id="both"),
+        pytest.param("i9-12900k or so", ["i9 12900k"], id="words-behind"),
+        pytest.param("tesla m40", ["tesla m40"], id="a-gpu-and-no-chip"),
+        pytest.param("m4 m4 max", ["m4 max", "m4"], id="longest-chip-first"),
+        pytest.param("gtx 1080 ti", ["gtx 1080 ti"], id="longest-gpu"),
+        pytest.param("xeon", [], id="kind-alone"),
+        pytest.param("5800x3d", [], id="number-alone"),
+        pytest.param("banana", [], id="none"),
+    ],
+)
+def test_names_of_parts_are_found_by_the_longest_match(
+    text: str, names: list[str]
+) -> None:
+    assert [mention.run.name for mention in names_in(Phrase(text))] == names
 
 
 @pytest.mark.parametrize(
     ("text", "name"),
     [
+        pytest.param("i5-8250U 16gb", "i5 8250u", id="laptop"),
+        pytest.param("2x epyc 7742", "2x epyc 7742", id="two"),
+        pytest.param("epyc 7742 2x 3090", "epyc 7742", id="two-cards"),
+        pytest.param("dual xeon e5-2690 v4", "2x xeon e5 2690 v4", id="dual"),
+        pytest.param("5800x3d 32gb", "ryzen 5800x3d", id="number-of-no-gpu"),
+        pytest.param("5600 32gb 4060 ti", "ryzen 5600", id="number-beside-a-gpu"),
+        pytest.param("5600 6700xt 32gb", "ryzen 5600", id="number-of-either"),
         pytest.param("i5 8th gen", "i5 8th gen", id="generation"),
-        pytest.param("xeon", "xeon", id="alone"),
-        pytest.param("intel core", None, id="maker-alone"),
+        pytest.param("xeon", "xeon", id="kind"),
+        pytest.param("intel core 16gb", None, id="maker-alone"),
         pytest.param("rtx 3090", None, id="a-gpu"),
     ],
 )
-def test_kinds_of_processors(text: str, name: str | None) -> None:
-    """A kind without a number."""
-    found = find_kind(Phrase(text))
-    assert (found.name if found else None) == name
+def test_processors(text: str, name: str | None) -> None:
+    """By kind and number, by a number alone, else by the kind alone."""
+    assert read_description(text).processor == name
 
 
 @pytest.mark.parametrize(
@@ -258,18 +272,37 @@ def test_kinds_of_processors(text: str, name: str | None) -> None:
         pytest.param("rtx 3090", ["RTX 3090"], id="one"),
         pytest.param("2x 3090", ["2x RTX 3090"], id="count-before"),
         pytest.param("rtx 3090 x2", ["2x RTX 3090"], id="count-behind"),
+        pytest.param("rtx 3090 times 2", ["2x RTX 3090"], id="count-in-words"),
+        pytest.param("a dozen rtx 3090", ["12x RTX 3090"], id="dozen"),
+        pytest.param("half a dozen 3090", ["6x RTX 3090"], id="half-a-dozen"),
         pytest.param("4060 ti 16gb", ["RTX 4060 Ti 16 GB"], id="size-behind"),
         pytest.param("16gb 4060 ti", ["RTX 4060 Ti 16 GB"], id="size-before"),
         pytest.param("RTX4070TiSUPER", ["RTX 4070 Ti SUPER"], id="in-one-word"),
         pytest.param("3070s", ["RTX 3070"], id="plural"),
         pytest.param("3090 and rtx 4090", ["RTX 3090", "RTX 4090"], id="two-names"),
-        pytest.param("gtx 1080 ti", ["GTX 1080 Ti"], id="longest-name"),
-        pytest.param("banana", [], id="none"),
+        pytest.param("i5-8250u", [], id="none"),
     ],
 )
 def test_cards(text: str, labels: list[str]) -> None:
     """GPUs with their count and their size, wherever these stand."""
-    assert [cards.label for cards in find_cards(Phrase(text))] == labels
+    assert [cards.label for cards in read_description(text).cards] == labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("rtx 4090 times 1000", id="times"),
+        pytest.param("1000 x rtx 4090", id="apart"),
+        pytest.param("a hundred rtx 4090", id="in-words"),
+        pytest.param("1,000x rtx 4090", id="with-a-comma"),
+        pytest.param("1.5x rtx 4090", id="fraction"),
+        pytest.param("two dozen rtx 3090", id="two-counts"),
+    ],
+)
+def test_a_count_that_is_not_judged_is_refused(text: str) -> None:
+    """One GPU in its place would be another machine."""
+    with pytest.raises(UnknownMachineError, match=r"at most 64|neither as a number"):
+        read_description(text)
 
 
 @pytest.mark.parametrize(
@@ -279,12 +312,12 @@ def test_cards(text: str, labels: list[str]) -> None:
         pytest.param("m2 pro 16gb", "Apple M2 Pro", id="chip"),
         pytest.param("apple m4 max", "Apple M4 Max", id="maker-and-chip"),
         pytest.param("tesla m40", None, id="a-gpu"),
-        pytest.param("i5-8250u", None, id="none"),
+        pytest.param("i5-8250u 512gb m2 ssd", None, id="slot-of-a-disk"),
     ],
 )
 def test_macs(text: str, chip: str | None) -> None:
     """A Mac by its name or by its chip."""
-    found = find_mac(Phrase(text))
+    found = read_description(text).chip
     assert (found.name if found else None) == chip
 
 
@@ -340,9 +373,9 @@ def test_a_setting_is_told_word_by_word() -> None:
 
 def test_a_maker_is_told_of_a_gpu_without_a_name() -> None:
     """`amd` alone may mean the processor."""
-    maker = find_maker(Phrase("amd gpu"))
-    assert maker.name == "amd"
-    assert maker.says_gpu
+    about = read_description("amd gpu 16gb vram, 32gb ram")
+    assert about.maker == "amd"
+    assert about.says_gpu
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,22 @@
-"""The JSON schemas: written from the annotations of the records, and true of what is printed."""
+"""The JSON schemas: written from the annotations of the records, and true of what is printed and of
+what is read.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema
 import pytest
 
+import file_schemas
+import schemas as TOOL
 from helpers.cases import case_id
 from helpers.machines import VM
-from helpers.paths import ROOT, SCHEMAS
+from helpers.paths import SCHEMAS
 from helpers.written import validate
 from selfhost import UnknownModelError, Workload, check, compare, plan, rank, size
 from selfhost.advice.several import describe
@@ -27,25 +29,18 @@ from selfhost.reports.json import dumps
 MACHINES = Path(__file__).parents[1] / "machines"
 
 
-def _tool() -> ModuleType:
-    """tools/schemas.py, which is no module of the package."""
-    path = ROOT / "tools" / "schemas.py"
-    spec = importlib.util.spec_from_file_location("schemas", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TOOL = _tool()
-
-
 @pytest.mark.parametrize("name", TOOL.DOCUMENTS, ids=case_id)
 def test_a_schema_is_what_the_records_say(name: str) -> None:
     """After a change of a record: `python tools/schemas.py`."""
     text = TOOL.path_of(name).read_text(encoding="utf-8")
     assert text == TOOL.text_of(name), "run python tools/schemas.py"
+
+
+@pytest.mark.parametrize("name", file_schemas.SCHEMAS, ids=case_id)
+def test_the_schema_of_a_file_is_what_the_records_say(name: str) -> None:
+    """After a change of a key of a policy or a spec: `python tools/schemas.py`."""
+    text = file_schemas.path_of(name).read_text(encoding="utf-8")
+    assert text == file_schemas.text_of(name), "run python tools/schemas.py"
 
 
 @pytest.mark.parametrize("name", TOOL.ENUMS, ids=case_id)

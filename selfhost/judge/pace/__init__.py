@@ -2,9 +2,10 @@
 and the layers that it launches.
 
 Every pace is the same sum: bytes divided by the read rate, operations divided by the compute rate,
-and a fixed time for each layer. `ranges` has the arithmetic, `tables` the figures, `processor`,
-`cores` and `rates` the devices, `layout` and `experts` the places of a model. `decoding`,
-`sequences` and `text` have the pace of text; `job`, `work` and `media` have the pace of other work.
+and a fixed time for each layer. `ranges` has the arithmetic, `figures` and `tables` the figures of
+the file, `processor`, `cores`, `rates` and `prompts` the devices, `layout` and `experts` the places
+of a model. `decoding`, `sequences` and `text` have the pace of text; `job`, `work` and `media` have
+the pace of other work.
 """
 
 from __future__ import annotations
@@ -285,18 +286,14 @@ class Step(Record):
         return layers
 
     @property
-    def delta_layers(self) -> int:
-        """The number of layers with a delta rule, which launch more operations than others."""
+    def _has_delta_rule(self) -> bool:
+        """Whether some layers have a delta rule."""
         # a large module, not needed for models without such layers
         from ...needs.tensors import has_delta_rule
 
         if self.architecture is None:
-            return 0
-        layers = 0
-        for group in self.architecture.recurrent:
-            if has_delta_rule(group):
-                layers += len(group.layers)
-        return layers
+            return False
+        return any(has_delta_rule(group) for group in self.architecture.recurrent)
 
     def context(self) -> ReadContext:
         """The part of the context that the step reads, and the seconds in which one core attends to
@@ -310,7 +307,7 @@ class Step(Record):
         )
         core_seconds = 0.0
         # measured states without a delta rule (Mamba-2) take no time beside reading them
-        if self.delta_layers:
+        if self._has_delta_rule:
             number_seconds = pace_tables().step.state_number_seconds
             core_seconds = self.state_numbers * number_seconds
         for group in self.architecture.attention:

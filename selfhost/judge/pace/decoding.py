@@ -8,6 +8,7 @@ from . import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Speed, Step
 from .cores import Cores
 from .layout import LaidOut
 from .processor import processor_of
+from .prompts import prompt_seconds
 from .ranges import Range, Seconds, highest
 from .rates import Gpu, gpu_of, shared_gpu_of
 from .tables import pace_tables
@@ -190,7 +191,7 @@ def _prompt_if_shared(
 
     The likely figure and the slow end are those of the cores.
     """
-    on_shared = shared.prompt_seconds(step)
+    on_shared = prompt_seconds(shared, step)
     if on_cores is None or on_shared is None:
         return None
     fastest = max(on_cores.high, 1 / on_shared.fast)

@@ -21,6 +21,7 @@ from ...needs.records import Needs
 from ..devices import computes_on_shared, may_compute_on
 from . import MEASURED_PROGRAM, Step
 from .cores import Cores, cores_of
+from .figures import ByVectors, Figures
 from .processor import cores_rate, processor_of, threads_range
 from .ranges import Amount, Range, Seconds
 from .rates import (
@@ -32,12 +33,7 @@ from .rates import (
     share_row,
     shared_gpu_of,
 )
-from .tables import (
-    ByVectors,
-    Figures,
-    TypeRow,
-    pace_tables,
-)
+from .tables import TypeRow, pace_tables
 
 _LEAST_WITH_BFLOAT16 = "8.0"
 _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
+from math import ceil
 from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
@@ -29,6 +30,7 @@ from ..record import Question
 from . import Step
 from .cores import Cores, cores_of
 from .experts import ApartExperts, experts_apart, experts_used
+from .prompts import prompt_seconds
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
 from .rates import (
     Gpu,
@@ -54,13 +56,10 @@ class UsedGpu(NamedTuple):
 class PromptPace(NamedTuple):
     """The rate at which a prompt is read (None: not known), and the seconds in which weights are
     copied to the GPUs for each batch of the prompt.
-
-    The GPUs compute each token in the time `computed`.
     """
 
     pace: Range | None
     crossing: Seconds = NO_SECONDS
-    computed: Seconds = NO_SECONDS
 
 
 class LaidOut(Record):
@@ -254,9 +253,11 @@ class LaidOut(Record):
         if self.shares_ram or not self.tokens_per_crossing:
             return self._prompt_in_turns(step, on_gpus)
         crossing = self._crossing_seconds(step)
-        crossing_of_token = crossing / self.tokens_per_crossing
-        taken = on_gpus.plus_independent(crossing_of_token)
-        return PromptPace(1 / taken, crossing, on_gpus)
+        tokens = step.prompt_tokens or self.tokens_per_crossing
+        # the last, partial batch takes as long to cross to a GPU as a full one
+        crossings = ceil(tokens / self.tokens_per_crossing)
+        taken = on_gpus.plus_independent(crossing * (crossings / tokens))
+        return PromptPace(1 / taken, crossing)
 
     def _prompt_in_turns(self, step: Step, on_gpus: Seconds) -> PromptPace:
         """The rate at which a prompt is read where the processor computes the weights in RAM.
@@ -276,7 +277,7 @@ class LaidOut(Record):
         """
         taken = []
         for share, gpu in self.gpus:
-            computed = gpu.prompt_seconds(step, self.micro_batch)
+            computed = prompt_seconds(gpu, step, self.micro_batch)
             if computed is None:
                 return None
             taken.append(computed * share)
@@ -315,7 +316,8 @@ class LaidOut(Record):
         if not step.has_experts:
             return crossing
         evenness = pace_tables().batch.evenness
-        return crossing * experts_used(step, self.tokens_per_crossing, evenness)
+        tokens = step.batch_tokens(self.tokens_per_crossing)
+        return crossing * experts_used(step, tokens, evenness)
 
     def _copied_per_second(self) -> Range:
         """The bytes of weights that are copied to the GPUs in turn in a second.

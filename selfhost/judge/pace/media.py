@@ -18,10 +18,11 @@ from ...core.records import Record, read_by
 from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs, likely_bytes
 from . import AUDIO, IMAGE, VIDEO, Speed, Step, clip_words
+from .figures import Figures
 from .job import Job
 from .processor import processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
-from .tables import Figures, pace_tables
+from .tables import pace_tables
 
 # the seconds of audio that the encoder of a speech recognizer reads at once
 _WINDOW_SECONDS = 30

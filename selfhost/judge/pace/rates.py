@@ -1,15 +1,17 @@
-"""The rates that GPUs reach, as shares of their peaks: decoding, reading prompts, and adding up the
-parts of several GPUs.
+"""The rates that GPUs reach: how a GPU decodes, and the peak of its memory.
 
-A GPU is identified by its driver, its name, its class or the RAM that it shares. The share of the
-peak that measured runs reached on such GPUs stands in a row of `specs/common/pace.toml` (`tables`).
+A GPU reads weights and context at a share of the peak of its memory, and takes a fixed time to
+launch each layer. What GPUs of its kind were seen to reach stands in the first row of
+`specs/common/pace.toml` that fits: by the GPU's driver, its name, its class or the RAM that it
+shares. `prompts` has the pace of prompts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from math import hypot, inf, sqrt
-from typing import NamedTuple
+from math import inf, sqrt
+from typing import NamedTuple, TypeVar
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
@@ -18,10 +20,8 @@ from ...core.units import words_of
 from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
-from ...needs.case import MICRO_BATCH_TOKENS
 from ..devices import computes_on_shared, has_capability
 from . import MEASURED_PROGRAM, Step
-from .experts import experts_used
 from .processor import (
     ANY_APPLE,
     bandwidth,
@@ -32,17 +32,20 @@ from .processor import (
 from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
 from .tables import (
     ANY_COMPUTER,
+    FEWEST_DEVICES,
     DecodingRow,
     DeviceFacts,
+    DeviceRow,
     HostComputer,
     ShareRow,
     SumRow,
     pace_tables,
 )
 
+FoundRow = TypeVar("FoundRow", bound=DeviceRow)
+
 _GB = units.GB
-# a row that rests on fewer is a guess
-_FEWEST_DEVICES = 3
+# the words in the name of a card that makers give less power than others of its number
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 
 
@@ -71,19 +74,43 @@ def _facts_of(device: Accelerator) -> DeviceFacts:
     cycles = gpus.cycles_per_second(name)
     if peak is not None and cycles is not None:
         flops_of_cycle = peak / cycles
-    less_power_words = _LESS_POWER & words
     is_unified = bool(device.unified)
     return DeviceFacts(
         vendor=device.vendor.lower(),
         generation=facts.generation,
         unified=is_unified,
         integrated=is_unified and facts.integrated is not None,
-        less_power=bool(less_power_words),
+        less_power=not _LESS_POWER.isdisjoint(words),
         hbm=gpus.has_hbm(name),
         neural=chip is not None and chip.neural,
         flops_of_cycle=flops_of_cycle,
         capability=capability,
     )
+
+
+def _first_that_fits(
+    rows: Sequence[FoundRow],
+    device: Accelerator,
+    *,
+    program: str = "",
+    backend: str | None = None,
+    computer: HostComputer = ANY_COMPUTER,
+    work: str = "",
+) -> FoundRow | None:
+    """The first row that holds for a GPU, a runtime, a computer and a kind of work; None where none
+    does.
+    """
+    facts = _facts_of(device)
+    for row in rows:
+        if row.fits(
+            facts,
+            program=program,
+            backend=backend,
+            computer=computer,
+            work=work,
+        ):
+            return row
+    return None
 
 
 @lru_cache(maxsize=4096)
@@ -94,16 +121,31 @@ def decoding_row(
     computer: HostComputer = ANY_COMPUTER,
 ) -> DecodingRow:
     """The row that tells how such GPUs decode with a runtime."""
-    facts = _facts_of(device)
-    for row in pace_tables().decoding:
-        if row.fits(
-            facts,
-            program=program,
-            backend=backend,
-            computer=computer,
-        ):
-            return row
-    raise LookupError("decode has no row for all other GPUs")
+    row = _first_that_fits(
+        pace_tables().decoding,
+        device,
+        program=program,
+        backend=backend,
+        computer=computer,
+    )
+    assert row is not None, "the last row holds for all GPUs"
+    return row
+
+
+@lru_cache(maxsize=4096)
+def _share_row(
+    device: Accelerator,
+    work: str,
+    program: str,
+    backend: str | None,
+) -> ShareRow | None:
+    return _first_that_fits(
+        pace_tables().shares,
+        device,
+        program=program,
+        backend=backend,
+        work=work,
+    )
 
 
 def share_row(
@@ -117,30 +159,16 @@ def share_row(
 
     All GPUs have a row for prompts and pictures. For other work, call `is_timed` first.
     """
-    row = _first_share_row(device, work, program, backend)
+    row = _share_row(device, work, program, backend)
     assert row is not None, "of such work the caller asks is_timed first"
     return row
-
-
-@lru_cache(maxsize=4096)
-def _first_share_row(
-    device: Accelerator,
-    work: str,
-    program: str,
-    backend: str | None = None,
-) -> ShareRow | None:
-    facts = _facts_of(device)
-    for row in pace_tables().shares:
-        if row.fits(facts, program=program, backend=backend, work=work):
-            return row
-    return None
 
 
 def is_timed(device: Accelerator, work: str) -> bool:
     """Whether the table has a row for that kind of work on such GPUs, and not only a row for any
     work.
     """
-    row = _first_share_row(device, work, "")
+    row = _share_row(device, work, program="", backend=None)
     return row is not None and row.work == work
 
 
@@ -151,12 +179,10 @@ def sum_row(
     parts: int,
 ) -> SumRow:
     """How long so many such GPUs take to add up the parts of a layer with a program."""
-    facts = _facts_of(device)
-    for row in pace_tables().together:
-        fits = row.fits(facts, program=program or MEASURED_PROGRAM)
-        if fits and row.least_parts <= parts:
-            return row
-    raise LookupError("together has no row for all other GPUs")
+    rows = [row for row in pace_tables().together if row.least_parts <= parts]
+    row = _first_that_fits(rows, device, program=program or MEASURED_PROGRAM)
+    assert row is not None, "the last row holds for all GPUs"
+    return row
 
 
 def sums_are_measured(device: Accelerator, *, parts: int) -> bool:
@@ -164,7 +190,7 @@ def sums_are_measured(device: Accelerator, *, parts: int) -> bool:
     kinds of them or more.
     """
     row = sum_row(device, MEASURED_PROGRAM, parts)
-    return row.program == MEASURED_PROGRAM and row.devices >= _FEWEST_DEVICES
+    return row.program == MEASURED_PROGRAM and row.devices >= FEWEST_DEVICES
 
 
 @lru_cache(maxsize=1024)
@@ -172,11 +198,9 @@ def staged_per_second(device: Accelerator) -> Range:
     """The bytes a second at which weights in RAM cross to such a GPU, where it does not read them
     there.
     """
-    facts = _facts_of(device)
-    for row in pace_tables().staged:
-        if row.fits(facts):
-            return row.per_second
-    raise LookupError("staged has no row for all other GPUs")
+    row = _first_that_fits(pace_tables().staged, device)
+    assert row is not None, "the last row holds for all GPUs"
+    return row.per_second
 
 
 def layer_from_python(device: Accelerator, computer: HostComputer) -> Seconds:
@@ -185,7 +209,7 @@ def layer_from_python(device: Accelerator, computer: HostComputer) -> Seconds:
     return Seconds(*row.layer_us) * 1e-6
 
 
-# ------------------------------------------------------------------ a GPU
+# ------------------------------------------------------------------ a GPU that decodes
 
 
 class Gpu(Record):
@@ -224,8 +248,6 @@ class Gpu(Record):
             )
         return how
 
-    # -------------------------------------------------------------- a token
-
     def seconds(
         self,
         step: Step,
@@ -233,132 +255,88 @@ class Gpu(Record):
         *,
         is_split: bool = False,
     ) -> Seconds:
-        """The seconds of one step: the bytes over the rate at which they are read, or the time to
-        unpack them where that is longer, plus launching. Python launches while the GPU computes, so
-        only the longer time counts there, and in a step without graphs.
+        """The seconds of one step.
 
         `share` is the share of every layer, where several GPUs compute parts of it; each GPU
         launches every layer. `is_split`: a part lies in RAM, and the ends of such a step include
         how launches differ.
         """
-        row = self.row(step)
-        token = self._token(step, row)
-        most_per_second = pace_tables().general.most_of_peak * self.peak_bandwidth.high
-        least = share * step.weights_bytes / most_per_second
-        ends = []
-        for pace, peak, launching, few_bits in zip(
-            _ends_of_pace(row, step),
-            self.peak_bandwidth,
-            self._launching(step, row, is_split=is_split),
-            row.few_bits,
-            strict=True,
-        ):
-            taken = share * token.seconds(peak * row.share, few_bits) / pace
-            if step.launched_layers is None:
-                taken += launching / pace
-            else:
-                # Python launches kernels while the GPU computes
-                taken = max(taken, launching)
-            ends.append(max(taken, least))
-        seconds = Seconds(*ends) + self._unpacking_experts(step) * share
+        pace = _pace_around(self.row(step), step)
+        reading = self._reading(step) * share
+        if step.launched_layers is None:
+            launching = self._launching(step, is_split=is_split)
+            taken = _at_pace(reading + launching, pace)
+        else:
+            # Python launches kernels while the GPU computes
+            launching = self.launching_from_python(step.launched_layers)
+            taken = longest(_at_pace(reading, pace), launching)
+        taken = longest(taken, self._least_seconds(step.weights_bytes * share))
+        taken += self.unpacking_experts(step) * share
         if step.is_eager:
-            return longest(seconds, self._launching_from_python(step.layers))
-        return seconds
+            taken = longest(taken, self.launching_from_python(step.layers))
+        return taken
 
-    def _launching_from_python(self, layers: Amount | float) -> Seconds:
-        """The seconds in which Python launches so many layers."""
-        return layer_from_python(self.device, self.computer) * layers
+    # -------------------------------------------------------------- reading
 
-    def _unpacking_experts(self, step: Step) -> Seconds:
-        """The seconds in which a step, or a batch of a prompt, unpacks all experts to 16 bits."""
+    def seconds_to_read(self, size: float, step: Step) -> Seconds:
+        """The seconds in which the GPU reads `size` bytes with the step's runtime."""
+        rate = self.peak_bandwidth * self.row(step).share
+        return size / rate
+
+    def _reading(self, step: Step) -> Seconds:
+        """The seconds in which a step reads weights and context. Packed weights take as long as
+        unpacking them, where that is longer.
+        """
+        plain_bytes = step.weights_bytes - step.packed_bytes
+        context_bytes = step.context().cached_bytes
+        packed = longest(
+            self.seconds_to_read(step.packed_bytes, step),
+            self._unpacking(step),
+        )
+        return packed + self.seconds_to_read(plain_bytes + context_bytes, step)
+
+    def _unpacking(self, step: Step) -> Seconds:
+        """The seconds in which the kernels unpack the weights of a step; none where unpacking is no
+        limit, and for a runtime that nobody measured.
+        """
+        row = self.row(step)
+        cycles = gpus.cycles_per_second(self.device.name)
+        if cycles is None or not _is_runtime_measured(row, step):
+            return NO_SECONDS
+        tables = pace_tables()
+        counted_bytes = 0.0
+        for name, size in step.packed_bytes_by_type.items():
+            counted_bytes += size * tables.type_called(name).unpack
+        return Seconds.of(counted_bytes / (row.unpacked_per_cycle * cycles))
+
+    def _least_seconds(self, size: float) -> Seconds:
+        """The seconds in which `size` bytes are read at the largest share of the peak that was
+        seen.
+        """
+        most = pace_tables().general.most_of_peak * self.peak_bandwidth.high
+        return Seconds.of(size / most)
+
+    def unpacking_experts(self, step: Step) -> Seconds:
+        """The seconds in which a step, or a batch of a prompt, unpacks all experts to 16 bits; none
+        where it does not.
+        """
         unpacking_bytes = step.unpacking_bytes()
         if not unpacking_bytes:
             return NO_SECONDS
-        rate = self.peak_bandwidth * self.row(step).share
         times = pace_tables().step.unpacked_experts
-        return unpacking_bytes / rate * times
+        return self.seconds_to_read(unpacking_bytes, step) * times
 
-    def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
-        """The work of the step for one token.
+    # -------------------------------------------------------------- launching
 
-        What is read at another rate than most weights counts as bytes of weights that take as long:
-        the context, and types with a rate of their own.
-        """
-        context_bytes = step.context().cached_bytes * row.context_times
-        packed_bytes = float(step.packed_bytes)
-        plain_bytes = float(step.weights_bytes - step.packed_bytes)
-        for name, share_of_rate in row.types.items():
-            type_bytes = step.read_bytes.get(name, 0)
-            more_bytes = type_bytes * (1 / share_of_rate - 1)
-            if name in step.packed_bytes_by_type:
-                packed_bytes += more_bytes
-            else:
-                plain_bytes += more_bytes
-        return _TokenOnGpu(
-            packed_bytes=packed_bytes,
-            few_bits_bytes=_bytes_in_few_bits(step),
-            plain_bytes=plain_bytes,
-            context_bytes=context_bytes,
-            unpacking_seconds=self._unpacking_seconds(step, row),
-            multiplying_seconds=self._multiplying_seconds(step, row),
-        )
+    def launching_from_python(self, layers: Amount | float) -> Seconds:
+        """The seconds in which Python launches so many layers."""
+        return layer_from_python(self.device, self.computer) * layers
 
-    def _multiplying_seconds(self, step: Step, row: DecodingRow) -> float:
-        """The seconds in which the weights that are not unpacked are multiplied, where an
-        instruction multiplies more rows than the one of a token; 0 where that is no limit.
-
-        A number of 8 bits is multiplied twice as fast as one of 16, so that the bytes decide.
-        """
-        if row.least_rows is None:
-            return 0.0
-        peak = gpus.peak_flops(self.device.name, gpus.capability_of(self.device))
-        if peak is None:
-            return 0.0
-        plain_bytes = step.weights_bytes - step.packed_bytes
-        return row.least_rows * plain_bytes / (row.most_of_flops * peak)
-
-    def _unpacking_seconds(self, step: Step, row: DecodingRow) -> float:
-        """The seconds in which the kernels unpack the weights of a step; 0 where unpacking is no
-        limit, and for a runtime that nobody measured.
-        """
-        cycles = gpus.cycles_per_second(self.device.name)
-        if cycles is None or (step.other_program and row.program is None):
-            return 0.0
-        tables = pace_tables()
-        counted = 0.0
-        for name, size in step.packed_bytes_by_type.items():
-            counted += size * tables.type_called(name).unpack
-        return counted / (row.unpacked_per_cycle * cycles)
-
-    def _launching(
-        self,
-        step: Step,
-        row: DecodingRow,
-        *,
-        is_split: bool,
-    ) -> Seconds:
-        """The seconds in which the layers of a step are launched."""
-        if step.launched_layers is not None:
-            return self._launching_from_python(step.launched_layers)
-        launching = self._launching_alike(step, row, is_split=is_split)
-        if row.delta_us is None:
-            return launching
-        of_delta = Seconds(*row.delta_us) * (step.delta_layers * 1e-6)
-        return launching.plus_independent(of_delta)
-
-    def _launching_alike(
-        self,
-        step: Step,
-        row: DecodingRow,
-        *,
-        is_split: bool,
-    ) -> Seconds:
-        """The seconds in which the layers of a step are launched, were all of one kind."""
+    def _launching(self, step: Step, *, is_split: bool) -> Seconds:
+        """The seconds in which the program launches the layers of a step."""
+        row = self.row(step)
         layers = step.blocks_in_layers() if row.half_layers else step.layers
         launching = Seconds(*row.layer_us) * (layers * 1e-6)
-        clock_ghz = gpus.facts_of(self.device.name).boost_ghz
-        if row.layer_us_at_ghz is not None and clock_ghz is not None:
-            launching *= row.layer_us_at_ghz / clock_ghz
         if not _has_large_layers(step):
             return launching
         if row.large_layer is not None and not is_split:
@@ -366,76 +344,6 @@ class Gpu(Record):
         if step.program == "graph":
             return launching
         return launching * pace_tables().general.large_layer
-
-    # -------------------------------------------------------------- a prompt
-
-    def prompt_seconds(
-        self, step: Step, batch_tokens: int = MICRO_BATCH_TOKENS
-    ) -> Seconds | None:
-        """The seconds of one token of a prompt that is read in batches of `batch_tokens`; None
-        where nothing tells how fast the GPU computes.
-
-        A batch takes the longer of computing its matrices and of reading all weights, then
-        attention, and a fixed time for each layer. Launched from Python, a batch takes at least the
-        time to launch its operations. A mixture takes its operations at the rate `of_experts`,
-        where that rate was measured, and attention.
-        """
-        rates = _prompt_rates(self.device, step)
-        met = step.parameters_met()
-        active = sum(met.values())
-        if rates is None or active <= 0:
-            return None
-        attending = step.attended() / rates.attention
-        if rates.of_experts is not None and step.has_experts:
-            computing = 2 * active / rates.of_experts
-            return computing + attending
-        batch = step.batch_tokens(rates.batch_tokens or batch_tokens)
-        operations = _operations_of_batch(step, active, batch, rates)
-        computing = 1 / rates.matrices * operations
-        reading = self._seconds_to_read_all(step)
-        of_token = (longest(computing, reading) + self._unpacking_experts(step)) / batch
-        taken = of_token.plus_independent(attending)
-        if step.launched_layers is not None:
-            launching = self._launching_from_python(step.launched_layers)
-            return longest(taken, launching / batch)
-        launching = rates.launched_seconds * (step.layers / batch)
-        return taken.plus_independent(launching)
-
-    def _seconds_to_read_all(self, step: Step) -> Seconds:
-        """The seconds in which a batch of a prompt reads all weights."""
-        row = self.row(step)
-        rate = self.peak_bandwidth * row.share
-        return step.all_weights_bytes() / rate
-
-
-class _TokenOnGpu(NamedTuple):
-    """The work of one token on a GPU.
-
-    - `packed_bytes`: as many bytes of weights as take as long to read as those that are unpacked.
-      `few_bits_bytes`: the part of them in types of few bits.
-    - `plain_bytes`: as many bytes of weights as take as long to read as the other weights.
-    - `context_bytes`: as many bytes of weights as take as long to read as the context.
-    - `unpacking_seconds`: the time in which the kernels unpack; 0 where unpacking is no limit.
-    - `multiplying_seconds`: the time in which the other weights are multiplied; 0 where that is no
-      limit.
-    """
-
-    packed_bytes: float
-    few_bits_bytes: int
-    plain_bytes: float
-    context_bytes: float
-    unpacking_seconds: float
-    multiplying_seconds: float
-
-    def seconds(self, rate: float, few_bits: float) -> float:
-        """The seconds of one token at `rate` bytes a second. Types of few bits are read at the
-        share `few_bits` of that rate.
-        """
-        reading = (self.packed_bytes - self.few_bits_bytes) / rate
-        reading += self.few_bits_bytes / (few_bits * rate)
-        taken = max(reading, self.unpacking_seconds)
-        taken += max(self.plain_bytes / rate, self.multiplying_seconds)
-        return taken + self.context_bytes / rate
 
 
 def _has_large_layers(step: Step) -> bool:
@@ -445,168 +353,31 @@ def _has_large_layers(step: Step) -> bool:
     return step.architecture is not None and step.architecture.audio is not None
 
 
-def _ends_of_pace(row: DecodingRow, step: Step) -> Range:
+def _pace_around(row: DecodingRow, step: Step) -> Range:
     """The ends of a pace as shares of the pace. The ends are wider for runtimes and models that
     nobody measured.
     """
     low = row.slow
     high = row.fast
-    if not _is_measured(row, step):
+    if step.architecture is None or not _is_runtime_measured(row, step):
         unseen = pace_tables().general.unseen
         low = min(low, unseen.least)
         high = max(high, unseen.most)
     return Range(low, 1.0, high)
 
 
-def _is_measured(row: DecodingRow, step: Step) -> bool:
-    """Whether somebody measured the step's runtime, with models whose layers are known."""
-    if step.architecture is None:
-        return False
-    if not step.other_program:
-        return True
-    return row.program is not None
+def _is_runtime_measured(row: DecodingRow, step: Step) -> bool:
+    """Whether somebody measured the step's runtime, or a program with the same code."""
+    return not step.other_program or row.program is not None
 
 
-def _bytes_in_few_bits(step: Step) -> int:
-    """The bytes of weights in types of one to three bits, which llama.cpp's kernels unpack with
-    more work.
-    """
-    if step.other_program:
-        return 0
-    tables = pace_tables()
-    few_bits_bytes = 0
-    for name, size in step.read_bytes.items():
-        if tables.type_called(name).unpack > 1:
-            few_bits_bytes += size
-    return few_bits_bytes
-
-
-class _PromptRates(Record):
-    """The operations per second that a GPU computes of a prompt, for matrices and for attention.
-
-    `of_experts`: the rate for a whole mixture, where a runtime was measured so. None: the tokens of
-    each expert are counted, at the share `expert_matrices` of the rate of matrices.
-    """
-
-    matrices: Range
-    attention: Range
-    expert_matrices: Range
-    expert_tile_tokens: Amount
-    batch_tokens: int | None = None
-    of_experts: Range | None = None
-    launched_seconds: Seconds = NO_SECONDS
-
-
-def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
-    """The rates at which the step's runtime computes a prompt on the device; None where nothing
-    tells them.
-    """
-    row = share_row(device, "prompt", step.program, step.backend)
-    peak = gpus.peak_flops(device.name, gpus.capability_of(device))
-    packed = _rate_of_packed(device, row, peak)
-    if packed is None:
-        return None
-    attended = row.attended
-    if attended is None:
-        attended = pace_tables().batch.attended_on_gpu
-    expert_tile_tokens = row.expert_tile_tokens
-    if expert_tile_tokens is None:
-        expert_tile_tokens = pace_tables().prompt.expert_tile_tokens
-    matrices = packed
-    if step.is_in_fp8:
-        matrices *= row.in_fp8
-    of_experts: Range | None = None
-    if peak is not None:
-        if row.plain is not None and not step.packed_bytes:
-            matrices = row.plain * peak
-        if row.experts is not None:
-            of_experts = row.experts * peak
-    return _PromptRates(
-        matrices=matrices,
-        attention=packed * attended,
-        expert_matrices=row.expert_matrices,
-        expert_tile_tokens=expert_tile_tokens,
-        batch_tokens=row.batch_tokens,
-        of_experts=of_experts,
-        launched_seconds=_launched_seconds(row),
+def _at_pace(taken: Seconds, pace: Range) -> Seconds:
+    """The seconds at each end of the pace, which are shares of the likely pace."""
+    return Seconds(
+        slow=taken.slow / pace.low,
+        likely=taken.likely / pace.likely,
+        fast=taken.fast / pace.high,
     )
-
-
-def _launched_seconds(row: ShareRow) -> Seconds:
-    """The seconds to launch each layer of a prompt batch, where the row's `share` does not include
-    them.
-    """
-    if row.launched_seconds is not None:
-        return row.launched_seconds
-    if row.program is not None:
-        return NO_SECONDS
-    return pace_tables().prompt.launched_seconds
-
-
-def _rate_of_packed(
-    device: Accelerator,
-    row: ShareRow,
-    peak: float | None,
-) -> Range | None:
-    """The operations per second on packed weights.
-
-    The rate follows from the cycles of the GPU's multiprocessors, else from prompts measured on
-    such GPUs in llama.cpp, else from the GPU's peak. None where nothing tells it.
-    """
-    cycles = gpus.cycles_per_second(device.name)
-    if row.per_cycle is not None and cycles is not None:
-        return row.per_cycle * cycles
-    measured_tflops = gpus.facts_of(device.name).prompt_tflops
-    if measured_tflops is not None and row.program is None:
-        measured = measured_tflops * 1e12
-        return pace_tables().general.measured_prompt * measured
-    if peak is None:
-        return None
-    return row.share * peak
-
-
-def _operations_of_batch(
-    step: Step,
-    active: float,
-    batch: int,
-    rates: _PromptRates,
-) -> Amount:
-    """The matrix operations of a batch, in which a token meets `active` parameters.
-
-    The matrices of an expert are computed in tiles: few tokens take as long as a whole tile. They
-    reach the share `expert_matrices` of the rate of other matrices. Experts that no token of the
-    batch uses take no time.
-    """
-    if not step.has_experts:
-        return Amount.of(2 * active * batch)
-    experts = step.experts
-    others = max(0.0, active - experts.used) * batch
-    # were all experts used, each had so many tokens
-    tokens_of_expert = batch * experts.chosen_share
-    operations = []
-    for used, tile_tokens, share_of_rate in zip(
-        _share_of_experts_used(step, batch),
-        rates.expert_tile_tokens,
-        rates.expert_matrices,
-        strict=True,
-    ):
-        tokens = hypot(tokens_of_expert / used, tile_tokens)
-        of_experts = used * experts.all * tokens / share_of_rate
-        operations.append(2 * (others + of_experts))
-    return Amount(*operations)
-
-
-def _share_of_experts_used(step: Step, batch: int) -> Amount:
-    """The share of the experts that a batch of a prompt uses: all, unless models of the
-    architecture were seen to leave some out.
-    """
-    architecture = step.architecture
-    if architecture is None:
-        return Amount.of(1)
-    evenness = pace_tables().batch.uneven.get(architecture.row)
-    if evenness is None:
-        return Amount.of(1)
-    return experts_used(step, batch, evenness)
 
 
 # ------------------------------------------------------------------ the peak of its memory
@@ -757,6 +528,9 @@ def _guessed_peak_of_ram(machine: Machine) -> Range | None:
 def _peak_of_series(series: cpus.ProcessorSeries, rate: int | None) -> _RamPeak:
     """The peak of a series' memory with every channel filled, or with as many channels as an
     assumed rate says.
+
+    The modules may be of the fastest kind, or faster than usual ones of their kind: the fast end is
+    at least halfway, in logarithms, to the fastest modules that the series takes.
     """
     peaks = series.bytes_per_second
     filled = 1.0 if rate is None else rate / peaks.usual
@@ -764,6 +538,10 @@ def _peak_of_series(series: cpus.ProcessorSeries, rate: int | None) -> _RamPeak:
     if filled != 1:
         channels = f"{units.percent(filled)} of its channels"
     source = f"the memory of {series.name} with {channels} filled"
-    most = max((peaks.usual * peaks.most) ** 0.5, peaks.fastest)
-    ends = Range(peaks.slowest, peaks.usual, most)
+    halfway = sqrt(peaks.usual * peaks.most)
+    ends = Range(
+        low=peaks.slowest,
+        likely=peaks.usual,
+        high=max(halfway, peaks.fastest),
+    )
     return _RamPeak(ends * filled, source)

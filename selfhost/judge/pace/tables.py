@@ -1,202 +1,45 @@
-"""The reader of the figures of `specs/common/pace.toml`, and the typed records of the figures for
-text.
+"""The tables of `specs/common/pace.toml` on which the pace of text rests.
 
-The file says what each figure is and which runs it rests on. `job`, `work` and `media` have the
-records of other work. Three values in a row are read as a `Range` (the lowest first), or as
-`Seconds` or an `Amount` (the slow end first), depending on the quantity.
+The file says what each figure is and which runs it rests on. `figures` has the kinds of numbers.
+`job`, `work` and `media` have the tables of other work.
+
+`pace_tables` returns the tables:
+
+    pace_tables().decoding        # the rows that tell how GPUs decode
+    pace_tables().step.attending  # a figure of one step
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from math import inf
 from typing import TypeVar
 
 from ...core.errors import SpecError
-from ...core.records import FileKey, FrozenDict, Record, Stated, read_by
+from ...core.records import Record, Stated, read_by
 from ...core.stored import shipped_store
 from ...core.tables import TomlTable, stored_table
 from ...machine import cpus, gpus
+from .figures import (
+    Attending,
+    Bounds,
+    ByVectors,
+    CoreScaling,
+    Figures,
+    SocketShares,
+)
 from .ranges import Amount, Range, Seconds
 
 R = TypeVar("R", bound=Record)
 
-
-# ------------------------------------------------------------------ numbers in a row
-
-
-class Bounds(Record):
-    """The least and the most of a figure."""
-
-    least: float
-    most: float
-
-
-class CoreScaling(Record):
-    """The loss of each core where many cores compute.
-
-    Beyond `cores` cores, each core reaches the share `(cores / number of cores) ** power`.
-    """
-
-    cores: float
-    most: float
-    likely: float
-    least: float
-
-    def share(self, cores: float) -> Range:
-        """The share that each of `cores` cores computes, relative to one of few cores."""
-        of_one = min(1.0, self.cores / cores)
-        return Range(of_one**self.most, of_one**self.likely, of_one**self.least)
-
-
-class ByVectors(Record):
-    """A figure for cores with vectors of 512 bits (`wide`), and for cores with narrower vectors
-    (`narrow`).
-    """
-
-    wide: float
-    narrow: float
-
-    def on(self, *, is_wide: bool) -> float:
-        """The figure for cores with vectors of 512 bits, or for other cores."""
-        return self.wide if is_wide else self.narrow
-
-
-class Attending(Record):
-    """The seconds in which one core attends: for each head with a row of the context, and for each
-    number of that row.
-    """
-
-    row_seconds: float
-    number_seconds: float
-
-
-class SocketShares(Record):
-    """The rate at which several sockets read, relative to one socket.
-
-    `slow` and `likely` are shares of the rate of one socket. `fast_of_each` is the share that each
-    socket reaches at the fast end.
-    """
-
-    slow: float
-    likely: float
-    fast_of_each: float
-
-
-# a row of numbers in the file, or one number that stands for the whole row
-_Row = (
-    Range
-    | Seconds
-    | Amount
-    | Bounds
-    | CoreScaling
-    | ByVectors
-    | Attending
-    | SocketShares
-)
-_ROWS: Mapping[str, type[_Row]] = {
-    "Range": Range,
-    "Seconds": Seconds,
-    "Amount": Amount,
-    "Bounds": Bounds,
-    "CoreScaling": CoreScaling,
-    "ByVectors": ByVectors,
-    "Attending": Attending,
-    "SocketShares": SocketShares,
-}
-
-
-class Figures(Stated):
-    """A table of the file.
-
-    A field of type `Range`, or of another kind above, is read from an array of numbers. A mapping
-    of such kinds is read from a table of such arrays.
-    """
-
-    def __init_subclass__(cls) -> None:
-        for field, stated in cls._keys.items():
-            if stated.read is None:
-                _read_rows_of(stated, cls._annotations[field])
-
-
-def _read_rows_of(stated: FileKey, annotation: str) -> None:
-    """Set the reader of a field whose annotation names one of these kinds, so that the field is
-    read from an array of numbers.
-    """
-    name = annotation.removesuffix(" | None")
-    kind = _ROWS.get(name)
-    if kind is not None:
-        stated.read = partial(_read_row, kind)
-        return
-    of_each = name.removeprefix("Mapping[str, ").removesuffix("]")
-    kind = _ROWS.get(of_each)
-    if kind is not None:
-        stated.read = partial(_read_rows_by_name, kind)
-
-
-def _read_row(
-    kind: type[_Row],
-    table: TomlTable,
-    key: str,
-    *,
-    required: bool = False,
-) -> _Row | None:
-    value: object = table.get(key, "Any", required=required)
-    if value is None:
-        return None
-    return _row_of(kind, table, key, value)
-
-
-def _read_rows_by_name(
-    kind: type[_Row],
-    table: TomlTable,
-    key: str,
-    *,
-    required: bool = False,
-) -> Mapping[str, _Row | None]:
-    values: Mapping[str, object] = table.get(
-        key, "Mapping[str, Any]", required=required
-    )
-    rows = {}
-    for name, value in values.items():
-        rows[name] = _row_of(kind, table, key, value)
-    return rows
-
-
-def _row_of(
-    kind: type[_Row],
-    table: TomlTable,
-    key: str,
-    value: object,
-) -> _Row | None:
-    """The array as a value of the given kind; None, with a problem of the table, where the array
-    does not fit.
-    """
-    names = kind._fields
-    row = value if isinstance(value, list) else [value] * len(names)
-    numbers = [float(number) for number in row if isinstance(number, int | float)]
-    if len(numbers) != len(row) or len(row) != len(names):
-        table.problem(key, f"must be an array of {len(names)} numbers")
-        return None
-    by_name = dict(zip(names, numbers, strict=True))
-    return kind(**by_name)
+# a row that rests on fewer devices is a guess
+FEWEST_DEVICES = 3
+# peaks and clocks are rounded
+_ROUNDING = 1.01
 
 
 # ------------------------------------------------------------------ rows for GPUs
-
-
-def _words(table: TomlTable, key: str) -> tuple[str, ...]:
-    """Read one word, or several words."""
-    if isinstance(table.values.get(key), str):
-        return (table.get(key, "str"),)
-    words: tuple[str, ...] = table.get(key, "tuple[str, ...]")
-    return words
-
-
-def _are_as_wanted(*wanted: tuple[object, object]) -> bool:
-    """Whether in each pair the second value equals the first, where the first is not None."""
-    return all(want is None or value == want for want, value in wanted)
 
 
 class DeviceFacts(Record):
@@ -227,6 +70,14 @@ class HostComputer(Record):
 
 
 ANY_COMPUTER = HostComputer()
+
+
+def _words(table: TomlTable, key: str) -> tuple[str, ...]:
+    """Read one word, or several words."""
+    if isinstance(table.values.get(key), str):
+        return (table.get(key, "str"),)
+    words: tuple[str, ...] = table.get(key, "tuple[str, ...]")
+    return words
 
 
 class DeviceRow(Figures):
@@ -271,10 +122,11 @@ class DeviceRow(Figures):
             return False
         if self.hosts and computer.architecture not in self.hosts:
             return False
-        # a tolerance of 1 %: peaks and clocks are rounded
-        if facts.flops_of_cycle > 1.01 * self.most_flops:
+        if facts.flops_of_cycle > _ROUNDING * self.most_flops:
             return False
-        if not _are_as_wanted(
+        if not gpus.reaches_capability(facts.capability, self.least_capability):
+            return False
+        return _are_as_wanted(
             (self.vm, computer.is_vm),
             (self.unified, facts.unified),
             (self.integrated, facts.integrated),
@@ -284,56 +136,40 @@ class DeviceRow(Figures):
             (self.program, program),
             (self.backend, backend),
             (self.work, work),
-        ):
-            return False
-        return bool(gpus.reaches_capability(facts.capability, self.least_capability))
+        )
 
     @property
     def basis(self) -> str:
         """The clause that says what the row rests on."""
-        if self.devices < 3:
+        if self.devices < FEWEST_DEVICES:
             return "a guess: published runs of fewer than three such GPUs were found"
         return f"fitted on published runs of {self.devices} GPUs"
+
+
+def _are_as_wanted(*wanted: tuple[object, object]) -> bool:
+    """Whether in each pair the second value equals the first, where the first is not None."""
+    return all(want is None or value == want for want, value in wanted)
 
 
 class DecodingRow(DeviceRow):
     """A row that tells how GPUs decode.
 
-    - `slow` and `fast` are shares of the likely pace.
-    - The context is read at `context_share` of the peak of the memory, weights at `share`.
-    - `layer_us_at_ghz`: the clock of a GPU whose layers take `layer_us`. Those of others take
-      longer as their clock is lower.
-    - `least_rows`: the rows that an instruction multiplies at least, at `most_of_flops` of the
-      peak.
-    - `types`: the rates at which weights of some types are read, as shares of that of others.
-    - `delta_us`: what a layer with a delta rule takes beside others.
+    - `share`: the share of the peak of the memory at which weights and context are read.
+    - `unpacked_per_cycle`: the bytes of packed weights that a multiprocessor unpacks in a cycle.
+    - `layer_us`: what launching a layer takes. `large_layer`: the factor of a layer with experts.
+    - `half_layers`: a layer that does half of the work of others is launched as half a layer.
+    - `slow`, `fast`: the ends of the pace as shares of the likely pace.
     """
 
     called: str
     share: float
-    context_share: float | None = None
     unpacked_per_cycle: float = inf
     layer_us: Amount
-    layer_us_at_ghz: float | None = None
-    least_rows: int | None = None
-    most_of_flops: float = 1.0
     large_layer: Amount | None = None
-    delta_us: Amount | None = None
     half_layers: bool = False
-    few_bits: Range = Range.of(1)
-    types: Mapping[str, float] = FrozenDict()
     slow: float
     fast: float
     runs: int
-
-    @property
-    def context_times(self) -> float:
-        """The factor by which a byte of the context takes longer to read than a byte of the
-        weights.
-        """
-        if self.context_share is None:
-            return 1.0
-        return self.share / self.context_share
 
 
 class SumRow(DeviceRow):

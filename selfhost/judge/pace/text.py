@@ -7,15 +7,13 @@ effect of several sequences or a draft.
 
 from __future__ import annotations
 
-from math import ceil
-
 from ...core import units
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..record import Question
-from . import Speed, Step
+from . import Speed
 from .decoding import predict
-from .layout import LaidOut, laid_out
+from .layout import laid_out
 
 
 def pace_of_text(
@@ -43,7 +41,7 @@ def pace_of_text(
         return pace
     workload = question.workload
     if workload.prompt_tokens:
-        pace = _with_first_token(pace, step, workload.prompt_tokens, layout)
+        pace = _with_first_token(pace, workload.prompt_tokens)
     users = workload.parallel
     if question.companions is None and users == 1:
         return pace
@@ -68,12 +66,7 @@ def _has_ram_alone(machine: Machine) -> bool:
     return cards is not None and all(card.unified is True for card in cards)
 
 
-def _with_first_token(
-    pace: Speed,
-    step: Step,
-    tokens: int,
-    layout: LaidOut,
-) -> Speed:
+def _with_first_token(pace: Speed, tokens: int) -> Speed:
     """The known pace, with the seconds until the first token: reading `tokens` tokens of prompt and
     one step.
     """
@@ -85,12 +78,6 @@ def _with_first_token(
         )
         return pace.replace(how=how)
     reading = 1 / pace.prompt * tokens
-    if pace.crossing_seconds:
-        prompt = layout.prompt(step)
-        # the last, partial batch takes as long to cross to a GPU as a full one
-        crossings = ceil(tokens / layout.tokens_per_crossing)
-        computing = prompt.computed * tokens
-        reading = computing.plus_independent(prompt.crossing * crossings)
     how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
     first = (reading + 1 / pace.decode).lowest_first()
     return pace.replace(first_token_seconds=first, how=pace.how + how)

@@ -16,10 +16,11 @@ from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs
 from ..record import Question
 from . import AUDIO, DOCUMENTS, IMAGE, MUSIC, PICTURES_READ, TRAINED, VIDEO, Speed
+from .figures import Figures
 from .job import Job, job_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import device_bandwidth
-from .tables import Figures, pace_tables
+from .tables import pace_tables
 
 # the unit of the pace of other work than text, by modality
 _UNITS = {

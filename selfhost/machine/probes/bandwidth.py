@@ -7,10 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from threading import Barrier, Thread
 from time import perf_counter, thread_time
-from typing import NamedTuple
 
 from ...core import units
-from ...core.records import Unread
+from ...core.records import Record, Unread
 from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
 from .host import CPUS, Host, reason_of
 from .texts import parse_digits
@@ -32,19 +31,19 @@ _LEAST_CPU_SHARE = 0.95
 _MAX_THREADS = 16
 
 
-class _Times(NamedTuple):
+class _Times(Record):
     """The seconds that filling the memory and reading it may take."""
 
     fill_seconds: float
     read_seconds: float
 
 
-_CAREFUL = _Times(2.0, 0.4)
+_CAREFUL = _Times(fill_seconds=2.0, read_seconds=0.4)
 # takes at most 60 ms, including the start of the threads
-_BRIEF = _Times(0.028, 0.012)
+_BRIEF = _Times(fill_seconds=0.028, read_seconds=0.012)
 
 
-class _Plan(NamedTuple):
+class _Plan(Record):
     """The threads that read at the same time, and the memory that they share."""
 
     threads: int
@@ -54,7 +53,7 @@ class _Plan(NamedTuple):
     area_bytes: int
 
 
-class Trace(NamedTuple):
+class Trace(Record):
     """The record of one thread's reads."""
 
     # the start time, then the time at the end of each chunk

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ...core.records import Record
 from .host import MOUNTINFO, Host
@@ -34,14 +33,14 @@ _MARKS: dict[tuple[int, str], set[str]] = {
 }
 
 
-class ControlGroup(NamedTuple):
+class ControlGroup(Record):
     """A control group: the folder of its files, and its name."""
 
     folder: str
     name: str
 
 
-class Groups(NamedTuple):
+class Groups(Record):
     """The cgroups of one controller that may limit this process, from the process's own cgroup to
     the top of the hierarchy.
     """
@@ -50,7 +49,7 @@ class Groups(NamedTuple):
     levels: list[ControlGroup]
 
 
-class CpuQuota(NamedTuple):
+class CpuQuota(Record):
     """The number of CPUs that a group lets its processes use at once, and the file that says so."""
 
     cpus: float
@@ -76,10 +75,10 @@ class _Hierarchy(Record):
         point = mount.point.rstrip("/")
         below = self.path.removeprefix(root).rstrip("/")
         while below:
-            yield ControlGroup(point + below, root + below)
+            yield ControlGroup(folder=point + below, name=root + below)
             below = below.rpartition("/")[0]
         # the mounted group itself
-        yield ControlGroup(point, root or "/")
+        yield ControlGroup(folder=point, name=root or "/")
 
     def mount_of_process(self) -> Mount:
         """The first mount that holds the group of this process. `ValueError` where none does."""
@@ -110,7 +109,7 @@ def read_groups(host: Host, controller: str) -> Groups:
                 raise ValueError(f"control group {group.name} cannot be seen from here")
             if not marks or not marks.isdisjoint(files):
                 levels.append(group)
-    return Groups(hierarchy.version, levels)
+    return Groups(version=hierarchy.version, levels=levels)
 
 
 def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
@@ -181,9 +180,9 @@ def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
         else:
             period = _limit_in(host, path, 1)
         yield CpuQuota(
-            quota / period,
-            group.name,
-            file,
+            cpus=quota / period,
+            group=group.name,
+            file=file,
         )
 
 

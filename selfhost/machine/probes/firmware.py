@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from ...core.records import Stated, read_by
+from ...core.records import Record, Stated, read_by
 from ...core.tables import shipped_record
 from ...core.templates import fill
 from ..record import FILL_IN
@@ -68,7 +67,7 @@ def firmware_names() -> FirmwareNames:
     return shipped_record(FirmwareNames, "firmware_names")
 
 
-class Why(NamedTuple):
+class Why(Record):
     """The reason why a fact is unread, and the remedy for the user. The remedy is empty where the
     user can do nothing.
     """
@@ -91,4 +90,4 @@ def why_unread(
     remedy = row.remedy or FILL_IN
     if row.no_remedy:
         remedy = ""
-    return Why(fill(row.reason, values), remedy)
+    return Why(reason=fill(row.reason, values), remedy=remedy)

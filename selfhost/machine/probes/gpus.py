@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
 
 from ...core import units
 from ...core.records import Record
@@ -77,7 +76,7 @@ def _joined_reasons(found: Sequence[Cards]) -> Why | None:
         return None
     # reasons may have the same remedy
     remedies = dict.fromkeys(why.remedy for why in whys if why.remedy)
-    return Why("; ".join(why.reason for why in whys), "; ".join(remedies))
+    return Why(reason="; ".join(why.reason for why in whys), remedy="; ".join(remedies))
 
 
 def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
@@ -85,7 +84,7 @@ def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
     return list(chain.from_iterable(part.cards for part in found))
 
 
-class _Displays(NamedTuple):
+class _Displays(Record):
     """The folders in sysfs of each maker's display devices, and the reason why a device may be
     there unseen.
     """
@@ -256,7 +255,7 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     if not found and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
-        found.append(Cards(unread=Why(displays.why)))
+        found.append(Cards(unread=Why(reason=displays.why)))
     return found
 
 
@@ -279,7 +278,7 @@ def _displays_on_bus(host: Host) -> _Displays:
         # up here
         elif vendor != _INTEL or ":00:" not in slot:
             folders.setdefault(vendor, []).append(folder)
-    return _Displays(folders, why)
+    return _Displays(folders=folders, why=why)
 
 
 def _why_unlisted(host: Host) -> str | None:
@@ -330,7 +329,7 @@ def _cards_of_maker(devices: Sequence[_Device]) -> Cards:
             for card in cards
         ]
     source = _PCI if first.folder.startswith(_PCI) else _DRM
-    return Cards(cards, source, unread)
+    return Cards(cards=cards, source=source, unread=unread)
 
 
 def _handed_to_container(devices: Sequence[_Device]) -> Sequence[_Device]:
@@ -380,9 +379,9 @@ def _read_apple(host: Host) -> Cards:
         unified=True,
     )
     return Cards(
-        [card],
-        source,
-        why_unread("metal"),
+        cards=[card],
+        source=source,
+        unread=why_unread("metal"),
     )
 
 
@@ -393,7 +392,7 @@ def _read_windows(host: Host) -> list[Cards]:
     nvidia = read_nvidia(host, 0)
     adapters = host.ask("display_adapters")
     if adapters is None:
-        unread = Why("the registry's list of display adapters could not be read")
+        unread = Why(reason="the registry's list of display adapters could not be read")
         return [*nvidia, Cards(unread=unread)]
     cards = [card for card in map(parse_adapter, adapters) if card is not None]
     asked = firmware_names().asked_makers
@@ -407,7 +406,10 @@ def _read_windows(host: Host) -> list[Cards]:
     if not cards:
         return nvidia
     unread = _why_without_memory(cards, "registry")
-    return [*nvidia, Cards(cards, "the registry's display adapters", unread)]
+    return [
+        *nvidia,
+        Cards(cards=cards, source="the registry's display adapters", unread=unread),
+    ]
 
 
 def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:

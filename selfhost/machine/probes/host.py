@@ -171,7 +171,7 @@ class Host:
         mounts = []
         names: Mapping[str, str] = self.ask("mounts") or {}
         for point, name in names.items():
-            mounts.append(Mount(point, name.strip()))
+            mounts.append(Mount(point=point, filesystem=name.strip()))
         return tuple(mounts)
 
     def real(self, path: str) -> str:

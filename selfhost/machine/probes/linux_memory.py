@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from ...core.records import Record
 from ...core.units import binary
@@ -57,7 +56,7 @@ _FILES_BY_VERSION = {
 }
 
 
-class _GroupLimit(NamedTuple):
+class _GroupLimit(Record):
     """The most bytes that a control group may have, and the file or line that says so."""
 
     most: int
@@ -76,14 +75,14 @@ def _least_limit(
     `ValueError` for a file that states none, unless `is_known`: the least limit of this group and
     all groups above is known.
     """
-    least = _GroupLimit(NO_LIMIT, files[0])
+    least = _GroupLimit(most=NO_LIMIT, file=files[0])
     for file in files:
         path = f"{folder}/{file}"
         limit = parse_limit(host.read_text(path))
         if limit is None and not is_known:
             raise ValueError(host.why[path])
         if limit is not None and limit < least.most:
-            least = _GroupLimit(limit, file)
+            least = _GroupLimit(most=limit, file=file)
     return least
 
 
@@ -218,7 +217,7 @@ def _group_bounds(host: Host) -> list[_Bound]:
     # a limit read at an ancestor itself is more precise than the same limit inherited below
     if inherited < min(bound.most for bound in bounds):
         above = f"above {groups.levels[0].name}"
-        limit = _GroupLimit(inherited, _INHERITED)
+        limit = _GroupLimit(most=inherited, file=_INHERITED)
         bounds.append(_bound_of(above, limit, None))
     return bounds
 

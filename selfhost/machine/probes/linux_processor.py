@@ -5,8 +5,8 @@ here are built for, the name and the instruction sets, and the cores that this p
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
+from ...core.records import Record
 from .control_groups import read_cpu_quotas
 from .host import CPUINFO, CPUS, STATUS, Facts, Host
 from .texts import parse_cpuinfo, parse_cpus, parse_limit
@@ -66,7 +66,7 @@ def read_processor(host: Host, facts: Facts) -> None:
         facts.put("instruction_sets", sets, source, host.why[CPUINFO])
 
 
-class _Cpus(NamedTuple):
+class _Cpus(Record):
     """Some CPUs by their numbers, and the source of the numbers."""
 
     numbers: frozenset[int]
@@ -105,14 +105,14 @@ def _allowed_cpus(host: Host) -> _Cpus:
     """The CPUs that this process may use; none where the system does not say."""
     affinity = frozenset[int](host.ask("affinity") or ())
     if affinity:
-        return _Cpus(affinity, "sched_getaffinity")
+        return _Cpus(numbers=affinity, source="sched_getaffinity")
     rest = host.read_text(STATUS).partition("Cpus_allowed_list:")[2]
     mask = rest.partition("\n")[0]
     allowed = parse_cpus(f"{mask.strip()}\n")
     online = parse_cpus(host.read_text(f"{CPUS}/online"))
     # the kernel's mask may name CPUs that do not exist
     numbers = allowed & online
-    return _Cpus(numbers, f"{STATUS}, Cpus_allowed_list")
+    return _Cpus(numbers=numbers, source=f"{STATUS}, Cpus_allowed_list")
 
 
 def _read_usable(
@@ -170,7 +170,9 @@ def _fastest_cpus(
         for path in (_LARGE_CPUS, _SMALL_CPUS):
             if not parse_cpus(host.read_text(path)):
                 raise ValueError(host.why[path])
-        return _Cpus(parse_cpus(host.read_text(_LARGE_CPUS)), _LARGE_CPUS)
+        return _Cpus(
+            numbers=parse_cpus(host.read_text(_LARGE_CPUS)), source=_LARGE_CPUS
+        )
     lines = host.read_text(CPUINFO).splitlines()
     arm_parts = {line for line in lines if line.startswith("CPU part")}
     if len(arm_parts) > 1:
@@ -185,7 +187,7 @@ def _cpus_of_most_threads(cores: Sequence[frozenset[int]]) -> _Cpus:
     most = max(map(len, cores))
     large = [core for core in cores if len(core) == most]
     numbers = frozenset[int]().union(*large)
-    return _Cpus(numbers, f"{CPUS}, cores by their threads")
+    return _Cpus(numbers=numbers, source=f"{CPUS}, cores by their threads")
 
 
 def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
@@ -200,4 +202,4 @@ def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
         capacities[cpu] = capacity
     least = _LEAST_CAPACITY_OF_FASTEST * max(capacities.values())
     fastest = [cpu for cpu in cpus if capacities[cpu] >= least]
-    return _Cpus(frozenset(fastest), f"{CPUS}, cpu_capacity")
+    return _Cpus(numbers=frozenset(fastest), source=f"{CPUS}, cpu_capacity")

@@ -7,9 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
-from ...core.records import Stated, read_by
+from ...core.records import Record, Stated, read_by
 from ..platforms import platforms
 from ..record import MAX_CORES, MAX_MEMORY_BYTES, Accelerator
 from .firmware import Why, firmware_names, why_unread
@@ -35,7 +35,7 @@ _MAX_CLOCK_MHZ = 100_000
 MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 
 
-class Cards(NamedTuple):
+class Cards(Record):
     """The GPUs that a probe read, with the source.
 
     `unread` says why there may be others, or why the memory of one is None.
@@ -146,7 +146,7 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
     board = _jetson_board(host)
     if board:
         card = Accelerator(vendor="nvidia", name=board, unified=True)
-        return [Cards([card], _BOARD, why_unread("bufferless"))]
+        return [Cards(cards=[card], source=_BOARD, unread=why_unread("bufferless"))]
     nodes = host.names("/dev", _NODE)
     if nodes:
         return [_cards_by_driver(host, len(nodes))]
@@ -213,9 +213,9 @@ def _cards_in_files(
             card = card.replace(unified=None)
         cards.append(card)
     return Cards(
-        cards,
-        "/dev/nvidia* and /sys/bus/pci/devices",
-        unread,
+        cards=cards,
+        source="/dev/nvidia* and /sys/bus/pci/devices",
+        unread=unread,
     )
 
 
@@ -243,14 +243,16 @@ def _cards_of_answer(
         if selected is None:
             count = len(set(mask.split(",")))
             cards = [_named_card(_UNNAMED)] * count
-            return Cards(cards, source, why_unread("uuid", mask=_MASK))
+            return Cards(
+                cards=cards, source=source, unread=why_unread("uuid", mask=_MASK)
+            )
         gpus = selected
     parts = list(chain.from_iterable(gpus))
     if not parts:
         return Cards(source=source)
     is_arm = host.architecture == "aarch64"
     cards = [part.card(driver, is_arm=is_arm) for part in parts]
-    return Cards(cards, source, _why_memory_is_unread(parts, cards))
+    return Cards(cards=cards, source=source, unread=_why_memory_is_unread(parts, cards))
 
 
 def _why_memory_is_unread(

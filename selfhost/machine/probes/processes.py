@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import NamedTuple
 
+from ...core.records import Record
 from ..record import Process
 from .host import Host
 from .texts import parse_sizes
@@ -22,7 +22,7 @@ _MAPPED = (
 _KINDS_OF_MEMORY = ("RssAnon", "RssShmem", "RssFile", "VmSwap")
 
 
-class _MappedFile(NamedTuple):
+class _MappedFile(Record):
     """A model file that a process mapped."""
 
     # None where the process mapped no model file
@@ -63,4 +63,4 @@ def _largest_model_file(maps: str) -> _MappedFile:
         mapped[path] += int(end, 16) - int(start, 16)
         resident[path] += int(resident_kib) * 1024
     largest = max(mapped, key=mapped.__getitem__, default="")
-    return _MappedFile(largest or None, resident[largest])
+    return _MappedFile(path=largest or None, resident_bytes=resident[largest])

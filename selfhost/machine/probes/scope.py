@@ -4,8 +4,7 @@ found.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ...core.records import Record
 from ..platforms import platforms
 from .control_groups import CGROUP
 from .firmware import firmware_names
@@ -26,7 +25,7 @@ _FIRMWARE_KEYS = (rf"{_BIOS}\SystemManufacturer", rf"{_BIOS}\SystemProductName")
 _PLAIN_ROOTS = ("ext4", "xfs")
 
 
-class _Sign(NamedTuple):
+class _Sign(Record):
     """The kind of machine (`container`, `vm`, `host`), and the place that shows it."""
 
     scope: str
@@ -53,17 +52,17 @@ def _linux_sign(host: Host) -> _Sign | None:
     """The first sign of the kind of machine on Linux; None where only the firmware may tell."""
     container = _container_sign(host)
     if container is not None:
-        return _Sign("container", container)
+        return _Sign(scope="container", source=container)
     if any(word in host.release for word in platforms().virtual_kernels):
-        return _Sign("vm", "kernel release")
+        return _Sign(scope="vm", source="kernel release")
     flags = host.read_text(CPUINFO).split()
     if "hypervisor" in flags:
-        return _Sign("vm", f"{CPUINFO}, flag hypervisor")
+        return _Sign(scope="vm", source=f"{CPUINFO}, flag hypervisor")
     # x86 kernels always show this flag to a guest
     if "sse2" in flags:
-        return _Sign("host", f"{CPUINFO}, no flag hypervisor")
+        return _Sign(scope="host", source=f"{CPUINFO}, no flag hypervisor")
     if host.exists(f"{_TREE}/hypervisor"):
-        return _Sign("vm", f"{_TREE}/hypervisor")
+        return _Sign(scope="vm", source=f"{_TREE}/hypervisor")
     return None
 
 
@@ -91,7 +90,9 @@ def _mac_sign(host: Host) -> _Sign | None:
     stated = host.sysctl("kern.hv_vmm_present")
     if stated not in ("0", "1"):
         return None
-    return _Sign("vm" if stated == "1" else "host", "sysctl kern.hv_vmm_present")
+    return _Sign(
+        scope="vm" if stated == "1" else "host", source="sysctl kern.hv_vmm_present"
+    )
 
 
 def _firmware_sign(host: Host) -> _Sign | None:
@@ -107,7 +108,7 @@ def _firmware_sign(host: Host) -> _Sign | None:
     # `c5.metal` of Amazon EC2 is a whole computer
     if ".metal" not in text and any(word in text for word in words):
         scope = "vm"
-    return _Sign(scope, " and ".join(names))
+    return _Sign(scope=scope, source=" and ".join(names))
 
 
 def _names_by_firmware(host: Host) -> dict[str, str]:

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from ...core.records import Stated
+from ...core.records import Record, Stated
 from ...core.tables import shipped_record
 from .host import Host
 
@@ -59,7 +58,7 @@ def present_table() -> PresentTable:
     return shipped_record(PresentTable, "present")
 
 
-class StoreFolder(NamedTuple):
+class StoreFolder(Record):
     """A folder where models go."""
 
     # empty if not known
@@ -70,7 +69,7 @@ class StoreFolder(NamedTuple):
     account: str | None = None
 
 
-NO_HOME = StoreFolder("", "no home folder of its account is known")
+NO_HOME = StoreFolder(path="", why="no home folder of its account is known")
 
 
 def places(host: Host) -> dict[str, StoreFolder]:
@@ -79,7 +78,9 @@ def places(host: Host) -> dict[str, StoreFolder]:
     A folder below a home that is not set is left out.
     """
     # whisper.cpp's models lie where the download script was told to put them
-    folders = {"whisper.cpp": StoreFolder(".", "whisper.cpp has no folder of its own")}
+    folders = {
+        "whisper.cpp": StoreFolder(path=".", why="whisper.cpp has no folder of its own")
+    }
     for row in present_table().store:
         above = host.home
         if row.variable:
@@ -87,12 +88,12 @@ def places(host: Host) -> dict[str, StoreFolder]:
         if not above:
             continue
         path = host.join(above, *row.below)
-        folder = StoreFolder(path, row.variable or "default")
+        folder = StoreFolder(path=path, why=row.variable or "default")
         for store in row.of:
             folders.setdefault(store, folder)
     hub = folders.get("huggingface")
     if hub is not None:
-        folders["huggingface"] = hub._replace(path=_expanded(host, hub.path))
+        folders["huggingface"] = hub.replace(path=_expanded(host, hub.path))
     if host.system == "linux":
         ollama = _ollama_place(host)
         if ollama is not None:
@@ -121,9 +122,9 @@ def _ollama_place(host: Host) -> StoreFolder | None:
             return _service_place(host, unit)
     if host.exists(_SNAP):
         return StoreFolder(
-            _SNAP_MODELS,
-            "the snap's own folder, unless `snap get ollama models` says another",
-            "root",
+            path=_SNAP_MODELS,
+            why="the snap's own folder, unless `snap get ollama models` says another",
+            account="root",
         )
     return None
 
@@ -138,13 +139,13 @@ def _service_place(host: Host, unit: str) -> StoreFolder:
     folder = f"{unit}.d"
     names = host.names(folder, r".*\.conf")
     if folder in host.why and host.exists(folder):
-        return StoreFolder("", host.why[folder])
+        return StoreFolder(path="", why=host.why[folder])
     texts = [host.read_text(unit)]
     for name in names:
         file = f"{folder}/{name}"
         text = host.read_text(file)
         if not text and "is empty" not in host.why[file]:
-            return StoreFolder("", host.why[file])
+            return StoreFolder(path="", why=host.why[file])
         texts.append(text)
     return _stated_place(host, unit, "\n".join(texts))
 
@@ -164,9 +165,9 @@ def _stated_place(
     )
     if paths:
         return StoreFolder(
-            paths[-1],
-            f"OLLAMA_MODELS in {unit}",
-            account,
+            path=paths[-1],
+            why=f"OLLAMA_MODELS in {unit}",
+            account=account,
         )
     home = ""
     for line in host.read_text("/etc/passwd").splitlines():
@@ -177,7 +178,7 @@ def _stated_place(
     if not home.startswith("/"):
         return NO_HOME
     return StoreFolder(
-        f"{home}/.ollama/models",
-        f"home of {unit}",
-        account,
+        path=f"{home}/.ollama/models",
+        why=f"home of {unit}",
+        account=account,
     )

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-from ...core.records import shortened
+from ...core.records import Record, shortened
 from .firmware import firmware_names
 
 # version 1 states "no limit" as a value at or above this: 2**63 rounded down to a page, whatever
@@ -86,7 +85,7 @@ def parse_sizes(text: str) -> dict[str, int]:
     return sizes
 
 
-class Mount(NamedTuple):
+class Mount(Record):
     """A mounted file system. `root` is the part of the file system that is mounted, `options` are
     its own.
     """
@@ -105,11 +104,11 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     mounts = []
     for root, point, flags, filesystem, options in re.findall(_MOUNT, text):
         mount = Mount(
-            _without_octal(point),
-            filesystem,
-            _without_octal(root),
-            options,
-            "ro" in flags.split(","),
+            point=_without_octal(point),
+            filesystem=filesystem,
+            root=_without_octal(root),
+            options=options,
+            read_only="ro" in flags.split(","),
         )
         mounts.append(mount)
     return tuple(mounts)
@@ -120,7 +119,7 @@ def _without_octal(path: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
 
 
-class CpuInfo(NamedTuple):
+class CpuInfo(Record):
     """The facts that /proc/cpuinfo states about a processor."""
 
     # empty if the text names no processor
@@ -134,8 +133,8 @@ def parse_cpuinfo(text: str) -> CpuInfo:
     values = _values_by_key(text)
     name = _arm_name(values) or _stated_name(values)
     return CpuInfo(
-        parse_name(name),
-        _common_sets(values),
+        name=parse_name(name),
+        instruction_sets=_common_sets(values),
     )
 
 

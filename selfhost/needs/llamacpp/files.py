@@ -4,10 +4,10 @@ What goes in: a case, which is a model in a quantization. What comes out: a term
 the size is not known. The size is that of the published file, or else the sum of the tensors in the
 types that llama-quantize gives them, or else follows from the bits per weight.
 
-Two publishers' own mixes, bartowski's `_L` files and Google's Q4_0 files of weights trained for
-this type, differ from llama-quantize's recipe only in the type of the token table and the output
-matrix. Unsloth's `UD-` files are made by unpublished rules; each file weighs about as much as a
-file of one of llama-quantize's recipes: `[mixes]` in specs/common/gguf_types.toml has the ranges.
+Publishers mix types in their own ways: some under a name of their own (Unsloth's `UD-` files),
+some under the name of a recipe (bartowski's files of 2026). Such a file weighs a share of a file of
+one of llama-quantize's recipes, perhaps with a token table and output matrix of another type:
+`[mixes]` and `[account]` in specs/common/gguf_types.toml have the shares.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from math import prod
 
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import FileTensors, ModelSpec, PublishedFiles
+from ...catalogue.spec_values import TRAINED_FOR
 from ...core.records import Record, Stated, Unread
 from ...core.tables import shipped_record
 from ...core.templates import fill
 from ..case import Case, published_size, unread_of
 from ..quantization import (
+    ACCOUNTS,
     BITS_PER_WEIGHT,
     FUSED,
     FUSED_AS_VALUES,
     MIXES,
+    Mix,
     RecipeShare,
     bytes_of,
     recipe_tensors,
@@ -37,7 +40,6 @@ from ..records import (
     assumed_term,
     by_type,
     computed_term,
-    middle_of,
     unread,
 )
 from ..tensors import gguf_tensors, row_of
@@ -131,7 +133,7 @@ def size_of(case: Case) -> Term | Unread:
     stated = published_size(case)
     if stated is not None:
         return stated
-    recipe = recipe_of(case.quantization, case.model)
+    recipe = recipe_of(case)
     if recipe is None:
         why = f"no source states the size of {case.quantization}, no quantization of llama-quantize"
         return unread(
@@ -144,26 +146,43 @@ def size_of(case: Case) -> Term | Unread:
     return _size_by_bits(case, recipe, spec.parameters.total - case.encoders)
 
 
+def mix_of(case: Case) -> Mix | None:
+    """The mix of types that the case's file has in place of a recipe: of the account that publishes
+    the file, else of the quantization's name. None for llama-quantize's own recipe.
+    """
+    name = case.quantization
+    released = case.spec.released or ""
+    if name.startswith(TRAINED_FOR) and released >= case.row.wide_qat_table:
+        # of models from before that day alone the table has another type
+        return MIXES[name].replace(tables=None)
+    files = case.spec.files_of(case.format, name)
+    if files is not None:
+        for account in ACCOUNTS:
+            if name in account.mixes and account.makes(files, released):
+                return account.mixes[name]
+    return MIXES.get(name)
+
+
 def _size_by_recipe(case: Case, recipe: str) -> Term:
     """The size of the file by the recipe. A publisher's mix is computed where only its tables
-    differ from the recipe, and otherwise a range.
+    differ from the recipe, and otherwise a share of the recipe's file.
     """
-    released = case.spec.released
+    model = case.model
     file = recipe_file(
-        case.model, released, recipe, own_block=case.companions.own_block
+        model, case.spec.released, recipe, own_block=case.companions.own_block
     )
-    if recipe == case.quantization:
+    mix = mix_of(case)
+    if mix is None:
         return file
-    mix = MIXES[case.quantization]
-    line = f"{recipe} of {file.bytes:,} bytes"
-    if mix.tables is not None:
-        return _with_tables(case.model, recipe, mix.tables, file, line)
-    share = mix.experts if case.model.has_experts else mix.dense
-    if recipe == "MXFP4":
+    share = mix.share_of(model)
+    if recipe == "MXFP4" and model.expert_dtype == "mxfp4":
         share = RecipeShare(*SIZES.mixes_of_mxfp4)
-    low = int(file.bytes * share.least)
-    size = middle_of(low, int(file.bytes * share.most))
-    line = f"{share.least:g} to {share.most:g} × {line}"
+    elif mix.tables is not None:
+        file = _with_tables(model, recipe, mix.tables, file)
+    if share is None:
+        return file
+    size = Size(*(int(file.bytes * part) for part in share))
+    line = f"{share.likely:g} × {file.bytes:,} bytes of such a file in {recipe}"
     return assumed_term("files", size, SIZES.mixes_source, line)
 
 
@@ -172,7 +191,6 @@ def _with_tables(
     recipe: str,
     type: str,
     file: Term,
-    line: str,
 ) -> Term:
     """The recipe's file with its token table and output matrix in another type."""
     more_bytes = 0
@@ -184,7 +202,7 @@ def _with_tables(
         "llama-quantize's rules but for the token table and the output matrix, whose type the"
         " publisher states on the model's card"
     )
-    line = f"{line} {more_bytes:+,} for tables in {type}"
+    line = f"{recipe} of {file.bytes:,} bytes {more_bytes:+,} for tables in {type}"
     return computed_term("files", file.size.plus(more_bytes), source, line)
 
 
@@ -204,9 +222,9 @@ def _size_by_bits(
     source = "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md)"
     source += "; the architecture is not known"
     if recipe != case.quantization:
-        mix = MIXES[case.quantization]
-        low = min(mix.dense.least, mix.experts.least)
-        high = max(mix.dense.most, mix.experts.most)
+        shares = MIXES[case.quantization].shares.values()
+        low = min((share.least for share in shares), default=1.0)
+        high = max((share.most for share in shares), default=1.0)
         both = low + high
         size = int(size * both / 2)
         least = least * low * 2 / both
@@ -345,18 +363,18 @@ def tokenizer_kind(architecture: Architecture) -> str:
     return "spm" if vocabulary <= 33_000 else ""
 
 
-def recipe_of(quantization: str, architecture: Architecture) -> str | None:
-    """The recipe of llama-quantize for a quantization: itself, or the nearest recipe of a
+def recipe_of(case: Case) -> str | None:
+    """The recipe of llama-quantize for the case's quantization: itself, or the nearest recipe of a
     publisher's mix; None for any other name.
     """
-    if quantization in BITS_PER_WEIGHT:
-        return quantization
-    mix = MIXES.get(quantization)
+    name = case.quantization
+    mix = mix_of(case)
     if mix is None:
-        return None
+        return name if name in BITS_PER_WEIGHT else None
     # mixes of four bits and more keep experts that were published in 4 bits
     has_four_bits = mix.recipe.startswith(("Q4", "Q5", "Q6", "Q8"))
-    if mix.tables is None and architecture.expert_dtype == "mxfp4" and has_four_bits:
+    keeps_experts = has_four_bits and case.model.expert_dtype == "mxfp4"
+    if keeps_experts and name not in BITS_PER_WEIGHT:
         return "MXFP4"
     return mix.recipe
 
@@ -368,7 +386,7 @@ def recipe_of_file(case: Case) -> str | None:
     Such files differ in all tensors but experts: llama-quantize stores these in 8 bits, Ollama's
     converter in 16 (ollama/ollama, convert/convert_gptoss.go).
     """
-    recipe = recipe_of(case.quantization, case.model)
+    recipe = recipe_of(case)
     is_as_trained = recipe == "MXFP4" and case.model.expert_dtype == "mxfp4"
     if not is_as_trained:
         return recipe

@@ -14,7 +14,7 @@ from ...catalogue.spec import SIZE_OF, FileTensors
 from ...core.records import Record, Unread
 from ...core.units import plural
 from ..case import Case
-from ..quantization import BITS_PER_WEIGHT, LAYOUTS, TABLES, LayoutBuffer
+from ..quantization import LAYOUTS, TABLES, LayoutBuffer
 from ..records import (
     How,
     Needs,
@@ -39,6 +39,7 @@ from .files import (
     TOKEN_TABLE,
     UsualTensors,
     is_size_of,
+    mix_of,
     recipe_file,
     recipe_of_file,
     size_of,
@@ -177,7 +178,8 @@ def _is_own_mix(case: Case, files: Term) -> bool:
     """Whether the file mixes types in another way than llama-quantize, told by its name or its
     size.
     """
-    if case.quantization not in BITS_PER_WEIGHT:
+    mix = mix_of(case)
+    if mix is not None and mix.differs:
         return True
     if files.how is not How.STATED:
         return False

@@ -150,7 +150,9 @@ def trace(rate: float, share: float = 1.0) -> Trace:
     """One thread that reads so many bytes a second."""
     step = bandwidth._CHUNK_BYTES / rate
     return Trace(
-        [at * step for at in range(int(0.1 / step) + 2)], share, area_bytes=256 * MIB
+        seconds=[at * step for at in range(int(0.1 / step) + 2)],
+        cpu_share=share,
+        area_bytes=256 * MIB,
     )
 
 

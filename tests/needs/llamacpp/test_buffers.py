@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.cases import case_id
-from packed_specs import usual_cases
+from packed_specs import PackedStore, usual_cases
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.stored import Store
 from selfhost.core.workload import Workload
@@ -76,7 +76,8 @@ def test_each_stored_buffer_is_one_that_an_account_reads(
             needs_on(count(case), case, Device(maker="nvidia"))
     replayed = _Recorder()
     monkeypatch.setattr(graph, "exact_compute_bytes", replayed)
-    buffers.keep_buffers(Store(str(tmp_path), str(tmp_path / "target")), cases)
+    store = PackedStore(str(tmp_path), str(tmp_path / "target"))
+    buffers.keep_buffers(store, cases)
     assert replayed.asked == read.asked
 
 

@@ -1,0 +1,82 @@
+"""What publishers of quantized checkpoints leave wider than the quantization says.
+
+What goes in: a case in a packed or MLX quantization. What comes out: the recipe that its files
+likely follow, and those that they may follow. A publisher's own rows in specs/common/recipes.toml
+count before the rows that hold for anybody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from functools import cache
+
+from ..catalogue.spec import PublishedFiles
+from ..core.records import Record, Stated
+from ..core.tables import shipped_rows
+from .case import Case
+
+
+class CheckpointRecipe(Stated):
+    """A row of `[[recipe]]` in specs/common/recipes.toml, which explains each key."""
+
+    methods: frozenset[str]
+    publishers: frozenset[str] = frozenset()
+    word: str = ""
+    parts: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()
+    since: str = ""
+    until: str = "9999"
+    type: str = ""
+    wide: frozenset[str] = frozenset()
+    eight: frozenset[str] = frozenset()
+    packed: frozenset[str] = frozenset()
+    twice: bool = False
+    mtp: bool = False
+    encoders: bool = True
+    source: str
+
+    def may_be_of(self, method: str, parts: Collection[str], released: str) -> bool:
+        """Whether somebody may follow the recipe for a model with these parts."""
+        if method not in self.methods or not self.since <= released < self.until:
+            return False
+        return self.parts.issubset(parts) and self.lacks.isdisjoint(parts)
+
+    def is_of(self, files: PublishedFiles) -> bool:
+        """Whether the files are of one of the recipe's publishers, and named as its files are."""
+        if files.owner not in self.publishers:
+            return False
+        return re.search(self.word, (files.repository or "").lower()) is not None
+
+
+class Recipes(Record):
+    """The recipe that files likely follow, and all that they may follow. `is_stated`: the user
+    typed a repository, so that its publisher's recipe is the only one.
+    """
+
+    likely: CheckpointRecipe
+    possible: tuple[CheckpointRecipe, ...]
+    is_stated: bool
+
+
+@cache
+def _rows() -> Sequence[CheckpointRecipe]:
+    return tuple(shipped_rows(CheckpointRecipe, "recipes", "recipe").values())
+
+
+def recipes_of(case: Case, method: str, parts: Collection[str]) -> Recipes | None:
+    """The recipes of files of a case, whose model has these parts of linear layers; None where no
+    row tells of the method.
+    """
+    released = case.spec.released or ""
+    rows = [row for row in _rows() if row.may_be_of(method, parts, released)]
+    files = case.spec.files_of(case.format, case.quantization)
+    own = [row for row in rows if files is not None and row.is_of(files)][:1]
+    anybodys = [row for row in rows if not row.publishers]
+    possible = own + anybodys
+    if not possible:
+        return None
+    is_stated = files is not None and files.typed and bool(own)
+    if is_stated:
+        possible = own
+    return Recipes(likely=possible[0], possible=tuple(possible), is_stated=is_stated)
