@@ -95,9 +95,12 @@ def parts_table() -> Iterator[str]:
     lines: list[Cells] = []
     for name, found in by_name.items():
         exact = sum(part.is_exact for part in found)
-        worst = percent(max(part.error for part in found))
-        lines.append((name, f"{len(found)}", f"{exact}", worst))
-    return table(("llama.cpp", "cases", "exact to the byte", "off, worst"), lines)
+        errors = [part.error for part in found]
+        middle = percent(median(errors))
+        worst = percent(max(errors))
+        lines.append((name, f"{len(found)}", f"{exact}", middle, worst))
+    head = ("llama.cpp", "cases", "exact to the byte", "off, median", "off, worst")
+    return table(head, lines)
 
 
 def memory_misses() -> Iterator[str]:

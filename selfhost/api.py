@@ -26,7 +26,13 @@ from .core.errors import (
 )
 from .core.quoting import shell_word
 from .core.records import Record, fault_of, shortened
-from .core.workload import MOST_BYTES, Workload, error_in_python, in_python
+from .core.workload import (
+    MOST_BYTES,
+    Workload,
+    error_in_python,
+    field_meant,
+    in_python,
+)
 from .judge.record import Verdict
 from .machine.record import Machine
 
@@ -68,6 +74,7 @@ def check(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
+    gpu: str | None = None,
     specs: Sequence[PathLike] = (),
     **fields: Unpack[WorkloadFields],
 ) -> Verdict:
@@ -79,10 +86,15 @@ def check(
     - `machine`: a Machine, or the name of a known one such as "macbook air m2 16gb". None reads
       this machine, as `Machine.read` does: no socket and no write, and a child process only to ask
       the driver of an NVIDIA GPU.
+    - `gpu`: what if the machine had this GPU in place of its own: "RTX 4090", "2x RTX 3090".
     - `specs`: folders with spec files of your own. They come before those of SELFHOST_SPECS.
 
     The verdict's commands, `room`, `alternatives`, `api_offers`, `monthly_cost` and notes are
     worked out when they are read, which takes several times as long as the route.
+
+    The route is `local` also for a model that writes fewer than 2 tokens a second, slower than
+    people can use: its `summary` begins with RUNS SLOWLY. A speed that is stated decides:
+    `min_tokens_per_second=2` makes the route of such a model another one.
 
     Raises `UnknownModelError`, `UnknownMachineError`, `SpecError` or `WorkloadError`, and for an
     argument of a wrong type a `SelfhostError` that is a `TypeError` too. Each message says what to
@@ -94,13 +106,13 @@ def check(
     _expect_model(model)
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
-    found = _machine_found(machine)
+    found = machine_found(machine, gpu)
     return check_with(
         catalogue,
         model,
         stated,
         found.machine,
-        carry=_options_to_repeat(found.name, specs),
+        carry=_options_to_repeat(found.name, gpu, specs),
         notes=found.notes,
     )
 
@@ -111,19 +123,27 @@ def can_run(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
+    gpu: str | None = None,
     specs: Sequence[PathLike] = (),
     **fields: Unpack[WorkloadFields],
 ) -> bool:
     """True when the route is `local`. False when it is not, or when it cannot be told: `check`
     says which. Takes the arguments of `check` and raises as it does.
 
+    As the route, it is True also for a model that writes fewer than 2 tokens a second, slower than
+    people can use. State the speed that your program needs, and it decides.
+
+    >>> can_run("qwen3-32b", machine="laptop-ddr4-32gb")
+    True
+    >>> can_run("qwen3-32b", machine="laptop-ddr4-32gb", min_tokens_per_second=2)
+    False
     >>> can_run("llama-3.3-70b", context_tokens=8192, machine="macbook air m2 16gb")
     False
     """
     _expect_model(model)
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
-    found = _machine_found(machine)
+    found = machine_found(machine, gpu)
     # no verdict is made, since commands, offers and remedies decide nothing here
     return judged_on(catalogue, model, stated, found.machine).judged.fits
 
@@ -133,6 +153,7 @@ def rank(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
+    gpu: str | None = None,
     specs: Sequence[PathLike] = (),
     use: str | None = None,
     modality: str | None = None,
@@ -144,7 +165,7 @@ def rank(
     `use` ("chat", "code", …) and `modality` ("text", "image", …) keep only such models. `top` asks
     for the first so many, whether they run or not, which takes a small part of the time; None asks
     for all. Models that the workload's license or openness rules out are counted in `ruled_out`.
-    `workload`, `machine`, `specs` and other keywords are those of `check`. Raises
+    `workload`, `machine`, `gpu`, `specs` and other keywords are those of `check`. Raises
     `UnknownMachineError`, and `WorkloadError` also for a use or modality that does not exist.
 
     >>> ranking = rank(use="code", top=3, machine="macbook air m2 16gb")
@@ -159,7 +180,7 @@ def rank(
         raise WorkloadError.of("top", fault.message, fault.remedy, file="rank")
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
-    found = _machine_found(machine)
+    found = machine_found(machine, gpu)
     from .advice.listing import Lister, chosen
 
     ids = chosen(catalogue, use=use, modality=modality, purpose=stated.purpose)
@@ -179,7 +200,7 @@ def plan(
 ) -> Plan:
     """The least machine that runs the model, and the route on every known machine, as
     `selfhost plan` does. This machine plays no part. Takes and raises what `check` does, but for
-    `machine`.
+    `machine` and `gpu`.
 
     >>> plan("mistral-7b", context_tokens=8192).least.memory_bytes < 16 * 2**30
     True
@@ -196,6 +217,7 @@ def compare(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
+    gpu: str | None = None,
     specs: Sequence[PathLike] = (),
     **fields: Unpack[WorkloadFields],
 ) -> Comparison:
@@ -216,10 +238,10 @@ def compare(
         _expect_model(model)
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
-    found = _machine_found(machine)
+    found = machine_found(machine, gpu)
     from .advice.several import comparison, in_one_type
 
-    carry = _options_to_repeat(found.name, specs)
+    carry = _options_to_repeat(found.name, gpu, specs)
     verdicts = []
     for model in models:
         verdict = check_with(catalogue, model, stated, found.machine, carry=carry)
@@ -236,6 +258,7 @@ def size(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
+    gpu: str | None = None,
     specs: Sequence[PathLike] = (),
     prompt_cache_bytes: int | None = None,
     **fields: Unpack[WorkloadFields],
@@ -262,7 +285,7 @@ def size(
     _expect_model(model)
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
-    found = _machine_found(node() if machine is None else machine)
+    found = machine_found(node() if machine is None else machine, gpu)
     if stated.task != "generate":
         message = f"a container serves a model; selfhost sizes none for {stated.task}"
         remedy = "leave it out; check() gives the memory for fine-tuning"
@@ -306,15 +329,15 @@ def _workload_stated(workload: Workload | None, fields: Mapping[str, Any]) -> Wo
 
 def _refuse_misplaced(fields: Mapping[str, object]) -> None:
     """Raise `WrongTypeError` for keywords that other programs, or other functions here, have."""
-    for name, value in fields.items():
+    for name in fields:
         if name in _ONLY_OF_RANK:
             remedy = "only rank() takes it; leave it out"
-        elif name in ("gpu", "gpus"):
-            card = value if isinstance(value, str) else "RTX 3060"
+        elif name == "gpu":
             remedy = (
-                f'write machine="{card}" for a computer with that GPU,'
-                ' or with its RAM machine="RTX 3060, 32 GB of RAM"'
+                'plan() looks for a machine; check(model, gpu="RTX 3060") judges one'
             )
+        elif name == "gpus":
+            remedy = 'write gpu="2x RTX 3090"'
         elif name in ("ram", "memory"):
             remedy = 'write machine="RTX 3060, 32 GB of RAM"'
         elif name == "machine":
@@ -322,7 +345,10 @@ def _refuse_misplaced(fields: Mapping[str, object]) -> None:
         elif name in ("users", "concurrency"):
             remedy = "write parallel=4 for four users at once"
         else:
-            continue
+            meant = field_meant(name)
+            if meant in (None, name):
+                continue
+            remedy = f"did you mean {meant}?"
         raise WrongTypeError(f"there is no argument {name}; {remedy}", remedy=remedy)
 
 
@@ -362,16 +388,34 @@ class _FoundMachine(Record):
         return self.machine.name if is_known else None
 
 
-def _machine_found(machine: Machine | str | None) -> _FoundMachine:
-    """The machine of that name, or the machine itself; None reads this machine.
+def machine_found(machine: Machine | str | None, gpu: str | None) -> _FoundMachine:
+    """The machine of that name, or the machine itself; None reads this machine. A stated GPU takes
+    the place of its own.
 
     Raises `WrongTypeError` for what is neither, and `UnknownMachineError` for an unknown name.
     """
+    expect_type("gpu", gpu, (str, type(None)))
     if isinstance(machine, str):
-        return _machine_named(machine)
-    reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
-    expect_type("machine", machine, (Machine, str, type(None)), _how_to_read(reader))
-    return _FoundMachine(machine=machine or Machine.read())
+        found = _machine_named(machine)
+    else:
+        reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
+        kinds = (Machine, str, type(None))
+        expect_type("machine", machine, kinds, _how_to_read(reader))
+        found = _FoundMachine(machine=machine or Machine.read())
+    if gpu is None:
+        return found
+    # imported here: most programs ask about a machine as it is
+    from .machine.changes import apply
+    from .machine.understand import cards_named
+
+    try:
+        cards = cards_named(gpu)
+        changed = apply(found.machine, (), [cards])
+    except SelfhostError as error:
+        _tell_in_python(error, error.remedy)
+        raise
+    notes = (*found.notes, *cards.notes)
+    return found.replace(typed=found.name, machine=changed, notes=notes)
 
 
 # cached: a program asks about many models on one machine
@@ -383,12 +427,21 @@ def _machine_named(name: str) -> _FoundMachine:
     try:
         machine, note = named(name)
     except SelfhostError as error:
-        # a traceback shows only the text of an error
-        error.remedy = f"{in_python(error.remedy or '')}; {_how_to_read('from_file')}"
-        error.args = (f"{error.message}; {error.remedy}",)
+        _tell_in_python(error, f"{error.remedy or ''}; {_how_to_read('from_file')}")
         raise
     notes = () if note is None else (note,)
     return _FoundMachine(machine=machine, typed=name, notes=notes)
+
+
+def _tell_in_python(error: SelfhostError, remedy: str | None) -> None:
+    """Change the error so that its text has the remedy, which a traceback would not show, in the
+    keywords of Python.
+    """
+    told = [error.message]
+    if remedy is not None:
+        error.remedy = in_python(remedy)
+        told.append(error.remedy)
+    error.args = (in_python("; ".join(told)),)
 
 
 def _how_to_read(reader: str) -> str:
@@ -396,13 +449,19 @@ def _how_to_read(reader: str) -> str:
     return f"read a record with machine=Machine.{reader}(…)"
 
 
-def _options_to_repeat(machine_name: str | None, specs: Sequence[PathLike]) -> str:
-    """The options with which a command asks about the machine of that name, with the same specs; a
-    space before each.
+def _options_to_repeat(
+    machine_name: str | None,
+    gpu: str | None,
+    specs: Sequence[PathLike],
+) -> str:
+    """The options with which a command asks about the machine of that name, with the same GPU and
+    specs; a space before each.
     """
     words = []
     if machine_name is not None:
         words += ["--machine", machine_name]
+    if gpu is not None:
+        words += ["--gpu", gpu]
     for folder in specs:
         words += ["--specs", os.fsdecode(folder)]
     return "".join(f" {shell_word(word)}" for word in words)

@@ -420,6 +420,33 @@ def test_a_machine_is_named_as_people_name_it() -> None:
             check("mistral-7b", machine=wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(
+            lambda **on: selfhost.check("qwen3-32b", **on).machine, id="check"
+        ),
+        pytest.param(lambda **on: selfhost.rank(top=1, **on).machine, id="rank"),
+    ],
+)
+def test_a_gpu_takes_the_place_of_those_of_the_machine(
+    ask: Callable[..., selfhost.Machine],
+) -> None:
+    """As `--gpu` of the command; the RAM stays."""
+    machine = ask(machine="RTX 3060, 32 GB of RAM", gpu="RTX 4090")
+    assert machine.memory_total_bytes == 32 * 2**30
+    assert machine.accelerators is not None
+    assert [card.name for card in machine.accelerators] == ["NVIDIA GeForce RTX 4090"]
+
+
+def test_a_command_names_the_gpu_that_was_asked_for() -> None:
+    verdict = selfhost.check("llama-3.1-405b", machine="m6a.xlarge", gpu="RTX 4090")
+    for other in verdict.alternatives:
+        assert "--gpu 'RTX 4090'" in other.command
+    sized = selfhost.size("mistral-7b", gpu="RTX 4090")
+    assert len(sized.accelerators) == 1
+
+
 @pytest.mark.parametrize("ask", [check, size])
 def test_an_empty_name_is_no_machine(ask: Callable[..., object]) -> None:
     """As from a variable that nobody set: the answer would be for another machine."""

@@ -76,12 +76,9 @@ def test_commands_give_the_route_that_the_page_states(
 def test_every_need_is_on_the_page_and_in_the_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The options that say what a model must be are in the page and in `check --help`, which names
-    the page.
-    """
-    assert cli.main(["check", "--help"]) == 0
+    """The options that say what a model must be are in the page and in `check --help all`."""
+    assert cli.main(["check", "--help", "all"]) == 0
     shown = capsys.readouterr().out
-    assert "docs/needs.md" in shown
     for key in ("private", "commercial", "modify", "auditable", "license"):
         assert FLAGS[key] in NEEDS
         assert f"  {FLAGS[key]} " in shown

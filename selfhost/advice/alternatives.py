@@ -137,9 +137,11 @@ class AlternativeSearch(Asking):
         if judged.fits and not self._may_lie_better:
             return None
         rows = self._smaller_types()
-        # where the smallest of them lies no better, none does
-        if not rows or self._in_better_place(rows[-1]) is None:
-            return None
+        # of files the last is the smallest: where it lies no better, none does. What a program
+        # quantizes at load may leave parts of a model in 16 bits
+        in_files = [row for row in rows if not row.is_made_at_load]
+        if not in_files or self._in_better_place(in_files[-1]) is None:
+            rows = [row for row in rows if row.is_made_at_load]
 
         def rank(row: FileRow) -> tuple[bool, bool]:
             return is_rough(row.quantization or "", row.spec), not row.is_ready

@@ -7,6 +7,7 @@ the offers, and in hours and energy on the machine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import inf
@@ -28,6 +29,8 @@ from .understood import remark
 Offers = tuple[Offer, ...]
 # a retired model's replacement may be retired itself
 _MOST_SUCCESSORS = 4
+# models of a product's line: the large, the middle and the small one of a maker
+_MOST_OF_LINE = 3
 
 
 # ------------------------------------------------------------------ offers
@@ -84,7 +87,7 @@ class _OfferSearch(Record):
         # without a day no offer counts as ended
         path = self.catalogue.offers_path
         if spec.closed and not offers_of(path, spec.id, today=""):
-            offers = self._offers_without_price(spec)
+            offers = self._offers_of_line(spec) or self._offers_without_price(spec)
         if offers and any(finding.decides for finding in self._terms_of(spec)):
             return ()
         if not self.question.context_asked:
@@ -102,15 +105,33 @@ class _OfferSearch(Record):
         """The findings of the license and the openness of a model."""
         return terms_checks(spec, self.question.workload)
 
+    def _is_served(self, spec: ModelSpec) -> bool:
+        """Whether the provider of a closed model has an API for it, and has not retired it."""
+        served = spec.availability
+        if served is None or not served.api:
+            return False
+        return served.retired is None or served.retired > self.today
+
+    def _offers_of_line(self, spec: ModelSpec) -> Offers:
+        """The first offers of the latest models of its provider's line, for a product that has no
+        price itself, as Claude; () where it is not served. Of one version the dearest is first.
+        """
+        if not self._is_served(spec):
+            return ()
+        offers: list[Offer] = []
+        for outline in _line_of(spec, self.catalogue):
+            offers += self.offers_of(outline.id)[:1]
+        offers.sort(
+            key=lambda offer: (_version(offer.model_id), offer.price), reverse=True
+        )
+        return tuple(offer.replace(stands_in=True) for offer in offers[:_MOST_OF_LINE])
+
     def _offers_without_price(self, spec: ModelSpec) -> Offers:
         """The offer, without a price, of the provider of a closed model; () where the provider has
         no API or has retired the model.
         """
         served = spec.availability
-        if served is None or not served.api:
-            return ()
-        retired = served.retired
-        if retired is not None and retired <= self.today:
+        if served is None or not self._is_served(spec):
             return ()
         source = spec.sources.get("availability", "its spec")
         offer = Offer(
@@ -281,6 +302,14 @@ def _line_of(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:
     line = [one for one in outlines if one.closed and one.family == spec.family]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
     return line
+
+
+def _version(id: str) -> float:
+    """The highest number in the name of a closed model, which its publisher counts up: the day of
+    its release is often not known. 0 for a name without a number.
+    """
+    numbers = re.findall(r"\d+(?:\.\d+)?", id)
+    return max(map(float, numbers), default=0)
 
 
 def _of_modality(catalogue: Catalogue, modality: str) -> list[Outline]:

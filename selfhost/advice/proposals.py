@@ -49,8 +49,9 @@ class Proposals(Record):
 
     def best(self, most: int) -> list[Verdict]:
         """The best `most` models that run here fast enough: those of the same main use, then
-        others; of both in the stated program, then in another. None where the machine does not tell
-        what every model needs.
+        others; of both in the stated program, then in another. Beside a product that people use for
+        free, as ChatGPT, the last is one that its spec names, if none before is. None where the
+        machine does not tell what every model needs.
         """
         if self.judged.has(*_UNREAD):
             return []
@@ -66,7 +67,22 @@ class Proposals(Record):
             for lister in listers:
                 found += _running(lister, ids, most - len(found))
                 ids.difference_update(row.model.id for row in found)
+        shown = {row.model.id for row in found}
+        served = self.judged.model.availability
+        is_product = served is not None and served.free_tier is not None
+        if found and is_product and shown.isdisjoint(self.named):
+            found[most - 1 :] = self._first_named(listers[0]) or found[most - 1 :]
         return found
+
+    def _first_named(self, lister: Lister) -> list[Verdict]:
+        """The first model that the spec names and that runs here; [] where none does."""
+        for id in self.named:
+            outline = self.catalogue.outlines.get(id)
+            if outline is not None and self._is_of_kind(outline):
+                found = _running(lister, {id}, 1)
+                if found:
+                    return found
+        return []
 
     def why(self, row: Verdict) -> str:
         """Why a model is proposed: `closest match, from 2026-08, fits the GPU`."""

@@ -275,6 +275,13 @@ class _Name(Record):
         return any(alias.startswith(f"{library}:") for alias in spec.aliases)
 
     @property
+    def _may_be_tag(self) -> bool:
+        """Whether the name has a tag, or the stated program takes a name without one for its latest
+        tag.
+        """
+        return ":" in self.typed or self.stated.runtime == self.ollama.id
+
+    @property
     def states_program_or_type(self) -> bool:
         """Whether the stated workload has a program or a type."""
         return any((self.stated.runtime, self.stated.quantization))
@@ -299,12 +306,12 @@ class _Name(Record):
             resolved = self._read_by_ollama(resolved, typed_tag)
         quantization = resolved.quantization
         notes = resolved.notes
-        if quantization is None and ":" in self.typed:
+        if quantization is None and self._may_be_tag:
             quantization = self._type_of_tag()
             notes += remarks({"tag": quantization}, tag=self.typed, type=quantization)
         workload = stated
         if stated.quantization is None:
-            runtime = stated.runtime or resolved.runtime
+            runtime = self._program(resolved)
             workload = stated.replace(quantization=quantization, runtime=runtime)
         # a tag of Ollama's loads the same file on every machine, but is not trained; a stated type
         # is another file
@@ -346,6 +353,18 @@ class _Name(Record):
 
         return resolve(self.typed, self.catalogue)
 
+    def _program(self, resolved: Resolution) -> str | None:
+        """The stated program, else the program that the name implies; for a tag of the stated
+        program's library, the program whose engine computes it there.
+        """
+        stated = self.stated.runtime
+        if stated is None or ":" not in self.bare:
+            return stated or resolved.runtime
+        program = self.catalogue.runtime(stated.strip().lower())
+        if resolved.runtime in program.library_tags.shared_with:
+            return resolved.runtime
+        return stated
+
     def _read_by_ollama(self, resolved: Resolution, tag: str) -> Resolution:
         """The resolution with Ollama as its program, where the tag loads another file than other
         programs load, the user stated neither a program nor a type, and Ollama has the stated
@@ -356,7 +375,9 @@ class _Name(Record):
         if self.states_program_or_type:
             return resolved
         ollama = self.ollama
-        if self.stated.draft is not None and not ollama.companions:
+        draft = self.stated.draft
+        kind = "mtp" if draft == need.OWN_BLOCK else "draft"
+        if draft is not None and kind not in ollama.companions:
             return resolved
         if not ollama.takes(self.stated):
             return resolved
@@ -393,7 +414,7 @@ class _Name(Record):
             return self._with_named_file(spec, wanted_type)
         repository = resolved.repository
         if repository is None:
-            return spec
+            return self._with_shared_file(spec, resolved)
         format = "gguf"
         # a repository of GGUF files whose type the name states is added even where it is known
         adds_known = bool(type_name)
@@ -418,6 +439,24 @@ class _Name(Record):
             typed=True,
         )
         return spec.replace(files=(files, *spec.files))
+
+    def _with_shared_file(self, spec: ModelSpec, resolved: Resolution) -> ModelSpec:
+        """The spec with the file of a tag of Ollama's library that another program's engine
+        computes; as it is for any other name, and where no listing states the size.
+        """
+        tags = self.ollama.library_tags
+        size_bytes = tags.shared_bytes.get(self.bare.lower())
+        if size_bytes is None or resolved.quantization is None:
+            return spec
+        if resolved.runtime not in tags.shared_with:
+            return spec
+        file = PublishedFiles(
+            format=self.catalogue.runtime(resolved.runtime).formats[0],
+            source=self.ollama.sources.get("library_tags.shared_bytes", ""),
+            bytes={resolved.quantization: size_bytes},
+            typed=True,
+        )
+        return spec.replace(files=(file, *spec.files))
 
     def _with_named_file(self, spec: ModelSpec, type_name: str) -> ModelSpec:
         """The spec with the GGUF file of that name, or of that tag of Ollama; as it is where the

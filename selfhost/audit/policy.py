@@ -38,7 +38,13 @@ from ..core.tables import (
 )
 from ..core.templates import fill
 from ..core.units import parse_size
-from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_CHOICES, Workload, in_python
+from ..core.workload import (
+    CACHE_TYPE_NAMES,
+    FLAGS,
+    KV_CACHE_CHOICES,
+    Workload,
+    in_python,
+)
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of
 from ..machine.platforms import normal_architecture
@@ -95,6 +101,22 @@ ASKED = {
 }
 # keys of a [[model]] that differ from the field's name
 KEYS_OF_FIELDS = {"purpose": "for"}
+
+
+def _remedies_of_words() -> Mapping[str, str]:
+    """The remedy for each word that means a key of an entry to the command line or to Python, and
+    for each key of [needs].
+    """
+    remedies = {**_OF_ALL, "users": "did you mean parallel?"}
+    for field in ASKED:
+        key = KEYS_OF_FIELDS.get(field, field)
+        option = FLAGS[field].removeprefix("--").replace("-", "_")
+        for word in {field, option} - {key}:
+            remedies[word] = f"did you mean {key}?"
+    return remedies
+
+
+_OTHER_WORDS = _remedies_of_words()
 LIMITS: Mapping[str, TomlRow] = {
     **{key: Workload._keys[key].limits for key in ASKED},
     # every name that `Workload` accepts
@@ -759,7 +781,7 @@ def _model(table: TomlTable, needs: Workload) -> Wanted:
     asked = _asked(table, needs)
     where = table.fields(Wanted)
     require_runtime = bool(table.get("require_runtime", "bool"))
-    table.close(_OF_ALL)
+    table.close(_OTHER_WORDS)
     return Wanted(
         index=int(table.path[-1]),
         path=table.path,
@@ -821,7 +843,7 @@ class _TogetherReader:
         for place, name in names.items():
             members.append(self._member(table, place, name))
         where = table.fields(Wanted)
-        table.close(_OF_ALL)
+        table.close(_OTHER_WORDS)
         return Wanted(
             index=index,
             path=table.path,

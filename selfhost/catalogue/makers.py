@@ -29,9 +29,12 @@ class _MakerTable(Stated):
 
     `last_words`: words that people add to a maker's name or leave out. `other_names`: the maker's
     name in the catalogue, by another name that people type. `message`: the sentence of the error.
+    `best`, `newest`: what stands before the models that the error names.
     """
 
     message: str
+    best: str
+    newest: str
     last_words: tuple[str, ...] = ()
     other_names: Mapping[str, str] = {}
 
@@ -47,26 +50,26 @@ class ModelMaker(Record):
     catalogue: Catalogue
 
     def error(self, best: Sequence[str] | None = None) -> NotAModelError:
-        """The error which tells that the name is a maker's. It names the models that are the `best`
-        for a machine, else the newest. `best` is empty where none is known to run, and None where
-        no machine was asked about.
+        """The error which tells that the name is a maker's, with a row for each of the models that
+        are the `best` for a machine, else the newest. `best` is empty where none is known to run,
+        and None where no machine was asked about.
         """
         named = (best or self.open_ids)[:MOST_NAMED]
+        table = _table(self.catalogue)
         message = fill(
-            _table(self.catalogue).message,
+            table.message,
             {
                 "typed": f'"{shortened(self.typed)}"',
                 "maker": self.name,
                 "open": len(self.open_ids),
-                "best": bool(best),
                 "none_runs": best is not None and not best and bool(named),
-                "newest": not best and bool(named),
-                "named": list(named),
             },
         )
         lines = []
         if named:
-            lines.append(shell_line(["selfhost", "check", named[0]]))
+            lines.append(table.best if best else table.newest)
+        for id in named:
+            lines.append(shell_line(["selfhost", "check", id]))
         lines.append(shell_line(["selfhost", "list", *self.name.lower().split()]))
         return NotAModelError(
             message,

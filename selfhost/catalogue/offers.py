@@ -92,10 +92,12 @@ class ProviderApi(Stated):
 
 
 class ApiRequest(Stated):
-    """A kind of request to an API: the path after the address, and a template of the body."""
+    """A kind of request to an API: the path after the address, and the lines of a template of the
+    body.
+    """
 
     path: str
-    body: str
+    body: tuple[str, ...]
 
 
 class ProvidersTable(Stated):
@@ -170,12 +172,12 @@ def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
     if modality != "embedding":
         kind = table.api_of(offer.provider).chat
     request = table.requests[kind]
-    body = fill(request.body, {"model": offer.model})
+    body = fill("\n".join(request.body), {"model": offer.model})
     return (
         f"curl {offer.base_url}/{request.path} \\",
         f'-H "Authorization: Bearer ${offer.key_variable}" \\',
         '-H "Content-Type: application/json" \\',
-        f"-d '{body}'",
+        *f"-d '{body}'".split("\n"),
     )
 
 

@@ -123,8 +123,8 @@ class _Openness:
         else:
             # a closed model has no files that could run code
             table.append(self._safe_files())
-        current = self._row("current", self._state())
-        return (*table, current)
+        superseded = self._row("superseded", self._state())
+        return (*table, superseded)
 
     # the codes of answers: a code names a row of the table of answers
 
@@ -163,24 +163,24 @@ class _Openness:
         return f"host-{use.answer}"
 
     def _state(self) -> str:
-        """The code of the answer whether the model is still current."""
+        """The code of the answer whether another model or an end has overtaken the model."""
         served = self.served
         upkeep = self.spec.upkeep
         if served is not None and served.retired:
-            return "current-retired"
+            return "superseded-retired"
         if upkeep.superseded_by:
-            return "current-superseded"
+            return "superseded-by"
         if upkeep.note and upkeep.current is False:
-            return "current-ended"
+            return "superseded-ended"
         if upkeep.note:
-            return "current-noted"
+            return "superseded-noted"
         if served is None and upkeep.current:
-            return "current-newest"
+            return "superseded-newest"
         if served is None:
-            return "current-unknown"
+            return "superseded-unknown"
         if "availability.retired" in self.spec.unknown:
-            return "current-doubtful"
-        return "current-served"
+            return "superseded-doubtful"
+        return "superseded-served"
 
     # the permissions of a license
 

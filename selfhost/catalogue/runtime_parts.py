@@ -416,13 +416,14 @@ class LibraryTags(Stated):
     - `bytes`: by tag, the size of the text model where the library made the file differently.
     - `unpacked`: tags whose files date from before llama.cpp kept the latent alone.
     - `shared_with`: runtimes whose files some tags stand for; the program computes these with
-      the runtimes' code.
+      the runtimes' code. `shared_bytes`: by such a tag, the size of all its files as listed.
     """
 
     quantizations: Mapping[str, str] = {}
     bytes: Mapping[str, int] = _SIZES_BY_NAME
     unpacked: tuple[str, ...] = ()
     shared_with: tuple[str, ...] = ()
+    shared_bytes: Mapping[str, int] = _SIZES_BY_NAME
 
 
 class MemoryRules(Stated):

@@ -1,23 +1,22 @@
 """The search from typed text to one model, or to the error for a name that no model has.
 
 `resolve` returns a `names.Resolution` or raises an error. The error for an unknown name tells the
-first of these that holds: that several models were typed; that the name means a tool, a hosted
-model, a maker or some other thing; which model's weights the name most likely stands for; that the
-name belongs to a line of models. Else the error has the nearest known names, and the size that
-follows from the number in the name.
+first of these that holds: that the name means a tool, a hosted model, a maker or some other thing;
+which model's weights the name most likely stands for; that the name belongs to a line of models.
+Else the error has the nearest known names, and the size that follows from the number in the name.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
-from ..core.quoting import shell_line, shell_word
+from ..core.quoting import shell_word
 from ..core.records import Record, Stated, shortened
 from ..core.tables import expression, unchecked_record
 from ..core.templates import fill
@@ -135,7 +134,7 @@ class _UnknownName(Record):
         if latin is not None:
             # a Latin spelling can be compared with known names
             return _UnknownName(typed=latin, catalogue=self.catalogue).error()
-        return self._several() or self._unknown()
+        return self._unknown()
 
     def _no_name(self) -> UnknownModelError | None:
         """The error for a text that cannot be a model's name; None for one that can."""
@@ -151,15 +150,6 @@ class _UnknownName(Record):
         else:
             return None
         return UnknownModelError(message, remedy=SEE_NAMES)
-
-    def _several(self) -> UnknownModelError | None:
-        """The error for names of models with commas between them; None for any other name."""
-        names = self.typed.split(",")
-        for name in names:
-            if id_of(name, self.catalogue) is None:
-                return None
-        remedy = f"put a space between the names: {shell_line(names)}"
-        return UnknownModelError(f"{self.quoted} is several models", remedy=remedy)
 
     def _unknown(self) -> UnknownModelError:
         """The error for one name, with the model that it may stand for or the nearest names."""
@@ -336,11 +326,13 @@ class _UnknownName(Record):
             canonical(behind_account),
             canonical(f"{self.owner}/{self.key}"),
         )
-        repository = _repositories_alike(self.catalogue).first_of(keys)
-        if repository is None:
-            return None
-        spec_id = repository.spec_id
-        return _Hint(spec_id, f"it has the layers of {spec_id}, so {self._as_much}")
+        repositories = _repositories_alike(self.catalogue)
+        for key in keys:
+            if key in repositories:
+                spec_id = repositories[key].spec_id
+                why = f"it has the layers of {spec_id}, so {self._as_much}"
+                return _Hint(spec_id, why)
+        return None
 
     def _made_from(self) -> _Hint | None:
         """The hint for a name that leaves out words of one id (`qwen coder 32b`). Else the hint for
@@ -364,23 +356,24 @@ class _UnknownName(Record):
                 spec_id,
                 f"if it is made from {spec_id}, as its name says, {self._as_much}",
             )
-        # a line of tunes has a word that no id has; words of three letters are in too many names
-        own_words = set(words) - known.words_of_ids
-        longest = max(map(len, own_words), default=0)
-        if longest <= 3:
-            return None
         return self._layers_of_line(words)
 
     def _layers_of_line(self, words: _Words) -> _Hint | None:
         """The hint at the one model whose layers all repositories with these words in their names
         have; None where there are several or none.
+
+        A line of tunes has a word that no id has; words of three letters are in too many names.
         """
-        name_by_id: dict[str, str] = {}
-        for repository in _repositories_alike(self.catalogue).with_words(words):
-            name_by_id.setdefault(repository.spec_id, repository.name)
-        if len(name_by_id) != 1:
+        known = _known_names(self.catalogue)
+        if not any(len(word) > 3 for word in set(words) - known.words_of_ids):
             return None
-        spec_id, name = name_by_id.popitem()
+        places = _repositories_by_word(self.catalogue)
+        keys = set.intersection(*[places.get(word, set()) for word in words])
+        repositories = _repositories_alike(self.catalogue)
+        alike = [repositories[key] for key in sorted(keys)]
+        if len({repository.spec_id for repository in alike}) != 1:
+            return None
+        spec_id, name = alike[0]
         return _Hint(spec_id, f"{name} has the layers of {spec_id}")
 
 
@@ -450,53 +443,37 @@ def _things_of(catalogue: Catalogue, table: str) -> Sequence[Thing]:
     return [unchecked_record(Thing, row) for row in rows.values()]
 
 
-class _Repository:
+class _Repository(NamedTuple):
     """A repository listed in `alike.toml`, and the model whose layers it has."""
 
-    def __init__(self, spec_id: str, name: str) -> None:
-        self.spec_id = spec_id
-        self.name = name
-        _, _, last_part = name.rpartition("/")
-        self.key = canonical(last_part)
-        self.words = frozenset(self.key.split("-"))
-        if not _numbers_in(self.key):
-            # many accounts have a repository of such a name, which has no number: this account's
-            # alone is meant
-            self.key = canonical(name)
+    spec_id: str
+    name: str
 
 
-class _RepositoriesAlike:
-    """The repositories of `alike.toml`, the last first, prepared for a search by key and by
-    word.
+@cache
+def _repositories_alike(catalogue: Catalogue) -> Mapping[str, _Repository]:
+    """The repositories of `alike.toml` by their names as `canonical` writes them. The account
+    belongs to a name without a number, which many accounts have.
     """
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        alike = catalogue.section("alike", "alike")
-        self._all = []
-        for spec_id, names in alike.items():
-            for name in names:
-                self._all.append(_Repository(spec_id, name))
-        self._all.reverse()
-        self._place_by_key: dict[str, int] = {}
-        self._places_by_word: dict[str, set[int]] = {}
-        for place, repository in enumerate(self._all):
-            self._place_by_key.setdefault(repository.key, place)
-            for word in repository.words:
-                self._places_by_word.setdefault(word, set()).add(place)
-
-    def first_of(self, keys: Iterable[str]) -> _Repository | None:
-        """The first repository with one of these keys; None where there is none."""
-        places = [self._place_by_key[key] for key in keys if key in self._place_by_key]
-        return self._all[min(places)] if places else None
-
-    def with_words(self, words: Sequence[str]) -> Iterator[_Repository]:
-        """Yield the repositories that have all of these words in their names."""
-        having = [self._places_by_word.get(word, set()) for word in words]
-        for place in sorted(set.intersection(*having)):
-            yield self._all[place]
+    repositories = {}
+    for spec_id, names in catalogue.section("alike", "alike").items():
+        for name in names:
+            key = canonical(name.rpartition("/")[2])
+            if not _numbers_in(key):
+                key = canonical(name)
+            repositories[key] = _Repository(spec_id, name)
+    return repositories
 
 
-_repositories_alike = cache(_RepositoriesAlike)
+@cache
+def _repositories_by_word(catalogue: Catalogue) -> Mapping[str, set[str]]:
+    """The keys of the repositories by the words in their names without the account."""
+    keys_by_word: dict[str, set[str]] = {}
+    for key, repository in _repositories_alike(catalogue).items():
+        last_part = repository.name.rpartition("/")[2]
+        for word in canonical(last_part).split("-"):
+            keys_by_word.setdefault(word, set()).add(key)
+    return keys_by_word
 
 
 class _PartOfName(NamedTuple):
@@ -591,14 +568,9 @@ class _ComparedName:
 
     def __init__(self, name: str, searched: str | None = None) -> None:
         self.name = name
+        self._searched = searched or name
         self.key = canonical(name)
         self.letters = self.key.replace("-", "")
-        self._searched = searched or name
-
-    @cached_property
-    def numbers(self) -> list[str]:
-        """The numbers in the name, from left to right."""
-        return _numbers_in(self.name)
 
     @cached_property
     def size(self) -> _Size | None:
@@ -608,6 +580,11 @@ class _ComparedName:
             return None
         before, billions, behind = sized.groups()
         return _Size(canonical(f"{before}-{behind}"), float(billions))
+
+    @cached_property
+    def numbers(self) -> list[str]:
+        """The numbers in the name, from left to right."""
+        return _numbers_in(self.name)
 
     def is_slip_of(self, known: _ComparedName) -> bool:
         """Whether this name has the same numbers as a known name, and differs from the known name
@@ -672,12 +649,11 @@ class _KnownNames:
         """The known names that differ from the typed one by a slip, with the same numbers; if there
         are none, the same name with other sizes.
         """
-        meant = []
+        slips = []
         if len(typed.letters) >= _LEAST_LETTERS_OF_SLIP:
             alike = self._by_numbers.get(tuple(typed.numbers), ())
-            known = filter(typed.is_slip_of, alike)
-            meant = sorted(name.name for name in known)
-        return meant or self._other_sizes(typed)
+            slips = sorted(name.name for name in filter(typed.is_slip_of, alike))
+        return slips or self._other_sizes(typed)
 
     def _other_sizes(self, typed: _ComparedName) -> list[str]:
         """The known names that differ from the typed one only in the number of parameters, the
@@ -690,9 +666,7 @@ class _KnownNames:
         for known in self._by_line.get(wanted.line, ()):
             if known.size is not None:
                 distances[known.name] = abs(known.size.billions - wanted.billions)
-        names = sorted(distances)
-        names.sort(key=distances.__getitem__)
-        return names
+        return sorted(distances, key=lambda name: (distances[name], name))
 
     def longer_than(self, typed: _ComparedName) -> list[str]:
         """The ids that begin with the words of the typed name."""

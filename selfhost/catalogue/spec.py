@@ -518,6 +518,11 @@ class ModelSpec(ShownRecord):
         """Whether a source states the use; False where no source states any."""
         return self.uses is not None and use in self.uses
 
+    def is_makers(self, files: PublishedFiles) -> bool:
+        """Whether the files are in an account of the model's own publisher."""
+        account = (self.repository or "").partition("/")[0]
+        return files.owner != "" and files.owner == account.lower()
+
     def repository_of(self, format: str | None, quantization: str | None) -> str | None:
         """The repository of the files of a quantization; None where this catalogue knows of
         none.

@@ -65,6 +65,7 @@ class BrowseOptions(ListOptions):
 
     format = "text"
     top = None
+    from_ = None
     wide = True
     route = None
 

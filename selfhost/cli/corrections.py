@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ..core.errors import UsageError
 from ..core.units import canonical, nearest
+from ..core.workload import FLAGS, field_meant
 from . import COMMANDS
 from .options import CHOICES, options_of, see_help
 from .texts import help_texts, meant
@@ -65,6 +66,10 @@ def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
     guesses = []
     for name in names:
         guess = meant(name, texts.options, flags) or nearest(name, flags)
+        field = field_meant(name)
+        if field is not None and FLAGS[field][2:] in flags:
+            # the word of Python and of agents
+            guess = FLAGS[field][2:]
         if guess is not None and f"--{guess}" not in guesses:
             guesses.append(f"--{guess}")
     if not guesses:

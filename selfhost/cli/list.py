@@ -16,11 +16,12 @@ from ..advice.listing import (
     words_in_names,
     words_typed,
 )
+from ..advice.verdicts import check_with
 from ..catalogue.index import Catalogue, open_catalogue
 from ..core.errors import UsageError
 from ..core.units import canonical, nearest, utc_today
 from ..core.workload import Workload
-from ..judge.record import Verdict
+from ..judge.record import Route, Verdict
 from ..machine.record import Machine
 from ..reports import json
 from ..reports.layout import Blocks
@@ -39,6 +40,7 @@ class ListOptions(Options):
 
     words: Sequence[str]
     top: int | None
+    from_: int | None
     all: bool
     wide: bool
     sort: str
@@ -48,6 +50,11 @@ class ListOptions(Options):
     openness: str | None
     route: str | None
     max_size: int | None
+
+    @property
+    def first_row(self) -> int:
+        """The first row to show, counted from 1."""
+        return self.from_ or 1
 
     @property
     def shows_only_running(self) -> bool:
@@ -78,10 +85,6 @@ class ListOptions(Options):
 def run(words: Sequence[str]) -> int:
     """List what runs on the machine, best first. The exit code is 0."""
     options = ListOptions.read("list", words)
-    if options.all and options.top is not None:
-        raise UsageError(
-            "--all and --top exclude each other", remedy="leave one of them out"
-        )
     workload = workload_of(options)
     machine = measured_where_unknown(options, one_machine(options))
     catalogue = open_catalogue(options.specs)
@@ -92,8 +95,8 @@ def run(words: Sequence[str]) -> int:
     if options.chooses_models:
         notes = (*notes, *note_on_refused(listing.refused))
     if options.format == "json":
-        first = listing.models[: options.top]
-        listing = listing.replace(notes=notes, models=first)
+        rows = listing.models[options.first_row - 1 :][: options.top]
+        listing = listing.replace(notes=notes, models=rows)
         write_json(options, json.record(listing))
     else:
         present(options, _document(options, catalogue, workload, listing, notes))
@@ -120,6 +123,8 @@ def _document(
         listing,
         workload,
         top=top,
+        first_row=options.first_row,
+        offered=_first_offered(listing, catalogue, workload),
         wide=options.wide or is_page,
         only_running=options.shows_only_running,
         sort=options.sort,
@@ -127,6 +132,20 @@ def _document(
         today=utc_today(),
         notes=notes,
     )
+
+
+def _first_offered(
+    listing: Ranking,
+    catalogue: Catalogue,
+    workload: Workload,
+) -> Verdict | None:
+    """Where no model runs, the verdict of the first that an API offers, with its offers."""
+    if listing.counts.running != 0:
+        return None
+    for row in listing.models:
+        if row.route is Route.API:
+            return check_with(catalogue, row.model.id, workload, listing.machine)
+    return None
 
 
 def chosen_ids(
@@ -179,7 +198,7 @@ def _ranking(
     with Progress("judging models") as tell:
         if _shows_first(options, ids):
             only_running = options.format == "text" and options.shows_only_running
-            top = options.top or TOP
+            top = options.first_row - 1 + (options.top or TOP)
             first = lister.first(top, ids, only_running=only_running, tell=tell)
             if first.models:
                 return first

@@ -31,8 +31,7 @@ def answer_calls() -> int:
     threading.Thread(target=_hear, args=(sys.stdin.buffer, calls), daemon=True).start()
     while True:
         answer = answer_to(calls.get())
-        line = json.dumps({"text": answer.text, "is_error": answer.is_error})
-        answers.write(line.encode() + b"\n")
+        answers.write(json.dumps(vars(answer)).encode() + b"\n")
         answers.flush()
 
 
@@ -47,13 +46,11 @@ def answer_to(line: bytes) -> Answer:
     """The answer to a call. An error, or a bug, is its message and remedy."""
     call = json.loads(line)
     try:
-        answer = answer_of(call["tool"], call["arguments"], call["folders"])
-        # without spaces, since the agent pays for each token
-        text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+        reply = answer_of(call["tool"], call["arguments"], call["folders"])
         # half a character, of a file's name that is no text, can be sent to nobody
-        text.encode()
-        return Answer(text=text)
+        json.dumps([reply.text, reply.content], ensure_ascii=False).encode()
+        return Answer(text=reply.text, content=reply.content)
     except Exception as error:
         problem = error if isinstance(error, SelfhostError) else bug(error)
-        text = sentence(problem).encode("utf-8", "replace").decode()
+        text = sentence(problem, call["tool"]).encode("utf-8", "replace").decode()
         return Answer(text=text, is_error=True)

@@ -8,7 +8,6 @@ its work.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +22,7 @@ from ..core import __version__
 from ..core.errors import SelfhostError
 from .mcp_lines import CLOSED, Connection
 from .mcp_tools import INSTRUCTIONS, TOOLS, arguments_of, sentence
-from .mcp_worker import Call, Worker
+from .mcp_worker import Answer, Call, Worker
 from .output import bug, own_output
 
 # an agent asks a few at once
@@ -76,6 +75,7 @@ def _server(calls: _Calls) -> Server[Any]:
                     name=name,
                     description=tool.description,
                     input_schema=tool.input_schema,
+                    output_schema=tool.output_schema,
                     annotations=types.ToolAnnotations(
                         read_only_hint=True, open_world_hint=False
                     ),
@@ -122,7 +122,7 @@ class _Calls:
             return await self._worked_out(Call(name, stated, self._folders))
         except Exception as error:
             problem = error if isinstance(error, SelfhostError) else bug(error)
-            return _result(sentence(problem), is_error=True)
+            return _result(Answer(text=sentence(problem, name), is_error=True))
         finally:
             self._count -= 1
 
@@ -140,13 +140,14 @@ class _Calls:
                 raise
 
     def _ask(self, call: Call) -> types.CallToolResult:
-        answer = self.worker.ask(call)
-        return _result(answer.text, is_error=answer.is_error)
+        return _result(self.worker.ask(call))
 
 
-def _result(text: str, *, is_error: bool) -> types.CallToolResult:
-    """The result with a text, which is JSON unless it is the sentence of an error."""
-    content = types.TextContent(type="text", text=text)
-    if is_error:
+def _result(answer: Answer) -> types.CallToolResult:
+    """The result with the text and the object of an answer; an error has a text alone."""
+    content = types.TextContent(type="text", text=answer.text)
+    if answer.is_error:
         return types.CallToolResult(content=[content], is_error=True)
-    return types.CallToolResult(content=[content], structured_content=json.loads(text))
+    return types.CallToolResult(
+        content=[content], structured_content=dict(answer.content)
+    )

@@ -1,22 +1,34 @@
 """The tools of `selfhost mcp`, without the protocol: each takes the arguments of a public function
-and answers with the JSON of that function.
+and answers with a short text and a few keys, or with the JSON of that function.
 
 What goes in: the name of a tool, and arguments as an agent gave them. What comes out: the answer,
-or a `SelfhostError` that says what to write instead and repeats no long text.
+or a `SelfhostError`, of which `sentence` says what to write instead and repeats no long text.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import api
+from ..advice.plan import Plan
+from ..advice.several import Comparison
+from ..advice.sizes import ContainerSize
 from ..core import links
-from ..core.errors import SelfhostError, UsageError, WorkloadError, one_line
-from ..core.records import JSON, Record, Stated, shortened
+from ..core.errors import (
+    Problem,
+    SelfhostError,
+    UnknownModelError,
+    UsageError,
+    WorkloadError,
+    one_line,
+)
+from ..core.records import JSON, Record, ShownRecord, Stated, shortened
 from ..core.tables import Document, Limits, TomlRow, program_record
-from ..core.workload import Workload
-from ..machine.named import named
+from ..core.workload import Workload, field_meant, in_python
+from ..judge.record import Verdict
 from ..machine.record import Machine
 from ..reports.json import Object
 from .mcp_files import model_allowed
@@ -27,13 +39,15 @@ _LISTED_MACHINES = 10
 
 
 class _Texts(Stated):
-    """`specs/common/mcp.toml`: the instructions for agents, and the JSON schema of each argument.
+    """`specs/common/mcp.toml`: the instructions for agents, and the JSON schema of each argument
+    and of each key of an answer.
 
     Arguments of a Workload have the names of its fields.
     """
 
     instructions: str
     argument: Mapping[str, TomlRow]
+    answer: Mapping[str, TomlRow]
 
 
 _TEXTS = program_record(_Texts, "mcp")
@@ -51,13 +65,14 @@ _WORKLOAD = tuple([name for name in ARGUMENTS if name in Workload._keys])
 
 
 class Tool(Record):
-    """A tool for agents: the function that answers, and the names of its arguments. The function's
-    docstring tells agents what the tool is for.
+    """A tool for agents: the function that answers, the names of its arguments, and the keys that
+    its answers have. The function's docstring tells agents what the tool is for.
     """
 
-    answer: Callable[..., Object]
+    answer: Callable[..., ShownRecord]
     arguments: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -74,64 +89,105 @@ class Tool(Record):
             "additionalProperties": False,
         }
 
+    @property
+    def output_schema(self) -> Object:
+        """The JSON schema of the answers, the short and the full one; both may have other keys."""
+        return {
+            "type": "object",
+            "properties": {key: _TEXTS.answer[key] for key in self.keys},
+        }
 
-def check(model: str, **fields: Any) -> Object:
+
+class Reply(Record):
+    """What an agent is told: the text, and the object with the same figures."""
+
+    text: str
+    content: Object
+
+
+def check(model: str, **fields: Any) -> Verdict:
     """Can this machine download and run the model, or is an API the practical route? Ask before a
     download: the answer has the size, the memory, the speed and the commands to type.
     """
-    return api.check(model, **fields).to_json()
+    return api.check(model, **fields)
 
 
-def list_models(*, top: int = _LISTED_MODELS, **fields: Any) -> Object:
+def list_models(*, top: int = _LISTED_MODELS, **fields: Any) -> ShownRecord:
     """The models that suit this machine, best first: each with its route, memory, download and
     speed.
     """
-    return api.rank(top=top, **fields).to_json()
+    return api.rank(top=top, **fields)
 
 
-def plan(model: str, **fields: Any) -> Object:
+def plan(model: str, **fields: Any) -> Plan:
     """The least machine that runs the model (`least`), and the first known machines that do, the
     smallest first. `machines_not_listed` counts the other known machines.
     """
-    answer = api.plan(model, **fields).to_json()
-    machines = answer["machines"]
-    answer["machines"] = machines[:_LISTED_MACHINES]
-    answer["machines_not_listed"] = len(machines[_LISTED_MACHINES:])
-    return answer
+    return api.plan(model, **fields)
 
 
-def compare(models: Sequence[str], **fields: Any) -> Object:
+def compare(models: Sequence[str], **fields: Any) -> Comparison:
     """Two models or more side by side on one machine: the answer of `check` for each, with license
     and openness.
     """
-    return api.compare(models, **fields).to_json()
+    return api.compare(models, **fields)
 
 
-def machine(machine: str | None = None) -> Object:
-    """Read the facts of this machine, each with its source: memory, processor, accelerators, disks
-    and installed runtimes. With `machine`: the facts of the machine that the words describe.
+def size(model: str, **fields: Any) -> ContainerSize:
+    """The memory request and limit, the disk and the GPUs of a container that serves the model to
+    `parallel` users, with its image and arguments. `machine` is the node, not this machine.
     """
-    if machine is None:
-        return Machine.read().to_json()
-    described, _ = named(machine)
-    return described.to_json()
+    return api.size(model, **fields)
 
 
+def machine(machine: str | None = None, gpu: str | None = None) -> Machine:
+    """Read the facts of this machine: memory, processor, GPUs, disks and installed runtimes. With
+    `machine`: the facts of the machine that the words describe.
+    """
+    return api.machine_found(machine, gpu).machine
+
+
+_ON_A_MACHINE = ("machine", "gpu", *_WORKLOAD, "verbose")
 TOOLS: Mapping[str, Tool] = {
     "check": Tool(
-        answer=check, arguments=("model", "machine", *_WORKLOAD), required=("model",)
+        answer=check,
+        arguments=("model", *_ON_A_MACHINE),
+        required=("model",),
+        keys=(
+            "route",
+            "summary",
+            "model",
+            "waits",
+            "setup",
+            "commands",
+            "alternatives",
+            "api_offers",
+            "findings",
+        ),
     ),
     "list": Tool(
         answer=list_models,
-        arguments=("top", "use", "modality", "machine", *_WORKLOAD),
+        arguments=("top", "use", "modality", *_ON_A_MACHINE),
+        keys=("models",),
     ),
-    "plan": Tool(answer=plan, arguments=("model", *_WORKLOAD), required=("model",)),
+    "plan": Tool(
+        answer=plan,
+        arguments=("model", *_WORKLOAD, "verbose"),
+        required=("model",),
+        keys=("model", "least", "machines", "machines_not_listed"),
+    ),
     "compare": Tool(
         answer=compare,
-        arguments=("models", "machine", *_WORKLOAD),
+        arguments=("models", *_ON_A_MACHINE),
         required=("models",),
+        keys=("models",),
     ),
-    "machine": Tool(answer=machine, arguments=("machine",)),
+    "size": Tool(
+        answer=size,
+        arguments=("model", *_ON_A_MACHINE),
+        required=("model",),
+    ),
+    "machine": Tool(answer=machine, arguments=("machine", "gpu", "verbose")),
 }
 
 
@@ -139,18 +195,39 @@ def answer_of(
     name: str,
     arguments: Mapping[str, Any],
     folders: Sequence[str] = (),
-) -> Object:
-    """Return the JSON answer of a tool. Models are read from files in these folders alone.
+) -> Reply:
+    """Return the answer of a tool, as the JSON of the contract where it is verbose. Models are read
+    from files in these folders alone.
 
     Raises `SelfhostError`, also as `arguments_of` does.
     """
+    # imported here: the server, which works out nothing, needs no reports
+    from ..reports import brief
+
     stated = arguments_of(name, arguments)
+    is_full = stated.pop("verbose", False)
     if "model" in stated:
         stated["model"] = model_allowed(stated["model"], folders)
     if "models" in stated:
         stated["models"] = [model_allowed(typed, folders) for typed in stated["models"]]
     with links.kept_in(folders):
-        return TOOLS[name].answer(**stated)
+        answer = TOOLS[name].answer(**stated)
+        if not is_full:
+            return Reply(text=brief.text(answer), content=brief.members(answer))
+        content = _full(answer)
+    # without spaces, since the agent pays for each token
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Reply(text=text, content=content)
+
+
+def _full(answer: Any) -> Object:
+    """The JSON of the contract; of a plan with the first machines, since all are 100 KB."""
+    found: Object = answer.to_json()
+    if isinstance(answer, Plan):
+        machines = found["machines"]
+        found["machines"] = machines[:_LISTED_MACHINES]
+        found["machines_not_listed"] = len(machines[_LISTED_MACHINES:])
+    return found
 
 
 def arguments_of(name: str, arguments: Mapping[str, Any]) -> Object:
@@ -169,8 +246,11 @@ def arguments_of(name: str, arguments: Mapping[str, Any]) -> Object:
     for key, value in arguments.items():
         if key not in tool.arguments:
             # an argument that was silently ignored would seem to be judged
-            names = ", ".join(tool.arguments)
             message = f"`{name}` takes no argument {shortened(key)!r}"
+            meant = field_meant(key)
+            if meant in tool.arguments:
+                raise UsageError(message, remedy=f"did you mean {meant!r}?")
+            names = ", ".join(tool.arguments)
             raise UsageError(message, remedy=f"its arguments are {names}")
         if value is not None:
             stated[key] = value
@@ -236,10 +316,49 @@ def _refuse_wrong_values(tool: str, stated: Object) -> None:
         raise WorkloadError(document.problems)
 
 
-def sentence(error: SelfhostError) -> str:
-    """Return the message of an error, with the remedy where the message does not hold it yet."""
-    text = str(error)
-    remedy = one_line(error.remedy or "")
-    if remedy not in text:
-        text = f"{text} ({remedy})"
-    return text
+# ------------------------------------------------------------------ errors
+
+# what an agent cannot type: a command or an option, Python, a path; and what stands before such a
+# line
+_NOT_FOR_AGENTS = re.compile(r"\bselfhost [a-z]|(?<!\S)--[a-z]|\bMachine\.|\./|:$")
+# what stands in place of a file's name in the problems of arguments
+_OF_NO_FILE = ("workload", "rank")
+_CLAUSE_END = re.compile(r"(; |\n|, or )")
+
+
+def sentence(error: SelfhostError, tool: str = "") -> str:
+    """Return what is wrong and what to write instead, in the arguments of tools: a line for each
+    problem. `tool` names the tool that was called.
+    """
+    problems: Sequence[Problem] = getattr(error, "problems", ())
+    lines = []
+    for problem in problems:
+        in_arguments = problem.replace(
+            file=tool if problem.file in _OF_NO_FILE else problem.file,
+            message=in_python(problem.message),
+            remedy=_for_agents(problem.remedy),
+        )
+        lines.append(str(in_arguments))
+    if lines:
+        return "\n".join(lines)
+    told = error.message
+    if isinstance(error, UnknownModelError):
+        # with the names that were perhaps meant
+        told = str(error)
+    told = in_python(told)
+    remedy = _for_agents(error.remedy)
+    return f"{told} ({remedy})" if remedy else told
+
+
+def _for_agents(remedy: str | None) -> str:
+    """What an agent can follow of a remedy, in one line."""
+    # a clause, what stands behind it, and so on
+    parts = _CLAUSE_END.split(in_python(remedy or ""))
+    told = ""
+    for place in range(0, len(parts), 2):
+        if _NOT_FOR_AGENTS.search(parts[place]):
+            continue
+        if told:
+            told += parts[place - 1]
+        told += parts[place]
+    return one_line(told)

@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import SelfhostError
-from ..core.records import Record
+from ..core.records import FrozenDict, Record
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -41,9 +41,10 @@ _CREATE_NEW_PROCESS_GROUP = 0x00000200
 
 
 class Answer(Record):
-    """The answer to a call: the JSON of a tool, or the sentence of an error."""
+    """The answer to a call: the text and the object of a tool, or the sentence of an error."""
 
     text: str
+    content: Mapping[str, Any] = FrozenDict()
     is_error: bool = False
 
 

@@ -76,13 +76,25 @@ def _words_of_first_name(words: Sequence[str], catalogue: Catalogue) -> int:
     """
     for count in range(min(_MOST_WORDS, len(words)), 1, -1):
         name = words[:count]
-        is_name = id_of(" ".join(name), catalogue) is not None
+        is_name = _is_known(" ".join(name), catalogue)
         if is_name and not all(id_of(word, catalogue) for word in name):
             return count
     count = 1
     while count < len(words) and re.fullmatch(_SIZE, words[count]):
         count += 1
     return count
+
+
+def _is_known(name: str, catalogue: Catalogue) -> bool:
+    """Whether something has the name: a model, a maker of models, or what is no model."""
+    if id_of(name, catalogue) is not None:
+        return True
+    # imported here: most people type one word
+    from ..catalogue.makers import maker_called
+    from ..catalogue.searching import thing_called
+
+    is_maker = maker_called(name, catalogue) is not None
+    return is_maker or thing_called(name, catalogue) is not None
 
 
 def judge_models(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from keyword import iskeyword
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.records import Record, Stated
@@ -40,6 +41,9 @@ CHOICES: Mapping[str, Sequence[str]] = {
 }
 # the field of a Workload, or of its Load, that an option states
 _FIELDS = {flag: field for field, flag in FLAGS.items()}
+# of more choices than the first number, the short help has so many
+_MANY_CHOICES = 8
+_FEW_CHOICES = 5
 # a Load is made from the two figures in this text
 _FIELDS["--tokens-per-day"] = "load"
 
@@ -71,12 +75,22 @@ class Option(Record):
         return next(name for name in self.names if name.startswith("--"))
 
     @property
+    def short_help(self) -> str:
+        """The help with the first of many choices."""
+        if len(self.choices) <= _MANY_CHOICES:
+            return self.help
+        few = ", ".join([*self.choices[:_FEW_CHOICES], "…"])
+        return self.help.replace(", ".join(self.choices), few)
+
+    @property
     def destination(self) -> str:
         """The attribute of the parsed options that holds its value."""
         flag = self.flag
         if flag in _FIELDS:
             return _FIELDS[flag]
-        return flag.removeprefix("--").replace("-", "_")
+        name = flag.removeprefix("--").replace("-", "_")
+        # a word of Python is no attribute
+        return f"{name}_" if iskeyword(name) else name
 
     @property
     def is_of_workload(self) -> bool:

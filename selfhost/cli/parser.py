@@ -70,7 +70,7 @@ class Options(argparse.Namespace):
         """
         typed, after_dashes = _split_at_dashes(words)
         if "-h" in typed or "--help" in typed:
-            write(help_of(command))
+            write(help_of(command, full="all" in typed))
             sys.exit(0)
         _refuse_joined_values(command, typed)
         options, left_over = CommandParser(command).parse_known_args(typed, cls())
@@ -180,10 +180,10 @@ def _settle_output(options: Options, command: str) -> None:
 
 class CommandParser(argparse.ArgumentParser):
     """A parser with the options of one command. It raises `UsageError` where argparse would
-    exit.
+    exit. In its help it has all options, or only those that most questions need.
     """
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, *, full: bool = True) -> None:
         purpose = COMMANDS[command]
         sentence = purpose[0].upper() + purpose[1:]
         if not sentence.endswith("?"):
@@ -197,6 +197,8 @@ class CommandParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.command = command
+        # the options that the short help leaves out
+        self.rare: list[str] = []
         self.words_group = self.add_argument_group("arguments")
         first_group = self.add_argument_group("options")
         more_group = self.add_argument_group("more options")
@@ -208,8 +210,12 @@ class CommandParser(argparse.ArgumentParser):
         common = options_table().common.split()
         for option in options:
             is_rare = len(options) > _MANY_OPTIONS and option.flag not in common
-            group = more_group if is_rare else first_group
-            group.add_argument(*option.names, **_settings_of(option))
+            if is_rare:
+                self.rare.append(option.flag)
+            if full or not is_rare:
+                group = more_group if is_rare else first_group
+                help = option.help if full else option.short_help
+                group.add_argument(*option.names, **_settings_of(option, help))
 
     def add_words(self) -> None:
         """Add the positionals to the help. A parser that reads has none: see `_take_words`."""
@@ -227,19 +233,28 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(message, remedy=see_help(self.command))
 
 
-def help_of(command: str) -> str:
-    """The help of a command, with examples and exit codes."""
+def help_of(command: str, *, full: bool = False) -> str:
+    """The help of a command, with examples and exit codes. Unless it is `full`, it has the options
+    that most questions need, and leaves out what stands behind the examples.
+    """
     from .texts import help_texts
 
-    parser = CommandParser(command)
+    parser = CommandParser(command, full=full)
     parser.add_words()
     texts = help_texts()
     exits = texts.exits.get(command, texts.exits["other"])
     codes = ""
     for code, meaning in exits.items():
         codes += f"  {code}  {meaning}\n"
+    options = parser.format_help()
     examples = texts.examples[command]
-    return f"{parser.format_help()}\nexamples:\n{examples}\n\nexit codes:\n{codes}"
+    if parser.rare and not full:
+        count = len(parser.rare)
+        options += (
+            f"\n{count} more options, and how it works: selfhost {command} --help all\n"
+        )
+        examples, _, _ = examples.partition("\n\n")
+    return f"{options}\nexamples:\n{examples}\n\nexit codes:\n{codes}"
 
 
 def _help_formatter(prog: str) -> argparse.HelpFormatter:
@@ -248,9 +263,9 @@ def _help_formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=width)
 
 
-def _settings_of(option: Option) -> dict[str, Any]:
-    """The arguments of `add_argument` for an option."""
-    settings: dict[str, Any] = {"dest": option.destination, "help": option.help}
+def _settings_of(option: Option, help: str) -> dict[str, Any]:
+    """The arguments of `add_argument` for an option, with its line in the help."""
+    settings: dict[str, Any] = {"dest": option.destination, "help": help}
     if option.metavar is None:
         settings["action"] = "store_true" if option.states else "store_false"
     else:

@@ -25,7 +25,7 @@ from .parser import Options
 from .progress import Progress
 
 # the remedy for a spec that is made without a model file
-_BY_HAND = "to write one by hand, begin with examples/specs/my-model.toml (keys: specs/README.md)"
+_BY_HAND = "to write one by hand, begin with examples/specs/my-model.toml of a clone of selfhost"
 
 
 class SpecOptions(Options):

@@ -22,7 +22,7 @@ from .purposes import WORKLOAD_PURPOSES, purposes_table
 from .quoting import shell_word
 from .records import PYTHON, Record, Values, fault_of, read_by
 from .tables import Document, Limits
-from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens
+from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens, parse_wait
 
 if TYPE_CHECKING:
     import re
@@ -518,14 +518,14 @@ def as_typed(
 # the Python arguments for options that are no field of a Workload
 _OTHER_KEYWORDS = {
     "--machine": "machine",
-    "--gpu": "machine",
+    "--gpu": "gpu",
     "--specs": "specs",
     "--users": "parallel",
     "--measure": "machine=Machine.read(measure=True)",
     "--no-checkpointing": "checkpointing=False",
 }
 # the Python arguments among these whose value is a text
-_OTHER_TEXTS = ("machine",)
+_OTHER_TEXTS = ("machine", "gpu")
 # words of a sentence that may follow an option named without a value
 _PROSE = frozenset(
     ("to", "or", "and", "for", "is", "has", "have", "in", "on", "out", "with", "when")
@@ -592,6 +592,20 @@ def _in_python(found: re.Match[str]) -> str:
     return " or ".join(told) + end
 
 
+def field_meant(word: str) -> str | None:
+    """The field that a word means: its own name, or that of its option, as `for_`, `max-wait` or
+    `users`. None where it means none.
+
+    >>> field_meant("kv_cache"), field_meant("--context-tokens")
+    ('kv_cache_type', 'context_tokens')
+    """
+    plain = word.strip("-_").replace("-", "_")
+    if plain in Workload._keys:
+        return plain
+    keyword = _keyword_of(f"--{plain.replace('_', '-')}")
+    return keyword if keyword in Workload._keys else None
+
+
 def _keyword_of(flag: str) -> str | None:
     """The keyword of an option; None where Python has none."""
     if flag in _OTHER_KEYWORDS:
@@ -631,10 +645,13 @@ def _python_number(keyword: str, typed: str) -> str | None:
 
 
 def _plain_number(typed: str) -> str:
-    """The digits of a number, of `30s` without the unit. Raises `ValueError` for another text."""
-    digits = typed.removesuffix("s")
-    float(digits)
-    return digits
+    """The digits of a number, of a time in seconds: `40m` is 2400. Raises `ValueError` for another
+    text.
+    """
+    if typed[-1:] in ("s", "m", "h"):
+        return f"{parse_wait(typed):g}"
+    float(typed)
+    return typed
 
 
 def error_in_python(error: WorkloadError) -> WorkloadError:

@@ -289,9 +289,15 @@ class FileRow(Record):
         rule = self.runtime.rule_of(self.quantization)
         if self.format not in ("gguf", "mlx") and rule is None:
             return False
-        if rule is not None and rule.at_load and self._is_quantized:
+        if self.is_made_at_load and self._is_quantized:
             return False
         return isinstance(self.size, Term)
+
+    @property
+    def is_made_at_load(self) -> bool:
+        """Whether the program quantizes the published weights as it loads them."""
+        rule = self.runtime.rule_of(self.quantization)
+        return rule is not None and rule.at_load
 
     @property
     def _is_quantized(self) -> bool:

@@ -17,7 +17,7 @@ from ..core.templates import fill
 from ..core.units import words_of
 from . import cpus, gpus
 from .cards import NamedCards, joined
-from .memory import Memory
+from .memory import StatedMemory
 from .products import Product, mac_with
 from .profiles import (
     MEMORY_FACTS,
@@ -26,16 +26,10 @@ from .profiles import (
     profiles_with_cards,
     unknown_machine,
 )
-from .record import (
-    BANDWIDTH,
-    FILLED_ASSUMED,
-    RATE_ASSUMED,
-    Accelerator,
-    FactValues,
-    Machine,
-)
+from .ram_rates import with_ram_rate
+from .record import BANDWIDTH, Accelerator, FactValues, Machine
 from .understand import Description, cards_named
-from .words import bad_name, has_digit, vocabulary
+from .words import bad_name, has_digit, ignored_note, vocabulary
 
 # stands for a computer that is no listed product
 _NO_PRODUCT = Product(title="a machine", gib=(), source="")
@@ -53,16 +47,7 @@ _LEAST_REPORTED = 0.9
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 # words for computers that usually run Windows
 _PERSONAL_COMPUTERS = frozenset(("laptop", "netbook", "desktop", "pc"))
-# memory for overclocking is sold up to a third faster than the fastest in the table (DDR5-8400
-# against 6400, DDR4-4800 against 3600), and memory runs at half of the slowest at least
-_LEAST_OF_SLOWEST = 0.5
-_MOST_OF_FASTEST = 1.35
-# the most that the rate of memory and the rate of the processor may differ: DDR3 of 1600 MT/s fits
-# a processor for 1866, and DDR5 of 4800 fits no processor for DDR4 of 3600 (assumed)
-_LARGEST_GAP = 1.2
 _MOST_IGNORED = 8
-# what has the channels and rates of RAM: a processor, else the computer around the cards
-_RamSlots = cpus.ProcessorSeries | gpus.Computer
 
 
 class _Computer(Record):
@@ -141,7 +126,7 @@ def described(about: Description) -> NotedMachine:
     machine = _planned(computer)
     notes = [_judged_as(computer, machine), *computer.cards.notes]
     notes += _doubts(computer, machine)
-    machine, rate_note = _with_ram_rate(machine, about.memory)
+    machine, rate_note = with_ram_rate(machine, about.memory)
     if rate_note is not None:
         notes.append(rate_note)
     if about.setting.is_wsl:
@@ -196,7 +181,7 @@ def _cards(about: Description, product: Product) -> NamedCards:
     return cards_named(product.gpu)
 
 
-def _stated_ram_gib(memory: Memory, product: Product) -> float | None:
+def _stated_ram_gib(memory: StatedMemory, product: Product) -> float | None:
     """The stated RAM in GiB; None where none is stated.
 
     A product may report up to a tenth less than the size it is sold with: its own size counts. A
@@ -214,7 +199,11 @@ def _stated_ram_gib(memory: Memory, product: Product) -> float | None:
     return None
 
 
-def _processor(about: Description, product: Product, cards: NamedCards) -> str | None:
+def _processor(
+    about: Description,
+    product: Product,
+    cards: NamedCards,
+) -> str | None:
     """The name of the computer's processor: of one that is told by its kind alone, `r720 dual
     xeon`, the product's. None where the description tells GPUs alone.
 
@@ -272,27 +261,24 @@ def _told(computer: _Computer) -> FactValues:
 def _sold(computer: _Computer) -> FactValues:
     """The facts that come with the things that the description names."""
     product = computer.product
-    facts: FactValues = {
-        "cpu_model": computer.processor,
-        "accelerators": _gpus(computer) or None,
-    }
-    if computer.is_product:
+    cards = computer.cards.label
+    facts: FactValues = {"cpu_model": computer.processor}
+    if computer.is_product or _gpus(computer):
         facts["accelerators"] = _gpus(computer)
-        facts["system"] = _usual_system(computer)
-        if computer.has_own_processor:
-            facts |= _facts_of_product(product)
-    elif computer.is_bare and not computer.cards.label:
-        facts[BANDWIDTH] = _soldered_rate(computer.series)
     if len(product.gib) == 1 and not product.guest:
         facts[_RAM] = product.gib[0]
     elif computer.series is not None and computer.series.on_package_gib is not None:
         facts[_RAM] = product.gib[0] if product.gib else computer.series.on_package_gib
-    if computer.is_guest:
-        facts["system"] = _usual_system(computer)
-    elif not computer.is_cards_alone:
+    if computer.is_product and computer.has_own_processor:
+        facts |= _facts_of_product(product)
+    elif computer.is_bare and not cards:
+        facts[BANDWIDTH] = _soldered_rate(computer.series)
+    if computer.is_cards_alone:
+        return facts
+    if not computer.is_guest:
         facts["architecture"] = _architecture(computer)
-        if computer.cards.label:
-            facts["system"] = _usual_system(computer)
+    if cards or not computer.is_bare:
+        facts["system"] = _usual_system(computer)
     return facts
 
 
@@ -594,7 +580,7 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
     # told neither by a word nor by the chip
     is_system_open = not about.setting.system and about.chip is None
     if is_system_open and about.scope != "container":
-        yield _note("system", system=_SYSTEM_NAMES[machine.system or "linux"])
+        yield _note("system", system=_SYSTEM_NAMES[_usual_system(computer)])
     if about.vram_gib is not None and machine.accelerators == _unnamed_gpu(about):
         yield _note("vram")
     elif computer.series is not None and "accelerators" in machine.assumed:
@@ -662,18 +648,14 @@ def _ignored(about: Description, machine: Machine) -> Iterator[str]:
             yield sentence
     things = [*_unlike(about, machine)]
     if things:
-        yield _ignored_note("does not count here", things)
+        yield ignored_note("does not count here", things)
     words = [word for word in about.ignored if word not in unused]
     bandwidth = about.memory.numbers.get("gbps")
     if bandwidth is not None:
         # it can be that of the RAM, a GPU, a disk or a network
         words.append(f"{bandwidth} GB/s")
     if words:
-        yield _ignored_note("not understood", words[:_MOST_IGNORED])
-
-
-def _ignored_note(why: str, things: Sequence[str]) -> str:
-    return f"Ignored ({why}): {', '.join(things)}."
+        yield ignored_note("not understood", words[:_MOST_IGNORED])
 
 
 def _unlike(about: Description, machine: Machine) -> Iterator[str]:
@@ -713,101 +695,3 @@ def _size_words(gib: float) -> str:
     """
     unit = "GB" if gib == int(gib) else "GiB"
     return f"{gib:,g} {unit}"
-
-
-# the kind and the rate of the RAM
-
-
-def _with_ram_rate(machine: Machine, memory: Memory) -> NotedMachine:
-    """The machine with the bandwidth that a stated kind of RAM, rate or number of modules means,
-    and a note on the bandwidth.
-    """
-    numbers = memory.numbers
-    kind = memory.ram_kind or ""
-    mts = numbers.get("mts")
-    if not kind and numbers.keys().isdisjoint(("mts", "channels", "sticks")):
-        return NotedMachine(machine, None)
-    if machine.scope != "host" or machine.memory_bandwidth_bytes_per_second is not None:
-        return NotedMachine(machine, None)
-    slots = gpus.series_in(machine) or gpus.computer_of(machine)
-    rate = None
-    if slots is not None:
-        rate = _rate_mts(slots, kind, mts)
-    if slots is None or rate is None:
-        # the channels of the processor are not known, or it takes no such memory
-        return NotedMachine(
-            machine, _ignored_note("does not count here", [_ram_name(kind, mts)])
-        )
-    processors = cpus.processors_named(machine.cpu_model or "")
-    channels = min(slots.channels, numbers.get("channels", slots.channels))
-    if "sticks" in numbers and slots.bits == 64:
-        channels = min(channels, max(1, numbers["sticks"] // processors))
-    bandwidth = channels * slots.bits // 8 * rate * units.MB
-    ram = f"{units.plural(channels, 'channel')} of {_ram_name(kind, rate)}"
-    facts: FactValues = {
-        BANDWIDTH: bandwidth,
-        "memory_bandwidth_how": _how_known(slots, memory, channels),
-    }
-    # the rate of a kind of memory is a guess
-    is_guess = BANDWIDTH in machine.assumed and mts is None
-    machine = machine.stated(facts, f"{ram}, as its description says")
-    if is_guess:
-        machine = machine.replace(assumed=(BANDWIDTH, *machine.assumed))
-    note = f"Its memory: {ram}, {units.decimal(bandwidth)}/s at most."
-    stated = numbers.get("channels", 0)
-    # makers count the channels of soldered memory in other widths
-    if stated > slots.channels * processors and not kind.startswith("lp"):
-        note += f" {_ignored_note('does not count here', [f'{stated} channels'])}"
-    return NotedMachine(machine, note)
-
-
-def _ram_name(kind: str, mts: int | None) -> str:
-    """The kind of RAM with its rate: `DDR4-3200`; `RAM at 3,200 MT/s` where the kind is not
-    stated.
-    """
-    name = kind.upper() or "RAM"
-    if mts is None:
-        return name
-    if kind:
-        return f"{name}-{mts}"
-    return f"{name} at {mts:,} MT/s"
-
-
-def _rate_mts(slots: _RamSlots, kind: str, mts: int | None) -> int | None:
-    """The stated rate in MT/s, else the rate of the kind. None where the rate or the kind does not
-    fit the processor.
-
-    A processor that is not named has any memory: its kind has the fastest rate, which most modules
-    have.
-    """
-    if slots.memory == "bus":
-        return None
-    slowest, usual, fastest = slots.mts
-    low, high = cpus.ram_rates().get(kind, (slowest, fastest))
-    if isinstance(slots, gpus.Computer):
-        return mts or (high if kind else usual)
-    if low > _LARGEST_GAP * fastest or slowest > _LARGEST_GAP * high:
-        return None
-    if mts is None:
-        rate_of_kind = max(low, min(usual, high))
-        return max(slowest, min(rate_of_kind, fastest))
-    if not _LEAST_OF_SLOWEST * slowest <= mts <= _MOST_OF_FASTEST * fastest:
-        return None
-    return min(mts, fastest) if slots.kind == "server" else mts
-
-
-def _how_known(slots: _RamSlots, memory: Memory, channels: int) -> str | None:
-    """How the bandwidth is known: with an assumed rate, or with channels that are assumed to be
-    filled. None where the description states all of it.
-    """
-    kind = memory.ram_kind or ""
-    rates = slots.bytes_per_second
-    takes_kinds = rates.slowest < rates.fastest or isinstance(slots, gpus.Computer)
-    if "mts" not in memory.numbers and not (kind and takes_kinds):
-        return RATE_ASSUMED
-    # with two channels, one may be empty
-    if channels != 2 or kind.startswith("lp"):
-        return None
-    if memory.numbers.keys().isdisjoint(("sticks", "channels")):
-        return FILLED_ASSUMED
-    return None

@@ -158,7 +158,11 @@ def _continues_kind(word: str) -> bool:
     return cpus.names_a_kind_alone({word})
 
 
-def _gpus(phrase: Phrase, run: WordRun, line: str) -> Mention | None:
+def _gpus(
+    phrase: Phrase,
+    run: WordRun,
+    line: str,
+) -> Mention | None:
     """The GPUs of a run of words. A size in the name must be one of theirs."""
     if "and" in run.words:
         return None

@@ -1,7 +1,7 @@
 """The GPUs that a description names, each with the count and the memory beside its name.
 
-What goes in: the mentions of GPUs in a `Phrase`. What comes out: `NamedCards`. A size belongs to a
-GPU that is sold with it; any other size is the RAM's, unless another can be.
+What goes in: the mentions of GPUs in a `Phrase`. What comes out: `NamedCards`. A size beside the
+name of a GPU belongs to the GPU where the GPU is sold with it; else it is the RAM's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The memory that a description tells, and the numbers of cores and rates beside it.
 
-What goes in: a `Phrase`, whose names are claimed. What comes out: `Memory`.
+What goes in: a `Phrase`, whose names are claimed. What comes out: `StatedMemory`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST_GIB_OF_CLIENTS = 256
 _LEAST_OF_SIZE = 0.9
 
 
-class Memory(Record):
+class StatedMemory(Record):
     """The memory that a description tells, in GiB; None where it tells none.
 
     `disk_gib` is a size that is taken for a disk, and that may be the RAM's: in TB, where no word
@@ -44,55 +44,83 @@ def find_memory(
     processor: str | None,
     *,
     has_chip: bool,
-) -> Memory:
+) -> StatedMemory:
     """Claim the memory, and the numbers of cores and rates. The RAM is the size that is called RAM,
-    else the smallest plain size. A plain size below the RAM's stays free: it is of something else.
+    else the smallest plain size.
 
     Raises `UnknownMachineError` where two sizes can be the RAM's, and for an unknown kind of RAM.
     """
     ram_kind = _kind_of_ram(phrase)
-    numbers = {}
-    sizes: dict[str, dict[int, float]] = {"ram": {}, "vram": {}, "disk": {}, "": {}}
-    for at, quantity in phrase.quantities():
-        if quantity.is_count:
-            continue
-        if quantity.modules is not None:
-            numbers["sticks"] = quantity.modules
-        if quantity.unit in ("gb", "tb"):
-            of = _memory_of(quantity, processor)
-            sizes[of][at] = quantity.gib
-        else:
-            name = "cores" if quantity.unit == "cpus" else quantity.unit
-            numbers[name] = int(quantity.number)
-            phrase.claim(at)
-    told = set(sizes["ram"].values())
-    plain = sizes[""]
-    possible = {gib for gib in plain.values() if may_be_ram(gib, processor)}
-    ram_gib = max(told, default=None) or min(plain.values(), default=None)
-    # in `2x 16gb v100 64gb`, 2x may count modules or GPUs
-    is_open = "sticks" in numbers or "or" in phrase.words
+    numbers = _numbers(phrase)
+    sizes = _sizes(phrase, processor)
+    told = _gib_of(sizes, "ram")
+    plain = _gib_of(sizes, "")
+    possible = {gib for gib in plain if may_be_ram(gib, processor)}
     if told:
+        # in `2x 16gb v100 64gb`, 2x may count modules or GPUs
+        is_open = "sticks" in numbers or "or" in phrase.words
         possible = told | possible if is_open else told
-    # beside a chip, the larger is a disk's
-    are_told = bool(told) or not has_chip
-    if are_told and min(possible, default=0) < _LEAST_OF_SIZE * max(
-        possible, default=0
-    ):
-        listed = [f"{gib:g} GB" for gib in sorted(possible)]
-        largest = f"{max(possible):g}"
-        raise bad_name("two_sizes", phrase.text, sizes=listed, largest=largest)
-    for of, places in sizes.items():
-        for at, gib in places.items():
-            if of or not told or gib >= max(told):
-                phrase.claim(at)
-    disks = sizes["disk"].values()
-    return Memory(
-        ram_gib=ram_gib,
-        vram_gib=max(sizes["vram"].values(), default=None),
-        disk_gib=min(disks, default=None),
+    elif has_chip:
+        # beside a chip, the larger size is a disk's
+        possible = set()
+    _refuse_two_sizes(phrase, possible)
+    for at, size in sizes.items():
+        # a plain size below the RAM's stays free: it is of something else
+        if size.of or not told or size.gib >= max(told):
+            phrase.claim(at)
+    return StatedMemory(
+        ram_gib=max(told) if told else min(plain, default=None),
+        vram_gib=max(_gib_of(sizes, "vram"), default=None),
+        disk_gib=min(_gib_of(sizes, "disk"), default=None),
         ram_kind=ram_kind,
         numbers=numbers,
     )
+
+
+def _sizes(phrase: Phrase, processor: str | None) -> Mapping[int, Quantity]:
+    """The free sizes by their places, without those that can only be a disk's, which are claimed.
+    A plain `1tb` is a disk's unless the processor is a server's.
+    """
+    sizes = {}
+    for at, size in phrase.quantities():
+        if size.unit not in ("gb", "tb"):
+            continue
+        if size.of == "disk" and size.gib >= _LEAST_DISK_GIB:
+            phrase.claim(at)
+            continue
+        is_plain_tb = size.unit == "tb" and not size.of
+        if is_plain_tb and not cpus.is_server(processor or ""):
+            sizes[at] = size._replace(of="disk")
+        else:
+            sizes[at] = size
+    return sizes
+
+
+def _gib_of(sizes: Mapping[int, Quantity], memory: str) -> set[float]:
+    """The sizes in GiB that are called so; of plain sizes for an empty `memory`."""
+    return {size.gib for size in sizes.values() if size.of == memory}
+
+
+def _refuse_two_sizes(phrase: Phrase, possible: set[float]) -> None:
+    """Refuse two sizes of which each can be the RAM's."""
+    if not possible or min(possible) >= _LEAST_OF_SIZE * max(possible):
+        return
+    listed = [f"{gib:g} GB" for gib in sorted(possible)]
+    largest = f"{max(possible):g}"
+    raise bad_name("two_sizes", phrase.text, sizes=listed, largest=largest)
+
+
+def _numbers(phrase: Phrase) -> Mapping[str, int]:
+    """Claim the numbers of cores, channels and the like, and return them by their units."""
+    numbers = {}
+    for at, quantity in phrase.quantities():
+        if quantity.modules is not None:
+            numbers["sticks"] = quantity.modules
+        elif not quantity.is_size and not quantity.is_count:
+            unit = "cores" if quantity.unit == "cpus" else quantity.unit
+            numbers[unit] = int(quantity.number)
+            phrase.claim(at)
+    return numbers
 
 
 def _kind_of_ram(phrase: Phrase) -> str | None:
@@ -110,15 +138,6 @@ def _kind_of_ram(phrase: Phrase) -> str | None:
         elif word in vocabulary().of_sizes:
             phrase.claim(at)
     return ram_kind
-
-
-def _memory_of(size: Quantity, processor: str | None) -> str:
-    """The memory that has a size: `ram`, `vram` or `disk`; empty where no word calls it. A plain
-    `1tb` is a disk's unless the processor is a server's.
-    """
-    if size.unit == "tb" and not size.of and not cpus.is_server(processor or ""):
-        return "disk"
-    return size.of
 
 
 def may_be_ram(gib: float, processor: str | None) -> bool:

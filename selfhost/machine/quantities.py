@@ -52,7 +52,10 @@ class Quantity(NamedTuple):
     @property
     def gib(self) -> float:
         """The size in GiB, of all modules together."""
-        return self.number * _GIB_OF[self.unit] * (self.modules or 1)
+        one_gib = self.number * _GIB_OF[self.unit]
+        if self.modules is None:
+            return one_gib
+        return one_gib * self.modules
 
 
 @lru_cache(maxsize=1024)

@@ -18,7 +18,7 @@ from . import cpus, gpus
 from .cards import MOST_CARDS, NamedCards, joined, unknown_gpu
 from .gazetteer import Mention, kind_of_processor, names_in, numbers_of_processors
 from .graphics import cards_of, chosen_cards
-from .memory import Memory, find_memory
+from .memory import StatedMemory, find_memory
 from .phrases import Phrase
 from .products import Product, find_product
 from .quantities import quantity_in
@@ -79,7 +79,7 @@ class Description(Record):
     is_laptop: bool
     cards: Sequence[NamedCards]
     left_out: Sequence[NamedCards]
-    memory: Memory
+    memory: StatedMemory
     says_gpu: bool
     maker: str | None
     rest: Phrase
@@ -220,10 +220,12 @@ def _described_by(phrase: Phrase) -> Description:
     """The description that a text makes. Raises an error where it contradicts itself."""
     product = find_product(phrase)
     setting = find_setting(phrase, is_product=product is not None)
-    mentions = names_in(phrase, "" if product is None else product.line)
-    chip = None
     if product is None:
+        mentions = names_in(phrase)
         chip = _mac(phrase, mentions)
+    else:
+        mentions = names_in(phrase, product.line)
+        chip = None
     if chip is not None and setting.scope != "host":
         # no guest of another system has the GPU in the chip
         setting = setting.replace(has_no_gpu=True)
@@ -381,7 +383,7 @@ def find_processor(
             chip = next(mention for mention in mentions if mention.chip is not None)
             raise _two_processors(phrase, named[0].run.name, chip.run.name)
         return None
-    found = next(iter(named), None) or _number(phrase, mentions)
+    found = next(iter(named), None) or _by_number(phrase, mentions)
     if found is None or found.processor is None:
         return None
     phrase.claim(*found.run.places)
@@ -393,15 +395,19 @@ def find_processor(
     return name
 
 
-def _two_processors(phrase: Phrase, first: str, second: str) -> Exception:
+def _two_processors(
+    phrase: Phrase,
+    first: str,
+    second: str,
+) -> Exception:
     return bad_name("two_processors", phrase.text, first=first, second=second)
 
 
-def _number(phrase: Phrase, mentions: list[Mention]) -> Mention | None:
+def _by_number(phrase: Phrase, mentions: list[Mention]) -> Mention | None:
     """The processor that a bare number names, else the named kind of processor.
 
-    A number that no GPU has is a processor's. Beside a GPU, so is one that a GPU could have, but
-    did: `5600` of `3060 5600`.
+    A number that no GPU has is a processor's. Beside a GPU, so is a number that a GPU has, too:
+    `5600` of `3060 5600`.
     """
     found = list(numbers_of_processors(phrase, beside_gpu=False))
     has_gpu = any(mention.gpus for mention in mentions)
@@ -418,7 +424,8 @@ def _number(phrase: Phrase, mentions: list[Mention]) -> Mention | None:
 
 
 def _numbers_of_either(phrase: Phrase, mentions: list[Mention]) -> list[Mention]:
-    """The processors of a number that a GPU has, too. The GPU is no longer mentioned.
+    """The processor of a number that a GPU has, too, beside another GPU. The first GPU is taken out
+    of the mentions.
 
     Raises `UnknownMachineError` where the number can be the processor's or the only GPU's.
     """
@@ -436,7 +443,11 @@ def _numbers_of_either(phrase: Phrase, mentions: list[Mention]) -> list[Mention]
     return []
 
 
-def _two_readings(phrase: Phrase, word: str, readings: Sequence[str]) -> Exception:
+def _two_readings(
+    phrase: Phrase,
+    word: str,
+    readings: Sequence[str],
+) -> Exception:
     """The error for a word that can mean several things."""
     typed = phrase.text.lower()
     texts = [f"--machine '{typed.replace(word, one, 1)}'" for one in readings]

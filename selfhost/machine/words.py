@@ -151,7 +151,6 @@ class Vocabulary(Stated):
     containers: frozenset[str]
     clusters: frozenset[str]
     either: frozenset[str]
-    changed: frozenset[str]
     of_sizes: frozenset[str]
     gpus_inside: tuple[tuple[str, ...], ...]
     desktops: frozenset[str]
@@ -200,6 +199,11 @@ def bad_name(
     remedy = fill(refusal.remedy, values)
     error = _ERRORS[refusal.error]
     return error(message, nearest=near, remedy=remedy)
+
+
+def ignored_note(why: str, things: Iterable[str]) -> str:
+    """The sentence that names what was ignored of a description: `Ignored (not understood): x`."""
+    return f"Ignored ({why}): {', '.join(things)}."
 
 
 def tokens(text: str) -> list[str]:

@@ -31,6 +31,7 @@ class CheckpointRecipe(Stated):
     wide: frozenset[str] = frozenset()
     eight: frozenset[str] = frozenset()
     packed: frozenset[str] = frozenset()
+    last_in_eight: int = 0
     twice: bool = False
     mtp: bool = False
     encoders: bool = True

@@ -63,12 +63,14 @@ class _StateRule(Stated):
     """What a kind of recurrent layer keeps of a sequence: a row of `[states]`.
 
     `convolution` and `memory` are expressions for the numbers that the convolution remembers and
-    for the numbers of the memory. `delta_rule`: each token corrects the memory. `tensor_split`:
+    for the numbers of the memory, `alive` for those of a token that are alive at once in llama.cpp;
+    "" where nobody measured them. `delta_rule`: each token corrects the memory. `tensor_split`:
     "cut" or "whole" under llama.cpp's -sm tensor; "" where that was not checked.
     """
 
     convolution: str
     memory: str
+    alive: str = ""
     delta_rule: bool = False
     tensor_split: str = read_by(choices=("cut", "whole"), default="")
 
@@ -88,48 +90,6 @@ class _TensorsTable(Stated):
 
 def _tensors_table() -> _TensorsTable:
     return shipped_record(_TensorsTable, "tensors")
-
-
-class Style(Stated):
-    """How llama.cpp builds the graph of one architecture: the key `graph` of its row. A truth
-    value says that the graph is built so; without one it is built as most are.
-
-    - `centred`: LayerNorm, which is not computed in place.
-    - `rope`: layers in which positions are rotated: "all", "none", "sliding", "three of four".
-    - `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention)
-      or "input".
-    - `sums`: what is added to what at the end of a layer; "attended": what attention gives.
-    - `late_rows`: all tokens pass the last layer, and rows are chosen "before norm", "after
-      norm" or "never".
-    - `chosen_first`: the softmax is over the experts that were chosen.
-    - `normalized`: the weights of the chosen experts add up to one.
-    - `before_experts`: these weights scale what the experts read.
-    - `temperature`: queries are scaled by position.
-    - `positions`: numbers per position.
-    - `residual_first`: what attention gives is added to the residual, not the reverse.
-    - `expanded`: the norm runs before all else of a layer.
-    - `divided_gate`: the gate of the shared expert is used twice.
-    - `rescaled`: the weights of the chosen experts are multiplied by a factor.
-    - `values_normed`: values have a norm.
-    - `normed_first`: what attention gives is normed before rows are chosen.
-    """
-
-    centred: bool = False
-    rope: str = "all"
-    beside: str = ""
-    sums: tuple[str, ...] = ("made", "residual")
-    late_rows: str = ""
-    chosen_first: bool = False
-    normalized: bool = False
-    before_experts: bool = False
-    temperature: bool = False
-    positions: int = 1
-    residual_first: bool = False
-    expanded: bool = False
-    divided_gate: bool = False
-    rescaled: bool = False
-    values_normed: bool = False
-    normed_first: bool = False
 
 
 class ArchitectureRow(Stated):
@@ -189,8 +149,6 @@ class ArchitectureRow(Stated):
     - `unfused`: llama.cpp stores the scores of attention whatever is asked for.
     - `biased_scores`: arrays as long as the scores of all heads in which llama.cpp keeps what it
       adds to them (Inkling 2).
-    - `pooling`: what llama.cpp makes of an encoder's vectors: their mean, "first": that of the
-      first token, or "none".
     - `diffusion`: an encoder that writes text, all of it in each step.
     - `mtp_like`: a block for multi-token prediction is like the last layer; or like those with
       "window", "dense".
@@ -260,8 +218,6 @@ class ArchitectureRow(Stated):
     - `layers_of_70b`: llama.cpp takes a model of so many layers for one of 70B (src/models),
       which llama-quantize types otherwise.
     - `shared_keys_of_70b`: with layers_of_70b: only where heads share keys.
-    - `graph`: how llama.cpp builds its graph, replayed for the exact compute buffer; none: no
-      graph is written down.
     """
 
     name: str
@@ -307,7 +263,6 @@ class ArchitectureRow(Stated):
     relative_positions: int = 0
     unfused: bool = False
     biased_scores: int = 0
-    pooling: str = "mean"
     diffusion: bool = False
     mtp_like: tuple[str, ...] = ()
     mtp_vocabulary: tuple[str, ...] = ()
@@ -346,7 +301,6 @@ class ArchitectureRow(Stated):
     falcon_types: bool = False
     layers_of_70b: int | None = None
     shared_keys_of_70b: bool = False
-    graph: Style | None = None
 
     @property
     def embeds(self) -> bool:
@@ -1108,6 +1062,27 @@ def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
         memory=_side_length(rule.memory, sizes),
         arithmetic=f"({_in_figures(total, sizes)})",
     )
+
+
+def alive_in_recurrence(
+    recurrent: Recurrent,
+    architecture: Architecture,
+    states: float,
+) -> int:
+    """The numbers of a token that are alive at once in a recurrent layer of llama.cpp, beside the
+    memories of `states` states; 0 where nobody measured such layers, or states a size of them.
+    """
+    expression = _tensors_table().states[recurrent.kind].alive
+    state = state_of(recurrent, architecture)
+    if not (expression and state.bytes):
+        return 0
+    sizes = sizes_of(recurrent)
+    sizes["width"] = architecture.embedding_length
+    sizes["memory"] = state.memory
+    if not all(map(sizes.get, re.findall("[a-z_]+", expression))):
+        return 0
+    sizes["memory"] = int(states * state.memory)
+    return _side_length(expression, sizes)
 
 
 def has_delta_rule(recurrent: Recurrent) -> bool:

@@ -38,6 +38,7 @@ from .records import (
     assumed_term,
     by_type,
     computed_term,
+    taken_off,
     term,
     unread,
 )
@@ -530,11 +531,9 @@ def _packed_size(case: Case) -> Term | Unread:
     if not case.has_all_tensors:
         why = f"no source states the size of the files in {name}"
         return unread(f"{why}, and which layers it has is not known", _STATE_SIZE)
-    scheme = scheme_of(name)
-    method = name if scheme is None else scheme.method
+    method = _method_of(case)
     model = case.model.packed_with(method)
-    parts = {layer.part for layer in linear_layers(model)}
-    recipes = recipes_of(case, method, parts)
+    recipes = _recipes(case)
     if recipes is None:
         return _loaded_tensors(_packed_in(case, model, name))
     type_name = name
@@ -545,6 +544,21 @@ def _packed_size(case: Case) -> Term | Unread:
         if unpacked is not None:
             return unpacked
     return _by_recipes(_packed_in(case, model, name), recipes)
+
+
+def _method_of(case: Case) -> str:
+    """The method of the case's quantization: its name without the group, `mlx` of files for MLX."""
+    if case.format == "mlx":
+        return "mlx"
+    scheme = scheme_of(case.quantization)
+    return case.quantization if scheme is None else scheme.method
+
+
+def _recipes(case: Case) -> Recipes | None:
+    """The recipes that the case's files may follow; None where no row tells of the method."""
+    method = _method_of(case)
+    parts = {layer.part for layer in linear_layers(case.model.packed_with(method))}
+    return recipes_of(case, method, parts)
 
 
 def _packed_in(case: Case, model: Architecture, type_name: str) -> Case:
@@ -616,6 +630,9 @@ def _more_by_recipe(case: Case, recipe: CheckpointRecipe) -> int:
         before = linear_bytes(usual, layer.inputs, layer.outputs)
         after = linear_bytes(made, layer.inputs, layer.outputs)
         more += (after - before) * layer.number
+        if layer.part == "feed_forward" and recipe.last_in_eight:
+            wider = linear_bytes(eight, layer.inputs, layer.outputs) - after
+            more += wider * layer.number * recipe.last_in_eight / model.layers
     if recipe.twice and model.tied_embeddings:
         more += 2 * model.published_tokens * model.embedding_length
     if recipe.mtp:
@@ -690,8 +707,7 @@ def _mlx_recipe(case: Case) -> CheckpointRecipe | None:
     """The recipe of the publisher of files for MLX; None for files as mlx_lm.convert makes them."""
     if not case.has_all_tensors:
         return None
-    parts = {layer.part for layer in linear_layers(case.model)}
-    recipes = recipes_of(case, "mlx", parts)
+    recipes = _recipes(case)
     return None if recipes is None else recipes.likely
 
 
@@ -754,9 +770,32 @@ def loaded_of(case: Case, files: Term) -> Term:
     that config.json does not describe. MLX's files have neither. Where the tensors are not known,
     all of the files count.
     """
-    if case.has_all_tensors and _has_unloaded_tensors(case, files):
+    if not case.has_all_tensors:
+        return files
+    if _has_unloaded_tensors(case, files):
         return _loaded_tensors(case)
-    return files
+    block_bytes = _block_by_recipe(case, files)
+    if not block_bytes:
+        return files
+    line = taken_off(
+        files.arithmetic, block_bytes, "of the block for several tokens, not loaded"
+    )
+    return files.resized(files.bytes - block_bytes, line)
+
+
+def _block_by_recipe(case: Case, files: Term) -> int:
+    """The bytes of multi-token-prediction blocks that a quantizer left in the files; 0 for other
+    files.
+    """
+    parameters = case.spec.parameters.mtp
+    if case.format != "safetensors" or case.is_as_published or not parameters:
+        return 0
+    if files.how is How.STATED:
+        return 0
+    recipes = _recipes(case)
+    if recipes is None or not recipes.likely.mtp:
+        return 0
+    return 2 * parameters
 
 
 def _has_unloaded_tensors(case: Case, files: Term) -> bool:

@@ -33,6 +33,11 @@ OPENNESS_WORDS = {
     "no": Span("no", Outcome.FAIL),
     "unknown": Span("not known", Outcome.UNKNOWN),
 }
+# of a bad thing a `no` is good news
+_OF_BAD_THINGS = {
+    "yes": Span("yes", Outcome.FAIL),
+    "no": Span("no", Outcome.PASS),
+}
 
 
 # the answer where a limit on a GPU that shares the RAM has to be raised
@@ -50,6 +55,14 @@ _NOT_WELL = {
 }
 # a training that takes longer is told in the headline
 _WEEK_SECONDS = 7 * units.DAY_SECONDS
+
+
+def openness_word(name: str, answer: str) -> Span:
+    """The answer of that name on openness or permissions, as a person reads it."""
+    word = OPENNESS_WORDS[answer]
+    if name == "superseded":
+        return _OF_BAD_THINGS.get(answer, word)
+    return word
 
 
 def answer_line(verdict: Verdict) -> Paragraph:

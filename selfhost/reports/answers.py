@@ -40,23 +40,38 @@ _VERBOSE = re.compile(r"(?<=: )-v$|(?<=see )-v(?=\))|--wide\b|the same with --al
 _EVERY_MODEL = re.compile(r"(?<!selfhost list )--all\b")
 
 
-def document(answer: ShownRecord) -> Blocks:
+def document(
+    answer: ShownRecord,
+    *,
+    full: str = "to_json()",
+    every_model: str = "top=None",
+) -> Blocks:
     """Return the blocks that the command of that answer shows, with keywords of Python in place of
-    options.
+    options. `full` has every figure, `every_model` every model where only the first were judged.
     """
-    every_model = "to_json()"
-    if isinstance(answer, Ranking) and len(answer.models) < answer.counts.models:
-        # `rank` judged only the first models; with top=None it judges all
-        every_model = "top=None"
+    judged_some = (
+        isinstance(answer, Ranking) and len(answer.models) < answer.counts.models
+    )
+    return in_keywords(_of_command(answer), full, every_model if judged_some else full)
 
-    def parts_in_python(parts: Iterable[str]) -> Cells:
-        return tuple(_part_in_python(part, every_model) for part in parts)
 
-    for block in _of_command(answer):
+def in_keywords(
+    blocks: Blocks,
+    full: str,
+    every_model: str,
+) -> Blocks:
+    """Yield the blocks with keywords in place of options, `full` in place of `-v`, and
+    `every_model` in place of `--all`.
+    """
+
+    def told(parts: Iterable[str]) -> Cells:
+        return tuple(_part_in_keywords(part, full, every_model) for part in parts)
+
+    for block in blocks:
         if isinstance(block, Paragraph):
-            yield block.replace(parts=parts_in_python(block.parts))
+            yield block.replace(parts=told(block.parts))
         else:
-            yield block.replace(rows=tuple(map(parts_in_python, block.rows)))
+            yield block.replace(rows=tuple(map(told, block.rows)))
 
 
 @singledispatch
@@ -89,14 +104,16 @@ _of_command.register(ModelSpec, model_document)
 _of_command.register(Plan, plan_document)
 
 
-def _part_in_python(part: str, every_model: str) -> str:
-    """The text in its style, with keywords of Python in place of options, and `every_model` in
-    place of `--all`. A line to type stays as it is.
-    """
+def _part_in_keywords(
+    part: str,
+    full: str,
+    every_model: str,
+) -> str:
+    """The text in its style, with keywords in place of options. A line to type stays as it is."""
     style = style_of(part)
     if style in ("command", "comment"):
         return part
-    told = _VERBOSE.sub("to_json()", in_python(part))
+    told = _VERBOSE.sub(full, in_python(part))
     told = _EVERY_MODEL.sub(every_model, told)
     return part if told == part else Span(told, style, share_of(part))
 

@@ -32,7 +32,9 @@ def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
     """
     whose = provider_name(offer.provider)
     if offer.stands_in:
-        whose = f"no provider has it; nearest: {offer.model_id} at {whose}"
+        whose = f"{offer.model_id} at {whose}"
+    if offer.why_instead is not None:
+        whose = f"no provider has it; nearest: {whose}"
     if not _rates(offer):
         return whose, price_words(offer)
     age = ""

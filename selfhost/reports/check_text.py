@@ -9,20 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..catalogue.offers import provider_name
+from ..catalogue.offers import Offer, provider_name
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
 from ..judge.checks.speed import may_be_too_slow, wait_words
-from ..judge.pace import clip_words
+from ..judge.pace import Wait, clip_words
 from ..judge.pace.words import reader_words
-from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
+from ..judge.record import (
+    Alternative,
+    Finding,
+    Outcome,
+    Range,
+    Route,
+    Speed,
+    Verdict,
+)
 from .answer_words import answer_line, is_assumption, limit_words, ordered
 from .api_words import (
     API_RISKS,
     month_blocks,
     no_api_words,
     offer_words,
+    price_words,
     request_blocks,
 )
 from .labels import LABELS
@@ -35,6 +44,7 @@ from .layout import (
     Topic,
     command,
     commands,
+    figures,
     line,
     section,
     strong,
@@ -48,6 +58,7 @@ from .words import (
     Asked,
     asked_words,
     below_words,
+    first_way,
     limit_words_of,
     memory_words,
     pace_of,
@@ -88,7 +99,11 @@ def _one_blocks(
     measured = "--measure" in asked.options.split()
     yield answer_line(verdict)
     yield from texts(_first_lines(verdict, measured=measured))
-    yield from _row_blocks(verdict)
+    rows = _rows(verdict, verbose=verbose)
+    if rows:
+        yield line()
+        yield Table.of("check", rows)
+        yield from texts(measured_lines(verdict))
     if measured:
         yield from _unmeasured_blocks(verdict)
     if not verbose:
@@ -111,6 +126,30 @@ def _one_blocks(
     else:
         has_other_ways = verdict.can_run and len(setup) < len(verdict.setup)
         yield line(_hint(verdict, has_other_ways=has_other_ways))
+
+
+def brief_document(verdict: Verdict) -> Blocks:
+    """Yield the route and the answer, the figures that decide, what to type, what runs instead and
+    the first offers: about ten lines for an agent.
+    """
+    yield line(f"route: {verdict.route}")
+    yield line(verdict.summary)
+    told = [limit_words(verdict), asked_words(verdict), *verdict.understood_as]
+    yield from texts(told, indent=0)
+    yield Table.of("check", _rows(verdict, verbose=False)).replace(indent=0)
+    yield from topics(_findings_not_told(verdict))
+    if verdict.can_run:
+        yield from _to_run_blocks(verdict, first_way(verdict.setup))
+    else:
+        yield from _instead_blocks(verdict)
+    for offer in brief_offers(verdict):
+        whose, prices = offer_words(offer, None)
+        yield line(f"API: {whose}, {prices}")
+
+
+def brief_offers(verdict: Verdict) -> Sequence[Offer]:
+    """The offers for an agent: the first, and a second where an API is the answer."""
+    return verdict.api_offers[: 1 if verdict.can_run else 2]
 
 
 def _first_lines(verdict: Verdict, *, measured: bool) -> Iterator[str | None]:
@@ -184,7 +223,7 @@ def _narrower_words(
         return ""
     # a bandwidth that was measured while other programs ran is a bound
     if machine.memory_bandwidth_bound is not None:
-        return "; measured while the machine was busy: run it again when it is idle"
+        return "; other programs ran while it was measured, so it may be faster"
     if measured:
         return ""
     return "; for a narrower range, run with --measure when the machine is idle"
@@ -236,10 +275,9 @@ def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
 _FigureAndNote = tuple[str, str]
 
 
-def _row_blocks(verdict: Verdict) -> Blocks:
-    """Yield the table of needs against the machine: a row for memory, accelerator, disk and speed,
-    and for each other finding that did not pass; then the license. Nothing where no finding has
-    figures.
+def _rows(verdict: Verdict, *, verbose: bool) -> list[Cells]:
+    """The needs against the machine: a row for memory, accelerator, disk and speed, and for each
+    other finding that did not pass; then the license. [] where no finding has figures.
     """
     rows: list[Cells] = []
     for finding in ordered(verdict):
@@ -254,17 +292,15 @@ def _row_blocks(verdict: Verdict) -> Blocks:
             amount = Span(amount, finding.outcome)
         rows.append((name, amount, note))
         if finding.check == "speed":
-            rows += _wait_rows(verdict)
-    if not rows:
-        return
+            # other waits than for the stated prompt, or for a page, concern few users
+            waits = verdict.waits if verbose else verdict.waits[:1]
+            rows += _wait_rows(verdict, waits)
     terms = verdict.model.license
-    if terms is not None and terms.id is not None:
+    if rows and terms is not None and terms.id is not None:
         commercial_use = terms.commercial_use or "unknown"
         license = units.short_license(terms.id)
         rows.append(("license", license, LABELS.commercial[commercial_use]))
-    yield line()
-    yield Table.of("check", rows)
-    yield from texts(measured_lines(verdict))
+    return rows
 
 
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
@@ -320,11 +356,11 @@ def _pace_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
     return amount, f"{ends}{_needed_words(finding, verdict, pace)}"
 
 
-def _wait_rows(verdict: Verdict) -> Iterator[Cells]:
+def _wait_rows(verdict: Verdict, waits: Sequence[Wait]) -> Iterator[Cells]:
     """Yield the wait for the first word, a row for each length of a prompt."""
     finding = verdict.finding("wait")
     name = "wait"
-    for wait in verdict.waits:
+    for wait in waits:
         prompt = units.tokens(wait.prompt_tokens)
         if wait.what is not None:
             prompt = f"{wait.what} ({prompt})"
@@ -571,13 +607,24 @@ def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
     start = "Or by API: "
     if verdict.route is Route.API:
         start = "By API: "
-    yield line(start, strong(whose), f", {prices}")
+    of_line = [one for one in verdict.api_offers if _is_of_line(one)]
+    if of_line:
+        maker = provider_name(offer.provider)
+        yield line(start, strong(f"models of {maker}"), f" (listed {offer.as_of})")
+        yield figures((one.model_id, price_words(one), "") for one in of_line)
+    else:
+        yield line(start, strong(whose), f", {prices}")
     if offer.ends and verdict.shutdown is None:
         yield line(
             f"{provider_name(offer.provider)} shuts it down on {offer.ends}.", indent=2
         )
     if verdict.route is Route.API:
         yield from request_blocks(offer, verdict)
+
+
+def _is_of_line(offer: Offer) -> bool:
+    """Whether a product is asked about, and the offer is for one of the models behind it."""
+    return offer.stands_in and offer.why_instead is None
 
 
 def _faster_blocks(verdict: Verdict) -> Blocks:
@@ -660,7 +707,9 @@ def _hint(verdict: Verdict, *, has_other_ways: bool) -> str:
     parts = ["Every figure with its source"]
     if has_other_ways:
         parts.append("other ways to install")
-    more_offers = len(verdict.api_offers) - 1
+    # all models of a product's line have been told
+    own_offers = [one for one in verdict.api_offers if not _is_of_line(one)]
+    more_offers = len(own_offers) - 1
     if verdict.route is not Route.NEITHER and more_offers > 0:
         parts.append(units.plural(more_offers, "more API"))
     *first, last = parts

@@ -14,10 +14,10 @@ from ..core import units
 from ..core.quoting import shell_word
 from ..judge.record import Verdict
 from .answer_words import (
-    OPENNESS_WORDS,
     answer_cell,
     causes,
     count_words,
+    openness_word,
     shutdown_words,
 )
 from .api_words import price_words
@@ -123,7 +123,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
     }
     for row in (*compared.permissions, *compared.openness):
         if verbose or row.name in LABELS.lists["compared"]:
-            facts[row.name] = OPENNESS_WORDS[row.answer]
+            facts[row.name] = openness_word(row.name, row.answer)
     return facts
 
 
@@ -222,7 +222,7 @@ def _days_of_prices(verdicts: Sequence[Verdict]) -> str:
 
 def _remarks(compared: Compared) -> list[str]:
     """The reason why a model does not run and the day of its shutdown; without a shutdown, the
-    reason why the model is not current.
+    reason why the model is superseded.
     """
     verdict = compared.verdict
     remarks = []
@@ -233,9 +233,9 @@ def _remarks(compared: Compared) -> list[str]:
         remarks.append(shutdown_words(verdict.shutdown))
         return remarks
     for row in compared.openness:
-        if row.name == "current" and row.answer == "no":
-            remarks.append(row.why.partition(":")[0])
-        elif row.name == "current" and row.answer == "partly":
+        if row.name == "superseded" and row.answer == "yes":
+            remarks.append(f"superseded {row.why.partition(':')[0]}")
+        elif row.name == "superseded" and row.answer == "partly":
             remarks.append(row.why)
     return remarks
 

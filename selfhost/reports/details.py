@@ -13,7 +13,7 @@ from typing import Any
 from ..catalogue.offers import provider_name
 from ..core import units
 from ..core.files import value_at
-from .answer_words import OPENNESS_WORDS
+from .answer_words import openness_word
 from .labels import LABELS
 from .layout import (
     Blocks,
@@ -399,9 +399,9 @@ def _sources_blocks(sources: Mapping[str, str]) -> Blocks:
 def _answers_blocks(rows: Sequence[Json], indent: int = 2) -> Blocks:
     """Yield the answers on openness or permissions, each with its reason, sources and parts."""
     for row in rows:
-        name = strong(row["name"])
-        answer = row["answer"] or "unknown"
-        yield line(name, ": ", OPENNESS_WORDS[answer], indent=indent)
+        name = row["name"]
+        answer = openness_word(name, row["answer"] or "unknown")
+        yield line(strong(name), ": ", answer, indent=indent)
         if row["why"] != "not known":
             yield from texts([row["why"]], indent=indent + 2)
         if not row["parts"]:

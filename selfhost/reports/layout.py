@@ -428,8 +428,11 @@ def error_text(error: SelfhostError) -> str:
             lines += _problem_lines(problem, is_error=True)
     if not lines:
         lines.append(f"error: {error.message}")
-    if isinstance(error, UnknownModelError) and error.unsaid:
-        lines.append(f"  did you mean: {', '.join(error.unsaid)}")
+    if isinstance(error, UnknownModelError):
+        remedy = error.remedy or ""
+        # a remedy that names them all has a row for each
+        if any(name not in remedy for name in error.unsaid):
+            lines.append(f"  did you mean: {', '.join(error.unsaid)}")
     lines += _remedy_lines(error.remedy)
     return _printed(lines)
 

@@ -6,6 +6,7 @@ A `Ranking` goes in, blocks come out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, floor
 
 from ..advice.listing import Counts, Ranking
 from ..catalogue.uses import uses_table
@@ -13,9 +14,11 @@ from ..core import units
 from ..core.purposes import purposes_table
 from ..core.workload import Workload
 from ..judge.checks.space import available_ram
+from ..judge.checks.speed import is_slow
 from ..judge.devices import usable_bytes_of
-from ..judge.record import TIGHT_CODES, Outcome, Verdict
+from ..judge.record import PACE_CHECKS, TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
+from .api_words import offer_words
 from .labels import LABELS
 from .layout import Blocks, Cells, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
@@ -36,6 +39,8 @@ _NARROW_COLUMNS = 10
 # models of the catalogue have a shorter name
 _NAMES = 1
 _LONG_NAME = 32
+# the models on the disk that are named
+_STORED = 4
 # the sign of a model that runs, but not well or not quite as asked
 _TIGHT = Span("!", Outcome.WARN)
 _PARTLY_OPEN = "openness-partly"
@@ -49,6 +54,8 @@ def list_document(
     workload: Workload | None = None,
     *,
     top: int | None = TOP,
+    first_row: int | None = None,
+    offered: Verdict | None = None,
     wide: bool = False,
     only_running: bool = True,
     sort: str = "best",
@@ -56,15 +63,18 @@ def list_document(
     today: str | None = None,
     notes: Sequence[str] = (),
 ) -> Blocks:
-    """Yield how many models run, then a table of the first `top` in the order given, None for all.
+    """Yield how many models run, then a table of `top` models in the order given, None for all.
 
-    `workload` is the question; None for the default. `only_running` leaves out models that do not
-    run here, `wide` adds columns. `sort` is the order of the rows. `near` are commands that list
-    models which the user may have meant, where no model matches. `notes` are about the machine's
-    name. With `today` the screen tells that the catalogue is old.
+    `workload` is the question; None for the default. A command has pages, and names its
+    `first_row`, counted from 1. `offered` is the best model that an API offers, where none runs.
+    `only_running` leaves out models that do not run here, `wide` adds columns. `sort` is the order
+    of the rows. `near` are commands that list models which the user may have meant, where no model
+    matches. `notes` are about the machine's name. With `today` the screen tells that the catalogue
+    is old.
     """
     workload = workload or Workload()
-    rows = [row for row in listing.models if row.can_run or not only_running][:top]
+    shown = [row for row in listing.models if row.can_run or not only_running]
+    rows = shown[(first_row or 1) - 1 :][:top]
     head = [_nothing_matches(listing, near, notes)]
     if listing.counts.models:
         head = [summary_words(listing, workload), planned_words(listing.machine)]
@@ -73,24 +83,93 @@ def list_document(
         yield line()
         yield _table(rows, wide=wide, use=listing.use)
         yield line()
-        yield line(_footer(listing, rows, wide=wide, only_running=only_running))
+        yield line(
+            _footer(
+                listing,
+                rows,
+                first_row=first_row or 1,
+                may_go_on=first_row is not None and len(rows) == top,
+                wide=wide,
+                only_running=only_running,
+            )
+        )
+        yield from texts([_stored_words(listing.machine)], indent=0)
         if sort in LABELS.orders:
             yield line(LABELS.orders[sort])
         if have_paces(rows):
             yield line(RANGES)
-        if listing.counts.running == 0:
-            yield line(f"a machine that runs one: selfhost plan {rows[0].model.id}")
+    elif shown:
+        yield line(f"no model has row {first_row:,}: the last is row {len(shown):,}")
     elif listing.counts.models:
         yield line()
         yield line("why not, model by model: the same with --all")
-        asked = workload.options()
-        yield line(f"a machine that runs one: selfhost plan MODEL{asked}")
+    if listing.counts.running == 0 and listing.counts.models:
+        yield from _instead_blocks(listing, offered, workload)
     days = {"prices": listing.prices_as_of, "boards": listing.boards_as_of}
     aged = list(age_blocks(listing.catalogue_as_of, today))
     if not aged:
         days = {"catalogue": listing.catalogue_as_of, **days}
     yield from old_data_blocks(days, today)
     yield from aged
+
+
+def _instead_blocks(
+    listing: Ranking,
+    offered: Verdict | None,
+    workload: Workload,
+) -> Blocks:
+    """Yield what to do where no model runs: the wish to drop so that one does, the first offer of
+    an API, and how to find a machine that runs the first model with published weights.
+    """
+    nearest = [row for row in listing.models if not row.model.closed][:1]
+    too_slow = [row for row in listing.models if _wish_to_drop(row)]
+    if too_slow:
+        # of models that are alike in this, `min` takes the first
+        nearest = [min(too_slow, key=is_slow)]
+        yield line(f"{nearest[0].model.id} runs with {_wish_to_drop(nearest[0])}")
+    if offered is not None and offered.api_offers:
+        # another model may be offered in place of the best
+        offer = offered.api_offers[0].replace(stands_in=True, why_instead=None)
+        whose, prices = offer_words(offer, None)
+        yield line("by API: ", strong(whose), f", {prices}")
+    for row in nearest:
+        asked = workload.options()
+        yield line(f"a machine that runs one: selfhost plan {row.model.id}{asked}")
+
+
+def _wish_to_drop(row: Verdict) -> str:
+    """`--max-wait 40m (~9.5 tokens/s, the first word after ~38 minutes)`: the options under which a
+    model runs that is only too slow; empty for a model that lacks something else.
+    """
+    if not row.failed or not set(row.failed) <= set(PACE_CHECKS):
+        return ""
+    options = []
+    figures = []
+    pace = row.users_pace
+    if "speed" in row.failed:
+        if pace is None:
+            return ""
+        options.append(f"--min-speed {floor(pace.likely * 10) / 10:g}")
+    if pace is not None:
+        figures.append(f"~{units.speed(pace.likely)}")
+    wait = row.first_word_seconds
+    if "wait" in row.failed:
+        if wait is None:
+            return ""
+        options.append(f"--max-wait {ceil(wait.likely / 60)}m")
+        figures.append(f"the first word after ~{units.duration(wait.likely)}")
+    return f"{' '.join(options)} ({', '.join(figures)})"
+
+
+def _stored_words(machine: Machine) -> str:
+    """The models on the disks of the machine; empty where none was found."""
+    names = []
+    for model in machine.models_present or ():
+        names.append(model.tag or model.file or model.repository or model.path)
+    if not names:
+        return ""
+    stored = units.listed(dict.fromkeys(names), _STORED)
+    return f"on the disk already: {stored} (selfhost machine -v)"
 
 
 def _nothing_matches(
@@ -253,19 +332,25 @@ def _footer(
     listing: Ranking,
     rows: Sequence[Verdict],
     *,
+    first_row: int,
+    may_go_on: bool,
     wide: bool,
     only_running: bool,
 ) -> str:
-    """The line below the table: the number of rows, the options that show more, and the meaning of
-    `!`.
-    """
+    """The line below the table: the rows, the options that show more, and the meaning of `!`."""
     counts = listing.counts
     candidates = counts.models
     about = ""
     if only_running and counts.running:
         candidates = counts.running
         about = "about " if counts.is_estimate else ""
-    parts = [f"{len(rows)} of {about}{candidates:,}"]
+    place = f"{len(rows)}"
+    last_row = first_row - 1 + len(rows)
+    if first_row > 1:
+        place = f"{first_row}-{last_row}"
+    parts = [f"{place} of {about}{candidates:,}"]
+    if may_go_on and last_row < candidates:
+        parts.append(f"next: --from {last_row + 1}")
     if len(rows) < counts.models:
         parts.append("all: --all")
     if not wide:

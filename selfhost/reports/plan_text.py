@@ -188,7 +188,8 @@ def _machines_counted(plan: Plan) -> str:
         sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
         perhaps_slow = len(plan.fitting) - sure
         if perhaps_slow:
-            words += f", on {perhaps_slow:,} of them perhaps slower than you need"
+            least = units.stated(plan.workload.min_tokens_per_second or 0)
+            words += f", on {perhaps_slow:,} of them perhaps below {least} tokens/s"
         return words
     if _may_run_somewhere(plan):
         return "no known machine is certain to run it"
@@ -233,7 +234,7 @@ def _least_rows(
     yield "disk", disk, "free, with a safety margin"
     wanted = plan.workload.min_tokens_per_second
     if wanted and runs_without_gpu:
-        yield _bandwidth_row(plan, least, wanted)
+        yield _bandwidth_row(plan, least, wanted, verbose=verbose)
     if verbose:
         architectures = " or ".join(least.cpu.architectures) or "any"
         yield (
@@ -277,6 +278,8 @@ def _bandwidth_row(
     plan: Plan,
     least: LeastMachine,
     wanted: float,
+    *,
+    verbose: bool,
 ) -> FigureRow:
     """The row of the bandwidth of RAM for the wanted tokens a second and the longest wait."""
     without_gpu = f"for {units.stated(wanted)} tokens/s without a GPU"
@@ -288,9 +291,10 @@ def _bandwidth_row(
     if rate is None:
         return "bandwidth", "not known", f"how fast RAM must be {without_gpu}"
     shown = f"{units.decimal(rate, up=True)}/s"
-    # a stated bandwidth is a peak, of which programs reach less
-    fact = f"bandwidth={shown.replace(' ', '')}:measured"
-    note = f"of RAM as measured ({fact})"
+    note = "of RAM, as a program measures it"
+    if verbose:
+        # what is stated of a memory is a peak, of which programs reach less
+        note += f" (--set bandwidth={shown.replace(' ', '')}:measured)"
     if least.cpu.cores is not None:
         note += f", and {units.cores(least.cpu.cores)}"
     return "bandwidth", shown, f"{note}, {without_gpu}"
@@ -402,8 +406,6 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
     if left_out:
         yield line(f"{left_out} more: -v")
     if any(map(_doubts, shown)):
-        yield line(
-            "?: little memory left, or slow; slow?: perhaps slower than you need"
-        )
+        yield line("?: little memory left, or slow; slow?: perhaps too slow")
     if have_paces(shown):
         yield line("~ is the likely pace; the line below gives its range.")

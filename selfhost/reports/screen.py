@@ -3,7 +3,8 @@
 `show` takes blocks and a file. Each block becomes lines of rich's `Text`, which rich then colours
 and writes. A paragraph is wrapped by `_paragraph_lines`, a table is fitted into the width by
 `_table_lines`. rich knows the widths of wide characters, colours and old consoles of Windows; this
-module adds that lines to type stay whole, and that a narrow terminal gets fewer columns.
+module adds that a line to type goes on behind a backslash, and that a narrow terminal gets fewer
+columns.
 
 Only a program that writes to a terminal imports this module: loading rich takes about 40 ms.
 """
@@ -15,6 +16,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.measure import Measurement
 from rich.table import Table as RichTable
@@ -49,6 +51,8 @@ _UNLIMITED = 100_000
 # A place where a line may be broken without a space: to rich it is whitespace, of no width.
 _BREAK = "\x1f"
 _FINAL = {ord(GLUE): " ", ord(_BREAK): ""}
+# a word of a command, with what is quoted in it
+_SHELL_WORD = r"""(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+"""
 _HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
 
 
@@ -134,15 +138,19 @@ def _paragraph_lines(
     console: Console,
     width: int,
 ) -> Iterator[Text]:
-    """The lines of a paragraph; a single line if a part is a command. Further lines are indented by
-    two more; further lines of a comment begin with `#`.
+    """The lines of a paragraph. Further lines are indented by two more; further lines of a comment
+    begin with `#`, and the line before that of a command ends in a backslash.
     """
     styles = [style_of(part) for part in block.parts]
     text = Text.assemble(*map(_text, block.parts), overflow="ignore")
     indent = " " * block.indent
     room = width - block.indent
-    if "command" in styles or text.cell_len <= room:
+    if text.cell_len <= room:
         yield Text(indent).append_text(text)
+        return
+    if "command" in styles:
+        for typed in _typed_lines(text.plain, room):
+            yield Text(indent).append(typed, rich_style(block.parts[0]))
         return
     further = "  "
     if "comment" in styles:
@@ -152,6 +160,26 @@ def _paragraph_lines(
     for line in others:
         start = Text.assemble(indent, (further, rich_style(block.parts[0])))
         yield start.append_text(line)
+
+
+def _typed_lines(command: str, room: int) -> Iterator[str]:
+    """The lines of a command that is wider than the room, which a shell reads as one: each but the
+    last ends in a backslash. A line breaks outside quotes only, so it may be wider. A comment stays
+    whole, for its further lines would be commands, and so does a command for Windows, whose shells
+    have no such sign in common.
+    """
+    if command.startswith("#") or os.name == "nt":
+        yield command
+        return
+    first, *others = re.findall(_SHELL_WORD, command)
+    typed = first
+    for word in others:
+        if cell_len(f"{typed} {word} \\") > room:
+            yield f"{typed} \\"
+            typed = f"  {word}"
+        else:
+            typed = f"{typed} {word}"
+    yield typed
 
 
 def _cell(part: str, *, has_bars: bool) -> Text:

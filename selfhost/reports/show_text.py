@@ -18,7 +18,7 @@ from ..core import units
 from ..core.quoting import shell_word
 from ..judge.record import Verdict
 from ..machine.record import Machine
-from .answer_words import OPENNESS_WORDS, answer_line
+from .answer_words import OPENNESS_WORDS, answer_line, openness_word
 from .api_words import month_blocks, offer_words
 from .labels import LABELS
 from .layout import (
@@ -125,7 +125,7 @@ def _first_facts(model: ModelSpec) -> Iterator[FigureRow]:
         yield "license", terms, ""
     for row in openness.rows(model):
         if row.name in LABELS.lists["openness"]:
-            yield row.name, OPENNESS_WORDS[row.answer], row.why
+            yield row.name, openness_word(row.name, row.answer), row.why
     architecture = model.architecture
     if architecture is not None and architecture.context_tokens is not None:
         longer = ""
@@ -203,7 +203,11 @@ def _size_cells(size: QuantizationSize, machine: Machine) -> Cells:
 
 def _first_offer(offers: Sequence[Offer]) -> Blocks:
     """The first offer with its prices, and how many others there are."""
-    whose, prices = offer_words(offers[0].replace(stands_in=False), None)
+    offer = offers[0]
+    if offer.why_instead is not None:
+        # a note tells which model is offered in place of this one
+        offer = offer.replace(stands_in=False, why_instead=None)
+    whose, prices = offer_words(offer, None)
     rest = f", {prices}"
     if len(offers) > 1:
         rest += f" ({len(offers) - 1} more: -v)"

@@ -19,6 +19,7 @@ from selfhost.advice import api_route
 from selfhost.advice.api_route import offers_for, shutdown_of
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.offers import Offer, offers_of, request_lines, snapshot
+from selfhost.cli.main import main
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 
@@ -199,6 +200,48 @@ def test_private_rules_out_every_offer(asked: str) -> None:
         offer(name) for name in (asked, "opt-30b", "gpt-5.6-terra", "gpt-oss-120b")
     ]
     assert served(asked, *offers, private=True) == []
+
+
+@pytest.mark.parametrize(
+    ("product", "maker"),
+    [
+        pytest.param("claude", "anthropic", id="Claude"),
+        pytest.param("gemini", "google", id="Gemini"),
+        pytest.param("grok", "xai", id="Grok"),
+    ],
+)
+def test_a_product_without_a_price_has_the_models_of_its_line(
+    product: str, maker: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It said: at a price that is not known here. Each is the maker's own, with a price."""
+    offers = check(product, machine="m6a.xlarge").api_offers
+    assert len(offers) == 3
+    for offer in offers:
+        assert offer.provider == maker
+        assert offer.stands_in
+        assert offer.model_id.startswith(f"{product}-")
+        assert offer.input_usd_per_million_tokens
+    assert main(["check", product, "--machine", "m6a.xlarge"]) == 1
+    shown = capsys.readouterr().out
+    for offer in offers:
+        assert f"\n  {offer.model_id} " in shown
+    assert f'"model": "{offers[0].model}"' in shown
+
+
+@pytest.mark.parametrize(
+    ("product", "named"),
+    [
+        # openai.com/open-models: what OpenAI itself publishes
+        pytest.param("chatgpt", "gpt-oss-20b", id="ChatGPT"),
+        # ai.google.dev/gemma: "built from the same research and technology" as Gemini
+        pytest.param("gemini", "gemma-4-", id="Gemini"),
+    ],
+)
+def test_beside_a_product_stands_what_people_name_with_it(
+    product: str, named: str
+) -> None:
+    others = check(product, machine="macbook pro m4 max 48gb").alternatives
+    assert any(other.id.startswith(named) for other in others)
 
 
 def test_a_retired_model_is_replaced_by_the_last_that_its_publisher_names() -> None:

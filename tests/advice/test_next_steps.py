@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-from selfhost import Machine, check
+from selfhost import Machine, check, rank
 from selfhost.cli.main import main
 from selfhost.core.workload import Workload
 from selfhost.machine.named import named
+from selfhost.machine.record import PresentModel
 
 LAPTOP = "laptop-ddr4-16gb"
 DESKTOP = "desktop-rtx4090-24gb"
@@ -30,7 +32,58 @@ def test_a_list_without_models_says_what_to_ask_next(
     words = ("list", "--for", "agent", "--max-wait", "1s", "--machine", LAPTOP)
     text = said(capsys, *words)
     assert "\nwhy not, model by model: the same with --all" in text
-    assert "selfhost plan MODEL --for agent --max-wait 1s" in text
+    # the wish to drop, a price, and a machine
+    found = re.search(
+        r"^(\S+) runs with (--max-wait \w+) \(~\S+ tokens/s, ", text, re.M
+    )
+    assert found is not None
+    model, wish = found.groups()
+    assert re.search(r"^by API: \S+ at .+, \$\S+ in, \$\S+ out", text, re.M)
+    assert f"selfhost plan {model} --for agent --max-wait 1s" in text
+    dropped = ("check", model, "--for", "agent", *wish.split(), "--machine", LAPTOP)
+    assert said(capsys, *dropped).startswith("✓ RUNS")
+
+
+def test_no_machine_is_looked_for_that_runs_a_closed_model(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("list", "gpt-4", "--openness", "closed", "--machine", LAPTOP)
+    text = said(capsys, *words)
+    assert text.startswith("0 of ")
+    assert "selfhost plan" not in text
+    assert re.search(r"^by API: \S+ at .+, \$\S+ in", text, re.M)
+
+
+@pytest.mark.usefixtures("few_listed")
+def test_the_pages_of_a_list_are_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    def rows(*options: str) -> list[str]:
+        text = said(capsys, "list", "--machine", LAPTOP, "--all", *options)
+        return [
+            shown for shown in text.splitlines() if shown.startswith(("✓", "!", "✗"))
+        ]
+
+    def names(*options: str) -> list[str]:
+        return [row.split()[1] for row in rows(*options)]
+
+    both = names("--top", "14")
+    assert names("--top", "7") + names("--top", "7", "--from", "8") == both
+    page = said(capsys, "list", "--machine", LAPTOP, "--top", "7", "--from", "8")
+    assert "8-14 of " in page
+    assert "next: --from 15" in page
+    behind = said(capsys, "list", "--machine", LAPTOP, "--from", "9999")
+    assert "no model has row 9,999: the last is row " in behind
+
+
+def test_a_list_names_what_lies_on_the_disk_already() -> None:
+    machine, _ = named(LAPTOP)
+    tags = [f"model-{number}:1b" for number in range(6)]
+    stored = [PresentModel(path="~/.ollama", size_bytes=1, tag=tag) for tag in tags]
+    ranking = rank(machine=machine.replace(models_present=tuple(stored)), top=1)
+    shown = (
+        "on the disk already: model-0:1b, model-1:1b, model-2:1b, model-3:1b and 2 more"
+    )
+    assert shown in str(ranking)
+    assert "on the disk" not in str(rank(machine=machine, top=1))
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ def test_whoever_has_the_weights_can_run_them(
     ("upkeep", "served", "answer", "why"),
     [
         pytest.param({}, None, "unknown", "was not checked", id="nothing known"),
-        pytest.param({"current": True}, None, "yes", "no newer model", id="newest"),
+        pytest.param({"current": True}, None, "no", "no newer model", id="newest"),
         pytest.param({"note": "by hand"}, None, "partly", "by hand", id="note"),
         pytest.param(
             {"note": "fixes", "current": True},
@@ -271,7 +271,7 @@ def test_whoever_has_the_weights_can_run_them(
             id="current, with a note",
         ),
         pytest.param(
-            {"note": "ended", "current": False}, None, "no", "ended", id="ended"
+            {"note": "ended", "current": False}, None, "yes", "ended", id="ended"
         ),
         pytest.param(
             {"current": False}, None, "unknown", "was not checked", id="no note"
@@ -279,44 +279,44 @@ def test_whoever_has_the_weights_can_run_them(
         pytest.param(
             {"note": "ended", "superseded_by": "n", "current": False},
             None,
-            "no",
-            "superseded by n: ended",
+            "yes",
+            "by n: ended",
             id="superseded",
         ),
-        pytest.param({}, {}, "yes", "P serves it", id="served"),
+        pytest.param({}, {}, "no", "P serves it", id="served"),
         pytest.param(
-            {"current": True}, {}, "yes", "P serves it", id="current and served"
+            {"current": True}, {}, "no", "P serves it", id="current and served"
         ),
         pytest.param(
             {},
             {"retired": "2025-01-02", "successor": "n"},
-            "no",
+            "yes",
             "2025-01-02; n replaces it",
             id="retired",
         ),
         pytest.param(
             {"superseded_by": "k"},
             {"retired": "2025-01-02"},
-            "no",
+            "yes",
             "retired on",
             id="superseded and retired",
         ),
     ],
 )
-def test_whether_a_model_is_current(
+def test_whether_a_model_is_superseded(
     upkeep: dict[str, Any], served: dict[str, Any] | None, answer: str, why: str
 ) -> None:
     """What ended counts before what is served or noted."""
     availability = None if served is None else SERVED.replace(**served)
     spec = SPEC.replace(upkeep=Upkeep(**upkeep), availability=availability)
-    found = row("current", spec)
+    found = row("superseded", spec)
     assert found.answer == answer
     assert why in found.why
 
 
 def test_a_retirement_that_is_doubtful_is_told() -> None:
     doubt = {"availability.retired": "its page is gone"}
-    found = row("current", CLOSED.replace(unknown=doubt))
+    found = row("superseded", CLOSED.replace(unknown=doubt))
     assert (found.answer, found.why) == ("unknown", "its page is gone")
 
 
@@ -944,12 +944,12 @@ def test_gpt_3_5_turbo_has_no_open_weight_variant() -> None:
         # github.com/facebookresearch/metaseq: its last commit is of 2023-06-08
         pytest.param("opt-6.7b", "not maintained", id="opt"),
         # huggingface.co/collections/tiiuae/falcon: Falcon3 and Falcon-H1 came after it
-        pytest.param("falcon2-11b", "superseded by falcon3-10b-instruct", id="falcon"),
+        pytest.param("falcon2-11b", "by falcon3-10b-instruct", id="falcon"),
     ],
 )
-def test_what_is_maintained_no_more_is_not_current(id: str, why: str) -> None:
-    found = row("current", CATALOGUE.spec(id))
-    assert found.answer == "no"
+def test_what_is_maintained_no_more_is_superseded(id: str, why: str) -> None:
+    found = row("superseded", CATALOGUE.spec(id))
+    assert found.answer == "yes"
     assert why in found.why
     assert not found.assumed
 

@@ -136,7 +136,7 @@ def squeezed(text: str) -> str:
     """The text without blanks, and without the signs that a screen puts before a comment's further
     lines: it breaks lines where it has to.
     """
-    return "".join(text.replace("#", "").split())
+    return "".join(text.replace("#", "").replace("\\", "").split())
 
 
 @needs_plain_sockets

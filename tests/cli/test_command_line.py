@@ -241,6 +241,18 @@ def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
         ),
         pytest.param("list --jso", "unknown option --jso", "mean --json?", id="a slip"),
         pytest.param(
+            "check a --purpose agent",
+            "unknown option --purpose",
+            "mean --for?",
+            id="the word of Python",
+        ),
+        pytest.param(
+            "check a --min-tokens-per-second 5",
+            "unknown option --min-tokens-per-second",
+            "mean --min-speed?",
+            id="the word of a policy",
+        ),
+        pytest.param(
             "list --ctx=5", "unknown option --ctx", "mean --context?", id="a synonym"
         ),
         pytest.param(

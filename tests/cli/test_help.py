@@ -27,7 +27,7 @@ def test_no_line_is_wider_than_80_columns(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_option_and_word_is_explained(command: str) -> None:
     """The first words of each explanation, for argparse breaks the lines."""
-    shown = " ".join(help_of(command).split())
+    shown = " ".join(help_of(command, full=True).split())
     for option in options_of(command):
         for name in option.names:
             assert f" {name}" in shown
@@ -56,10 +56,31 @@ def test_help_is_asked_for_in_two_ways(
     assert capsys.readouterr().out.startswith(first)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_first_help_fits_a_screen(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That of check was 69 lines long, with the options of fine-tuning for everyone."""
+    assert main([command, "--help"]) == 0
+    short = capsys.readouterr().out
+    assert len(short.splitlines()) <= 40
+    assert main([command, "--help", "all"]) == 0
+    full = capsys.readouterr().out
+    if full != short:
+        assert f"selfhost {command} --help all" in short
+        assert len(full.splitlines()) > len(short.splitlines())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_help_names_no_file_of_a_clone(command: str) -> None:
+    """An installation has no docs/needs.md."""
+    assert "docs/" not in help_of(command, full=True)
+
+
 @pytest.mark.parametrize("option", ["--context", "--prompt"])
 def test_a_k_of_tokens_is_explained_where_it_is_typed(option: str) -> None:
     """`--prompt 20k` was read as 20,480 tokens, and nothing said so before."""
-    shown = " ".join(help_of("check").split())
+    shown = " ".join(help_of("check", full=True).split())
     explained = shown.partition(f" {option} N ")[2].partition(" --")[0]
     assert "1k is 1,024" in explained
     assert parse_tokens("20k") == 20_480

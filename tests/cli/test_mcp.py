@@ -53,7 +53,7 @@ def hears_interrupts() -> Iterator[None]:
         pytest.param(
             "check",
             {"model": "mistrl-7b"},
-            ["not in the catalogue", "mistral:7b", "selfhost list --all"],
+            ["not in the catalogue", "mistral:7b"],
             id="wrong model",
         ),
         pytest.param(
@@ -112,9 +112,39 @@ def hears_interrupts() -> Iterator[None]:
         ),
         pytest.param(
             "check",
-            {"model": "gpt2", "gpu": "RTX 4090"},
-            ["`check` takes no argument 'gpu'", "its arguments are model, machine"],
+            {"model": "gpt2", "temperature": 1},
+            ["no argument 'temperature'", "its arguments are model, machine"],
             id="an argument that would be passed over",
+        ),
+        pytest.param(
+            "check",
+            {"model": "gpt2", "kv_cache": "q8_0"},
+            ["did you mean 'kv_cache_type'?"],
+            id="the word of the command line",
+        ),
+        pytest.param(
+            "list",
+            {"for": "agent"},
+            ["did you mean 'purpose'?"],
+            id="the word of a policy",
+        ),
+        pytest.param(
+            "check",
+            {"model": "gpt2", "gpu": "rtx 9090"},
+            ["no GPU is called 'rtx 9090'", "RTX 5090"],
+            id="wrong GPU",
+        ),
+        pytest.param(
+            "check",
+            {"model": "gpt2", "machine": "my laptop"},
+            ["no machine is called 'my laptop'", 'machine="i5-8250U 16GB"'],
+            id="a machine without figures",
+        ),
+        pytest.param(
+            "check",
+            {"model": "gpt2", "quantization": "Q9"},
+            ['check: quantization: "Q9" is not a quantization', "Q4_K_M"],
+            id="wrong quantization",
         ),
         pytest.param(
             "plan",
@@ -171,10 +201,12 @@ def test_a_wrong_question_says_what_to_write_instead(
 ) -> None:
     with pytest.raises(SelfhostError) as caught:
         answer_of(tool, arguments)
-    text = sentence(caught.value)
+    text = sentence(caught.value, tool)
     assert "\n" not in text
     for part in parts:
         assert text.count(part) == 1
+    # an agent types no command and no Python
+    assert not re.search(r"\bselfhost [a-z]+ |--[a-z]|Machine\.", text)
 
 
 def test_each_argument_of_a_wrong_kind_is_told() -> None:
@@ -189,9 +221,8 @@ def test_each_argument_of_a_wrong_kind_is_told() -> None:
 def test_what_is_null_states_nothing() -> None:
     """Clients send null for what the agent left out."""
     stated = {"model": "gpt2", "machine": OFFICE, "license": None, "parallel": None}
-    assert (
-        answer_of("check", stated) == selfhost.check("gpt2", machine=OFFICE).to_json()
-    )
+    answer = answer_of("check", {**stated, "verbose": True})
+    assert answer.content == selfhost.check("gpt2", machine=OFFICE).to_json()
 
 
 def test_the_arguments_decide_the_answer() -> None:
@@ -204,29 +235,40 @@ def test_the_arguments_decide_the_answer() -> None:
         "prompt_tokens": 4000,
         "max_wait_seconds": 60,
         "parallel": 2,
+        "kv_cache_type": "q8_0",
         "min_tokens_per_second": 5,
         "private": True,
         "commercial": True,
         "license": "Apache-2.0",
     }
-    answer = answer_of("check", {"model": "mistral-7b", "machine": MAC, **stated})
+    asked = {"model": "mistral-7b", "machine": MAC, "verbose": True}
+    answer = answer_of("check", {**asked, **stated}).content
     assert {key: answer["workload"][key] for key in stated} == stated
     assert answer == selfhost.check("mistral-7b", machine=MAC, **stated).to_json()
 
 
+def test_a_gpu_takes_the_place_of_those_of_the_machine() -> None:
+    office = "RTX 3060, 32 GB of RAM"
+    stated = {"model": "qwen3-32b", "machine": office, "gpu": "RTX 4090"}
+    answer = answer_of("check", {**stated, "verbose": True}).content
+    (card,) = answer["machine"]["accelerators"]
+    assert card["name"] == "NVIDIA GeForce RTX 4090"
+    assert answer["machine"]["memory_total_bytes"] == 32 * 2**30
+
+
 def test_each_argument_of_a_workload_is_a_field_of_it() -> None:
-    others = {"model", "models", "machine", "use", "modality", "top"}
+    others = {"model", "models", "machine", "gpu", "use", "modality", "top", "verbose"}
     assert set(ARGUMENTS) - others <= set(Workload._fields)
     used = {name for tool in TOOLS.values() for name in tool.arguments}
     assert used == set(ARGUMENTS)
     assert ARGUMENTS["purpose"]["enum"] == [*WORKLOAD_PURPOSES]
-    listed = len(answer_of("list", {"machine": OFFICE})["models"])
+    listed = len(answer_of("list", {"machine": OFFICE}).content["models"])
     assert f"(default: {listed})" in ARGUMENTS["top"]["description"]
 
 
 def test_a_plan_lists_ten_machines_and_counts_the_others() -> None:
     """All known machines are 100 KB, more than an agent takes in one answer."""
-    answer = answer_of("plan", {"model": "mistral-7b"})
+    answer = answer_of("plan", {"model": "mistral-7b", "verbose": True}).content
     full = selfhost.plan("mistral-7b").to_json()
     assert answer["machines"] == full["machines"][:10]
     assert answer["machines_not_listed"] == len(full["machines"]) - 10
@@ -250,7 +292,7 @@ def test_a_bug_is_told_as_the_command_line_tells_it(
 ) -> None:
     """The session goes on: the agent has other questions."""
 
-    def broken() -> dict[str, Any]:
+    def broken() -> selfhost.Machine:
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setitem(cast(dict[str, Tool], TOOLS), "machine", Tool(answer=broken))
@@ -542,10 +584,9 @@ def test_a_name_is_a_name_whatever_lies_here(
 
     def told() -> str:
         try:
-            answer = answer_of("check", {"model": model, "machine": MAC})
+            return answer_of("check", {"model": model, "machine": MAC}).text
         except SelfhostError as error:
             return sentence(error)
-        return json.dumps(answer)
 
     monkeypatch.chdir(tmp_path)
     before = told()
@@ -576,16 +617,21 @@ def refuse(event, args):
 sys.addaudithook(refuse)
 """
 RUN = "from selfhost.cli.main import main\nsys.exit(main(['mcp']))"
+# the schema of the contract that the verbose answer has; "" for an error
 QUESTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "check": ("check", {"model": "mistral-7b", "machine": MAC}, "verdict-1"),
     "check here": ("check", {"model": "gpt2"}, "verdict-1"),
+    "check API": ("check", {"model": "gpt-4o"}, "verdict-1"),
     "list": ("list", {"machine": MAC}, "list-1"),
     "plan": ("plan", {"model": "mistral-7b"}, "plan-1"),
     "compare": ("compare", {"models": ["gpt2", "gpt-4o"]}, "compare-1"),
     "machine": ("machine", {}, "machine-1"),
     "machine in words": ("machine", {"machine": "RTX 3060, 32 GB of RAM"}, "machine-1"),
+    "size": ("size", {"model": "mistral-7b", "parallel": 4}, ""),
     "wrong name": ("check", {"model": "mistrl-7b"}, ""),
 }
+# an agent pays for both forms of an answer, about a token for four bytes
+MOST_TOKENS = {"check": 600, "compare": 1200, "list": 1000}
 
 
 class Session:
@@ -595,6 +641,7 @@ class Session:
         self.instructions = ""
         self.tools: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
+        self.verbose: dict[str, Any] = {}
 
 
 @pytest.fixture(scope="module", params=["legacy", "auto"])
@@ -624,6 +671,8 @@ def session(
                 told.tools = {tool.name: tool for tool in listed.tools}
                 for name, (tool, arguments, _) in QUESTIONS.items():
                     told.results[name] = await client.call_tool(tool, arguments)
+                    in_full = {**arguments, "verbose": True}
+                    told.verbose[name] = await client.call_tool(tool, in_full)
 
     anyio.run(ask)
     assert log.read_text(encoding="utf-8") == ""
@@ -636,11 +685,15 @@ class TestServer:
     """The server that an agent starts. It opens no internet socket: one would end the session."""
 
     def test_the_tools_are_listed_with_typed_arguments(self, session: Session) -> None:
-        assert list(session.tools) == ["check", "list", "plan", "compare", "machine"]
+        names = ["check", "list", "plan", "compare", "size", "machine"]
+        assert list(session.tools) == names
         for tool in session.tools.values():
             assert tool.annotations.read_only_hint
             assert tool.description
             assert not tool.input_schema["additionalProperties"]
+            assert tool.input_schema["properties"]["verbose"]["type"] == "boolean"
+            # the client has held each answer against it
+            assert tool.output_schema["type"] == "object"
         schema = session.tools["check"].input_schema
         assert schema["required"] == ["model"]
         assert schema["properties"]["context_tokens"]["type"] == "integer"
@@ -654,32 +707,71 @@ class TestServer:
         assert len(session.instructions) <= 512
 
     @pytest.mark.parametrize("name", [name for name in QUESTIONS if QUESTIONS[name][2]])
-    def test_each_tool_answers_with_the_json_of_the_contract(
+    def test_a_verbose_answer_is_the_json_of_the_contract(
         self, session: Session, name: str
     ) -> None:
-        result = session.results[name]
+        result = session.verbose[name]
         assert not result.is_error
         (content,) = result.content
         answer = json.loads(content.text)
         validate(answer, QUESTIONS[name][2])
         assert result.structured_content == answer
 
-    def test_the_answers_are_those_of_python(self, session: Session) -> None:
-        verdict = session.results["check"].structured_content
+    def test_verbose_answers_are_those_of_python(self, session: Session) -> None:
+        verdict = session.verbose["check"].structured_content
         assert verdict == selfhost.check("mistral-7b", machine=MAC).to_json()
-        listed = session.results["list"].structured_content
+        listed = session.verbose["list"].structured_content
         assert listed == selfhost.rank(top=10, machine=MAC).to_json()
-        described = session.results["machine in words"].structured_content
+        described = session.verbose["machine in words"].structured_content
         (card,) = described["accelerators"]
         assert card["name"] == "NVIDIA GeForce RTX 3060"
         assert described["memory_total_bytes"] == 32 * 2**30
+
+    @pytest.mark.parametrize("name", QUESTIONS)
+    def test_a_short_answer_is_cheap_and_holds_nothing_empty(
+        self, session: Session, name: str
+    ) -> None:
+        result = session.results[name]
+        (content,) = result.content
+        assert "\n\n" not in content.text
+        if result.is_error:
+            return
+        written = json.dumps(result.structured_content, separators=(",", ":"))
+        assert not re.search(r"null|\[\]|\{\}", written)
+        tokens = len((content.text + written).encode()) / 4
+        assert tokens <= MOST_TOKENS.get(QUESTIONS[name][0], 1000)
+
+    def test_a_short_answer_decides_as_the_full_one(self, session: Session) -> None:
+        short = session.results["check"].structured_content
+        full = session.verbose["check"].structured_content
+        assert short["route"] == full["route"]
+        assert short["commands"] == full["commands"]
+        assert short["model"]["id"] == full["model"]["id"]
+        assert short["memory_high_bytes"] == full["needs"]["memory"]["high_bytes"]
+        (content,) = session.results["check"].content
+        assert content.text.startswith("route: local\nRUNS: Mistral 7B Instruct")
+        assert full["commands"][0] in content.text
+        sized = session.results["size"].structured_content
+        in_full = session.verbose["size"].structured_content
+        assert sized["limit_bytes"] == in_full["limit_bytes"]
+        assert sized["arguments"] == in_full["arguments"]
+
+    def test_where_an_api_is_the_answer_its_first_offers_are_told(
+        self, session: Session
+    ) -> None:
+        short = session.results["check API"].structured_content
+        full = session.verbose["check API"].structured_content
+        first, *_ = short["api_offers"]
+        assert first.items() <= full["api_offers"][0].items()
+        assert short["alternatives"][0]["id"] == full["alternatives"][0]["id"]
+        (content,) = session.results["check API"].content
+        assert "API: OpenAI, $" in content.text
 
     def test_a_wrong_name_is_an_error_with_its_remedy(self, session: Session) -> None:
         result = session.results["wrong name"]
         assert result.is_error
         (content,) = result.content
         assert "mistral:7b" in content.text
-        assert "selfhost list --all" in content.text
 
 
 def test_two_modules_import_the_sdk_and_none_of_its_transports() -> None:
@@ -1316,9 +1408,9 @@ def test_the_process_that_works_opens_no_socket(
         for tool, arguments, schema in QUESTIONS.values():
             write_line(process, {"tool": tool, "arguments": arguments, "folders": []})
             answer = json.loads(process.stdout.readline())
-            assert answer["is_error"] is (schema == "")
-            if schema:
-                validate(json.loads(answer["text"]), schema)
+            is_error = tool == "check" and schema == ""
+            assert answer["is_error"] is is_error
+            assert bool(answer["content"]) is not is_error
         out, err = process.communicate(timeout=MOST_SECONDS)
         assert (process.returncode, out, err) == (0, b"", b"")
 
@@ -1342,8 +1434,10 @@ def test_the_page_shows_lines_that_agents_can_read() -> None:
 
     page = (ROOT / "docs" / "agents.md").read_text("utf-8")
     started = {"command": "selfhost", "args": ["mcp"]}
-    shown = json.loads(page.split("```json\n")[1].split("```")[0])
-    assert shown == {"servers": {"selfhost": {"type": "stdio", **started}}}
+    _, *blocks = page.split("```json\n")
+    of_code, of_others = [json.loads(block.split("```")[0]) for block in blocks]
+    assert of_code == {"servers": {"selfhost": {"type": "stdio", **started}}}
+    assert of_others == {"mcpServers": {"selfhost": started}}
     lines = tomllib.loads(page.split("```toml\n")[1].split("```")[0])
     assert lines == {"mcp_servers": {"selfhost": started}}
     for name in (*TOOLS, *ARGUMENTS):

@@ -23,6 +23,9 @@ OPTIONS.specs = []
             "ollama run llama3.2", ["ollama run llama3.2"], id="a line to run a model"
         ),
         pytest.param("gpt2 phi-4", ["gpt2", "phi-4"], id="two names"),
+        pytest.param("google deepmind", ["google deepmind"], id="a maker"),
+        pytest.param("openai gym", ["openai gym"], id="a library"),
+        pytest.param("meta ai gpt2", ["meta ai", "gpt2"], id="a maker and a name"),
         pytest.param(
             "no-such phi-4", ["no-such", "phi-4"], id="a name that is unknown"
         ),

@@ -63,12 +63,10 @@ from selfhost.core.workload import FLAGS, in_python
         ),
         pytest.param(
             'write --gpu "RTX 4090" or --machine "steam deck"',
-            'write machine="RTX 4090" or machine="steam deck"',
+            'write gpu="RTX 4090" or machine="steam deck"',
             id="in double quotes",
         ),
-        pytest.param(
-            "add --set memory=SIZE or --gpu.", "add machine.", id="one of two"
-        ),
+        pytest.param("add --set memory=SIZE or --gpu.", "add gpu.", id="one of two"),
         pytest.param(
             "too slow (--min-speed)", "too slow (min_tokens_per_second)", id="alone"
         ),

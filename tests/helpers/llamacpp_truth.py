@@ -21,6 +21,7 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import case as needs_case
 from selfhost.needs.llamacpp.memory import cache_rows
+from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import Needs
 from selfhost.needs.tensors import row_of, states
 
@@ -98,6 +99,13 @@ def rows_of_logits(record: Mapping[str, Any]) -> int:
     return int(
         record.get("n_outputs_max") or min(record["n_ctx"], record.get("n_batch", 2048))
     )
+
+
+@cache
+def weights_bytes(architecture: Architecture) -> int:
+    """The bytes of a model's weights in Q4_K_M."""
+    tensors = recipe_tensors(architecture, "Q4_K_M", importance_matrix=False)
+    return sum(tensor.bytes for tensor in tensors)
 
 
 # a bare libllama process: 8.2 MiB of libraries and 5.5 MiB of graph, scheduler and output row, both

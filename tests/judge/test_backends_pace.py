@@ -64,6 +64,24 @@ def test_vulkan_is_another_driver_in_windows() -> None:
     assert pace(windows) == pace(windows, dev="Vulkan0")
 
 
+@pytest.mark.parametrize(
+    ("model", "quantization", "device", "seen"),
+    [
+        # kyuz0/intel-b70-ai-toolboxes; Q4_K types are at the likely pace there
+        pytest.param("llama-2-7b-chat", "Q4_0", "Vulkan0", 87.4, id="faster by Mesa"),
+        pytest.param("gpt-oss-20b", "MXFP4_MOE", "SYCL0", 50.4, id="slower by SYCL"),
+    ],
+)
+def test_a_type_has_a_pace_of_its_own(
+    model: str,
+    quantization: str,
+    device: str,
+    seen: float,
+) -> None:
+    told = pace(model=model, quantization=quantization, dev=device)
+    assert told.likely == pytest.approx(seen, rel=0.15)
+
+
 def test_the_backend_tells_the_pace_of_a_gpu_that_shares_the_ram() -> None:
     """A Core Ultra 7 258V wrote 18.9 tokens/s with SYCL (jmsirvent/llm-intel-arc) and read 358 of a
     prompt.

@@ -17,6 +17,7 @@ from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import Step, expert_parameters
 from selfhost.judge.pace.rates import decoding_row, share_row, staged_per_second
+from selfhost.judge.pace.tables import FEW_BITS
 from selfhost.judge.question import ask
 from selfhost.machine import gpus
 from selfhost.machine.gpus import every_card
@@ -78,6 +79,9 @@ def test_every_row_says_what_it_rests_on() -> None:
         assert row["source"] in TABLE["sources"]
         layers = row.get("large_layer", [1])
         assert layers == sorted(layers, reverse=True)
+        few_bits = row.get("types", {}).get(FEW_BITS, [1])
+        assert few_bits == sorted(few_bits)
+        assert few_bits[-1] <= 1
     for row in TABLE["share"]:
         for ends in (row["share"], row.get("experts", row["share"])):
             assert ends == sorted(ends)
@@ -188,6 +192,29 @@ def test_a_draft_that_makes_it_slower_is_said_to() -> None:
     faster = check("qwen3.6-27b", asked, machine="dgx spark").notes
     assert any("slows the model down" in note for note in slower)
     assert not any("slows the model down" in note for note in faster)
+
+
+@pytest.mark.parametrize("quantization", ["IQ2_S", "IQ3_XXS", "Q2_K", "Q3_K_S"])
+def test_few_bits_are_slower_to_unpack_on_a_radeon(quantization: str) -> None:
+    """An RX 6800 read two and three bits at 0.33 to 0.46 of the rate of four
+    (ggml-org/llama.cpp#8215, #27962); NVIDIA's have a limit of their own.
+    """
+    few, usual = (
+        speed_of(
+            check(
+                "llama-3-8b-instruct",
+                Workload(quantization=name, runtime="llama.cpp"),
+                machine="rx 6800 64gb",
+            )
+        ).decode
+        for name in (quantization, "Q4_K_M")
+    )
+    assert few is not None
+    assert usual is not None
+    assert few.high / few.low > usual.high / usual.low
+    # four bits take 4.9 GB a token; what is read at 0.33 to 0.46 of the rate is no faster for being
+    # smaller
+    assert few.low < usual.likely
 
 
 @pytest.mark.parametrize(

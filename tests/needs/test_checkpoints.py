@@ -209,3 +209,44 @@ def test_layers_of_another_model_tell_no_weights_of_fewer_bits(name: str) -> Non
     message = str(caught.value)
     assert "its weights of fewer bits need less" in message
     assert "it needs as much" not in message
+
+
+@pytest.mark.parametrize(
+    ("cards", "options"),
+    [
+        # syv-ai/qwen38-27b-rtx3090#3: a pool of 151,554 tokens of FP8 on one card
+        pytest.param(
+            "RTX 3090, 64GB RAM",
+            {"kv_cache_type": "fp8", "context_tokens": 150_000},
+            id="one card of 24 GB",
+        ),
+        # syv-ai/qwen38-27b-rtx3090#68: starts with 146,432 tokens
+        pytest.param(
+            "2x RTX 3060 12GB, 64GB RAM",
+            {"context_tokens": 49_152},
+            id="two cards of 12 GB",
+        ),
+    ],
+)
+def test_27b_in_int4_is_not_refused_where_people_run_it(
+    cards: str, options: dict[str, Any]
+) -> None:
+    """Both were sent to an API: the one recipe left a quarter of the recurrence in 16 bits, and no
+    output matrix in 4.
+    """
+    workload = Workload(runtime="vllm", quantization="w4a16", draft="mtp", **options)
+    verdict = check("qwen3.8-27b", workload, machine=cards)
+    assert verdict.route != "api"
+
+
+def test_a_block_left_in_the_files_takes_no_memory_unless_it_drafts() -> None:
+    """vLLM loads the block for more tokens only to draft (0.42 billion parameters of 27B, 16 bits):
+    files of AutoRound hold it.
+    """
+    workload = Workload(runtime="vllm", quantization="w4a16", context_tokens=4096)
+    verdict = check("qwen3.8-27b", workload, machine="server 8x h100")
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    assert verdict.needs.files is not None
+    (weights,) = (term for term in verdict.needs.memory.terms if term.name == "weights")
+    assert "of the block for several tokens, not loaded" in weights.arithmetic

@@ -44,7 +44,7 @@ def test_rows_of_a_comparison_stand_in_one_order() -> None:
     closed_last = titles_of(lines_comparing([open_one, closed]))
 
     start = closed_first.index("judged as")
-    end = closed_first.index("current") + 1
+    end = closed_first.index("superseded") + 1
     rows = closed_first[start:end]
     start_of_other = closed_last.index("judged as")
     assert rows == closed_last[start_of_other : start_of_other + len(rows)]

@@ -41,7 +41,7 @@ def test_a_plan_counts_the_machines_that_its_exit_code_counts() -> None:
     counted = f"{len(running)} of {len(found.machines)} known"
     second_line = plain(plan_document(found)).splitlines()[1]
     assert second_line.startswith(f"  runs on {counted}")
-    assert "perhaps slower than you need" in second_line
+    assert "perhaps below 30 tokens/s" in second_line
 
 
 def test_a_plan_for_macs_names_no_other_gpu_and_no_bandwidth() -> None:

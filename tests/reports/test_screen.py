@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 from collections.abc import Mapping
 
 import pytest
@@ -28,10 +29,28 @@ CODES = re.compile(r"\x1b\[[0-9;]*m")
 COLOURS = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:3[0-7]|9[0-7]|38;5;\d+)(?:;[0-9;]*)?m")
 
 
+QUOTED = """curl -d '{"model": "a b c", "input": "Hello"}' -H "A: $B c" --url 'x y'"""
+
+
+@pytest.mark.parametrize("typed", [LONG, QUOTED], ids=["plain", "quoted"])
 @pytest.mark.parametrize("width", [20, 40, 80])
-def test_a_line_to_type_is_whole(width: int) -> None:
-    """Broken or cropped it could not be copied."""
-    assert drawn([command(LONG)], width) == f"  {LONG}\n"
+def test_a_line_to_type_breaks_where_a_shell_goes_on(typed: str, width: int) -> None:
+    """A terminal broke `GGUF:Q` from `4_K_M`, and cropped it could not be copied. bash(1): a
+    backslash before the end of a line continues it.
+    """
+    lines = drawn([command(typed)], width).splitlines()
+    assert all(shown.endswith(" \\") for shown in lines[:-1])
+    joined = " ".join(shown.removesuffix("\\") for shown in lines)
+    assert shlex.split(joined) == shlex.split(typed)
+    for shown in lines:
+        words = shlex.split(shown.removesuffix("\\"))
+        assert len(shown) <= width or len(words) <= 2
+
+
+def test_a_comment_with_a_command_stays_one_line() -> None:
+    """Its second line would be a command."""
+    lines = drawn(commands(["# with Docker:", f"# {LONG}"]), 40).splitlines()
+    assert lines == ["  # with Docker:", f"  # {LONG}"]
 
 
 @pytest.mark.parametrize(
@@ -473,10 +492,11 @@ def test_only_a_terminal_has_a_width(
 
 
 def test_the_screen_holds_what_the_pipe_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Word for word, bars aside."""
+    """Word for word, bars and the ends of lines aside."""
     screen = printed(monkeypatch, CHECK, {"COLUMNS": "60"}, tty=True)
     pipe = printed(monkeypatch, CHECK, {}, tty=False)
-    words = re.sub("[━─╍]+", "", CODES.sub("", screen)).replace("# ", "").split()
+    drawn_on = re.sub("[━─╍]+| \\\\$", "", CODES.sub("", screen), flags=re.MULTILINE)
+    words = drawn_on.replace("# ", "").split()
     assert words == pipe.replace("# ", "").split()
 
 

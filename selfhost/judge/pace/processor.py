@@ -35,7 +35,7 @@ _THREADS_OF_CORE = 2
 # ------------------------------------------------------------------ the processor
 
 
-class Memory(Record):
+class ReadRates(Record):
     """The memory bandwidth of a chip, or of a class of machines, in bytes per second.
 
     `called` is the name of the chip or class.
@@ -51,7 +51,7 @@ class Memory(Record):
         low: float,
         high: float,
         called: str,
-    ) -> Memory:
+    ) -> ReadRates:
         """Return the bandwidth record of a memory that reads `low` to `high` GB/s."""
         return cls(low=int(low * _GB), high=int(high * _GB), called=called)
 
@@ -168,7 +168,7 @@ class Processor(Record):
     # -------------------------------------------------------------- the memory of a chip
 
     @cached_property
-    def chip(self) -> Memory | None:
+    def chip(self) -> ReadRates | None:
         """The bandwidth of the memory soldered beside a chip; None for another processor."""
         if not self._is_chip:
             return None
@@ -184,7 +184,7 @@ class Processor(Record):
         low = ends.low_gb_per_s
         if self.is_guest:
             low *= figures.guest_share
-        return Memory.of_gb(low, ends.high_gb_per_s, ends.called)
+        return ReadRates.of_gb(low, ends.high_gb_per_s, ends.called)
 
     def _ends_of_chip(self, chip: cpus.Chip) -> _ChipEnds:
         """The bandwidth ends of the chip of that name with that number of cores, or of any chip of
@@ -750,7 +750,7 @@ def _modules_are_unknown(processor: Processor) -> bool:
 
 def _guessed_bandwidth(
     processor: Processor,
-    memory: Memory,
+    memory: ReadRates,
     *,
     is_peak_known: bool,
 ) -> Bandwidth:
@@ -772,7 +772,7 @@ def _guessed_bandwidth(
     return Bandwidth(ends=Range(low, likely, high), how=how)
 
 
-def _class_memory(processor: Processor, cores: float) -> Memory:
+def _class_memory(processor: Processor, cores: float) -> ReadRates:
     """The memory that a machine of the processor's class with `cores` cores may have."""
     tables = pace_tables()
     machine = processor.machine
@@ -795,4 +795,4 @@ def _class_memory(processor: Processor, cores: float) -> Memory:
     if series.most_gb_per_s is not None:
         high = min(high, series.most_gb_per_s)
         called += ", of a series that is no longer made"
-    return Memory.of_gb(low, high, called)
+    return ReadRates.of_gb(low, high, called)

@@ -57,8 +57,12 @@ def _parameters_met(step: Step) -> float:
     return sum(met.values())
 
 
-def _mixture_at_its_rate(step: Step, rates: _Rates, rate: Range) -> Seconds:
-    """The seconds of a token of a mixture whose operations are computed at `rate`."""
+def _mixture_at_its_rate(
+    step: Step,
+    rates: _Rates,
+    rate: Range,
+) -> Seconds:
+    """The seconds of a token of a mixture whose matrices are computed at `rate`."""
     computing = 2 * _parameters_met(step) / rate
     return computing + _attending(step, rates)
 
@@ -184,11 +188,17 @@ def _rates_of(device: Accelerator, step: Step) -> _Rates | None:
         if row.experts is not None:
             mixtures = row.experts * peak
     tables = pace_tables()
+    attended = row.attended
+    if attended is None:
+        attended = tables.batch.attended_on_gpu
+    expert_tile_tokens = row.expert_tile_tokens
+    if expert_tile_tokens is None:
+        expert_tile_tokens = tables.prompt.expert_tile_tokens
     return _Rates(
         matrices=matrices,
-        attention=packed * (row.attended or tables.batch.attended_on_gpu),
+        attention=packed * attended,
         expert_matrices=row.expert_matrices,
-        expert_tile_tokens=row.expert_tile_tokens or tables.prompt.expert_tile_tokens,
+        expert_tile_tokens=expert_tile_tokens,
         batch_tokens=row.batch_tokens,
         mixtures=mixtures,
         launched_seconds=_launched_seconds(row),

@@ -32,6 +32,7 @@ from .processor import (
 from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
 from .tables import (
     ANY_COMPUTER,
+    FEW_BITS,
     FEWEST_DEVICES,
     DecodingRow,
     DeviceFacts,
@@ -287,13 +288,25 @@ class Gpu(Record):
         """The seconds in which a step reads weights and context. Packed weights take as long as
         unpacking them, where that is longer.
         """
-        plain_bytes = step.weights_bytes - step.packed_bytes
-        context_bytes = step.context().cached_bytes
-        packed = longest(
-            self.seconds_to_read(step.packed_bytes, step),
-            self._unpacking(step),
-        )
-        return packed + self.seconds_to_read(plain_bytes + context_bytes, step)
+        packed = NO_SECONDS
+        plain = self.seconds_to_read(step.context().cached_bytes, step)
+        for name, size in step.read_bytes.items():
+            reading = size / self._rate_of_type(name, step)
+            if name in step.packed_bytes_by_type:
+                packed += reading
+            else:
+                plain += reading
+        return longest(packed, self._unpacking(step)) + plain
+
+    def _rate_of_type(self, name: str, step: Step) -> Range:
+        """The bytes per second at which weights of a stored type are read."""
+        row = self.row(step)
+        rate = self.peak_bandwidth * row.share
+        share = row.types.get(name)
+        # types of few bits take more work to unpack than others
+        if share is None and pace_tables().type_called(name).unpack > 1:
+            share = row.types.get(FEW_BITS)
+        return rate if share is None else rate.end_by_end(share)
 
     def _unpacking(self, step: Step) -> Seconds:
         """The seconds in which the kernels unpack the weights of a step; none where unpacking is no

@@ -17,7 +17,7 @@ from math import inf
 from typing import TypeVar
 
 from ...core.errors import SpecError
-from ...core.records import Record, Stated, read_by
+from ...core.records import FrozenDict, Record, Stated, read_by
 from ...core.stored import shipped_store
 from ...core.tables import TomlTable, stored_table
 from ...machine import cpus, gpus
@@ -35,6 +35,8 @@ R = TypeVar("R", bound=Record)
 
 # a row that rests on fewer devices is a guess
 FEWEST_DEVICES = 3
+# the name of all types of one to three bits, among the types of a row
+FEW_BITS = "few_bits"
 # peaks and clocks are rounded
 _ROUNDING = 1.01
 
@@ -155,6 +157,8 @@ class DecodingRow(DeviceRow):
     """A row that tells how GPUs decode.
 
     - `share`: the share of the peak of the memory at which weights and context are read.
+    - `types`: the rates at which weights of some types are read, as shares of that of others, by
+      the name of the type; `FEW_BITS` stands for types of one to three bits.
     - `unpacked_per_cycle`: the bytes of packed weights that a multiprocessor unpacks in a cycle.
     - `layer_us`: what launching a layer takes. `large_layer`: the factor of a layer with experts.
     - `half_layers`: a layer that does half of the work of others is launched as half a layer.
@@ -163,6 +167,7 @@ class DecodingRow(DeviceRow):
 
     called: str
     share: float
+    types: Mapping[str, Range] = FrozenDict()
     unpacked_per_cycle: float = inf
     layer_us: Amount
     large_layer: Amount | None = None
@@ -422,7 +427,12 @@ def _table(key: str, kind: type[R]) -> cached_property[R]:
 
 def _rows(key: str, kind: type[R]) -> cached_property[tuple[R, ...]]:
     """Return an attribute that holds the rows of that key, each as a record."""
-    return cached_property(lambda tables: tables.records(key, kind))
+    return cached_property(lambda tables: tables.rows(key, kind))
+
+
+def _by_name(key: str, kind: type[R]) -> cached_property[Mapping[str, R]]:
+    """Return an attribute that holds the tables in the table of that key, each as a record."""
+    return cached_property(lambda tables: tables.by_name(key, kind))
 
 
 class PaceTables:
@@ -446,10 +456,11 @@ class PaceTables:
     processor = _table("processor", ProcessorFigures)
     prompt = _table("read_prompt", PromptFigures)
     reading = _table("reading", ReadingFigures)
+    types = _by_name("type", TypeRow)
+    memory = _by_name("memory", ClassMemory)
 
     def __init__(self) -> None:
         self._root = stored_table(shipped_store(), "common/pace").root
-        self._type_rows: dict[str, TypeRow] = {}
 
     def record(self, key: str, kind: type[R]) -> R:
         """Return the table of that key as a record."""
@@ -457,12 +468,21 @@ class PaceTables:
         self._refuse_faults()
         return record
 
-    def records(self, key: str, kind: type[R]) -> tuple[R, ...]:
+    def rows(self, key: str, kind: type[R]) -> tuple[R, ...]:
         """Return the rows of that key as records."""
         annotation = f"tuple[{kind.__name__}, ...]"
         rows: tuple[R, ...] = self._root.get(key, annotation, required=True, kind=kind)
         self._refuse_faults()
         return rows
+
+    def by_name(self, key: str, kind: type[R]) -> Mapping[str, R]:
+        """Return the tables in the table of that key as records, by their names."""
+        annotation = f"Mapping[str, {kind.__name__}]"
+        named: Mapping[str, R] = self._root.get(
+            key, annotation, required=True, kind=kind
+        )
+        self._refuse_faults()
+        return named
 
     def _refuse_faults(self) -> None:
         """Raise `SpecError` where a fault was found in the file so far."""
@@ -482,37 +502,9 @@ class PaceTables:
         self._refuse_faults()
         return GeneralFigures(**values)
 
-    @cached_property
-    def memory(self) -> Mapping[str, ClassMemory]:
-        """The memory of machines, by their class."""
-        rows: dict[str, ClassMemory] = {}
-        for name, table in self._tables("memory").items():
-            rows[name] = table.as_record(ClassMemory)
-        self._refuse_faults()
-        return rows
-
-    def _tables(self, key: str) -> Mapping[str, TomlTable]:
-        """The tables in the table of that key."""
-        tables: Mapping[str, TomlTable] = self._root.get(key, "Mapping[str, TomlTable]")
-        return tables
-
-    @cached_property
-    def _type_tables(self) -> Mapping[str, TomlTable]:
-        return self._tables("type")
-
-    @property
-    def types(self) -> Mapping[str, TypeRow]:
-        """The row of each stored type that has one."""
-        return {name: self.type_called(name) for name in self._type_tables}
-
     def type_called(self, name: str) -> TypeRow:
         """Return the row of a stored type. A type without a row counts as F16."""
-        if name not in self._type_tables:
-            name = "F16"
-        if name not in self._type_rows:
-            self._type_rows[name] = self._type_tables[name].as_record(TypeRow)
-            self._refuse_faults()
-        return self._type_rows[name]
+        return self.types.get(name, self.types["F16"])
 
     def prompt_share(self, type_name: str) -> ByVectors:
         """The rate at which a core computes a prompt with weights of the type, as a share of the

@@ -1,3 +1,1 @@
-"""The memory that llama.cpp allocates: an exact replay of its allocator, with one module for each
-kind of graph.
-"""
+"""The memory that llama.cpp allocates: weights, caches, states and buffers."""

@@ -147,8 +147,11 @@ def size_of(case: Case) -> Term | Unread:
 
 
 def mix_of(case: Case) -> Mix | None:
-    """The mix of types that the case's file has in place of a recipe: of the account that publishes
-    the file, else of the quantization's name. None for llama-quantize's own recipe.
+    """The mix of types that the case's file has in place of a recipe: of the account whose file is
+    meant, else of the quantization's name. None for llama-quantize's own recipe.
+
+    An account's file is meant where the user typed its repository, and where the account made the
+    model; by its type alone anybody's file is.
     """
     name = case.quantization
     released = case.spec.released or ""
@@ -156,7 +159,7 @@ def mix_of(case: Case) -> Mix | None:
         # of models from before that day alone the table has another type
         return MIXES[name].replace(tables=None)
     files = case.spec.files_of(case.format, name)
-    if files is not None:
+    if files is not None and (files.typed or case.spec.is_makers(files)):
         for account in ACCOUNTS:
             if name in account.mixes and account.makes(files, released):
                 return account.mixes[name]

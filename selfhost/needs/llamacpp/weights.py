@@ -81,6 +81,18 @@ class _InFile(Record):
         of_file, of_recipe = self.scale
         return size * of_file // of_recipe
 
+    def scaled(self) -> _InFile:
+        """The same weights with the bytes of each tensor in proportion, for a mix."""
+        if self.scale is None:
+            return self
+        of_file = self.term.bytes
+        of_recipe = sum_bytes(self.loaded)
+        loaded = []
+        for tensor in self.loaded:
+            size = tensor.bytes * of_file // of_recipe
+            loaded.append(tensor.replace(bytes=size))
+        return self.replace(loaded=loaded, scale=None)
+
     def is_tied(self, row: ArchitectureRow) -> bool:
         """Whether the token table is also the output matrix. A model that embeds has no output
         matrix.
@@ -102,9 +114,7 @@ def needs_of_weights(case: Case, files: Term) -> Needs:
         weights = _on_devices(in_file, case.row)
         terms = *_with_experts_apart(case, weights), _tables_in_ram(in_file)
         return Needs(terms=terms)
-    if in_file.scale is None:
-        return _SecondLayout(in_file, case).needs()
-    return Needs(terms=(in_file.term,))
+    return _SecondLayout(in_file.scaled(), case).needs()
 
 
 def _without_ngrams(in_file: _InFile, case: Case) -> _InFile:

@@ -83,7 +83,8 @@ def test_each_device_holds_what_llamacpp_allocates(row: Allocation) -> None:
         context = held.get("kv_cache", 0) + held.get("recurrent_state", 0)
         assert context == pytest.approx(row.context[index], rel=CACHE_ERROR)
         _, sums_bytes, _ = SIZES.tensor_split.sums_bytes
-        assert held["compute"] == row.compute + sums_bytes
+        compute = held["compute"] - sums_bytes
+        assert compute == pytest.approx(row.compute, rel=0.15)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from selfhost.needs import Companions, weights_files
 from selfhost.needs.llamacpp import files as gguf
 from selfhost.needs.quantization import canonical_gguf, recipe_tensors
 from selfhost.needs.records import Term, likely_bytes
-from selfhost.needs.tensors import ArchitectureRow, Style, row_of
+from selfhost.needs.tensors import ArchitectureRow, row_of
 
 
 class Kind(NamedTuple):
@@ -87,26 +87,6 @@ def test_cache_and_state_equal_every_measurement() -> None:
         cache, state = kept(architecture(record["model"]), record)
         assert cache == record["kv_bytes"], record
         assert state == record["recurrent_state_bytes"], record
-
-
-def test_a_micro_batch_that_is_asked_for_takes_what_was_allocated() -> None:
-    """-ub 64 and 1024: the buffer is right to the byte, but for 32 of the indices of 16 rows of
-    logits where one is judged.
-    """
-    program = Catalogue.open().runtime("llama.cpp")
-    for record in records("memory"):
-        is_asked_for = record["n_ubatch"] != 512 and record["n_outputs_max"] > 0
-        if not is_asked_for or not record["flash_attn"]:
-            continue
-        options = {"ub": str(record["n_ubatch"])}
-        workload = Workload(context_tokens=record["n_ctx"], runtime_options=options)
-        spec = ModelSpec(
-            id="model", name="Model", architecture=architecture(record["model"])
-        )
-        memory = needs_of(spec, program, workload).memory
-        assert memory is not None
-        more = record["compute_bytes"] - likely_bytes(memory.terms, "compute")
-        assert 0 <= more <= 2 * record["n_outputs_max"], record
 
 
 def test_repacked_weights_equal_the_second_layout() -> None:
@@ -260,37 +240,34 @@ def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
 
 
 def test_every_row_documents_its_keys() -> None:
-    """Every key of a row, and of a table in it, is one the header of the file explains, with the
-    default it states there.
+    """Every key of a row is one the header of the file explains, with the default it states
+    there.
     """
     text = (COMMON / "architectures.toml").read_text(encoding="utf-8")
-    explained_keys = {*re.findall(r"^# (\w+)  +\S.*?  +\S", text, re.MULTILINE)}
-    of_row = r"^# (\w+)  +(\S.*?)  +\S"
-    of_graph = r"^# graph\.(\w+) +(\S.*?)  +\S"
-    for line, kind in ((of_row, ArchitectureRow), (of_graph, Style)):
-        explained = dict(re.findall(line, text, re.MULTILINE))
-        explained.pop("key", None)
-        defaults = {
-            "false": False,
-            "true": True,
-            '""': "",
-            "0": 0,
-            "none": None,
-            "unknown": None,
-        }
-        fields = {*kind._fields} - {"name", "flags", "embeds", "rewrites"}
-        # those that tensors.toml alone asks for have no field
-        asked = (COMMON / "tensors.toml").read_text(encoding="utf-8")
-        words = {*re.findall(r"\w+", asked), "output_in_gguf", "wide_qat_table"}
-        assert fields <= explained.keys()
-        assert explained.keys() - fields <= words
-        for name in fields:
-            written = explained[name]
-            value = defaults[written] if written in defaults else json.loads(written)
-            given = kind._defaults[name]
-            if isinstance(given, tuple):
-                given = list(given)
-            assert given == value, name
+    explained = dict(re.findall(r"^# (\w+)  +(\S.*?)  +\S", text, re.MULTILINE))
+    explained_keys = {*explained}
+    explained.pop("key", None)
+    defaults = {
+        "false": False,
+        "true": True,
+        '""': "",
+        "0": 0,
+        "none": None,
+        "unknown": None,
+    }
+    fields = {*ArchitectureRow._fields} - {"name", "flags", "embeds", "rewrites"}
+    # those that tensors.toml alone asks for have no field
+    asked = (COMMON / "tensors.toml").read_text(encoding="utf-8")
+    words = {*re.findall(r"\w+", asked), "output_in_gguf", "wide_qat_table"}
+    assert fields <= explained.keys()
+    assert explained.keys() - fields <= words
+    for name in fields:
+        written = explained[name]
+        value = defaults[written] if written in defaults else json.loads(written)
+        given = ArchitectureRow._defaults[name]
+        if isinstance(given, tuple):
+            given = list(given)
+        assert given == value, name
     for name, values in shipped_table("architectures")["architecture"].items():
         row = ArchitectureRow.from_values(name, values)
         assert row.flags.keys() <= explained_keys, name

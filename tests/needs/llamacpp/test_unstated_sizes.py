@@ -19,7 +19,7 @@ WORK = Workload(
     ("model", "unstated"),
     [
         pytest.param("qwen3.5-0.8b", {"value_length": None}, id="delta net"),
-        pytest.param("mamba-2.8b", {"time_step_rank": None}, id="Mamba"),
+        pytest.param("mamba-2.8b", {"state_length": None}, id="Mamba"),
         pytest.param("lfm2-1.2b", {"convolution": None}, id="short convolution"),
     ],
 )
@@ -33,28 +33,6 @@ def test_a_recurrence_without_a_size_has_a_guessed_buffer(
     part = whole.replace(**unstated)
     smaller = spec.architecture.replace(recurrent=(part,))
     found = needs_of(spec.replace(architecture=smaller), runtime("llama.cpp"), WORK)
-    assert terms(found)["compute"].how is How.ASSUMED
-
-
-@pytest.mark.parametrize(
-    "unequal",
-    [
-        pytest.param({"experts": 1, "used": 1, "groups": 7}, id="fewer than groups"),
-        pytest.param({"experts": 62, "groups": 8}, id="not in equal groups"),
-        pytest.param({"experts": None, "groups": 8}, id="none"),
-    ],
-)
-def test_experts_without_equal_groups_have_a_guessed_buffer(
-    unequal: dict[str, int | None],
-) -> None:
-    """llama.cpp asserts `n_expert % n_expert_groups == 0` when it loads a model
-    (src/llama-model.cpp), so its allocator never has such a graph.
-    """
-    spec = catalogue().spec("deepseek-moe-16b-chat")
-    assert spec.architecture is not None
-    feeds = [feed.replace(**unequal) for feed in spec.architecture.feed_forward]
-    model = spec.architecture.replace(feed_forward=tuple(feeds))
-    found = needs_of(spec.replace(architecture=model), runtime("llama.cpp"), WORK)
     assert terms(found)["compute"].how is How.ASSUMED
 
 

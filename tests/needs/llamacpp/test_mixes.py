@@ -1,112 +1,17 @@
-"""llama.cpp's compute buffer: the replayed graphs against what llama.cpp allocated; sizes of files
-whose mix of types is their publisher's own.
-"""
+"""The sizes of files whose mix of types is their publisher's own."""
 
 from __future__ import annotations
 
 import json
-from functools import cache
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from helpers.cases import case_id
-from helpers.llamacpp_truth import architecture, batch_of, read, records
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.tables import shipped_table
 from selfhost.needs import canonical_quantization, weights_files
-from selfhost.needs import case as needs_case
-from selfhost.needs.llamacpp import compute, graph
 from selfhost.needs.records import Term
-from selfhost.needs.tensors import row_of
-
-
-def has_graph(model: str) -> bool:
-    """Whether its architecture keeps a builder; the others get a guess."""
-    made = architecture(model)
-    assert row_of(made).name, model
-    setup = needs_case.ContextSetup(tokens=4096)
-    batch = needs_case.Batch(model=made, setup=setup, logits_rows=1)
-    return graph.exact_compute_bytes(batch) is not None
-
-
-MODELS = sorted(
-    model for model in read("architectures.json")["architectures"] if has_graph(model)
-)
-
-
-@cache
-def measured() -> dict[str, list[dict[str, Any]]]:
-    by_row: dict[str, list[dict[str, Any]]] = {}
-    for record in records("memory"):
-        if has_graph(record["model"]):
-            by_row.setdefault(architecture(record["model"]).row, []).append(record)
-    return by_row
-
-
-def test_a_guess_of_a_buffer_is_in_its_range() -> None:
-    """Of all measured buffers, with a graph or without, 95 of 100 lie between the ends of a
-    guess.
-    """
-    inside = []
-    for record in records("memory"):
-        if record["n_ctx"] >= 512:
-            made = architecture(record["model"])
-            guess = compute.guessed_compute(batch_of(made, record))
-            inside.append(
-                guess.low_bytes <= record["compute_bytes"] <= guess.high_bytes
-            )
-    assert sum(inside) >= 0.95 * len(inside)
-
-
-@pytest.mark.parametrize("name", sorted(measured()), ids=case_id)
-def test_every_measured_buffer_is_exact(name: str) -> None:
-    """The replay equals what llama.cpp allocated, to the byte, in every measured case of the
-    architecture.
-    """
-    wrong = []
-    for record in measured()[name]:
-        batch = batch_of(architecture(record["model"]), record)
-        size = graph.exact_compute_bytes(batch)
-        if size != record["compute_bytes"]:
-            wrong.append((record, size))
-    assert not wrong
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
-    """Whatever sizes a spec states, each architecture that has a graph gives a size, at least that
-    of its largest matrix product.
-    """
-    model = data.draw(st.sampled_from(MODELS))
-    made = architecture(model)
-    size = st.integers(1, 10**6)
-    groups = tuple(
-        group.replace(
-            heads=data.draw(size), kv_heads=data.draw(size), key_length=data.draw(size)
-        )
-        for group in made.attention
-    )
-    feed_forward = tuple(
-        group.replace(length=data.draw(size)) for group in made.feed_forward
-    )
-    changed = made.replace(
-        attention=groups, feed_forward=feed_forward, embedding_length=data.draw(size)
-    )
-    sequences = data.draw(st.integers(1, 100))
-    tokens = data.draw(st.integers(1, 10**7)) * sequences
-    cells = needs_case.ContextSetup(
-        tokens=tokens, sequences=sequences, streams=sequences
-    )
-    batch = needs_case.Batch(model=changed, setup=cells, logits_rows=sequences)
-    found = graph.exact_compute_bytes(batch)
-    assert found is not None
-    assert found >= 4 * cells.micro_batch * changed.embedding_length
-
 
 CATALOGUE = Catalogue.open()
 

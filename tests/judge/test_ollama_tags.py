@@ -1,0 +1,73 @@
+"""Tags of Ollama's library that its MLX engine computes, and its drafts."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost import Workload, check
+
+MAC = "mac mini m4 pro 48gb"
+
+
+@pytest.mark.parametrize(
+    ("tag", "listed_bytes"),
+    [
+        # sizes as Ollama's library lists them (auditomatic/ollama-models-registry@31464bb)
+        pytest.param("qwen3.8:27b-mlx", 18_000_000_000, id="mlx"),
+        pytest.param("qwen3.6:27b-nvfp4", 19_000_000_000, id="nvfp4"),
+        pytest.param("gemma4:12b-mxfp8", 13_000_000_000, id="mxfp8"),
+    ],
+)
+@pytest.mark.parametrize("runtime", ["ollama", None])
+def test_a_tag_of_its_mlx_engine_runs_in_ollama(
+    tag: str, listed_bytes: int, runtime: str | None
+) -> None:
+    """AlexsJones/llmfit#903: qwen3.8:27b-mlx ran in Ollama on an M4 Pro; it was refused as bad
+    usage, not available in nvfp4 for Ollama.
+    """
+    verdict = check(tag, Workload(runtime=runtime), machine=MAC)
+    assert verdict.route == "local"
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == listed_bytes
+    assert f"ollama run {tag}" in verdict.commands
+
+
+def test_ollama_drafts_with_the_block_of_the_model() -> None:
+    """docs/modelfile.mdx of ollama/ollama: embedded MTP tensors draft where draft_num_predict is
+    set; ollama/ollama#18541 runs qwen3.8:27b so.
+    """
+    plain = check("qwen3.8:27b", Workload(runtime="ollama"), machine="dgx spark")
+    drafting = check(
+        "qwen3.8:27b", Workload(runtime="ollama", draft="mtp"), machine="dgx spark"
+    )
+    assert drafting.route == "local"
+    assert "draft_num_predict" in drafting.commands[-1]
+    assert drafting.speed is not None
+    assert plain.speed is not None
+    assert drafting.speed.decode is not None
+    assert plain.speed.decode is not None
+    assert drafting.speed.decode.likely > plain.speed.decode.likely
+
+
+def test_a_stated_draft_does_not_change_the_program() -> None:
+    verdict = check("qwen3.8:27b-mlx", Workload(runtime="vllm"), machine="dgx spark")
+    assert verdict.workload.runtime == "vllm"
+
+
+@pytest.mark.parametrize(
+    ("name", "quantization"),
+    [
+        # Ollama's library lists glm-ocr:latest as 2.2 GB, the same file as glm-ocr:bf16, and
+        # deepseek-ocr:latest as 6.7 GB, as deepseek-ocr:3b-bf16
+        pytest.param("glm-ocr", "BF16", id="glm-ocr"),
+        pytest.param("glm-ocr:q8_0", "Q8_0", id="glm-ocr in 8 bits"),
+        pytest.param("deepseek-ocr", "BF16", id="deepseek-ocr"),
+        pytest.param("gemma2", "Q4_0", id="gemma2"),
+    ],
+)
+def test_a_name_without_a_tag_is_its_latest_in_ollama(
+    name: str, quantization: str
+) -> None:
+    verdict = check(name, Workload(runtime="ollama"), machine="RTX 3060 12GB, 64GB RAM")
+    assert verdict.route == "local"
+    assert verdict.workload.quantization == quantization
