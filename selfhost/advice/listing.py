@@ -362,7 +362,8 @@ class Lister:
         self._catalogue = catalogue
         self._workload = workload
         self._machine = machine
-        self._use = use or workload.wanted_use
+        self._wanted_use = workload.wanted_use
+        self._use = use or self._wanted_use
         # the answers that are known already; each other one is put there once it is judged
         self._answers: MutableMapping[str, Answer] = {} if judged is None else judged
         self._modality = modality
@@ -468,20 +469,21 @@ class Lister:
             route = Route.API
         elif self._catalogue.is_shipped(outline.id):
             # the bounds are tested with shipped models alone
-            if self._may_run(outline):
-                worth *= self._best_share(outline)
+            pace = self._bounds.tokens_per_second(outline)
+            if pace >= self._least_pace and self._bounds.has_room(outline):
+                worth *= share_of_pace(pace)
+                if self._bounds.waits_for_setting(outline):
+                    worth *= FACTORS.crowded
             else:
-                # at best it is not known whether a model that is too large runs
+                # at best it is not known whether a model that is too large or too slow runs
                 route = Route.UNKNOWN
         return self._place(route, outline, worth)
 
-    def _may_run(self, outline: Outline) -> bool:
-        """Whether the machine may have room for the model, and be fast enough."""
+    @cached_property
+    def _least_pace(self) -> float:
+        """The tokens per second below which a model is too slow."""
         wanted = self._workload.min_tokens_per_second
-        if wanted is None:
-            wanted = DEFAULT_MIN_TOKENS_PER_SECOND
-        is_fast_enough = self._bounds.tokens_per_second(outline) >= wanted
-        return is_fast_enough and self._bounds.has_room(outline)
+        return DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
 
     def _best_share(self, outline: Outline) -> float:
         """The share of its worth that a model may have by its pace, which the memory bounds."""
@@ -576,7 +578,7 @@ class Lister:
 
     def _is_untold(self, outline: Outline) -> bool:
         """Whether no source says that the model does what the purpose of the workload needs."""
-        wanted = self._workload.wanted_use
+        wanted = self._wanted_use
         return wanted is not None and not outline.has_use(wanted)
 
     def _section(self, outline: Outline, standing: Standing) -> int:
@@ -666,7 +668,7 @@ class Lister:
         parts = []
         if is_general_beside(row.model, self._use):
             parts.append("general")
-        wanted = self._workload.wanted_use
+        wanted = self._wanted_use
         if wanted is not None and self._is_untold(standing.outline):
             parts.append(f"{uses_table().use[wanted].label} not known")
         if standing.outline.superseded_by is not None:

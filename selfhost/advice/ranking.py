@@ -23,6 +23,7 @@ from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from ..core.workload import Workload
 from ..judge.checks.space import available_ram
+from ..judge.devices import lent_to_gpu
 from ..judge.pace import Speed
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.rates import gpu_of, shared_gpu_of
@@ -48,6 +49,7 @@ LAST = 2
 # a model that sees answers text too, so the two are one kind
 _KINDS = {modality: place for place, modality in enumerate(MODALITIES)}
 _KINDS |= {"vision": 0, "text": 0}
+_OTHER_KIND = len(_KINDS)
 # a year alone counts from its start
 _FIRST_MONTH = 1
 # a duration of 0 seconds would give an infinite pace
@@ -182,6 +184,8 @@ class Standings:
         self._outlines = catalogue.outlines
         self._uses = uses_table().use
         self._providers = snapshot(catalogue.offers_path).providers
+        # by the uses: most models share theirs with many others
+        self._traits: dict[Uses, Traits] = {}
         self._newest_month = 0
         for outline in self._outlines.values():
             month = _months(outline.released) or 0
@@ -338,6 +342,11 @@ class Standings:
         """The traits that these uses imply together. A model without stated uses counts as a
         general model that answers; a base model or an embedding model does not answer.
         """
+        if uses not in self._traits:
+            self._traits[uses] = self._traits_of(uses)
+        return self._traits[uses]
+
+    def _traits_of(self, uses: Uses) -> Traits:
         listed = [self._uses[use] for use in uses or () if use in self._uses]
         if not listed:
             return Traits(is_general=True, answers=True)
@@ -411,7 +420,9 @@ def _dense_size(outline: Outline) -> float:
 
 def _share_kept(outline: Outline) -> float:
     """What a parameter of the model counts: less than 1 of one published in few bits."""
-    return FACTORS.few_bits.get(outline.matrix_dtype or "", 1.0)
+    if outline.matrix_dtype is None:
+        return 1.0
+    return FACTORS.few_bits.get(outline.matrix_dtype, 1.0)
 
 
 def _is_same_size(one: Outline, other: Outline) -> bool:
@@ -422,7 +433,7 @@ def _is_same_size(one: Outline, other: Outline) -> bool:
 
 def _kind(outline: Outline) -> int:
     """The place of the model's kind in a list."""
-    return _KINDS.get(outline.modality, len(_KINDS))
+    return _KINDS.get(outline.modality, _OTHER_KIND)
 
 
 def _is_in_library(outline: Outline) -> bool:
@@ -535,7 +546,8 @@ class BestCase(Record):
     """The most that a machine can give a model: `room_bytes` of memory, `disk_bytes`,
     `bytes_per_second` of weights that an answer reads, and `served_per_second`, the tokens that a
     program writes for each user; infinite where a figure is not known. `bits_stated` is the least
-    bits of a parameter where the user stated a type.
+    bits of a parameter where the user stated a type. `lent_bytes`: what a GPU that shares the RAM
+    may have before anybody raises a limit; infinite where no GPU shares the RAM.
     """
 
     room_bytes: float
@@ -543,6 +555,7 @@ class BestCase(Record):
     bytes_per_second: float
     served_per_second: float
     bits_stated: float | None
+    lent_bytes: float = inf
 
     def _least_bytes(self, parameters: int | None, outline: Outline) -> float:
         """The least bytes that so many parameters of the model take; 0 where the number is not
@@ -560,6 +573,13 @@ class BestCase(Record):
         """Whether all memory together may hold the model."""
         least = self._least_bytes(outline.parameters_total, outline)
         return least <= self.room_bytes
+
+    def waits_for_setting(self, outline: Outline) -> bool:
+        """Whether a GPU that shares the RAM surely holds the model only once a limit is raised."""
+        if self.lent_bytes == inf or outline.modality not in GENERATING:
+            return False
+        least = self._least_bytes(outline.parameters_total, outline)
+        return least > self.lent_bytes
 
     def has_likely_room(self, outline: Outline) -> bool:
         """Whether memory and disk likely hold the open model: an estimate, not a bound."""
@@ -602,7 +622,20 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         bytes_per_second=bytes_per_second,
         served_per_second=_MOST_SERVED_PER_SECOND / workload.parallel,
         bits_stated=None if workload.quantization is None else _LEAST_BITS,
+        lent_bytes=_lent_bytes(machine, workload),
     )
+
+
+def _lent_bytes(machine: Machine, workload: Workload) -> float:
+    """The RAM that a GPU may have as it is; infinite where none shares the RAM, or where programs
+    may leave it aside: the user stated a program or options, or another GPU is there.
+    """
+    lent = lent_to_gpu(machine)
+    if lent is None or machine.own_memory_cards:
+        return inf
+    if workload.task != "generate" or workload.runtime or workload.runtime_options:
+        return inf
+    return lent.least_bytes
 
 
 def _most_room(machine: Machine, workload: Workload) -> float:

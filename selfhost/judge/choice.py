@@ -37,6 +37,7 @@ from .devices import (
     usable_cards,
 )
 from .judging import judge, layout_for
+from .pace.tables import pace_tables
 from .pace.words import likely_words
 from .question import asked_again
 from .rating import (
@@ -520,7 +521,7 @@ class _Choice(Record):
             return True
         if first.deciding.isdisjoint((*MEMORY_CHECKS, *PACE_CHECKS, "disk")):
             return True
-        if _is_far_too_slow(first):
+        if self._is_far_too_slow(first):
             return True
         if first.memory is None:
             return False
@@ -532,6 +533,52 @@ class _Choice(Record):
         if lacking_bytes == inf:
             return False
         return lacking_bytes > first.memory.high_bytes / _SAVED_DIVISOR
+
+    def _is_far_too_slow(self, first: Judged) -> bool:
+        """Whether no type and no setting makes a way fast enough, of which memory is enough."""
+        pace = first.users_pace
+        wanted = first.workload.min_tokens_per_second
+        if pace is None or not wanted:
+            return False
+        if pace.high * _MOST_GAIN < wanted:
+            return True
+        total = self._most_in_total(first)
+        return total is not None and total < wanted * first.question.workload.parallel
+
+    def _most_in_total(self, first: Judged) -> float | None:
+        """The most tokens per second that all users together get in any type and with any setting
+        of a program on accelerators, where some users wait. None where that is not known, and for
+        mixtures, of which more users read more experts.
+
+        The smallest type and a cache of half the bytes leave room for the most users at once. A
+        step takes as long as for one user, and longer for each other user. Both may shrink as the
+        bits of the weights do, or as the cache does. Without graphs nobody's serving takes time.
+        """
+        question = first.question
+        speed = first.speed
+        if speed is None or not speed.waiting or not question.wants_gpu:
+            return None
+        if not first.model.is_dense:
+            return None
+        single = speed.decode
+        total = speed.parallel_total
+        users = speed.each_of - speed.waiting
+        cache_bytes = likely_bytes(first.placed.terms, "kv_cache") / users
+        weights_bytes = likely_bytes(first.placed.terms, "weights")
+        if single is None or total is None or not cache_bytes or not weights_bytes:
+            return None
+        share = min(1.0, _smallest_weights_bytes(question) / weights_bytes)
+        if not share:
+            return None
+        room_bytes = _card_bytes(question, self.machine) - share * weights_bytes
+        most_users = max(1.0, _HALF * room_bytes / cache_bytes)
+        one_seconds = 1 / single.high
+        next_seconds = (users / total.high - one_seconds) / max(1, users - 1)
+        next_seconds -= pace_tables().batch.sequence_seconds.fast
+        seconds = one_seconds + (most_users - 1) * max(0.0, next_seconds)
+        fastest_seconds = seconds * min(share, 1 / _HALF)
+        # the ends of the total are as far apart as those of one user, too
+        return most_users / fastest_seconds * single.high / single.likely
 
     # -------------------------------------------------------------- the reason
 
@@ -823,13 +870,14 @@ def _is_a_step_below_reading(judged: Judged) -> bool:
     return pace.likely * STEP >= READING_TOKENS_PER_SECOND
 
 
-def _is_far_too_slow(judged: Judged) -> bool:
-    """Whether no type and no setting makes a way fast enough, of which memory is enough."""
-    pace = judged.users_pace
-    wanted = judged.workload.min_tokens_per_second
-    if pace is None or not wanted:
-        return False
-    return pace.high * _MOST_GAIN < wanted
+def _smallest_weights_bytes(question: Question) -> int:
+    """The bytes of the weights in the smallest type to try; 0 where a size is not known."""
+    sizes = []
+    for way in usual_and_smaller(question):
+        format = question.workload.format or ""
+        size = need.weights_files(question.spec, format, way.quantization or "")
+        sizes.append(size.low_bytes if isinstance(size, Term) else 0)
+    return min(sizes)
 
 
 def _accelerator_names(judged: Judged, machine: Machine) -> str:

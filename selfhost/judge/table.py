@@ -151,8 +151,12 @@ class ProgramRow(Record):
     @property
     def types_on_gpus(self) -> list[str]:
         """The types that the program lists for accelerators, the best first."""
+        listed = self.runtime.gpus.quantizations
+        if not listed:
+            # the sizes of all types take time
+            return []
         types = self.types
-        return [name for name in self.runtime.gpus.quantizations if name in types]
+        return [name for name in listed if name in types]
 
     def type_row(self, quantization: str | None) -> FileRow:
         """The row of a type, whether the program has such files or not."""

@@ -193,6 +193,32 @@ def test_no_setting_typed_by_hand_beats_the_answer(
         assert rating_of(judged) >= best, way_of(judged)
 
 
+@pytest.mark.parametrize(
+    ("id", "machine", "users"),
+    [
+        pytest.param("marco-o1", "desktop-rtx4090-24gb", 10_000, id="rtx-4090"),
+        pytest.param("exaone-deep-2.4b", "desktop-rtx4090-24gb", 10_000, id="small"),
+        pytest.param("qwen3-8b", "desktop-2x-rtx3090", 20_000, id="two-gpus"),
+        pytest.param("phi-4", "server-a100-80gb", 10_000, id="a100"),
+    ],
+)
+def test_what_is_far_too_slow_for_all_is_so_in_every_way(
+    id: str, machine: str, users: int
+) -> None:
+    """Law 2, where so many users wait that no other way is tried: each type and setting of such a
+    model was judged, eight ways of each of 180 models that might run instead.
+    """
+    verdict = answer(id, machine, Workload(parallel=users))
+    assert verdict is not None
+    assert "speed" in verdict.failed
+    best = rating_of(verdict)
+    tried = 0
+    for judged in _every_way(verdict, load(machine).machine):
+        assert rating_of(judged) >= best, way_of(judged)
+        tried += 1
+    assert tried > 1
+
+
 def _better_machines(machine: Machine) -> Iterator[Machine]:
     """Yield the machine with more RAM, and with larger accelerators."""
     total = machine.memory_total_bytes
