@@ -29,7 +29,7 @@ from .records import (
     term,
     unread,
 )
-from .tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens
+from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
 
 # tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
 DRAFTED_TOKENS = 3
@@ -223,19 +223,16 @@ class ContextSetup(Record):
 class Batch(Record):
     """A batch of tokens, for which llama.cpp builds a graph.
 
+    - `row`: the row of the model's architecture.
     - `logits_rows`: the rows of logits that the caller needs.
     - `on_device`: a GPU has all layers, to which looked-up rows are copied.
     """
 
     model: Architecture
+    row: ArchitectureRow
     setup: ContextSetup
     logits_rows: int
     on_device: bool = False
-
-    @property
-    def row(self) -> ArchitectureRow:
-        """The row of the model's architecture."""
-        return row_of(self.model)
 
     @property
     def tokens(self) -> int:
@@ -452,6 +449,7 @@ class Case(Record):
         """The batch that fills the context."""
         return Batch(
             model=self.model,
+            row=self.row,
             setup=self.setup,
             logits_rows=self.logits_rows,
             on_device=self.is_on_device,

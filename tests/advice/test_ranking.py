@@ -222,8 +222,8 @@ def test_no_model_gets_a_better_place_than_its_best_case(number: int) -> None:
     ],
 )
 def test_what_waits_for_a_limit_is_bounded_so(profile: str, workload: Workload) -> None:
-    """Models that need more RAM than a GPU gets unasked were judged for a list of Strix Halo, though
-    they are worth half of what was thought.
+    """Models that need more RAM than a GPU gets unasked were judged for a list of Strix Halo,
+    though they are worth half of what was thought.
     """
     catalogue = open_catalogue()
     machine = load(profile).machine

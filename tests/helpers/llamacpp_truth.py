@@ -77,7 +77,10 @@ def setup_of(record: Mapping[str, Any]) -> needs_case.ContextSetup:
 def batch_of(architecture: Architecture, record: Mapping[str, Any]) -> needs_case.Batch:
     assert row_of(architecture).name, f"no row for {architecture.row}"
     return needs_case.Batch(
-        model=architecture, setup=setup_of(record), logits_rows=rows_of_logits(record)
+        model=architecture,
+        row=row_of(architecture),
+        setup=setup_of(record),
+        logits_rows=rows_of_logits(record),
     )
 
 

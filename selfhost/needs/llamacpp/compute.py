@@ -65,13 +65,14 @@ def _buffer_in_ram(case: Case) -> Term:
     """The compute buffer in RAM, counted by the pages that are touched: the least by one short
     prompt.
     """
-    first = case.batch.replace(setup=case.setup_of_first_batch)
-    size = buffer_bytes(case.batch)
-    least = min(size, buffer_bytes(first))
-    buffer = _ranged(case, case.batch, least, _MEASURED)
-    if least == size:
+    batch = case.batch
+    first = batch.replace(setup=case.setup_of_first_batch)
+    full = _buffer_of(batch)
+    least = min(full.bytes, buffer_bytes(first))
+    buffer = _ranged(case, batch, full, least, _MEASURED)
+    if least == full.bytes:
         return buffer
-    remark = f"{size - least:,} bytes less are touched by one short prompt"
+    remark = f"{full.bytes - least:,} bytes less are touched by one short prompt"
     return buffer.replace(arithmetic=f"{buffer.arithmetic}; {remark}")
 
 
@@ -81,7 +82,8 @@ def _buffer_on_device(case: Case) -> Term:
     if case.runtime.memory.logits_rows == "batch":
         # the program reserves logits for a whole batch
         batch = batch.replace(logits_rows=case.setup.micro_batch)
-    buffer = _ranged(case, batch, buffer_bytes(batch), _ON_A_DEVICE)
+    full = _buffer_of(batch)
+    buffer = _ranged(case, batch, full, full.bytes, _ON_A_DEVICE)
     # each of several devices holds copies of a graph's inputs, mostly masks. For a prompt the first
     # device also holds copies of the experts of the largest layer in RAM (`op_offload`)
     experts_bytes = largest_experts_bytes(case) if case.setup.copies_weights else 0
@@ -92,13 +94,13 @@ def _buffer_on_device(case: Case) -> Term:
 def _ranged(
     case: Case,
     batch: Batch,
+    buffer: _Buffer,
     least: int,
     shares: _Shares,
 ) -> Term:
     """The term of the buffer of this batch, at least `least` bytes, in the range of these shares,
     or in that of a guess.
     """
-    buffer = _buffer_of(batch)
     most = buffer.bytes + _rolled_back_bytes(case)
     line = buffer.line
     is_guess = not is_measured(batch)

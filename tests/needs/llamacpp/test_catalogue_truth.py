@@ -421,6 +421,7 @@ def test_the_buffer_on_a_gpu_is_known(run: GpuContext) -> None:
     )
     batch = Batch(
         model=architecture,
+        row=row_of(architecture),
         setup=cells,
         logits_rows=run["sequences"],
         on_device=True,

@@ -151,18 +151,23 @@ def test_no_sizes_break_a_buffer(data: st.DataObject) -> None:
     cells = needs_case.ContextSetup(
         tokens=tokens, sequences=sequences, streams=sequences
     )
-    batch = needs_case.Batch(model=changed, setup=cells, logits_rows=sequences)
+    batch = needs_case.Batch(
+        model=changed, row=row_of(changed), setup=cells, logits_rows=sequences
+    )
     assert buffer_bytes(batch) >= 4 * cells.micro_batch * changed.embedding_length
 
 
 @pytest.mark.parametrize("model", MODELS, ids=case_id)
 def test_a_longer_context_and_a_larger_batch_never_take_less(model: str) -> None:
     made = architecture(model)
-    assert row_of(made).name
+    row = row_of(made)
+    assert row.name
 
     def buffer(tokens: int, batch: int) -> int:
         setup = needs_case.ContextSetup(tokens=tokens, batch=batch)
-        return buffer_bytes(needs_case.Batch(model=made, setup=setup, logits_rows=1))
+        return buffer_bytes(
+            needs_case.Batch(model=made, row=row, setup=setup, logits_rows=1)
+        )
 
     sizes = [buffer(4096, 512), buffer(32_768, 512), buffer(32_768, 2048)]
     assert sizes == sorted(sizes)
