@@ -70,8 +70,14 @@ class QuantizationRule(Stated):
 
 
 class CacheRule(Stated):
-    """The GPUs on which a program keeps a KV cache in one type."""
+    """The GPUs on which a program keeps a KV cache in one type.
 
+    `note`: what else the type needs, for the user. `cuda_note`: the same, on GPUs whose attention
+    ggml's CUDA code computes.
+    """
+
+    note: str = ""
+    cuda_note: str = ""
     compute_capability: str | None = None
     by_heads_capability: str | None = None
     head_lengths: tuple[int, ...] = read_by(minimum=1, default=())
