@@ -50,7 +50,7 @@ class FrozenDict(dict[Any, Any]):
 
 _NO_DEFAULT = object()
 # the most choices that a message lists
-_MOST_LISTED = 20
+_MOST_LISTED = 12
 
 
 # the values of a record by field name
