@@ -240,7 +240,10 @@ def test_a_stated_format_is_the_format_of_the_answer(
     ("workload", "machine", "runtime"),
     [
         pytest.param(
-            {"kv_cache_type": "fp8"}, "rtx 4090, 64 GB RAM", "vllm", id="KV cache"
+            {"kv_cache_type": "fp8", "quantization": "awq"},
+            "rtx 4090, 64 GB RAM",
+            "vllm",
+            id="KV cache",
         ),
         pytest.param(
             {"quantization": "nvfp4"}, "rtx 5090, 64 GB RAM", "vllm", id="type"
@@ -294,13 +297,13 @@ def test_the_program_that_takes_what_was_stated_is_taken(
             id="no program takes both",
         ),
         pytest.param(
-            {"quantization": "Q4_K_M", "kv_cache_type": "fp8"},
-            "not in fp8 (leave it out)",
+            {"quantization": "awq", "kv_cache_type": "q5_0"},
+            "is not available in awq for llama.cpp",
             id="the programs of the cache have no such type",
         ),
         pytest.param(
-            {"runtime": "llama.cpp", "kv_cache_type": "fp8"},
-            'leave it out, or use runtime="sglang" or "vllm"',
+            {"runtime": "ollama", "kv_cache_type": "fp8"},
+            'leave it out, or use runtime="llama.cpp" or "sglang"',
             id="another program has the cache",
         ),
     ],
@@ -849,7 +852,7 @@ def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
         assert verdict.room.most_parallel == 256
         with pytest.raises(WorkloadError, match="at most 256 sequences") as refused:
             check("gemma-3-270m", Workload(runtime=runtime, parallel=257), machine=VM)
-        assert "sglang or vllm" in (refused.value.problems[0].remedy or "")
+        assert "tensorrt-llm or vllm" in (refused.value.problems[0].remedy or "")
     assert (
         check("gemma-3-270m", Workload(parallel=256), machine=VM).route is Route.LOCAL
     )

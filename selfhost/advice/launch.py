@@ -259,7 +259,8 @@ def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
         size = {"height": way.height, "width": way.width, "frames": way.frames}
     return {
         "context_tokens": tokens,
-        "total_context_tokens": tokens and tokens * workload.parallel,
+        "total_context_tokens": tokens
+        and tokens * launch.runtime.contexts_of(workload),
         "parallel": at_once,
         "kv_cache_type": workload.kv_cache_type,
         "key_type": cache_types.keys,

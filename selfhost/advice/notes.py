@@ -61,7 +61,8 @@ def notes_on_question(
     yield from _note_on_context(question)
     yield from _note_on_purpose(question)
     yield from _notes_on_draft(judged)
-    yield from _note_on_cache_build(judged, machine)
+    yield from _note_on_cache(judged, machine)
+    yield from _note_on_shared_context(judged)
     left = machine.address_space_bytes
     if left is not None and judged.placement in ("accelerator", "split"):
         yield from remark("address-space", left=left)
@@ -94,26 +95,50 @@ def _notes_on_draft(judged: Judged) -> Iterator[str]:
         yield from remark("draft-slower")
 
 
-def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
-    """Yield a note that two types of keys and values need a build of the runtime that nobody
-    publishes.
+def _note_on_cache(judged: Judged, machine: Machine) -> Iterator[str]:
+    """Yield notes on what the types of keys and values need of the runtime: a version, or a build
+    that nobody publishes.
     """
     runtime = judged.question.runtime
     types = CacheTypes.of(judged.workload.kv_cache_type or "")
     if runtime is None:
         return
-    if not types.differ:
-        return
-    if judged.placement == "host":
-        return
     if not judged.fits:
         return
-    if gpu_maker(machine, runtime) in runtime.gpus.cuda_attention:
+    rules = []
+    for type in dict.fromkeys((types.keys, types.values)):
+        if type in runtime.cache_rules:
+            rules.append(runtime.cache_rules[type])
+    for rule in rules:
+        if rule.note:
+            yield rule.note
+    if judged.placement == "host":
+        return
+    if gpu_maker(machine, runtime) not in runtime.gpus.cuda_attention:
+        return
+    for rule in rules:
+        if rule.cuda_note:
+            yield rule.cuda_note
+    if types.differ:
         yield from remark(
             "cache-build",
             program=runtime.name,
             build=runtime.gpus.paired_cache_build,
             plain=types.values == "f16",
+        )
+
+
+def _note_on_shared_context(judged: Judged) -> Iterator[str]:
+    """Yield a note that the stated context is one for all sequences."""
+    runtime = judged.question.runtime
+    workload = judged.workload
+    if runtime is None or workload.context_tokens is None:
+        return
+    if runtime.contexts_of(workload) < workload.parallel:
+        yield from remark(
+            "shared-context",
+            sequences=workload.parallel,
+            tokens=f"{workload.context_tokens:,}",
         )
 
 

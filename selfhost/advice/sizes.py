@@ -718,7 +718,7 @@ def _words(sizable: _Sizable) -> list[str]:
     workload = sizable.workload
     name = f"{sizable.verdict.model.id}-{workload.quantization}.gguf"
     context_tokens = workload.context_tokens or 0
-    total_tokens = context_tokens * workload.parallel
+    total_tokens = context_tokens * sizable.runtime.contexts_of(workload)
     values = _values(workload)
     values["file"] = f"{MODELS_FOLDER}/{name}"
     values["total_context_tokens"] = str(total_tokens)

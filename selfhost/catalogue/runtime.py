@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from ..core.records import Stated, read_by
 from ..core.workload import KV_CACHE_TYPES, CacheTypes, Workload
 from .runtime_parts import (
+    ONE_STREAM,
     Account,
     Batches,
     BuildPlatforms,
@@ -95,6 +96,15 @@ class RuntimeSpec(Stated):
             if name in options and option.changes not in settings:
                 settings[option.changes] = option.to or options[name]
         return settings
+
+    def contexts_of(self, workload: Workload) -> int:
+        """The number of contexts of the stated length: one for each sequence, or one that all of
+        them share.
+        """
+        settings = self.settings_of(workload.runtime_options)
+        if settings.get("cache_streams") == ONE_STREAM:
+            return 1
+        return workload.parallel
 
     def options_for(self, *settings: str) -> list[str]:
         """The names of the options that change one of these settings."""

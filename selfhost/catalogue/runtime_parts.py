@@ -70,8 +70,14 @@ class QuantizationRule(Stated):
 
 
 class CacheRule(Stated):
-    """The GPUs on which a program keeps a KV cache in one type."""
+    """The GPUs on which a program keeps a KV cache in one type.
 
+    `note`: what else the type needs, for the user. `cuda_note`: the same, on GPUs whose attention
+    ggml's CUDA code computes.
+    """
+
+    note: str = ""
+    cuda_note: str = ""
     compute_capability: str | None = None
     by_heads_capability: str | None = None
     head_lengths: tuple[int, ...] = read_by(minimum=1, default=())
@@ -516,6 +522,7 @@ class PaceRules(Stated):
     - `launches_layers`: Python launches each operation.
     - `multiplies_rows`: built without llama.cpp's kernels that compute blocks of a product.
     - `default_threads`: the most threads on a processor by default; None for all cores.
+    - `unknown`: why no pace of the program is told, as a clause; empty where one is.
     - `backend_on_intel`: the backend of all its builds for Intel's GPUs; None where builds differ.
     """
 
@@ -523,6 +530,7 @@ class PaceRules(Stated):
     lean_is_eager: bool = False
     launches_layers: bool = False
     multiplies_rows: bool = False
+    unknown: str = ""
     backend_on_intel: str | None = None
     default_threads: int | None = _COUNT
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.errors import UsageError
+from ..core.records import listed_choices
 from ..core.units import canonical, nearest
 from ..core.workload import FLAGS, field_meant
 from . import COMMANDS
@@ -87,7 +88,7 @@ def unknown_choice(
     an option.
     """
     guess = _likely_choice(flag, typed.strip().lower(), choices)
-    message = f"{typed!r} is not one of {', '.join(choices)}"
+    message = f"{typed!r} is not one of {listed_choices(choices)}"
     if flag:
         message = f"{flag}: {message}"
     remedy = f"did you mean {guess}?" if guess else None

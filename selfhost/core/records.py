@@ -49,6 +49,8 @@ class FrozenDict(dict[Any, Any]):
 
 
 _NO_DEFAULT = object()
+# the most choices that a message lists
+_MOST_LISTED = 12
 
 
 # the values of a record by field name
@@ -568,7 +570,7 @@ def _fault_of_text(
     if choices:
         if text in choices:
             return None
-        listed = ", ".join(choices)
+        listed = listed_choices(choices)
         return Fault(message=f'"{shortened(text)}" is not one of {listed}')
     if not text.strip():
         return Fault(message="is empty")
@@ -662,6 +664,14 @@ def _without_middle(word: re.Match[str]) -> str:
 def brief_lines(text: str) -> str:
     """The text with each of its lines shortened by `brief`."""
     return "\n".join(map(brief, text.split("\n")))
+
+
+def listed_choices(choices: Sequence[str]) -> str:
+    """The choices as a message lists them: the first of very many."""
+    listed = list(choices[:_MOST_LISTED])
+    if len(choices) > _MOST_LISTED:
+        listed.append("…")
+    return ", ".join(listed)
 
 
 def shortened(text: str, most: int = 60) -> str:

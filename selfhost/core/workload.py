@@ -31,9 +31,9 @@ FINETUNE_METHODS = ("full", "lora", "qlora")
 OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
 # the LoRA rank of most published recipes; peft's own default is 8
 DEFAULT_LORA_RANK = 16
-KV_CACHE_TYPES = ("f16", "fp8", "q8_0", "q4_0")
+KV_CACHE_TYPES = ("f16", "fp8", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 # types that programs can set for keys and values separately, as in `q8_0:q4_0`
-_PAIRED_TYPES = ("f16", "q8_0", "q4_0")
+_PAIRED_TYPES = ("f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 _KV_CACHE_PAIRS = tuple(
     f"{keys}:{values}" for keys, values in permutations(_PAIRED_TYPES, 2)
 )

@@ -293,6 +293,9 @@ class _OnMachine(Record):
 
     def _pace_of(self, layout: Judged) -> Speed:
         """The pace of the layout."""
+        runtime = self.question.runtime
+        if runtime is not None and runtime.pace.unknown:
+            return Speed(how=runtime.pace.unknown)
         if self.question.step is not None:
             return pace_of_text(self.question, layout.placed, self.machine)
         # pictures, speech and training only: a question about text needs no import of this module

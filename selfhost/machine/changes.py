@@ -37,6 +37,19 @@ _EXAMPLE_OF_SIZES = "write for example gpu=2x24GiB"
 _KEYS_OF_SIZES = ("memory", "disk", "gpu")
 
 
+# the facts about a processor and the pace at which it reads memory
+_OF_PROCESSOR = (
+    "cpu_model",
+    "cpu_cores_physical",
+    "cpu_cores_performance",
+    "cpu_cores_usable",
+    "instruction_sets",
+    BANDWIDTH,
+    "memory_bandwidth_how",
+    "memory_bandwidth_bound",
+)
+
+
 class SettingError(InputError):
     """Raised for `--set` settings that make no sense; `problems` names each of them."""
 
@@ -270,6 +283,12 @@ def apply(
     if problems:
         raise SettingError(problems)
     changed = machine
+    has_no_gpu = machine.accelerators is not None and not machine.accelerators
+    if machine.is_this_one and has_no_gpu and joined(named).accelerators:
+        # a computer without any GPU is not the one with these GPUs: where this question is typed
+        # tells nothing about the processor beside them
+        changed = machine.stated(dict.fromkeys(_OF_PROCESSOR), "--gpu")
+        changed = changed.replace(scope="host")
     for key in SETTINGS:
         if key not in read.values:
             continue

@@ -422,13 +422,15 @@ def _soldered_rate(series: cpus.ProcessorSeries | None) -> int | None:
 
 
 def _usual_system(computer: _Computer) -> str:
-    """The operating system that most such computers run. Phones are judged as Linux is."""
+    """The operating system that most such computers run."""
     about = computer.about
     if computer.product.system is not None:
         return computer.product.system
-    series = computer.series
-    if computer.is_guest or (series is not None and series.kind == "phone"):
+    if computer.is_guest:
         return "linux"
+    series = computer.series
+    if series is not None and series.system is not None:
+        return series.system
     is_line_of_laptops = about.setting.is_line and about.is_laptop
     if is_line_of_laptops or about.phrase.says(_PERSONAL_COMPUTERS):
         return "windows"

@@ -403,7 +403,7 @@ class Case(Record):
             # back
             states += DRAFTED_TOKENS
         return ContextSetup(
-            tokens=self.context_tokens * self.parallel,
+            tokens=self.context_tokens * streams,
             sequences=self.parallel,
             streams=streams,
             states=states,

@@ -83,6 +83,8 @@ def planned_words(machine: Machine) -> str:
         return ""
     if machine.is_this_one:
         words = "Judged for your machine with the changes that you stated"
+        if "cpu_cores_usable" in machine.assumed:
+            words += ", with an assumed processor"
         if "disks" in machine.assumed:
             words += ", and with a disk that is large enough"
         return f"{words}."

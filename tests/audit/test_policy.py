@@ -328,7 +328,7 @@ def test_a_longest_wait_needs_a_prompt() -> None:
         ),
         pytest.param(
             'name = "qwen3-8b"\nruntime = "mlx"\nkv_cache_type = "fp8"\n',
-            ("model[0].kv_cache_type: ", 'use runtime = "sglang" or "vllm"'),
+            ("model[0].kv_cache_type: ", 'use runtime = "llama.cpp" or "sglang"'),
             id="a program",
         ),
         pytest.param(

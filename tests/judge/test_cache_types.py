@@ -32,15 +32,15 @@ def test_a_pair_has_one_name(typed: str, kept: str) -> None:
     assert options.kv_cache_type == kept
 
 
-@pytest.mark.parametrize("typed", ["q8_0:q4_1", "q8_0:", ":", "fp8:q8_0", "a:b:c"])
+@pytest.mark.parametrize("typed", ["q8_0:q4_2", "q8_0:", ":", "fp8:q8_0", "a:b:c"])
 def test_what_is_no_pair_is_refused(typed: str) -> None:
-    with pytest.raises(WorkloadError, match=r"is not one of f16, .* q8_0:q4_0"):
+    with pytest.raises(WorkloadError, match=r"is not one of f16, .* f16:q8_0"):
         Workload(kv_cache_type=typed)
 
 
 def test_a_slip_of_the_pen_is_guessed() -> None:
     with pytest.raises(WorkloadError) as refused:
-        Workload(kv_cache_type="q8_0:q4_1")
+        Workload(kv_cache_type="q8_0:q4_00")
     assert refused.value.problems[0].remedy == 'did you mean "q8_0:q4_0"?'
 
 
@@ -52,6 +52,12 @@ def test_a_slip_of_the_pen_is_guessed() -> None:
         pytest.param("q8_0:q4_0", 1224 + 648, id="keys in more bits"),
         pytest.param("q4_0:q8_0", 1224 + 648, id="values in more bits"),
         pytest.param("q8_0:f16", 1224 + 2304, id="values in the usual type"),
+        # bytes of a block of 32 numbers (ggml-common.h): 24, 22, 20 and 18
+        pytest.param("q5_1", 2 * 864, id="q5_1"),
+        pytest.param("q5_0:q4_1", 792 + 720, id="q5_0 and q4_1"),
+        pytest.param("iq4_nl", 2 * 648, id="iq4_nl"),
+        # ggml-org/llama.cpp pull 28392: one byte for a number
+        pytest.param("fp8", 2 * 1152, id="FP8"),
     ],
 )
 def test_keys_and_values_are_counted_in_their_own_types(
@@ -93,6 +99,41 @@ def test_on_an_nvidia_gpu_two_types_need_a_build_of_ones_own(
     verdict = check("qwen3-8b", machine=NVIDIA, kv_cache_type=kv_cache_type)
     (note,) = [note for note in verdict.notes if "FA_ALL_QUANTS" in note]
     assert told in note
+
+
+@pytest.mark.parametrize(
+    ("kv_cache_type", "told", "machine", "notes"),
+    [
+        pytest.param("q5_0", "GGML_CUDA_FA_ALL_QUANTS", NVIDIA, 1, id="own build"),
+        pytest.param("q5_0", "GGML_CUDA_FA_ALL_QUANTS", APPLE, 0, id="without CUDA"),
+        pytest.param("q4_0", "GGML_CUDA_FA_ALL_QUANTS", NVIDIA, 0, id="published"),
+        pytest.param("iq4_nl", "No CUDA build", NVIDIA, 1, id="no build"),
+        # ggml-org/llama.cpp, release v1.0.0 of 2026-11-13: FP8 KV caches
+        pytest.param("fp8", "since version 1.0.0", APPLE, 1, id="version"),
+    ],
+)
+def test_what_a_type_needs_of_the_program_is_told(
+    kv_cache_type: str, told: str, machine: str, notes: int
+) -> None:
+    """ggml@d99724f2, src/ggml-cuda/fattn.cu, ggml_cuda_get_best_fattn_kernel."""
+    verdict = check(
+        "qwen3-8b", machine=machine, runtime="llama.cpp", kv_cache_type=kv_cache_type
+    )
+    assert verdict.route == "local"
+    assert len([note for note in verdict.notes if told in note]) == notes
+
+
+def test_quantized_keys_and_values_fit_where_people_run_them() -> None:
+    """Qwen3.6-27B in IQ4_XS with keys in q5_0 and values in q4_1 holds 65,536 tokens on 16 GB
+    (5p00kyy/club-5060ti#2).
+    """
+    workload = Workload(
+        runtime="llama.cpp",
+        quantization="IQ4_XS",
+        kv_cache_type="q5_0:q4_1",
+        context_tokens=65_536,
+    )
+    assert check("qwen3.6-27b", workload, gpu="RTX 5060 Ti 16GB").route == "local"
 
 
 @pytest.mark.parametrize(

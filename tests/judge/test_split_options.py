@@ -8,6 +8,7 @@ from helpers.machines import machine_with
 from helpers.needs_of import asked, catalogue, runtime, terms
 from selfhost import check
 from selfhost.core.errors import WorkloadError
+from selfhost.core.workload import Workload
 from selfhost.judge.record import Verdict
 from selfhost.machine.named import named
 
@@ -362,16 +363,39 @@ def test_a_cache_that_users_share_is_rounded_up_once() -> None:
     with 300 tokens, or of their 1,200 tokens together.
     """
     spec = catalogue().spec("qwen3-8b")
-    workload = {"parallel": 4, "context_tokens": 300}
     cells = {}
-    for option in ("kv-unified", "no-kv-unified"):
+    # the context that is stated is that of all where they share it, as -c is
+    for option, tokens in (("kv-unified", 1200), ("no-kv-unified", 300)):
         needs = asked(
-            spec, runtime("llama.cpp"), **workload, runtime_options={option: "yes"}
+            spec,
+            runtime("llama.cpp"),
+            parallel=4,
+            context_tokens=tokens,
+            runtime_options={option: "yes"},
         )
         cache = terms(needs)["kv_cache"]
         # 36 layers × 1,024 numbers of keys and as many of values × 2 bytes
         cells[option] = cache.bytes / (36 * 2048 * 2)
     assert cells == {"kv-unified": 1280, "no-kv-unified": 4 * 512}
+
+
+def test_a_context_that_users_share_is_told_as_it_was_asked() -> None:
+    """ggml-org/llama.cpp#21874: eight sequences share 100,000 tokens on a card of 24 GB, with -c
+    100000; tools/server/README.md: --kv-unified, one buffer for all sequences.
+    """
+    workload = Workload(
+        runtime="llama.cpp",
+        quantization="UD-Q4_K_XL",
+        context_tokens=100_000,
+        parallel=8,
+        kv_cache_type="q8_0",
+        runtime_options={"ub": "2048", "kv-unified": "yes"},
+    )
+    verdict = check("gemma-4-26b-a4b", workload, machine="RTX 3090, 64GB RAM")
+    assert verdict.route == "local"
+    assert verdict.placement == "accelerator"
+    assert "-c 100000 -np 8" in verdict.commands[-1]
+    assert any("share one context of 100,000 tokens" in note for note in verdict.notes)
 
 
 def test_compressed_attention_shares_no_cache() -> None:

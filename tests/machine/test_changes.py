@@ -685,3 +685,48 @@ def test_instruction_sets_that_were_read_are_not_assumed() -> None:
     guessed = planned(READ.replace(instruction_sets=None))
     assert "instruction_sets" in guessed.assumed
     assert guessed.sources["instruction_sets"].startswith("assumed: ")
+
+
+def typed_on(**facts: Any) -> Machine:
+    """This machine, without a GPU, with these facts."""
+    return HERE.replace(is_this_one=True, accelerators=(), **facts)
+
+
+def test_where_a_question_is_typed_paces_no_layers_beside_a_gpu_that_is_not_there() -> (
+    None
+):
+    """With an RTX 4070 Ti 12 GB, 12.7 tokens/s were seen with a part in RAM
+    (AlexsJones/llmfit#983); two cores of a virtual machine that has no GPU told 1.4 to 4.6.
+    """
+    workload = Workload(runtime="ollama", quantization="IQ3_XXS", context_tokens=65_536)
+    ranges = []
+    for cores in (2, 64):
+        here = typed_on(cpu_cores_physical=cores, cpu_cores_usable=float(cores))
+        machine = apply(here, (), [cards_named("RTX 4070 Ti")])
+        verdict = check("qwen3.8-27b", workload, machine=machine)
+        assert verdict.placement == "split"
+        assert verdict.speed is not None
+        assert verdict.speed.decode is not None
+        ranges.append(verdict.speed.decode)
+    slow, fast = ranges
+    assert slow == fast
+    assert slow.low < 12.7 < slow.high
+
+
+@pytest.mark.parametrize(
+    ("gpu", "here"),
+    [
+        pytest.param("none", typed_on(), id="no GPU is asked for"),
+        pytest.param(
+            "RTX 4070 Ti",
+            typed_on().replace(accelerators=cards_named("RTX 3060").accelerators),
+            id="another one is there",
+        ),
+    ],
+)
+def test_the_processor_of_the_computer_with_the_gpus_stays(
+    gpu: str, here: Machine
+) -> None:
+    changed = apply(here, (), [cards_named(gpu)])
+    assert changed.cpu_model == here.cpu_model
+    assert changed.cpu_cores_usable == here.cpu_cores_usable

@@ -339,9 +339,9 @@ def _why_type_refused(type: str, head_lengths: Sequence[int]) -> str | None:
     """The reason why llama.cpp keeps no heads of these lengths in that type; None where it does."""
     if type in _PLAIN_CACHE_TYPES:
         return None
-    if type.upper() not in BLOCKS:
+    if type.upper() not in CACHE_BLOCKS:
         return f"llama.cpp knows no {type} cache"
-    block = BLOCKS[type.upper()].elements
+    block = CACHE_BLOCKS[type.upper()].elements
     for length in head_lengths:
         if length % block != 0:
             why = f"the head size {length} is not a multiple of {block}"
