@@ -100,6 +100,7 @@ class SeriesRow(NamedRow):
     cores: int = 0
     threads: int = 1
     architecture: str | None = None
+    system: str | None = None
     memory_gib: int | None = None
     on_package_gib: int | None = None
     graphics: str | None = None

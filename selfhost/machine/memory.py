@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..core.records import Record
+from ..core.records import Record, shortened
 from . import cpus
 from .phrases import Phrase
 from .quantities import Quantity
@@ -19,6 +19,8 @@ _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d\w?", re.ASCII)
 # class of processor takes at most the second of RAM
 _LEAST_DISK_GIB = 240
 _MOST_GIB_OF_CLIENTS = 256
+# 1 MiB: less is a slip
+_LEAST_GIB = 1 / 1024
 # a system reports up to a tenth less RAM than is built in: `15.8 GB` of 16
 _LEAST_OF_SIZE = 0.9
 
@@ -48,7 +50,8 @@ def find_memory(
     """Claim the memory, and the numbers of cores and rates. The RAM is the size that is called RAM,
     else the smallest plain size.
 
-    Raises `UnknownMachineError` where two sizes can be the RAM's, and for an unknown kind of RAM.
+    Raises `UnknownMachineError` where two sizes can be the RAM's, for a size of nearly nothing, and
+    for an unknown kind of RAM or two kinds.
     """
     ram_kind = _kind_of_ram(phrase)
     numbers = _numbers(phrase)
@@ -61,8 +64,8 @@ def find_memory(
         is_open = "sticks" in numbers or "or" in phrase.words
         possible = told | possible if is_open else told
     elif has_chip:
-        # beside a chip, the larger size is a disk's
-        possible = set()
+        # beside a chip, a size is a disk's from the smallest disk of such a Mac on
+        possible = {gib for gib in plain if gib < _LEAST_DISK_GIB}
     _refuse_two_sizes(phrase, possible)
     for at, size in sizes.items():
         # a plain size below the RAM's stays free: it is of something else
@@ -85,6 +88,9 @@ def _sizes(phrase: Phrase, processor: str | None) -> Mapping[int, Quantity]:
     for at, size in phrase.quantities():
         if size.unit not in ("gb", "tb"):
             continue
+        if size.gib < _LEAST_GIB:
+            typed = repr(shortened(phrase.word(at), 40))
+            raise bad_name("zero", phrase.text, size=typed)
         if size.of == "disk" and size.gib >= _LEAST_DISK_GIB:
             phrase.claim(at)
             continue
@@ -125,7 +131,7 @@ def _numbers(phrase: Phrase) -> Mapping[str, int]:
 
 def _kind_of_ram(phrase: Phrase) -> str | None:
     """Claim the kind of RAM, `ddr4`, and the words that stand beside a size, and return the kind.
-    Raises `UnknownMachineError` for an unknown kind.
+    Raises `UnknownMachineError` for an unknown kind, and for two kinds.
     """
     ram_kind = None
     for at, word in list(phrase.free.items()):
@@ -133,6 +139,9 @@ def _kind_of_ram(phrase: Phrase) -> str | None:
             kinds = cpus.ram_rates()
             if word not in kinds:
                 raise bad_name("kind_of_ram", phrase.text, kinds, word=word)
+            if ram_kind not in (None, word):
+                both = [ram_kind, word]
+                raise bad_name("two_kinds_of_ram", phrase.text, both, first=ram_kind)
             ram_kind = word
             phrase.claim(at)
         elif word in vocabulary().of_sizes:
