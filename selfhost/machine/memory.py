@@ -117,12 +117,16 @@ def _refuse_two_sizes(phrase: Phrase, possible: set[float]) -> None:
 
 
 def _numbers(phrase: Phrase) -> Mapping[str, int]:
-    """Claim the numbers of cores, channels and the like, and return them by their units."""
+    """Claim the numbers of cores, channels and the like, and return them by their units. Raises
+    `UnknownMachineError` for a number of zero.
+    """
     numbers = {}
     for at, quantity in phrase.quantities():
         if quantity.modules is not None:
             numbers["sticks"] = quantity.modules
         elif not quantity.is_size and not quantity.is_count:
+            if not quantity.number:
+                raise bad_name("zero_parts", phrase.text, word=repr(phrase.word(at)))
             unit = "cores" if quantity.unit == "cpus" else quantity.unit
             numbers[unit] = int(quantity.number)
             phrase.claim(at)

@@ -38,7 +38,9 @@ _LAPTOPS = frozenset(("laptop", "netbook"))
 _SAYS_GPU = frozenset(("gpu", "vram", "dgpu"))
 _OF_APPLE = frozenset(("apple", "air"))
 # may stand between a GPU's name and a word about its number
-_BEFORE_A_CARD = frozenset(("a", "an", "any", "of", "the", "used", "nvidia", "amd"))
+_BEFORE_A_CARD = frozenset(("a", "an", "any", "of", "the", "my", "used"))
+# words that make another chip of an Apple chip
+_OF_CHIPS = frozenset(("pro", "max", "ultra"))
 _YEAR = re.compile(r"20\d\d", re.ASCII)
 # the words for processors, the most reliable first
 _WORDS_OF_CORES = ("vcpus", "threads", "cores")
@@ -354,6 +356,11 @@ def _mac(
         if is_mac or (is_chip and phrase.has_free(_OF_APPLE)):
             raise bad_name("mac", phrase.text)
         return None
+    for mention in mentions:
+        # `m4 ultra`, which nobody sold
+        is_chip = mention.chip is not None
+        if is_chip and phrase.free_word(mention.run.end) in _OF_CHIPS:
+            raise bad_name("mac", phrase.text)
     for at, word in list(phrase.free.items()):
         if fits(words.shape.mac, word):
             phrase.claim(at)
@@ -517,7 +524,8 @@ def _refuse_gaps(about: Description) -> None:
 
 def _refuse_changed_cards(phrase: Phrase, mentions: Sequence[Mention]) -> None:
     """Refuse a word beside a GPU that changes which GPUs there are: `no rtx 3090`, `several 3090`,
-    `rtx 4090 ti`. The GPU without that word would be that of another machine.
+    `rtx 4090 ti`, and `amd a10`, which is a processor. The GPU without that word would be that of
+    another machine.
     """
     words = vocabulary()
     for mention in mentions:
@@ -533,6 +541,13 @@ def _refuse_changed_cards(phrase: Phrase, mentions: Sequence[Mention]) -> None:
             raise bad_name(
                 "vague_count", phrase.text, word=word, card=card, most=MOST_CARDS
             )
+        maker = gpus.vendor_of(word)
+        is_bare = len(mention.run.words) == 1
+        if is_bare and maker not in (
+            gpus.UNKNOWN,
+            gpus.vendor_of(mention.gpus[0].name),
+        ):
+            raise unknown_gpu([word, *mention.run.words])
         suffix = phrase.free_word(mention.run.places[-1] + 1)
         if suffix in words.suffixes:
             raise unknown_gpu([*mention.run.words, suffix])
