@@ -514,11 +514,16 @@ def _maker(phrase: Phrase) -> str | None:
 
 
 def _refuse_gaps(about: Description) -> None:
-    """Refuse a GPU of which nothing is told, and an Arm processor without a name."""
+    """Refuse a GPU of which nothing is told, an Arm processor without a name, and the GPUs of a
+    desktop and of a laptop together.
+    """
+    words = about.rest.words
+    if len(about.cards) > 1 and "desktop" in words and "laptop" in words:
+        raise bad_name("clusters", about.text, word="a desktop and a laptop")
     says_gpu = about.says_gpu or gpus.maker_called(about.maker).only_gpus
     if says_gpu and about.memory.vram_gib is None and not about.are_gpus_known:
         raise bad_name("unnamed_gpu", about.text)
-    if "arm" in about.rest.words and not about.is_processor_told:
+    if "arm" in words and not about.is_processor_told:
         raise bad_name("arm", about.text)
 
 
