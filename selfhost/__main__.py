@@ -54,18 +54,21 @@ def start() -> None:
 
 def _print_version() -> bool:
     """Print the version before anything else is loaded, which takes as long as Python's own start.
-    False where standard output takes nothing, or another distribution has replaced `__init__.py`:
-    `main` then says so.
+    False where standard output takes nothing, another distribution has replaced `__init__.py`, that
+    of the specs is refused, or there are no specs: `main` then says so.
     """
     package = sys.modules["selfhost"]
     if sys.stdout is None or "can_run" not in getattr(package, "__all__", ()):
         return False
-    from .core import __version__
+    from .core.answering import refused_distribution, version_line
 
     try:
-        sys.stdout.write(f"selfhost {__version__}\n")
+        if refused_distribution() is not None:
+            return False
+        sys.stdout.write(version_line())
         sys.stdout.flush()
-    except OSError:
+    except (OSError, ValueError):
+        # a `SpecError` of an installation without specs is a `ValueError`
         return False
     return True
 

@@ -96,7 +96,7 @@ def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
         command: {name for option in options_of(command) for name in option.names}
         for command in SUBCOMMANDS
     }
-    flags = {"--help", "--json"}.union(*options.values())
+    flags = {"--help", "--json", "--version"}.union(*options.values())
     promised, guide = (
         set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))
         for page in (CONTRACT.split("## Decisions")[0], USAGE)

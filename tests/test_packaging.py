@@ -4,9 +4,11 @@ lint, so that one command checks everything, and comes to an end.
 
 from __future__ import annotations
 
+import ast
 import configparser
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from helpers.paths import ROOT, SPEC_FILES, all_models_but
 from helpers.publishing import AUTHORS, URLS, fill_in
 from selfhost import __version__
 
-IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "build", "dist", "*.egg-info")
 
 # nothing here may reach for a network or be changed by a person's own configuration
 ENVIRONMENT = {
@@ -125,7 +127,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in ROOT.iterdir():
         if path.is_file() and not path.name.startswith("."):
             shutil.copy(path, copy)
-    for name in ("selfhost", "tools"):
+    for name in ("selfhost", "tools", "data"):
         shutil.copytree(ROOT / name, copy / name, ignore=IGNORED)
     shutil.copytree(ROOT / "specs", copy / "specs", ignore=all_models_but(IDS))
     fill_in(copy, AUTHORS, URLS)
@@ -139,19 +141,37 @@ def built(
     """The wheel and the sdist; the wheel is built from the sdist, as a package index or a
     distributor does.
     """
-    out = tmp_path_factory.mktemp("dist")
-    run(
-        sys.executable,
-        "-m",
-        "build",
-        "--no-isolation",
-        "--outdir",
-        str(out),
-        str(checkout),
-        cwd=out,
-    )
+    return build(checkout, tmp_path_factory.mktemp("dist"))
+
+
+def build(project: Path, out: Path) -> tuple[Path, Path]:
+    """The wheel and the sdist of a project, in the folder `out`."""
+    words = ("-m", "build", "--no-isolation", "--outdir", str(out), str(project))
+    run(sys.executable, *words, cwd=out)
     (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
     return wheel, sdist
+
+
+@pytest.fixture(scope="session")
+def newer(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with specs of a later day, and with a model that the other lacks."""
+    copy = tmp_path_factory.mktemp("newer") / "selfhost-check"
+    shutil.copytree(checkout, copy, ignore=IGNORED)
+    assert "gpt2" not in IDS
+    spec = SPEC_FILES["gpt2"]
+    shutil.copy(spec, copy / "specs" / "models" / spec.parent.name)
+    path = copy / "specs" / "common" / "format.toml"
+    text = re.sub(r'as_of = "[0-9-]+"', 'as_of = "2099-12-07"', path.read_text("utf-8"))
+    path.write_text(text, encoding="utf-8")
+    return copy
+
+
+@pytest.fixture(scope="session")
+def specs_alone(
+    newer: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """The wheel and the sdist of selfhost-check-specs."""
+    return build(newer / "data", tmp_path_factory.mktemp("dist-specs"))
 
 
 @pytest.fixture(scope="session")
@@ -227,6 +247,56 @@ def test_the_sdist_builds_by_itself(built: tuple[Path, Path], checkout: Path) ->
     assert {"setup.py", "pyproject.toml", "LICENSE", "README.md"} <= names
     stored = {name for name in names if name.startswith("specs/") and ".json" in name}
     assert stored == {"specs/common/offers.jsonl", "specs/common/scores.jsonl"}
+
+
+def test_the_specs_alone_are_those_of_the_program(
+    specs_alone: tuple[Path, Path], newer: Path, tmp_path: Path
+) -> None:
+    """Packed in the same form, in the wheel and in the sdist, from which the wheel is built. The
+    version is their day, as `packaging` writes it; there is no code.
+    """
+    packed_specs.pack(str(newer / "specs"), str(tmp_path))
+    expected = {name: (tmp_path / name).read_bytes() for name in source_tree(tmp_path)}
+    with zipfile.ZipFile(specs_alone[0]) as wheel:
+        held = {name: wheel.read(name) for name in wheel.namelist()}
+    package = {
+        name.removeprefix("selfhost_check_specs/"): content
+        for name, content in held.items()
+        if name.startswith("selfhost_check_specs/")
+    }
+    code = package.pop("__init__.py").decode()
+    assert len(ast.parse(code).body) == 1
+    assert ast.get_docstring(ast.parse(code))
+    assert package.keys() == expected.keys()
+    assert [name for name in package if package[name] != expected[name]] == []
+    metadata = held["selfhost_check_specs-2099.12.7.dist-info/METADATA"].decode()
+    fields = metadata.partition("\n\n")[0].splitlines()
+    assert "Version: 2099.12.7" in fields
+    assert not any(field.startswith("Requires-Dist") for field in fields)
+    with tarfile.open(specs_alone[1]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {f"selfhost_check_specs/{name}" for name in expected} <= names
+    assert {"setup.py", "pyproject.toml", "README.md", "LICENSE"} <= names
+
+
+def test_newer_specs_beside_an_installed_wheel_answer(
+    installed: Path, specs_alone: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """With a model that the wheel lacks, until they are removed; without parsing TOML."""
+    target = tmp_path / "site"
+    shutil.copytree(installed, target)
+    install(target, str(specs_alone[0]))
+    answer = ask(target, "gpt2", "mistral-7b")
+    assert Path(answer["folder"]) == target / "selfhost_check_specs"
+    assert answer["tomllib"] is False
+    assert answer["asked"] == [
+        ["gpt2", 124_439_808],
+        ["mistral-7b-instruct-v0.3", 7_248_023_552],
+    ]
+    assert answer["ids"] == sorted({*IDS, "gpt2"})
+    assert answer["read"] == answer["ids"]
+    shutil.rmtree(target / "selfhost_check_specs")
+    assert Path(ask(target)["folder"]) == target / "selfhost" / "specs"
 
 
 def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import shutil
 import tomllib
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,8 @@ PAGES = [
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     """A copy of what a release reads and writes, with the author and the address filled in."""
-    files = {"pyproject.toml", *PAGES, *(row.file for row in release.sentences())}
+    files = {"pyproject.toml", release.SPECS_FILE, *PAGES}
+    files |= {row.file for row in release.sentences()}
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -63,6 +64,7 @@ def test_a_filled_in_project_is_released(released: Path) -> None:
     assert f"## [{__version__}] - {DAY}" in (released / "CHANGELOG.md").read_text(
         "utf-8"
     )
+    assert release.day_of_specs(released) == DAY
 
 
 def test_writing_twice_changes_nothing(released: Path) -> None:
@@ -179,6 +181,47 @@ def test_the_tag_and_the_day_are_those_of_the_release(
 ) -> None:
     (fault,) = release.faults_of_release(released, tag, committed)
     assert fault.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("tag", "committed", "said"),
+    [
+        pytest.param(f"specs-{DAY}", DAY, [], id="right"),
+        pytest.param(
+            "specs-2026.12.24",
+            DAY,
+            ["the tag is specs-2026.12.24, and"],
+            id="other-tag",
+        ),
+        pytest.param(
+            f"specs-{DAY}",
+            date(2026, 12, 25),
+            [f"{release.SPECS_FILE} dates the specs 2026-12-24, before their commit"],
+            id="date-before-commit",
+        ),
+    ],
+)
+def test_specs_are_published_by_the_day_that_they_state(
+    tag: str, committed: date, said: list[str], released: Path
+) -> None:
+    faults = [*release.faults_of_specs(released, tag, committed)]
+    assert len(faults) == len(said)
+    for fault, words in zip(faults, said, strict=True):
+        assert fault.startswith(words)
+
+
+def test_the_day_of_the_specs_is_written_alone(filled: Path) -> None:
+    before = {name: (filled / name).read_bytes() for name in PAGES}
+    assert release.main(["--specs"], root=filled) == 0
+    today = datetime.now(UTC).date()
+    assert release.day_of_specs(filled) in (today, today - timedelta(days=1))
+    assert {name: (filled / name).read_bytes() for name in PAGES} == before
+
+
+def test_specs_without_a_day_are_not_published(filled: Path) -> None:
+    (filled / release.SPECS_FILE).write_text("format = 1\n", encoding="utf-8")
+    with pytest.raises(release.UnusableError, match="has no line `as_of"):
+        [*release.faults_of_specs(filled, "specs-2026-12-24", DAY)]
 
 
 def test_a_version_without_its_section_ends_the_release(released: Path) -> None:

@@ -101,15 +101,28 @@ def test_each_tool_is_pinned_by_its_hashes(name: str) -> None:
     assert "://" not in text
 
 
-def test_what_is_uploaded_is_made_by_pinned_tools_alone() -> None:
+# what uploads the program, and what uploads the specs alone, with the folder of its project
+UPLOADS = [
+    pytest.param("release.yml", ROOT, id="program"),
+    pytest.param("specs.yml", ROOT / "data", id="specs"),
+]
+
+
+@pytest.mark.parametrize(("workflow", "folder"), UPLOADS)
+def test_what_is_uploaded_is_made_by_pinned_tools_alone(
+    workflow: str, folder: Path
+) -> None:
     """The build has no environment of its own either, for which pip would fetch the newest."""
-    work = read(GITHUB / "workflows" / "release.yml")["jobs"]
+    work = read(GITHUB / "workflows" / workflow)["jobs"]
     typed = "\n".join(step.get("run", "") for step in work["build"]["steps"])
     (installed,) = _INSTALLS.findall(typed)
     assert "--require-hashes" in installed
     assert installed.endswith("-r .github/requirements/build.txt")
     assert "-m build --no-isolation" in typed
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (outdir,) = re.findall(r"-m build --no-isolation(.*)$", typed, re.MULTILINE)
+    built = outdir.rpartition("--outdir dist ")[2]
+    assert ROOT / built == folder
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     text = (REQUIREMENTS / "build.in").read_text(encoding="utf-8")
     for requirement in project["build-system"]["requires"]:
         assert re.split("[<>=]", requirement)[0] in text.splitlines()
@@ -154,13 +167,15 @@ def test_a_job_may_read_and_ends_unless_it_says_more() -> None:
     allowed = {name: job["permissions"] for name, job in jobs() if "permissions" in job}
     assert allowed == {
         "release.yml: publish": {"id-token": "write"},
+        "specs.yml: publish": {"id-token": "write"},
         "site.yml: publish": {"pages": "write", "id-token": "write"},
     }
 
 
-def test_what_is_published_is_what_was_tried() -> None:
+@pytest.mark.parametrize("workflow", ["release.yml", "specs.yml"])
+def test_what_is_published_is_what_was_tried(workflow: str) -> None:
     """Built once, where all tests pass; the job with the token only uploads that."""
-    work = read(GITHUB / "workflows" / "release.yml")["jobs"]
+    work = read(GITHUB / "workflows" / workflow)["jobs"]
     (check,) = [step["run"] for step in work["ready"]["steps"] if "run" in step]
     assert check == 'python tools/release.py --check "$GITHUB_REF_NAME"'
     assert work["tests"]["needs"] == "ready"

@@ -65,8 +65,9 @@ def text_of(name: str) -> str:
 
 def _describe(schema: Schema, today: Schema) -> None:
     """Give each key of a schema the description that it has today."""
+    parts_of_today = dict(_parts(today))
     for name, part in _parts(schema):
-        before = dict(_parts(today)).get(name, {})
+        before = parts_of_today.get(name, {})
         if "description" in before:
             part["description"] = before["description"]
         _describe(part, before)

@@ -1,12 +1,15 @@
 """Says what keeps a release from being published, and writes what changes with the first one.
 
-    python tools/release.py                  # writes the pages and the day in CHANGELOG.md
+    python tools/release.py                  # writes the pages, and the day of program and specs
+    python tools/release.py --specs          # writes the day of the specs alone
     python tools/release.py --check v0.1.0   # says what is missing, and ends with 1
+    python tools/release.py --check specs-2026-12-07
 
 The author and the address are known to people alone. They stand in one place, pyproject.toml, and
 what the pages say follows from them. `released.toml` has the sentences that are true before the
 package is on PyPI, each beside the one that is true from then on, so that no page tells of a
-command that does not work yet. `.github/workflows/release.yml` publishes nothing that fails here.
+command that does not work yet. `release.yml` and `specs.yml` of `.github/workflows/` publish nothing
+that fails here.
 """
 
 from __future__ import annotations
@@ -17,17 +20,22 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from selfhost.core import __version__
+from selfhost.core.answering import day_of
 from selfhost.core.records import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_name("released.toml")
 WRITE = "run `python tools/release.py`"
+# the day of the specs, which `setup.py` of `data/` and every program read there
+SPECS_FILE = "specs/common/format.toml"
+WRITE_SPECS = "run `python tools/release.py --specs`"
+SPECS_TAG = "specs-"
 
 AUTHOR = """\
 pyproject.toml names no author: fill in, below `[project]`,
@@ -74,14 +82,24 @@ def main(words: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument(
         "--check", metavar="TAG", help="write nothing; say what is missing"
     )
-    tag = parser.parse_args(words).check
+    parser.add_argument(
+        "--specs", action="store_true", help="write the day of the specs alone"
+    )
+    options = parser.parse_args(words)
+    tag = options.check
+    today = datetime.now(UTC).date()
+    faults: list[str] = []
     try:
-        if tag is None:
+        if tag is not None and tag.startswith(SPECS_TAG):
+            faults = [*faults_of_specs(root, tag, day_of_commit(root))]
+        elif tag is not None:
+            faults = [*faults_of_release(root, tag, day_of_commit(root))]
+        elif options.specs:
+            write_files(root, {SPECS_FILE: specs_text(root, today)})
+        else:
             faults = faults_of_project(root)
             if not faults:
-                write(root, datetime.now(UTC).date())
-        else:
-            faults = [*faults_of_release(root, tag, day_of_commit(root))]
+                write(root, today)
     except UnusableError as error:
         faults = [str(error)]
     for fault in faults:
@@ -137,6 +155,31 @@ def faults_of_release(root: Path, tag: str, committed: date) -> Iterator[str]:
         return
     if day < committed:
         yield f"CHANGELOG.md dates the release {heading['day']}, before its commit of {committed}: {WRITE}"
+        return
+    yield from faults_of_day(root, committed)
+
+
+def faults_of_specs(root: Path, tag: str, committed: date) -> Iterator[str]:
+    """What keeps that tag of the specs from being published, each with what to do."""
+    yield from faults_of_day(root, committed)
+    day = day_of_specs(root)
+    if tag != f"{SPECS_TAG}{day}":
+        yield f"the tag is {tag}, and {SPECS_FILE} has the day {day}"
+
+
+def faults_of_day(root: Path, committed: date) -> Iterator[str]:
+    """The fault of specs that say an earlier day than that of the commit in which they are."""
+    day = day_of_specs(root)
+    if day < committed:
+        yield f"{SPECS_FILE} dates the specs {day}, before their commit of {committed}: {WRITE_SPECS}"
+
+
+def day_of_specs(root: Path) -> date:
+    """The day that the specs state. Raises `UnusableError`."""
+    day = day_of(str(root / "specs"))
+    if day is None:
+        raise UnusableError(f'{SPECS_FILE} has no line `as_of = "YYYY-MM-DD"`')
+    return date.fromisoformat(day)
 
 
 def told_before(root: Path) -> list[str]:
@@ -153,7 +196,9 @@ def told_before(root: Path) -> list[str]:
 
 
 def write(root: Path, today: date) -> None:
-    """Each page says what is true from the release on, and CHANGELOG.md has the day of it."""
+    """Each page says what is true from the release on; CHANGELOG.md and the specs have the day of
+    it.
+    """
     repository = project_in(root)["urls"]["Repository"]
     texts = {sentence.file: read(root, sentence.file) for sentence in sentences()}
     for sentence in sentences():
@@ -164,6 +209,20 @@ def write(root: Path, today: date) -> None:
     if heading is not None:
         start, end = heading.span("day")
         texts["CHANGELOG.md"] = f"{changelog[:start]}{today}{changelog[end:]}"
+    texts[SPECS_FILE] = specs_text(root, today)
+    write_files(root, texts)
+
+
+def specs_text(root: Path, today: date) -> str:
+    """The file with the day of the specs, from that day on."""
+    line = rf'^as_of = "{_DAY}"$'
+    return re.sub(
+        line, f'as_of = "{today}"', read(root, SPECS_FILE), flags=re.MULTILINE
+    )
+
+
+def write_files(root: Path, texts: Mapping[str, str]) -> None:
+    """Write the files that have another text, and tell them."""
     for file, text in texts.items():
         if text != read(root, file):
             try:

@@ -188,11 +188,10 @@ DOCUMENTS: dict[str, dict[str, str]] = {
 }
 # what is read of a machine follows from no catalogue
 _WITHOUT_CATALOGUE = ("machine/1",)
-# fields of the record that its JSON leaves out, and the one that is there where it is assumed alone
+# fields of a machine's record that its JSON leaves out
 _NOT_IN_MACHINE = ("is_this_one", "measured_in_vain")
+# keys of a machine's JSON that are there where its bandwidth is assumed or bounded alone
 _AT_TIMES = ("memory_bandwidth_how", "memory_bandwidth_bound")
-
-
 # of schemas written by hand: the lists of values, each by its place there
 ENUMS: dict[str, dict[str, Sequence[str]]] = {
     "audit/1": {
@@ -302,31 +301,42 @@ class _Writer:
         return dict(sorted(self._defined.items()))
 
     def object(self, keys: dict[str, str]) -> dict[str, Any]:
-        """Return the schema of an object: `@Record` has keys of a record, "" for all of them."""
+        """Return the schema of an object with these keys, each with its type. `@Record` stands for
+        the keys that it names of that record; "" for those of the record's own JSON.
+        """
         properties: dict[str, Any] = {}
         for key, value in keys.items():
-            if not key.startswith("@"):
-                properties[key] = self._type(
-                    ast.parse(_quoted(value), mode="eval").body
-                )
-                continue
-            kind = self._records[key[1:]]
-            for name in (value or keys_of(key[1:]) or " ".join(kind._fields)).split():
-                if name not in _NOT_IN_MACHINE:
-                    annotation = _quoted(_annotation(kind, name))
-                    properties[name] = self._type(
-                        ast.parse(annotation, mode="eval").body
-                    )
+            if key.startswith("@"):
+                properties |= self._of_record(key[1:], value)
+            else:
+                properties[key] = self._of(value)
         required = [name for name in properties if name not in _AT_TIMES]
         return {"type": "object", "required": required, "properties": properties}
 
+    def _of_record(self, record: str, names: str) -> dict[str, Any]:
+        """The schemas of fields of a record, by their names: of those that its JSON has where none
+        are named, which are all of them where `keys_of` lists none.
+        """
+        kind = self._records[record]
+        listed = names or keys_of(record) or " ".join(kind._fields)
+        properties = {}
+        for name in listed.split():
+            if name not in _NOT_IN_MACHINE:
+                properties[name] = self._of(_annotation(kind, name))
+        return properties
+
+    def _of(self, annotation: str) -> dict[str, Any]:
+        """The schema of a type, as an annotation writes it."""
+        return self._type(ast.parse(_quoted(annotation), mode="eval").body)
+
     def _type(self, node: ast.expr) -> dict[str, Any]:
+        """The schema of a type, whose names wait to be defined."""
         if isinstance(node, ast.BinOp):
             return _either(self._type(node.left), self._type(node.right))
         if isinstance(node, ast.Subscript):
-            inner = (
-                node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            )
+            inner = [node.slice]
+            if isinstance(node.slice, ast.Tuple):
+                inner = node.slice.elts
             if ast.unparse(node.value) in ("Mapping", "dict", "FrozenDict"):
                 return {"type": "object", "additionalProperties": self._type(inner[-1])}
             return {"type": "array", "items": self._type(inner[0])}
@@ -366,24 +376,26 @@ def _annotation(kind: type[Record], name: str) -> str:
 
 
 def _either(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a value of one of two types; {} where one of them may be anything."""
     if set(first) == set(second) == {"type"}:
-        kinds = [
-            kind
-            for part in (first, second)
-            for kind in (
-                part["type"] if isinstance(part["type"], list) else [part["type"]]
-            )
-        ]
-        return {"type": kinds}
+        return {"type": [*_types(first), *_types(second)]}
     if not first or not second:
         return {}
     return {"anyOf": [*first.get("anyOf", [first]), *second.get("anyOf", [second])]}
 
 
+def _types(schema: dict[str, Any]) -> list[str]:
+    """The types in a schema, which states one or a list of them."""
+    types = schema["type"]
+    return types if isinstance(types, list) else [types]
+
+
 def _all_subclasses(kind: type[Kind]) -> list[type[Kind]]:
-    return [
-        each for sub in kind.__subclasses__() for each in (sub, *_all_subclasses(sub))
-    ]
+    """The subclasses of a class, and theirs."""
+    found = []
+    for subclass in kind.__subclasses__():
+        found += [subclass, *_all_subclasses(subclass)]
+    return found
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, MODALITIES, USES
 from ..catalogue.uses import uses_table
 from ..core import units
+from ..core.answering import catalogue_day
 from ..core.errors import (
     InputError,
     SpecError,
@@ -76,8 +77,6 @@ from .understood import Sentences, remark
 _MOST_NAMED = 3
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
-# the length of a day written as YYYY-MM-DD
-_LETTERS_OF_DAY = 10
 # the verdict on a model, or why it cannot be judged as asked; None: its spec is faulty
 Answer = Verdict | WorkloadError | None
 # why a model cannot be judged as asked, by the id of the model
@@ -155,10 +154,10 @@ class Ranking(Report):
     runs says in a few words why it has its place. `ruled_out` counts the models left out because of
     their license or openness; `refused` says by id why a model cannot be judged as asked. `use` is
     the use that was asked for.
-    `catalogue_as_of` is the day of the prices or of the newest model, whichever is later: the
-    catalogue has no model of a later day. `prices_as_of` and `boards_as_of` are the days of the
-    prices and of the newest score that the order rests on. `notes` are sentences about how the
-    machine's name was understood.
+    `catalogue_as_of` is the day of the catalogue, which has no model and no price of a later day;
+    None where a clone states none. `prices_as_of` and `boards_as_of` are the days of the prices and
+    of the newest score that the order rests on. `notes` are sentences about how the machine's name
+    was understood.
     """
 
     machine: Machine
@@ -655,7 +654,7 @@ class Lister:
             refused=refused,
             use=self._use,
             ruled_out=len(self.ruled_out),
-            catalogue_as_of=self._catalogue_as_of(),
+            catalogue_as_of=catalogue_day(),
             prices_as_of=snapshot_day(self._catalogue.offers_path),
             boards_as_of=abilities_table().as_of,
         )
@@ -685,17 +684,6 @@ class Lister:
             if isinstance(self._answer(id), Verdict):
                 return
         raise refused[min(refused)]
-
-    def _catalogue_as_of(self) -> str | None:
-        """The day of the newest shipped model, or of the prices where that is later."""
-        catalogue = self._catalogue
-        newest = snapshot_day(catalogue.offers_path) or ""
-        for outline in catalogue.outlines.values():
-            day = outline.released or ""
-            # a month or a year alone says no day
-            if len(day) == _LETTERS_OF_DAY and catalogue.is_shipped(outline.id):
-                newest = max(newest, day)
-        return newest or None
 
 
 def _can_estimate(workload: Workload) -> bool:

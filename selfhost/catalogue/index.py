@@ -15,9 +15,10 @@ from functools import cache, cached_property, partial
 from typing import Any
 
 from ..core import tables
+from ..core.answering import folders_in_environment
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, Stated, shortened, shown
-from ..core.stored import Store, folders_in_environment, shipped_store, store_of
+from ..core.stored import Store, shipped_store, store_of
 from ..core.tables import Document, TomlRow
 from ..core.units import canonical
 from .name_table import NAME_TABLE
@@ -243,7 +244,7 @@ class Catalogue:
             return Document(
                 "specs/common/programs.toml",
                 programs.stated_of(id),
-                is_trusted=self._shipped.store.is_built_in,
+                is_trusted=self._shipped.store.is_trusted,
             )
         shipped = self._shipped
         if id in shipped.runtime_names:
@@ -499,9 +500,7 @@ class ShippedSpecs(SpecFolder):
             document = read_spec_file(path)
         else:
             # the spec that somebody adds to a checkout is checked
-            store = self.store
-            is_trusted = store.is_built_in and store.is_package
-            document = Document(path, values, is_trusted=is_trusted)
+            document = Document(path, values, is_trusted=self.store.is_package)
         return document, stated_spec(document, path)
 
     @cached_property

@@ -11,9 +11,13 @@ import argparse
 import os
 from collections.abc import Iterator, Sequence
 
+from ..core.answering import (
+    folders_in_environment,
+    package_folder,
+    shipped_folder,
+)
 from ..core.files import input_path, numbered_files
 from ..core.records import Record, shown_path
-from ..core.stored import folders_in_environment, package_folder, shipped_folder
 from .targets import FileId, FileTarget, refused, targets_of
 from .writing import input_refused
 

@@ -12,13 +12,18 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..core import LACK_OF_MEMORY, MEMORY_ERRORS, MEMORY_REMEDY
+from ..core.answering import (
+    folders_in_environment,
+    other_catalogue,
+    refused_distribution,
+    version_line,
+)
 from ..core.errors import SelfhostError, UsageError
 from ..core.files import forget_inputs, is_utf8, keep_inputs
 from ..core.records import shortened
-from ..core.stored import folders_in_environment, other_catalogue
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import COMMANDS, interrupts
-from .output import asks_for_json, bug, complain, fault_of_catalogue, write
+from .output import asks_for_json, bug, complain, fault_of_catalogue, note, write
 
 # options without a value, allowed before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
@@ -106,9 +111,8 @@ def _run(words: Sequence[str]) -> int:
     command = words[0]
     rest = words[1:]
     if command in ("-V", "--version"):
-        from ..core import __version__
-
-        write(f"selfhost {__version__}\n")
+        _note_refused_distribution()
+        write(version_line())
         return 0
     if command in ("-h", "--help", "help"):
         write(_help(rest))
@@ -161,6 +165,15 @@ def _choose_catalogue(words: Sequence[str]) -> None:
         choose_catalogue(typed)
 
 
+def _note_refused_distribution() -> None:
+    """Note that the installed distribution of specs cannot answer, and why, where the built-in
+    catalogue answers in its place.
+    """
+    refused = refused_distribution()
+    if refused is not None and other_catalogue() is None:
+        note(f"{refused.message}.\n{refused.remedy}")
+
+
 def _options_before_command(
     words: Sequence[str],
 ) -> tuple[Sequence[str], Sequence[str]]:
@@ -192,6 +205,7 @@ def _refuse_unknown(word: str, rest: Sequence[str]) -> None:
 
 def _run_command(command: str, words: list[str]) -> int:
     """Run the command with the words behind it, and return its exit code."""
+    _note_refused_distribution()
     module = import_module(f".{command}", __package__)
     try:
         if command in _TOLD_ELSEWHERE or asks_for_json(words):

@@ -318,8 +318,8 @@ def _refuse_wrong_values(tool: str, stated: Object) -> None:
 
 # ------------------------------------------------------------------ errors
 
-# what an agent cannot type: a command or an option, Python, a path; and what stands before such a
-# line
+# what an agent cannot type, once options are written as arguments: a command, an option of another
+# program, Python, a path; and what stands before such a line
 _NOT_FOR_AGENTS = re.compile(r"\bselfhost [a-z]|(?<!\S)--[a-z]|\bMachine\.|\./|:$")
 # what stands in place of a file's name in the problems of arguments
 _OF_NO_FILE = ("workload", "rank")
@@ -351,7 +351,9 @@ def sentence(error: SelfhostError, tool: str = "") -> str:
 
 
 def _for_agents(remedy: str | None) -> str:
-    """What an agent can follow of a remedy, in one line."""
+    """The clauses of a remedy that an agent can follow, in one line, with arguments in place of
+    options: `pass machine="x"` for `pass --machine x`.
+    """
     # a clause, what stands behind it, and so on
     parts = _CLAUSE_END.split(in_python(remedy or ""))
     told = ""

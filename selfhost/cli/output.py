@@ -17,6 +17,12 @@ from contextlib import suppress
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, TextIO
 
+from ..core.answering import (
+    SPECS_DISTRIBUTION,
+    catalogue_day,
+    installed_folder,
+    other_catalogue,
+)
 from ..core.errors import (
     MAX_PROBLEMS,
     InputError,
@@ -26,7 +32,6 @@ from ..core.errors import (
     first_problems,
 )
 from ..core.records import shown_path
-from ..core.stored import other_catalogue
 
 if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
@@ -248,10 +253,14 @@ def present(options: Options, blocks: Blocks) -> None:
 def _catalogue_blocks() -> Blocks:
     """Yield the line that names the catalogue that answered; nothing for the built-in one."""
     catalogue = other_catalogue()
-    if catalogue is not None:
-        from ..reports.layout import line
+    if catalogue is None:
+        return
+    from ..reports.layout import line
 
-        yield line(f"Answered by the catalogue {shown_path(catalogue)}.")
+    name = f"the catalogue {shown_path(catalogue)}"
+    if catalogue == installed_folder():
+        name = f"{SPECS_DISTRIBUTION} of {catalogue_day()}"
+    yield line(f"Answered by {name}.")
 
 
 def deliver(options: Options, text: Text) -> None:

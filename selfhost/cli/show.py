@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..advice.several import describe
 from ..catalogue.index import open_catalogue
-from ..catalogue.offers import snapshot_day
+from ..core.answering import catalogue_day
 from ..core.units import utc_today
 from ..reports import json
 from ..reports.show_text import show_document
@@ -40,7 +40,7 @@ def run(words: Sequence[str]) -> int:
             verbose=options.verbose,
             carry=workload.options() + options_to_repeat(options),
             today=utc_today(),
-            as_of=snapshot_day(catalogue.offers_path),
+            as_of=catalogue_day(),
         )
         present(options, document)
     return 0

@@ -11,9 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from . import __version__
-from .errors import Problem, SpecError, UsageError
-from .records import shown
-from .stored import (
+from .answering import (
     FORMAT_FILE,
     SPECS_FORMAT,
     SPECS_VARIABLE,
@@ -22,6 +20,8 @@ from .stored import (
     format_of,
     shipped_folder,
 )
+from .errors import Problem, SpecError, UsageError
+from .records import shown
 
 
 def choose_catalogue(typed: Sequence[str]) -> None:

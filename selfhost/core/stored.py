@@ -1,36 +1,32 @@
-"""The folder of the specs that answer, and their stored form: JSON in place of TOML, which takes
-seconds to parse.
+"""The stored form of specs: JSON in place of TOML, which takes seconds to parse.
 
-`shipped_folder` says which folder it is. A `Store` returns a value of a folder by its name, such as
-`common/gpus`. A package holds every value: one value is a file `<name>.json`; rows that are read
-one at a time are the lines of `<name>.jsonl`, and `<name>-places.json` has the position of each
-row. Values of any other folder are made from its TOML files.
+A `Store` returns a value of a folder of specs by its name, such as `common/gpus`. A package, that
+of selfhost or of selfhost-check-specs, holds every value: one value is a file `<name>.json`; rows
+that are read one at a time are the lines of `<name>.jsonl`, and `<name>-places.json` has the
+position of each row. Values of any other folder are made from its TOML files.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from .answering import (
+    SPECS_DISTRIBUTION,
+    built_in_folder,
+    installed_folder,
+    is_packed,
+    shipped_folder,
+)
 from .errors import Problem, SpecError
-from .files import open_ordinary, read_file, read_some, text_of, too_large
+from .files import open_ordinary, read_some, too_large
 
 # ten times the largest value, the outlines of all models
 _MOST_BYTES = 64 << 20
-# the environment variable with the folders of specs, separated as in PATH
-SPECS_VARIABLE = "SELFHOST_SPECS"
-# the format of `specs/` that this program reads; the folder states its format in a file
-SPECS_FORMAT = 1
-FORMAT_FILE = os.path.join("common", "format.toml")
-_FORMAT_BYTES = 10_000
-_REMEDY = "install selfhost-check again"
-# a file in the folder of a package's specs; its presence shows that every value is stored
-_COMPLETE = "index.json"
 # values by their keys; a value is anything that JSON can hold
 Rows = Mapping[str, Any]
 # by the key of a row: the position of the row's first byte in the file, its length in bytes and its
@@ -43,9 +39,9 @@ class Store:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.is_package = os.path.exists(os.path.join(folder, _COMPLETE))
-        # whether these specs came with selfhost, whose tests check them
-        self.is_built_in = folder == built_in_folder()
+        self.is_package = is_packed(folder)
+        # the tests of selfhost check what came with it, and what it packs
+        self.is_trusted = self.is_package or folder == built_in_folder()
 
     def value(self, name: str, make: Callable[[], Any]) -> Any:
         """Return the value of that name, such as `common/gpus`; `make` returns it where it is not
@@ -107,9 +103,15 @@ def _read_whole(path: str) -> bytes:
         return read_some(stream, size_bytes)
 
 
-def _broken(path: str, message: str = "cannot be read") -> SpecError:
-    """Return the error of a package that lacks something, or is damaged."""
-    return SpecError([Problem(file=path, message=message, remedy=_REMEDY)])
+def _broken(path: str) -> SpecError:
+    """Return the error of a package whose file cannot be read, or is damaged."""
+    distribution = "selfhost-check"
+    installed = installed_folder()
+    if installed is not None and path.startswith(os.path.join(installed, "")):
+        distribution = SPECS_DISTRIBUTION
+    remedy = f"install {distribution} again"
+    fault = Problem(file=path, message="cannot be read", remedy=remedy)
+    return SpecError([fault])
 
 
 def with_checksum(value: bytes) -> bytes:
@@ -135,76 +137,6 @@ def _checked(content: bytes) -> bytes:
 def as_json(value: object) -> bytes:
     """Return a value as it is stored, without its checksum."""
     return json.dumps(value, ensure_ascii=False).encode()
-
-
-def package_folder() -> str:
-    """Return the folder of the package `selfhost`."""
-    core_folder = os.path.dirname(os.path.abspath(__file__))
-    return os.path.dirname(core_folder)
-
-
-@cache
-def shipped_folder() -> str:
-    """Return the folder of the specs that answer: those of a catalogue that SELFHOST_SPECS names
-    and this program reads, else those that are built in. Raises `SpecError` where these are
-    missing.
-    """
-    for path in folders_in_environment():
-        catalogue = catalogue_at(path)
-        if catalogue is not None and format_of(catalogue) == SPECS_FORMAT:
-            return catalogue
-    return built_in_folder()
-
-
-def other_catalogue() -> str | None:
-    """Return the folder of the catalogue that answers in place of the built-in one; None where the
-    built-in one does.
-    """
-    folder = shipped_folder()
-    return None if folder == built_in_folder() else folder
-
-
-def folders_in_environment() -> list[str]:
-    """Return the folders that SELFHOST_SPECS names, in its order."""
-    stated = os.environ.get(SPECS_VARIABLE, "")
-    return [path for path in stated.split(os.pathsep) if path]
-
-
-def catalogue_at(path: str) -> str | None:
-    """Return the catalogue at a path: the folder itself, or `specs` in it; None where neither is
-    one. A folder of a user's own specs has no tables.
-    """
-    folder = os.path.abspath(path)
-    for candidate in (folder, os.path.join(folder, "specs")):
-        has_tables = os.path.isdir(os.path.join(candidate, "common"))
-        if has_tables and os.path.isdir(os.path.join(candidate, "models")):
-            return candidate
-    return None
-
-
-def format_of(catalogue: str) -> int | None:
-    """Return the number of a catalogue's format; None where it states none."""
-    try:
-        content = read_file(os.path.join(catalogue, FORMAT_FILE), _FORMAT_BYTES)
-        text = text_of(content)
-    except (OSError, ValueError):
-        return None
-    stated = re.search(r"^format *= *([0-9]{1,9})\s*(?:#|$)", text, re.MULTILINE)
-    return None if stated is None else int(stated[1])
-
-
-@cache
-def built_in_folder() -> str:
-    """Return the folder of the specs that came with selfhost. Raises `SpecError` where it is
-    missing.
-    """
-    package = package_folder()
-    # an installed package has the specs inside its folder, a checkout beside it
-    for parent in (package, os.path.dirname(package)):
-        path = os.path.join(parent, "specs")
-        if os.path.isdir(path):
-            return path
-    raise _broken(package, "has no shipped specs")
 
 
 @cache

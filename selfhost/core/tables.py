@@ -66,14 +66,12 @@ MAX_FILE_BYTES = 6 << 20
 MAX_KEY_PARTS = 64
 # far more words, names or selectors than any real list has
 MAX_LISTED = 10_000
-# starts at the beginning of a word and never backtracks, so that the time grows in proportion to
-# the text
+# a key of more parts. It starts at the beginning of a word and never backtracks, so that the time
+# grows in proportion to the text
 _ENDLESS_KEY = (
     r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
     f"{{{MAX_KEY_PARTS}}}"
 )
-
-
 # `_with_text_dates` changes nothing in a file without a date or time
 _DATE_OR_TIME = r"[0-9]-[0-9]{2}-[0-9]|[0-9]:[0-9]"
 
@@ -345,6 +343,11 @@ class Shape(Record):
     joins_lines: bool
     is_as_stated: bool
 
+    @property
+    def innermost(self) -> str:
+        """The name of the values inside all lists and mappings."""
+        return self.outer if self.inner is None else self.inner.innermost
+
     def trusted(self, document: Document, value: Any) -> Any:
         """A value that is known to be right, as the record has it."""
         if self.is_as_stated:
@@ -375,23 +378,6 @@ class Shape(Record):
         if entry.is_as_stated:
             return values
         return [entry.trusted(document, value) for value in values]
-
-    @property
-    def innermost(self) -> str:
-        """The name of the values inside all lists and mappings."""
-        return self.outer if self.inner is None else self.inner.innermost
-
-    def _table(
-        self,
-        document: Document,
-        path: KeyPath,
-        values: TomlRow,
-    ) -> TomlTable | Record:
-        """A table of the file, as a record where the annotation names one."""
-        table = TomlTable(document, path, values)
-        if self.kind is None:
-            return table
-        return table.as_record(self.kind)
 
     def checked(
         self,
@@ -467,6 +453,18 @@ class Shape(Record):
             if entry is not None:
                 entries[key] = entry
         return entries
+
+    def _table(
+        self,
+        document: Document,
+        path: KeyPath,
+        values: TomlRow,
+    ) -> TomlTable | Record:
+        """A table of the file, as a record where the annotation names one."""
+        table = TomlTable(document, path, values)
+        if self.kind is None:
+            return table
+        return table.as_record(self.kind)
 
 
 @cache
@@ -608,7 +606,8 @@ class TomlTable:
 
         The annotation is one of these, perhaps with ` | None`:
 
-        - `str`, `int`, `float` or `bool`, within the `limits` that `fault_of` takes
+        - `str`, `int`, `float` or `bool`, within the `limits` that `fault_of` takes: a number is at
+          least 0 unless they say otherwise
         - `Any`: the value as it stands, unchecked
         - `TomlTable`, or the name of a record, whose class is `kind`
         - `tuple[X, ...]`, `frozenset[X]` or `Mapping[str, X]`, where X is one of the above
@@ -661,7 +660,8 @@ class TomlTable:
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
         """The values of the fields that a file states (`read_by`), by their names in the record.
-        The default stands for one that is missing or wrong, None for a required one.
+        The default stands for one that is missing, and for a wrong one that is no list or table;
+        None stands for a required one.
         """
         values = {}
         is_trusted = self.document.is_trusted
@@ -746,7 +746,7 @@ def stored_table(store: Store, name: str) -> Document:
             raise SpecError(document.problems)
         return document.values
 
-    return Document(path, store.value(name, parse), is_trusted=store.is_built_in)
+    return Document(path, store.value(name, parse), is_trusted=store.is_trusted)
 
 
 def _shipped_document(name: str) -> Document:

@@ -525,7 +525,8 @@ def maker_of(name: str) -> str | None:
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
     """Return the names of processors that a bare number can mean, one for each series.
 
-    `beside_gpu`: a GPU is named already, so that a number which a GPU could have is a processor's.
+    Without `beside_gpu`, a number that no GPU has. With `beside_gpu`, which says that a GPU is
+    named already, a number that a GPU could have. Behind its maker's name it may count in both.
     """
     maker = None
     first, _, rest = number.partition(" ")

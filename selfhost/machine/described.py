@@ -17,7 +17,7 @@ from ..core.templates import fill
 from ..core.units import words_of
 from . import cpus, gpus
 from .cards import NamedCards, joined
-from .memory import StatedMemory
+from .memory import StatedMemory, may_be_reported_as
 from .products import Product, mac_with
 from .profiles import (
     MEMORY_FACTS,
@@ -42,8 +42,6 @@ _USUAL_GIB_OF_A_PROCESSOR = 2
 # assumed RAM: of 26 profiles whose GPUs hold more than 32 GiB, 24 have at least as much RAM as GPU
 # memory; most desktops have 32 GiB
 _USUAL_RAM_GIB = 32
-# a system reports up to a tenth less RAM, and a driver less GPU memory, than is sold
-_LEAST_REPORTED = 0.9
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 # words for computers that usually run Windows
 _PERSONAL_COMPUTERS = frozenset(("laptop", "netbook", "desktop", "pc"))
@@ -184,15 +182,15 @@ def _cards(about: Description, product: Product) -> NamedCards:
 def _stated_ram_gib(memory: StatedMemory, product: Product) -> float | None:
     """The stated RAM in GiB; None where none is stated.
 
-    A product may report up to a tenth less than the size it is sold with: its own size counts. A
-    size above those of a product with soldered memory is a disk's.
+    Where the product's row has a size that a system reports, 121.7 for a DGX Spark of 128, the size
+    of the row counts. A size above those of a product with soldered memory is a disk's.
     """
     stated_gib = memory.ram_gib
     if stated_gib is None:
         # as in `raspberry pi 5 8gb nvme`
         return memory.disk_gib if memory.disk_gib in product.gib else None
     for gib in product.gib:
-        if _is_reported_as(stated_gib, gib):
+        if may_be_reported_as(stated_gib, gib):
             return gib
     if product.gb_per_s is None or stated_gib <= max(product.gib):
         return stated_gib
@@ -311,9 +309,10 @@ def _planned(computer: _Computer) -> Machine:
     source = _quoted(computer.about)
     if computer.is_product:
         source += f": {product.source_text}"
+    ram_gib = facts.pop(_RAM)
     return planned_machine(
         facts,
-        memory_gib=facts.pop(_RAM),
+        memory_gib=ram_gib,
         assumed=sorted(assumed),
         source=source,
         name=_title(computer),
@@ -431,7 +430,7 @@ def _usual_system(computer: _Computer) -> str:
     if computer.is_guest:
         return "linux"
     is_line_of_laptops = about.setting.is_line and about.is_laptop
-    if is_line_of_laptops or about.rest.says(_PERSONAL_COMPUTERS):
+    if is_line_of_laptops or about.phrase.says(_PERSONAL_COMPUTERS):
         return "windows"
     if computer.is_product:
         return "linux"
@@ -504,8 +503,8 @@ def _known_machine(computer: _Computer) -> NotedMachine | None:
 
 
 def _machine_with(cards: Sequence[Accelerator], *, is_laptop: bool) -> Machine | None:
-    """The known laptop with these GPUs, or else the desktop, or else the server; of several the one
-    with the least memory. None where no known machine has these GPUs.
+    """The known laptop with these GPUs, for another computer the desktop, or else the server; of
+    several the one with the least memory. None where no known machine of the kind has these GPUs.
     """
     kinds = ("laptop",) if is_laptop else ("desktop", "server")
     names = [card.name for card in cards]
@@ -576,7 +575,7 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
     about = computer.about
     product = computer.product
     cards = computer.cards.label
-    if product.guest and cards and words_of(cards).isdisjoint(about.rest.words):
+    if product.guest and cards and words_of(cards).isdisjoint(about.phrase.words):
         yield _note("gpu", gpu=cards)
     yield from _doubts_of_processor(computer)
     # told neither by a word nor by the chip
@@ -672,18 +671,13 @@ def _unlike(about: Description, machine: Machine) -> Iterator[str]:
     vram_gib = about.memory.vram_gib or 0
     sizes = [(card.memory_total_bytes or 0) / units.GIB for card in machine.cards]
     sizes.append(sum(sizes))
-    if vram_gib and not any(_is_reported_as(vram_gib, gib) for gib in sizes):
+    if vram_gib and not any(may_be_reported_as(vram_gib, gib) for gib in sizes):
         yield f"{_size_words(vram_gib)} of GPU memory"
     stated = about.memory.numbers.get("cores")
     cores = (machine.cpu_cores_physical, machine.cpu_cores_usable)
     processors = cpus.processors_named(machine.cpu_model or "")
     if stated is not None and {stated, stated * processors}.isdisjoint(cores):
         yield units.plural(stated, "core")
-
-
-def _is_reported_as(stated_gib: float, sold_gib: float) -> bool:
-    """Whether a stated size can be a sold one, of which systems report up to a tenth less."""
-    return _LEAST_REPORTED * stated_gib <= sold_gib <= stated_gib
 
 
 def _ram_words(gib: float) -> str:

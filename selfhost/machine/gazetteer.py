@@ -27,7 +27,8 @@ _LONGEST_NUMBER = 3
 class Mention(Record):
     """A name in a text, and what it can mean: an Apple chip, a processor or GPUs.
 
-    `typed` is the name of a GPU without fillers and sizes, and `size_gib` the first size in it.
+    `typed` is the name of a GPU without fillers and sizes. `size_gib` is the first size among the
+    words of the name, as in `a100 80gb sxm`; `graphics` reads the sizes that stand beside it.
     """
 
     run: WordRun
@@ -40,7 +41,7 @@ class Mention(Record):
 
 def names_in(phrase: Phrase, line: str = "") -> list[Mention]:
     """Claim all names of parts, the longest first. `line` has the words that people leave unsaid
-    before the numbers of the computer's GPUs.
+    before the number of the computer's GPU: `radeon pro` of `macbook pro 2019 5500m`.
     """
     mentions = []
     for run in phrase.runs():
@@ -70,25 +71,26 @@ def _chip(phrase: Phrase, run: WordRun) -> Mention | None:
 
 def _processor(run: WordRun) -> Mention | None:
     """The processor of a run, by a word of its class and the number of a listed series: `i5
-    8250u`. None where a word is not needed for the name.
+    8250u`. None where the last word does not belong to the name, as in `i5 8250u laptop`.
     """
-    *before, last = run.words
     if not _is_of_class(run.words[0]) or not all(map(may_be_of_processor, run.words)):
         return None
     series = cpus.series_called(run.name)
     if series is None:
         return None
-    mention = Mention(run=run, processor=run.name)
-    if not before:
-        return mention if has_digit(last) else None
-    shorter = " ".join(before)
-    without_last = cpus.series_called(shorter)
-    if without_last is None or without_last.name != series.name:
-        return mention
-    # a word that changes neither the series nor the cores does not belong to the name
-    if cpus.cores_of(run.name) != cpus.cores_of(shorter):
-        return mention
-    return None
+    *before, last = run.words
+    if before:
+        # a word that changes neither the series nor the cores does not belong to the name
+        shorter = " ".join(before)
+        series_of_shorter = cpus.series_called(shorter)
+        is_same = (
+            series_of_shorter is not None and series_of_shorter.name == series.name
+        )
+        if is_same and cpus.cores_of(run.name) == cpus.cores_of(shorter):
+            return None
+    elif not has_digit(last):
+        return None
+    return Mention(run=run, processor=run.name)
 
 
 def _is_of_class(word: str) -> bool:
@@ -97,8 +99,8 @@ def _is_of_class(word: str) -> bool:
 
 
 def may_be_of_processor(word: str) -> bool:
-    """Whether a processor's name can have this word: a size, a count, a rate or a word of a GPU's
-    name cannot be in it.
+    """Whether a processor's name can have this word. A size, a rate, a word of a GPU's name or a
+    count such as `2x` cannot be in the name; `x2` can, as in `snapdragon x2`.
     """
     if count_in(word) is not None and not word.startswith("x"):
         return False
@@ -110,9 +112,10 @@ def may_be_of_processor(word: str) -> bool:
 
 
 def numbers_of_processors(phrase: Phrase, *, beside_gpu: bool) -> Iterator[Mention]:
-    """Yield the free numbers that only a processor has, `5800x3d`, one for each processor that the
-    first of them can mean. With `beside_gpu`, which says that the text names a GPU too, also a
-    number that a GPU could have: `12400`.
+    """Find the first free number of a processor, and yield each processor that it can mean.
+
+    Without `beside_gpu`, a number that no GPU has: `5800x3d`. With `beside_gpu`, which says that
+    the text names a GPU too, a number that a GPU could have: `12400`.
     """
     for run in phrase.runs(_LONGEST_NUMBER):
         if not all(map(may_be_of_processor, run.words)):
@@ -183,29 +186,32 @@ def _gpus(
     if matches(with_line):
         typed = with_line
     several = matches(typed) or matches(typed, laptop=True)
+    if not several:
+        return None
     for gib in sizes:
         is_sold = any(gib in gpu.memory_gib for gpu in several)
         if not is_sold and not any(f"{gib:g}gb" in gpu.named for gpu in several):
             return None
-    if not several:
-        return None
     size_gib = sizes[0] if sizes else None
     return Mention(run=run, gpus=several, typed=typed, size_gib=size_gib)
 
 
-def _has_form_of_gpu(run: Sequence[str]) -> bool:
-    """Whether words have the form of a GPU's name: no filler or size at an end, and a number."""
+def _has_form_of_gpu(name: Sequence[str]) -> bool:
+    """Whether the words of a name have the form of a GPU's: no filler or size at an end, and a
+    number, or a word that needs none.
+    """
     words = vocabulary()
-    if tuple(run) in words.gpus_inside:
+    if tuple(name) in words.gpus_inside:
         return True
     # words for the form of a GPU are not ignored
     idle = (words.idle - words.forms) | words.gpu_idle
-    ends = {run[0], run[-1]}
+    ends = {name[0], name[-1]}
     if not idle.isdisjoint(ends) or any(map(is_size, ends)):
         return False
-    if re.fullmatch(r"\d\d?", run[0]):
+    # the `7` of `ryzen 7 3060`
+    if re.fullmatch(r"\d\d?", name[0]):
         return False
-    for word in set(run) - idle - words.left_out:
+    for word in set(name) - idle - words.left_out:
         if has_digit(word) and not is_size(word):
             return True
-    return len(run) > 1 and not words.numberless.isdisjoint(run)
+    return len(name) > 1 and not words.numberless.isdisjoint(name)

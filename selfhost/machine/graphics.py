@@ -27,7 +27,8 @@ def cards_of(
     """The GPUs of the mentions in the order of the text, each with the count and the memory beside
     its name, which are claimed. A GPU inside the processor is counted once.
 
-    Raises `UnknownGpuError` for a size with which a GPU is not sold.
+    Raises `UnknownGpuError` for a size with which a GPU is not sold, and `PartOfMachineError` for
+    the GPU of a processor that is not named.
     """
     found: list[NamedCards] = []
     for mention in sorted(mentions, key=lambda mention: mention.run.start):
@@ -114,8 +115,10 @@ def _memory_before(
     *,
     has_processor: bool,
 ) -> float | None:
-    """The memory in GiB before the name of a GPU, which is claimed, where another size is the
-    RAM's: `16gb` of `32gb, 16gb 4060 ti`; else None.
+    """The memory in GiB before the name of a GPU, which is claimed: `16gb` of `32gb, 16gb 4060 ti`.
+    None where the size is the RAM's, as is the only size of a text that names a processor.
+
+    Raises `UnknownMachineError` for `2x16gb`, which may be two modules of RAM or two such GPUs.
     """
     at = run.start - 1
     word = phrase.free_word(at)

@@ -15,23 +15,24 @@ from .quantities import Quantity
 from .words import bad_name, vocabulary
 
 _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d\w?", re.ASCII)
-# a size without a word for its kind is a disk's from the first of these on, in a computer whose
-# class of processor takes at most the second of RAM
+# the smallest usual disk: beside another size, a plain size from this on is a disk's
 _LEAST_DISK_GIB = 240
+# classes of processors that take more RAM may have a plain size as large as a disk
 _MOST_GIB_OF_CLIENTS = 256
 # 1 MiB: less is a slip
 _LEAST_GIB = 1 / 1024
-# a system reports up to a tenth less RAM than is built in: `15.8 GB` of 16
-_LEAST_OF_SIZE = 0.9
+# a system reports up to a tenth less RAM, and a driver less GPU memory, than is sold
+_LEAST_REPORTED = 0.9
 
 
 class StatedMemory(Record):
     """The memory that a description tells, in GiB; None where it tells none.
 
-    `disk_gib` is a size that is taken for a disk, and that may be the RAM's: in TB, where no word
-    calls it either, or a small one beside a word for a disk.
-    `numbers` has the numbers of cores, threads, vcpus, mts, gbps, channels, sticks and gen, by
-    these words.
+    - `disk_gib`: a size that is taken for a disk, and may be the RAM's: `1tb` without a word for
+      its kind, or a small size with a word for a disk, `128gb ssd`. A size that can only be a
+      disk's is not kept.
+    - `numbers`: the numbers of cores, threads, vcpus, mts, gbps, channels, sticks and gen, by these
+      words.
     """
 
     ram_gib: float | None
@@ -48,7 +49,7 @@ def find_memory(
     has_chip: bool,
 ) -> StatedMemory:
     """Claim the memory, and the numbers of cores and rates. The RAM is the size that is called RAM,
-    else the smallest plain size.
+    else the smallest plain size: one that no word calls RAM, GPU memory or a disk.
 
     Raises `UnknownMachineError` where two sizes can be the RAM's, for a size of nearly nothing, and
     for an unknown kind of RAM or two kinds.
@@ -103,13 +104,13 @@ def _sizes(phrase: Phrase, processor: str | None) -> Mapping[int, Quantity]:
 
 
 def _gib_of(sizes: Mapping[int, Quantity], memory: str) -> set[float]:
-    """The sizes in GiB that are called so; of plain sizes for an empty `memory`."""
+    """The sizes in GiB that are called `ram`, `vram` or `disk`; for "" the plain sizes."""
     return {size.gib for size in sizes.values() if size.of == memory}
 
 
 def _refuse_two_sizes(phrase: Phrase, possible: set[float]) -> None:
-    """Refuse two sizes of which each can be the RAM's."""
-    if not possible or min(possible) >= _LEAST_OF_SIZE * max(possible):
+    """Refuse two sizes of which each can be the RAM's. `16gb 15.8gb` is one size."""
+    if not possible or may_be_reported_as(max(possible), min(possible)):
         return
     listed = [f"{gib:g} GB" for gib in sorted(possible)]
     largest = f"{max(possible):g}"
@@ -154,8 +155,16 @@ def _kind_of_ram(phrase: Phrase) -> str | None:
 
 
 def may_be_ram(gib: float, processor: str | None) -> bool:
-    """Whether a plain size can be the RAM's: 16 of `ryzen 5600x 16gb 512gb`. A large size can be,
-    if the class of the processor takes as much RAM.
+    """Whether a plain size can be the RAM's where another size stands beside: 16 of `ryzen 5600x
+    16gb 512gb`. A size as large as a disk can be, if the class of the processor takes more RAM than
+    those of clients.
     """
     most_gib = cpus.class_of(processor or "").most_gib or 0
     return gib < _LEAST_DISK_GIB or most_gib > _MOST_GIB_OF_CLIENTS
+
+
+def may_be_reported_as(sold_gib: float, reported_gib: float) -> bool:
+    """Whether a system may report a size that is sold, such as 128, as the other: up to a tenth
+    less, such as 121.7.
+    """
+    return _LEAST_REPORTED * sold_gib <= reported_gib <= sold_gib

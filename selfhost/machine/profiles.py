@@ -195,7 +195,7 @@ def _rows() -> Mapping[str, MachineRow]:
     rows = {}
     for name, values in rows_in(store).items():
         file = os.path.join(store.folder, "machines", f"{name}.toml")
-        document = Document(file, values, is_trusted=store.is_built_in)
+        document = Document(file, values, is_trusted=store.is_trusted)
         rows[name] = document.root.as_record(MachineRow)
         if not document.ok:
             raise MachineFileError(document.problems)

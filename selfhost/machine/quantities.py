@@ -30,14 +30,12 @@ class Quantity(NamedTuple):
     - `unit`: `gb` and `tb` of a size, `x` of a count; else `cores`, `mts` and the like.
     - `of`: the memory that a size is called, `ram`, `vram` or `disk`; empty where no word calls it.
     - `modules`: how many modules of RAM have that size each; None where none are counted.
-    - `is_behind`: the count stands behind what it counts, as in `rtx 3090 x2`.
     """
 
     number: float
     unit: str
     of: str = ""
     modules: int | None = None
-    is_behind: bool = False
 
     @property
     def is_size(self) -> bool:
@@ -51,7 +49,7 @@ class Quantity(NamedTuple):
 
     @property
     def gib(self) -> float:
-        """The size in GiB, of all modules together."""
+        """The GiB of a size, or of all modules together. Raises `KeyError` for another unit."""
         one_gib = self.number * _GIB_OF[self.unit]
         if self.modules is None:
             return one_gib
@@ -73,8 +71,7 @@ def quantity_in(word: str) -> Quantity | None:
     count = _COUNT.fullmatch(word)
     if count is None:
         return None
-    number = float(count["before"] or count["behind"])
-    return Quantity(number, _TIMES, is_behind=count["before"] is None)
+    return Quantity(float(count["before"] or count["behind"]), _TIMES)
 
 
 def is_size(word: str) -> bool:

@@ -72,8 +72,8 @@ class Description(Record):
 
     `product` is a row of products.toml. `chip` is an Apple chip, which no other processor or GPU
     stands beside. `left_out` has the GPU in the processor where the text names `cards` beside it.
-    `says_gpu`: a word says that there is a GPU, and `maker` is that of a GPU without a name. `rest`
-    has the words that tell nothing.
+    `says_gpu`: a word says that there is a GPU, and `maker` is that of a GPU without a name.
+    `phrase` has all words of the text; those that tell nothing are free.
     """
 
     product: Product | None
@@ -86,12 +86,12 @@ class Description(Record):
     memory: StatedMemory
     says_gpu: bool
     maker: str | None
-    rest: Phrase
+    phrase: Phrase
 
     @property
     def text(self) -> str:
         """The whole text as it was typed."""
-        return self.rest.text
+        return self.phrase.text
 
     @property
     def scope(self) -> str:
@@ -138,7 +138,7 @@ class Description(Record):
         words = vocabulary()
         fillers = words.idle.union(words.gpu_idle, words.computers, cpus.MAKERS)
         ignored = []
-        for word in self.rest.free_words:
+        for word in self.phrase.free_words:
             if word in fillers or fits(words.shape.nothing, word):
                 continue
             ignored.append(word)
@@ -243,6 +243,8 @@ def _described_by(phrase: Phrase) -> Description:
     )
     cards = chosen_cards(phrase, named, has_no_gpu=setting.has_no_gpu)
     memory = find_memory(phrase, processor, has_chip=chip is not None)
+    # read before `_maker` claims the word
+    says_gpu = phrase.has_free(_SAYS_GPU)
     description = Description(
         product=product,
         setting=setting,
@@ -252,9 +254,9 @@ def _described_by(phrase: Phrase) -> Description:
         cards=cards,
         left_out=[left for left in named if left not in cards],
         memory=memory,
-        says_gpu=phrase.has_free(_SAYS_GPU),
+        says_gpu=says_gpu,
         maker=_maker(phrase),
-        rest=phrase,
+        phrase=phrase,
     )
     _refuse_gaps(description)
     _refuse_changed_cards(phrase, mentions)
@@ -414,7 +416,7 @@ def find_processor(
             chip = next(mention for mention in mentions if mention.chip is not None)
             raise _two_processors(phrase, named[0].run.name, chip.run.name)
         return None
-    found = next(iter(named), None) or _by_number(phrase, mentions)
+    found = named[0] if named else _by_number(phrase, mentions)
     if found is None or found.processor is None:
         return None
     phrase.claim(*found.run.places)
@@ -455,8 +457,8 @@ def _by_number(phrase: Phrase, mentions: list[Mention]) -> Mention | None:
 
 
 def _numbers_of_either(phrase: Phrase, mentions: list[Mention]) -> list[Mention]:
-    """The processor of a number that a GPU has, too, beside another GPU. The first GPU is taken out
-    of the mentions.
+    """The processor of a number that a GPU has, too, beside another GPU. The number is taken out of
+    the mentions, where it stood as a GPU.
 
     Raises `UnknownMachineError` where the number can be the processor's or the only GPU's.
     """
@@ -517,7 +519,7 @@ def _refuse_gaps(about: Description) -> None:
     """Refuse a GPU of which nothing is told, an Arm processor without a name, and the GPUs of a
     desktop and of a laptop together.
     """
-    words = about.rest.words
+    words = about.phrase.words
     if len(about.cards) > 1 and "desktop" in words and "laptop" in words:
         raise bad_name("clusters", about.text, word="a desktop and a laptop")
     says_gpu = about.says_gpu or gpus.maker_called(about.maker).only_gpus
@@ -563,7 +565,7 @@ def _refuse_counts(
     mentions: Sequence[Mention],
     cards: Sequence[NamedCards],
 ) -> None:
-    """Refuse more cards than are judged, none, and a count that counts nothing: `2x dgx spark`,
+    """Refuse zero cards and more than are judged, and a count that counts nothing: `2x dgx spark`,
     `1.5x rtx 4090`. One computer or one GPU in its place would be another machine.
     """
     count = len(joined(cards).accelerators)
@@ -573,19 +575,23 @@ def _refuse_counts(
         raise bad_name("zero_gpus", phrase.text)
     cards_at = {mention.run.start for mention in mentions if mention.gpus}
     for at, word in phrase.free.items():
-        typed = quantity_in(word)
         if word in vocabulary().idle:
             continue
-        if typed is None or not typed.is_count:
+        typed = quantity_in(word)
+        number = typed.number if typed is not None and typed.is_count else None
+        if number is not None and cards and number > MOST_CARDS:
+            count = int(number)
+            raise bad_name("many_gpus", phrase.text, count=count, most=MOST_CARDS)
+        if phrase.is_of_gpus:
+            # `cards_named` refuses whatever word is left
+            continue
+        if number is None:
             # `65 rtx 4090`; a year may stand before a name
             is_number = word.isdecimal() and not _YEAR.fullmatch(word)
             is_unclear = at == 0 and 1 in cards_at and is_number
-        elif cards and typed.number > MOST_CARDS:
-            number = int(typed.number)
-            raise bad_name("many_gpus", phrase.text, count=number, most=MOST_CARDS)
         else:
             # `32x` ends a processor's name, and `x1` that of a laptop
-            is_of_computers = 1 < typed.number <= _MOST_COMPUTERS
+            is_of_computers = 1 < number <= _MOST_COMPUTERS
             is_unclear = bool(cards) or at == 0 or is_of_computers
-        if is_unclear and not phrase.is_of_gpus:
+        if is_unclear:
             raise bad_name("unclear_count", phrase.text, count=word, most=MOST_CARDS)

@@ -38,7 +38,9 @@ class CheckpointRecipe(Stated):
     source: str
 
     def may_be_of(self, method: str, parts: Collection[str], released: str) -> bool:
-        """Whether somebody may follow the recipe for a model with these parts."""
+        """Whether somebody may follow the recipe for a model with these parts, which was released
+        on that date; an empty date is older than any `since`.
+        """
         if method not in self.methods or not self.since <= released < self.until:
             return False
         return self.parts.issubset(parts) and self.lacks.isdisjoint(parts)
@@ -51,13 +53,17 @@ class CheckpointRecipe(Stated):
 
 
 class Recipes(Record):
-    """The recipe that files likely follow, and all that they may follow. `is_stated`: the user
-    typed a repository, so that its publisher's recipe is the only one.
+    """The recipes that files may follow, the likely one first. `is_stated`: the user typed a
+    repository, so that its publisher's recipe is the only one.
     """
 
-    likely: CheckpointRecipe
     possible: tuple[CheckpointRecipe, ...]
     is_stated: bool
+
+    @property
+    def likely(self) -> CheckpointRecipe:
+        """The recipe that the files likely follow."""
+        return self.possible[0]
 
 
 @cache
@@ -66,18 +72,18 @@ def _rows() -> Sequence[CheckpointRecipe]:
 
 
 def recipes_of(case: Case, method: str, parts: Collection[str]) -> Recipes | None:
-    """The recipes of files of a case, whose model has these parts of linear layers; None where no
-    row tells of the method.
+    """The recipes of files of a case, whose model has these parts of linear layers: the first of
+    the publisher's own, then those that hold for anybody. None where no row tells of the method.
     """
     released = case.spec.released or ""
     rows = [row for row in _rows() if row.may_be_of(method, parts, released)]
+    possible = [row for row in rows if not row.publishers]
     files = case.spec.files_of(case.format, case.quantization)
-    own = [row for row in rows if files is not None and row.is_of(files)][:1]
-    anybodys = [row for row in rows if not row.publishers]
-    possible = own + anybodys
+    if files is not None:
+        own = [row for row in rows if row.is_of(files)][:1]
+        if own and files.typed:
+            return Recipes(possible=tuple(own), is_stated=True)
+        possible = own + possible
     if not possible:
         return None
-    is_stated = files is not None and files.typed and bool(own)
-    if is_stated:
-        possible = own
-    return Recipes(likely=possible[0], possible=tuple(possible), is_stated=is_stated)
+    return Recipes(possible=tuple(possible), is_stated=False)

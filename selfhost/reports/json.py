@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 from ..catalogue import openness
 from ..catalogue.spec import ModelSpec
 from ..core import __version__
+from ..core.answering import other_catalogue
 from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
 from ..core.records import FrozenDict, Record, brief, brief_lines
-from ..core.stored import other_catalogue
 from ..core.workload import as_typed
 from ..judge.record import Range, Report, Speed, Verdict, exit_code
 from ..machine.record import Machine

@@ -24,7 +24,8 @@ from .layout import Blocks, Cells, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
 from .words import (
     RANGES,
-    age_blocks,
+    catalogue_words,
+    is_old,
     old_data_blocks,
     pace_title,
     place_words,
@@ -69,8 +70,8 @@ def list_document(
     `first_row`, counted from 1. `offered` is the best model that an API offers, where none runs.
     `only_running` leaves out models that do not run here, `wide` adds columns. `sort` is the order
     of the rows. `near` are commands that list models which the user may have meant, where no model
-    matches. `notes` are about the machine's name. With `today` the screen tells that the catalogue
-    is old.
+    matches. `notes` are about the machine's name. With `today` the screen tells that the catalogue,
+    or the data in it, are old.
     """
     workload = workload or Workload()
     shown = [row for row in listing.models if row.can_run or not only_running]
@@ -78,6 +79,7 @@ def list_document(
     head = [_nothing_matches(listing, near, notes)]
     if listing.counts.models:
         head = [summary_words(listing, workload), planned_words(listing.machine)]
+    head.append(catalogue_words(listing.catalogue_as_of, today))
     yield from texts([*head, *notes], indent=0)
     if rows:
         yield line()
@@ -105,12 +107,9 @@ def list_document(
         yield line("why not, model by model: the same with --all")
     if listing.counts.running == 0 and listing.counts.models:
         yield from _instead_blocks(listing, offered, workload)
-    days = {"prices": listing.prices_as_of, "boards": listing.boards_as_of}
-    aged = list(age_blocks(listing.catalogue_as_of, today))
-    if not aged:
-        days = {"catalogue": listing.catalogue_as_of, **days}
-    yield from old_data_blocks(days, today)
-    yield from aged
+    if not is_old(listing.catalogue_as_of, today):
+        days = {"prices": listing.prices_as_of, "boards": listing.boards_as_of}
+        yield from old_data_blocks(days, today)
 
 
 def _instead_blocks(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from ..core import units
+from ..core.answering import way_to_newer_catalogue
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.record import Route, Speed, Verdict
@@ -31,8 +32,7 @@ RANGES = "~ is the likely pace; its range: selfhost check MODEL"
 # titles of the column of paces: for text, and for figures with units of their own
 TOKENS = "tokens/s"
 PACES = "pace"
-# from this age on a catalogue is worth an update (assumed)
-_OLD_CATALOGUE_MONTHS = 6
+# models and prices change within weeks; from this age on an update is worth it (assumed)
 _OLD_DATA_DAYS = 90
 
 
@@ -321,24 +321,39 @@ def _work_cell(speed: Speed, title: str) -> str:
 # ---------------------------------------------------------------- the age of data
 
 
+def is_old(day: str | None, today: str | None) -> bool:
+    """Whether data of that day are older than 90 days; False where a day is not known."""
+    if day is None or today is None:
+        return False
+    age = date.fromisoformat(today) - date.fromisoformat(day)
+    return age > timedelta(days=_OLD_DATA_DAYS)
+
+
+def catalogue_words(as_of: str | None, today: str | None) -> str:
+    """The sentence with the day of the catalogue, and with what brings a newer one where it is old;
+    "" where the day is not known.
+    """
+    if as_of is None:
+        return ""
+    if not is_old(as_of, today):
+        return f"Catalogue of {as_of}."
+    age = f"The catalogue of {as_of} is older than {_OLD_DATA_DAYS} days"
+    return f"{age} and has no newer models: {way_to_newer_catalogue()}."
+
+
 def age_blocks(as_of: str | None, today: str | None) -> Blocks:
     """Yield the line with the age of an old catalogue; nothing for a young one."""
-    months = months_between(as_of, today)
-    if months >= _OLD_CATALOGUE_MONTHS:
-        age = f"The catalogue is {months} months old ({as_of}) and has no newer models"
-        yield line(f"{age}: update selfhost.")
+    if is_old(as_of, today):
+        yield line(catalogue_words(as_of, today))
 
 
 def old_data_blocks(days: Mapping[str, str | None], today: str | None) -> Blocks:
     """Yield the line that names the day of each kind of data older than 90 days; nothing where all
     of it is younger. `days` has the day of each kind, by its name.
     """
-    if today is None:
-        return
-    limit = date.fromisoformat(today) - timedelta(days=_OLD_DATA_DAYS)
     old = []
     for kind, day in days.items():
-        if day is not None and date.fromisoformat(day) < limit:
+        if is_old(day, today):
             old.append(f"{kind} {day}")
     if old:
         yield line(f"Older than {_OLD_DATA_DAYS} days: {', '.join(old)}.")

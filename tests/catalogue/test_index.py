@@ -15,8 +15,8 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.searching import resolve
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.core.answering import shipped_folder
 from selfhost.core.errors import SpecError, UnknownModelError
-from selfhost.core.stored import shipped_folder
 
 RUNTIME = """schema = 1
 id = "llama.cpp"
@@ -55,6 +55,9 @@ def folder(tmp_path: Path) -> Path:
         'as_of = 2026-01-31\n[family.greek]\nmodel = "alpha-7b"\n'
     )
     (shipped / "common" / "programs.toml").write_text("[default]\n[program]\n")
+    (shipped / "common" / "format.toml").write_text(
+        'format = 1\nas_of = "2026-01-31"\n'
+    )
     (shipped / "common" / "alike.toml").write_text("schema = 1\n\n[alike]\n")
     (shipped / "common" / "things.toml").write_text(
         '[thing.tool]\nkind = "tool"\nanswer = "it counts"\ntry_instead = ["alpha-7b"]\n'

@@ -17,9 +17,9 @@ from helpers.paths import ROOT, SPECS
 from selfhost.api import can_run
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli.main import main
+from selfhost.core.answering import SPECS_FORMAT, format_of
 from selfhost.core.catalogues import own_folders
 from selfhost.core.errors import SelfhostError, SpecError
-from selfhost.core.stored import SPECS_FORMAT, format_of
 
 MODEL = "mistral-7b-instruct-v0.3"
 SPEC = f"models/mistralai/{MODEL}.toml"

@@ -433,6 +433,16 @@ def test_what_comes_after_a_model_is_later() -> None:
     assert wrong == []
 
 
+def test_nothing_in_the_catalogue_is_later_than_its_day() -> None:
+    """`python tools/release.py --specs` writes the day."""
+    stated = tomllib.loads((COMMON / "format.toml").read_text(encoding="utf-8"))
+    day = stated["as_of"]
+    offers = (COMMON / "offers.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(offers[0])["as_of"] <= day
+    later = {spec.id for spec in shipped() if (spec.released or "") > day}
+    assert later == set()
+
+
 # a number of parameters (`8x7b`, `450m`) and a version (`2.5`) as names of repositories state them
 SIZE = re.compile(r"(?<![\w.])(?:\d+x)?\d+(?:\.\d+)?[bm](?![a-z0-9])", re.IGNORECASE)
 VERSION = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.bm])", re.IGNORECASE)

@@ -13,14 +13,16 @@ import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from helpers.paths import EXAMPLES, RECORDS
+from helpers.paths import COMMON, EXAMPLES, RECORDS
 from helpers.written import Golden, validate
-from selfhost import SelfhostError
+from selfhost import SelfhostError, __version__
 from selfhost.__main__ import start
 from selfhost.cli import COMMANDS, interrupts
 from selfhost.cli import list as listing
@@ -786,19 +788,27 @@ def test_a_value_of_a_label_may_hold_the_sign(
     assert json.loads(out)["labels"] == {"url": "a=b"}
 
 
-def test_a_catalogue_is_old_after_six_whole_months(
+def test_a_list_says_the_day_of_the_catalogue_and_its_age_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def listed(today: str) -> str:
+    """Prices and boards are never newer than the catalogue, so that their age is not told too."""
+
+    def listed(days_later: int) -> str:
+        today = (day + timedelta(days=days_later)).isoformat()
         monkeypatch.setattr(listing, "utc_today", lambda: today)
         return run(capsys, "list", "speech", "--top", "1", *ON_RECORD)[1]
 
-    dated = re.search(r"months old \((\d{4})-(\d\d)-(\d\d)\)", listed("2036-12-31"))
-    assert dated is not None
-    year, month, day = map(int, dated.groups())
-    if month > 6:
-        later = f"{year + 1}-{month - 6:02}"
-    else:
-        later = f"{year}-{month + 6:02}"
-    assert "is 6 months old" in listed(f"{later}-{day:02}")
-    assert "months old (" not in listed(f"{later}-{day - 1:02}")
+    stated = tomllib.loads((COMMON / "format.toml").read_text(encoding="utf-8"))
+    day = date.fromisoformat(stated["as_of"])
+    assert f"\nCatalogue of {day}.\n" in listed(90)
+    old = listed(91).lower()
+    assert f"\nthe catalogue of {day} is older than 90 days" in old
+    assert old.count("older than 90 days") == 1
+
+
+def test_the_version_says_the_day_of_the_catalogue(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stated = tomllib.loads((COMMON / "format.toml").read_text(encoding="utf-8"))
+    _, out, _ = run(capsys, "--version")
+    assert out == f"selfhost {__version__} (catalogue of {stated['as_of']})\n"

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 import packed_specs
 from helpers.paths import GOLDEN, ROOT, SCHEMAS
 from selfhost.cli import main as cli
-from selfhost.core.stored import shipped_folder
+from selfhost.core.answering import shipped_folder
 
 
 def validate(value: object, name: str) -> None:

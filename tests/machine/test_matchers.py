@@ -203,7 +203,7 @@ def test_products(text: str, title: str | None) -> None:
     ("word", "quantity"),
     [
         pytest.param("2x", Quantity(2, "x"), id="count"),
-        pytest.param("x2", Quantity(2, "x", is_behind=True), id="count-behind"),
+        pytest.param("x2", Quantity(2, "x"), id="count-behind"),
         pytest.param("1000x", Quantity(1000, "x"), id="large-count"),
         pytest.param("16gb", Quantity(16, "gb"), id="size"),
         pytest.param("1.5tbdisk", Quantity(1.5, "tb", "disk"), id="size-of-a-disk"),

@@ -17,6 +17,7 @@ from selfhost.reports.labels import LABELS
 from selfhost.reports.layout import plain
 from selfhost.reports.words import (
     age_blocks,
+    catalogue_words,
     fact_label,
     months_between,
     place_words,
@@ -179,12 +180,16 @@ def test_only_whole_months_count(
     assert months_between(day, today) == months
 
 
-def test_a_catalogue_tells_its_age_after_half_a_year() -> None:
-    """Before that it has most models that people ask about."""
-    assert plain(age_blocks("2026-11-20", "2027-05-19")) == "\n"
-    assert "is 6 months old (2026-11-20)" in plain(
-        age_blocks("2026-11-20", "2027-05-20")
-    )
+def test_a_catalogue_is_old_after_90_days() -> None:
+    """Before that it has most models that people ask about, and its day alone is told."""
+    # 90 days after 2026-11-20, and the day behind
+    last, next_day = "2027-02-18", "2027-02-19"
+    assert plain(age_blocks("2026-11-20", last)) == "\n"
+    assert catalogue_words("2026-11-20", last) == "Catalogue of 2026-11-20."
+    assert catalogue_words(None, last) == ""
+    aged = "The catalogue of 2026-11-20 is older than 90 days"
+    assert plain(age_blocks("2026-11-20", next_day)).startswith(aged)
+    assert catalogue_words("2026-11-20", next_day).startswith(aged)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import get_args
 
 from ...core.records import Record, Stated
 from ...core.tables import TomlTable
@@ -91,16 +92,7 @@ _Row = (
     | Attending
     | SocketShares
 )
-_KINDS: Mapping[str, type[_Row]] = {
-    "Range": Range,
-    "Seconds": Seconds,
-    "Amount": Amount,
-    "Bounds": Bounds,
-    "CoreScaling": CoreScaling,
-    "ByVectors": ByVectors,
-    "Attending": Attending,
-    "SocketShares": SocketShares,
-}
+_KINDS: Mapping[str, type[_Row]] = {kind.__name__: kind for kind in get_args(_Row)}
 
 
 # ------------------------------------------------------------------ tables with such rows

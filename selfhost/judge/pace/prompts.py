@@ -179,14 +179,13 @@ def _rates_of(device: Accelerator, step: Step) -> _Rates | None:
     if packed is None:
         return None
     matrices = packed
+    if peak is not None and row.plain is not None and not step.packed_bytes:
+        matrices = row.plain * peak
     if step.is_in_fp8:
         matrices *= row.in_fp8
     mixtures: Range | None = None
-    if peak is not None:
-        if row.plain is not None and not step.packed_bytes:
-            matrices = row.plain * peak
-        if row.experts is not None:
-            mixtures = row.experts * peak
+    if peak is not None and row.experts is not None:
+        mixtures = row.experts * peak
     tables = pace_tables()
     attended = row.attended
     if attended is None:

@@ -259,8 +259,8 @@ class Gpu(Record):
         """The seconds of one step.
 
         `share` is the share of every layer, where several GPUs compute parts of it; each GPU
-        launches every layer. `is_split`: a part lies in RAM, and the ends of such a step include
-        how launches differ.
+        launches every layer. `is_split`: a part lies in RAM. The ends of such a step include how
+        launches differ by GPU, so that the row's own `large_layer` does not count.
         """
         pace = _pace_around(self.row(step), step)
         reading = self._reading(step) * share

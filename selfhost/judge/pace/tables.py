@@ -47,7 +47,8 @@ _ROUNDING = 1.01
 class DeviceFacts(Record):
     """The facts of a GPU that rows ask for.
 
-    `flops_of_cycle`: the operations of one NVIDIA multiprocessor in a cycle.
+    `flops_of_cycle`: the operations of one NVIDIA multiprocessor in a cycle; infinite where they
+    are not known, so that no row with `most_flops` fits.
     """
 
     vendor: str
