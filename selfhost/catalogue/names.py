@@ -323,7 +323,7 @@ def read_in_any_way(typed: str, catalogue: Catalogue) -> Resolution | None:
         return None
     resolution = read(typed, catalogue) or _read_indirectly(typed, catalogue)
     if resolution is not None:
-        return resolution
+        return _with_note_on_file(resolution, typed, catalogue)
     name = unwrap(typed)
     spelling = latin_spelling(name, catalogue)
     if spelling is None:
@@ -332,6 +332,26 @@ def read_in_any_way(typed: str, catalogue: Catalogue) -> Resolution | None:
     if resolution is None:
         return None
     return resolution.with_note(f"{name} is read as {spelling}.")
+
+
+def _with_note_on_file(
+    resolution: Resolution,
+    typed: str,
+    catalogue: Catalogue,
+) -> Resolution:
+    """The resolution of a repository, with a note where the typed file in it has another model's
+    name.
+    """
+    folder, _, file = typed.rpartition("/")
+    if not folder or not file.lower().endswith(".gguf"):
+        return resolution
+    of_file = read(file, catalogue)
+    if of_file is None or of_file.spec_id == resolution.spec_id:
+        return resolution
+    return resolution.with_note(
+        f"The file has the name of {of_file.spec_id}, but its repository that of "
+        f"{resolution.spec_id}, which this answer is for."
+    )
 
 
 def _may_be_name(typed: str) -> bool:

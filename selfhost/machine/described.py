@@ -422,20 +422,20 @@ def _soldered_rate(series: cpus.ProcessorSeries | None) -> int | None:
 
 
 def _usual_system(computer: _Computer) -> str:
-    """The operating system that most such computers run."""
+    """The operating system that most such computers run. Chips of phones are judged as Linux is."""
     about = computer.about
     if computer.product.system is not None:
         return computer.product.system
+    series = computer.series
     if computer.is_guest:
         return "linux"
-    series = computer.series
-    if series is not None and series.system is not None:
-        return series.system
     is_line_of_laptops = about.setting.is_line and about.is_laptop
     if is_line_of_laptops or about.phrase.says(_PERSONAL_COMPUTERS):
         return "windows"
     if computer.is_product:
         return "linux"
+    if series is not None and series.system is not None:
+        return series.system
     return computer.cpu_class.system
 
 
@@ -689,5 +689,6 @@ def _size_words(gib: float) -> str:
     """The words for a size of RAM: `16 GB`, as it is sold, and `15.5 GiB` where the system kept
     some.
     """
-    unit = "GB" if gib == int(gib) else "GiB"
-    return f"{gib:,g} {unit}"
+    if gib == int(gib):
+        return f"{int(gib):,} GB"
+    return f"{gib:,g} GiB"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..core.records import Record
+from ..core.records import Record, shortened
 from . import cpus
 from .phrases import Phrase
 from .quantities import Quantity
@@ -19,6 +19,8 @@ _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d\w?", re.ASCII)
 _LEAST_DISK_GIB = 240
 # classes of processors that take more RAM may have a plain size as large as a disk
 _MOST_GIB_OF_CLIENTS = 256
+# 1 MiB: less is a slip
+_LEAST_GIB = 1 / 1024
 # a system reports up to a tenth less RAM, and a driver less GPU memory, than is sold
 _LEAST_REPORTED = 0.9
 
@@ -49,7 +51,8 @@ def find_memory(
     """Claim the memory, and the numbers of cores and rates. The RAM is the size that is called RAM,
     else the smallest plain size: one that no word calls RAM, GPU memory or a disk.
 
-    Raises `UnknownMachineError` where two sizes can be the RAM's, and for an unknown kind of RAM.
+    Raises `UnknownMachineError` where two sizes can be the RAM's, for a size of nearly nothing, and
+    for an unknown kind of RAM or two kinds.
     """
     ram_kind = _kind_of_ram(phrase)
     numbers = _numbers(phrase)
@@ -62,8 +65,8 @@ def find_memory(
         is_open = "sticks" in numbers or "or" in phrase.words
         possible = told | possible if is_open else told
     elif has_chip:
-        # beside a chip, the larger size is a disk's
-        possible = set()
+        # beside a chip, a size is a disk's from the smallest disk of such a Mac on
+        possible = {gib for gib in plain if gib < _LEAST_DISK_GIB}
     _refuse_two_sizes(phrase, possible)
     for at, size in sizes.items():
         # a plain size below the RAM's stays free: it is of something else
@@ -86,6 +89,9 @@ def _sizes(phrase: Phrase, processor: str | None) -> Mapping[int, Quantity]:
     for at, size in phrase.quantities():
         if size.unit not in ("gb", "tb"):
             continue
+        if size.gib < _LEAST_GIB:
+            typed = repr(shortened(phrase.word(at), 40))
+            raise bad_name("zero", phrase.text, size=typed)
         if size.of == "disk" and size.gib >= _LEAST_DISK_GIB:
             phrase.claim(at)
             continue
@@ -112,12 +118,16 @@ def _refuse_two_sizes(phrase: Phrase, possible: set[float]) -> None:
 
 
 def _numbers(phrase: Phrase) -> Mapping[str, int]:
-    """Claim the numbers of cores, channels and the like, and return them by their units."""
+    """Claim the numbers of cores, channels and the like, and return them by their units. Raises
+    `UnknownMachineError` for a number of zero.
+    """
     numbers = {}
     for at, quantity in phrase.quantities():
         if quantity.modules is not None:
             numbers["sticks"] = quantity.modules
         elif not quantity.is_size and not quantity.is_count:
+            if not quantity.number:
+                raise bad_name("zero_parts", phrase.text, word=repr(phrase.word(at)))
             unit = "cores" if quantity.unit == "cpus" else quantity.unit
             numbers[unit] = int(quantity.number)
             phrase.claim(at)
@@ -126,7 +136,7 @@ def _numbers(phrase: Phrase) -> Mapping[str, int]:
 
 def _kind_of_ram(phrase: Phrase) -> str | None:
     """Claim the kind of RAM, `ddr4`, and the words that stand beside a size, and return the kind.
-    Raises `UnknownMachineError` for an unknown kind.
+    Raises `UnknownMachineError` for an unknown kind, and for two kinds.
     """
     ram_kind = None
     for at, word in list(phrase.free.items()):
@@ -134,6 +144,9 @@ def _kind_of_ram(phrase: Phrase) -> str | None:
             kinds = cpus.ram_rates()
             if word not in kinds:
                 raise bad_name("kind_of_ram", phrase.text, kinds, word=word)
+            if ram_kind not in (None, word):
+                both = [ram_kind, word]
+                raise bad_name("two_kinds_of_ram", phrase.text, both, first=ram_kind)
             ram_kind = word
             phrase.claim(at)
         elif word in vocabulary().of_sizes:

@@ -53,6 +53,8 @@ class _CloudTable(Stated):
     constrained: str
     # the virtual processors of a size: 2 for `large`
     sizes: Mapping[str, int]
+    multiples: frozenset[int]
+    most_processors: int
     type: tuple[_Series, ...]
     sources: Mapping[str, str]
 
@@ -174,7 +176,8 @@ def _type_called(name: str) -> _CloudType | None:
         else:
             kind = groups.get("kind", "")
             gib = series.gib.get(kind, 0.0) * processors
-        if gib and processors > fewer:
+        is_rented = fewer < processors <= _table().most_processors
+        if gib and is_rented:
             return _CloudType(
                 series=series, memory_gib=gib, processors=fewer or processors
             )
@@ -191,4 +194,6 @@ def _processors_of(series: _Series, size: str) -> int:
     count = int(size.removesuffix(word) or 1)
     if not word:
         return count
+    if count not in _table().multiples:
+        return 0
     return count * _table().sizes.get(word, 0)

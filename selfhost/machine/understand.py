@@ -37,6 +37,10 @@ _NO_CARD = frozenset(("nogpu", "nocard"))
 _LAPTOPS = frozenset(("laptop", "netbook"))
 _SAYS_GPU = frozenset(("gpu", "vram", "dgpu"))
 _OF_APPLE = frozenset(("apple", "air"))
+# may stand between a GPU's name and a word about its number
+_BEFORE_A_CARD = frozenset(("a", "an", "any", "of", "the", "my", "used"))
+# words that make another chip of an Apple chip
+_OF_CHIPS = frozenset(("pro", "max", "ultra"))
 _YEAR = re.compile(r"20\d\d", re.ASCII)
 # the words for processors, the most reliable first
 _WORDS_OF_CORES = ("vcpus", "threads", "cores")
@@ -222,7 +226,7 @@ def _described_by(phrase: Phrase) -> Description:
     setting = find_setting(phrase, is_product=product is not None)
     if product is None:
         mentions = names_in(phrase)
-        chip = _mac(phrase, mentions)
+        chip = _mac(phrase, mentions, setting)
     else:
         mentions = names_in(phrase, product.line)
         chip = None
@@ -255,6 +259,7 @@ def _described_by(phrase: Phrase) -> Description:
         phrase=phrase,
     )
     _refuse_gaps(description)
+    _refuse_changed_cards(phrase, mentions)
     _refuse_counts(phrase, mentions, cards)
     return description
 
@@ -266,17 +271,16 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
     """Claim the words for the system, guests, containers, lines of computers, laptops, and the lack
     of a GPU.
 
-    Raises `UnknownMachineError` for phones, for chips that no runtime uses, and for clusters.
+    Raises `UnknownMachineError` for phones, for chips that no runtime uses, for clusters, and for
+    two systems of one host.
     """
     words = vocabulary()
     lines = words.laptops | words.lines
     telling = lines.union(words.systems, words.containers, words.guests, _NO_CARD)
-    system = None
     places = []
     for at, word in phrase.free.items():
         if word in telling:
             places.append(at)
-        system = words.systems.get(word, system)
         # these computers have four-digit models like GPUs: `vostro 3070`
         if word in words.numbered and fits(r"\d{4}", phrase.free_word(at + 1)):
             places.append(at + 1)
@@ -286,11 +290,12 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         scope = "container"
     elif phrase.has_free(words.guests):
         scope = "vm"
+    is_wsl = any(word.startswith("wsl") for word in phrase.free_words)
     is_line = phrase.has_free(lines) and not is_product
     setting = Setting(
-        system=system,
+        system="linux" if is_wsl else _system(phrase, scope),
         scope=scope,
-        is_wsl=any(word.startswith("wsl") for word in phrase.free_words),
+        is_wsl=is_wsl,
         is_laptop=phrase.has_free(words.laptops | _LAPTOPS),
         is_line=is_line,
         has_no_card=phrase.has_free(_NO_CARD),
@@ -308,11 +313,30 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
     return setting
 
 
-def _mac(phrase: Phrase, mentions: Sequence[Mention]) -> cpus.Chip | None:
+def _system(phrase: Phrase, scope: str) -> str | None:
+    """The system that the free words name: of a guest the last, as in `proxmox, windows vm`; None
+    where they name none.
+
+    Raises `UnknownMachineError` for two systems of one host.
+    """
+    known = vocabulary().systems
+    named = [known[word] for word in phrase.free_words if word in known]
+    systems = list(dict.fromkeys(named))
+    if len(systems) > 1 and scope == "host":
+        raise bad_name("two_systems", phrase.text, systems, first=systems[0])
+    return named[-1] if named else None
+
+
+def _mac(
+    phrase: Phrase,
+    mentions: Sequence[Mention],
+    setting: Setting,
+) -> cpus.Chip | None:
     """The Apple chip of the Mac that a text names by its chip, `m2 pro`, or by its name and year,
     `mac mini 2023`; None where the text names no Mac. The words of a Mac's name are claimed.
 
-    Raises `UnknownMachineError` for an unknown Mac, and for a name of several.
+    Raises `UnknownMachineError` for an unknown Mac, for a name of several, and for Windows on such
+    a Mac.
     """
     words = vocabulary()
     is_mac = phrase.has_free(words.macs)
@@ -327,11 +351,18 @@ def _mac(phrase: Phrase, mentions: Sequence[Mention]) -> cpus.Chip | None:
         if len(near) > 1:
             year = _years_of_macs(phrase)
             raise bad_name("macs", phrase.text, near, count=len(near), year=year)
+    if chips and setting.system == "windows" and setting.scope == "host":
+        raise bad_name("mac_windows", phrase.text)
     if not chips:
         is_chip = any(fits(words.shape.chip, word) for word in phrase.free_words)
         if is_mac or (is_chip and phrase.has_free(_OF_APPLE)):
             raise bad_name("mac", phrase.text)
         return None
+    for mention in mentions:
+        # `m4 ultra`, which nobody sold
+        is_chip = mention.chip is not None
+        if is_chip and phrase.free_word(mention.run.end) in _OF_CHIPS:
+            raise bad_name("mac", phrase.text)
     for at, word in list(phrase.free.items()):
         if fits(words.shape.mac, word):
             phrase.claim(at)
@@ -485,12 +516,48 @@ def _maker(phrase: Phrase) -> str | None:
 
 
 def _refuse_gaps(about: Description) -> None:
-    """Refuse a GPU of which nothing is told, and an Arm processor without a name."""
+    """Refuse a GPU of which nothing is told, an Arm processor without a name, and the GPUs of a
+    desktop and of a laptop together.
+    """
+    words = about.phrase.words
+    if len(about.cards) > 1 and "desktop" in words and "laptop" in words:
+        raise bad_name("clusters", about.text, word="a desktop and a laptop")
     says_gpu = about.says_gpu or gpus.maker_called(about.maker).only_gpus
     if says_gpu and about.memory.vram_gib is None and not about.are_gpus_known:
         raise bad_name("unnamed_gpu", about.text)
-    if "arm" in about.phrase.words and not about.is_processor_told:
+    if "arm" in words and not about.is_processor_told:
         raise bad_name("arm", about.text)
+
+
+def _refuse_changed_cards(phrase: Phrase, mentions: Sequence[Mention]) -> None:
+    """Refuse a word beside a GPU that changes which GPUs there are: `no rtx 3090`, `several 3090`,
+    `rtx 4090 ti`, and `amd a10`, which is a processor. The GPU without that word would be that of
+    another machine.
+    """
+    words = vocabulary()
+    for mention in mentions:
+        if not mention.gpus:
+            continue
+        card = mention.gpus[0].label
+        before = phrase.run(0, mention.run.start).words
+        telling = [word for word in before if word not in _BEFORE_A_CARD]
+        word = telling[-1] if telling else ""
+        if word in words.denied:
+            raise bad_name("denied_gpu", phrase.text, card=card)
+        if word in words.vague:
+            raise bad_name(
+                "vague_count", phrase.text, word=word, card=card, most=MOST_CARDS
+            )
+        maker = gpus.vendor_of(word)
+        is_bare = len(mention.run.words) == 1
+        if is_bare and maker not in (
+            gpus.UNKNOWN,
+            gpus.vendor_of(mention.gpus[0].name),
+        ):
+            raise unknown_gpu([word, *mention.run.words])
+        suffix = phrase.free_word(mention.run.places[-1] + 1)
+        if suffix in words.suffixes:
+            raise unknown_gpu([*mention.run.words, suffix])
 
 
 def _refuse_counts(

@@ -552,3 +552,30 @@ def test_each_value_of_the_table_of_names_is_what_its_field_says() -> None:
         fault for fault in document.problems if not fault.message.endswith(allowed)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        pytest.param(
+            "unsloth/Qwen3-30B-A3B-GGUF/Qwen3-32B-Q4_K_M.gguf",
+            "qwen3-32b",
+            id="path",
+        ),
+        pytest.param(
+            "https://huggingface.co/unsloth/Qwen3-30B-A3B-GGUF/blob/main/Llama-3.1-8B-Q4_K_M.gguf",
+            "llama-3.1-8b-instruct",
+            id="address",
+        ),
+    ],
+)
+def test_a_file_named_after_another_model_is_noted(name: str, named: str) -> None:
+    """The file was answered as its repository's model, without a word."""
+    resolution = resolve(name, CATALOGUE)
+    assert resolution.spec_id == "qwen3-30b-a3b"
+    assert named in resolution.notes[0]
+
+
+def test_a_file_named_after_its_repository_has_no_note() -> None:
+    name = "unsloth/Qwen3-30B-A3B-GGUF/Qwen3-30B-A3B-Q4_K_M.gguf"
+    assert resolve(name, CATALOGUE).notes == ()
