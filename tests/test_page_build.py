@@ -350,7 +350,7 @@ def test_without_node_it_says_what_to_install(
 def test_a_compiled_module_runs_and_says_where_its_source_is(tmp_path: Path) -> None:
     """Python reads no source beside it, and a traceback names the file in Pyodide's library."""
     path = "/lib/python314.zip/shelf.py"
-    content = compile_modules.compiled(b"height = 6 * 7\n", path, tmp_path)
+    content = compile_modules.compiled(b"height = 6 * 7\n", path, tmp_path, 0)
     module = tmp_path / "shelf.pyc"
     module.write_bytes(content)
     spec = importlib.util.spec_from_file_location("shelf", module)
