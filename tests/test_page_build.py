@@ -99,6 +99,8 @@ def test_every_field_has_a_label() -> None:
     """One that names it, or one around it."""
     named = {label.get("for") for label in INDEX.attributes("label")}
     for field in INDEX.attributes("input", "select"):
+        if field.get("type") == "hidden":
+            continue
         assert field.get("id") in named or field in INDEX.in_labels, field
 
 
@@ -139,19 +141,22 @@ def test_the_command_line_has_the_options_of_the_program() -> None:
     """Each option that the form writes is one of the commands that it asks."""
     text = (PAGE / "command.js").read_text(encoding="utf-8")
     written = set(re.findall(r'"(--?[a-z-]+)"', text))
-    assert len(written) == 8
-    for command, machine in (
-        ("check", set()),
+    assert len(written) == 14
+    of_list = {"--use", "--from"}
+    for command, left_out in (
+        ("check", of_list),
         ("list", set()),
-        ("plan", {"--machine"}),
+        ("compare", of_list),
+        ("plan", {*of_list, "--machine"}),
     ):
         known = {name for option in options_of(command) for name in option.names}
-        assert written - machine <= known, command
+        assert written - left_out <= known, command
 
 
 def test_the_purposes_are_those_of_the_program() -> None:
     values = [option["value"] for option in INDEX.attributes("option")]
-    purposes = [value for value in values if value and not value.endswith("k")]
+    # the others are lengths of a context and of a wait
+    purposes = [value for value in values if value and not value[0].isdigit()]
     assert purposes == list(WORKLOAD_PURPOSES)
 
 
@@ -350,7 +355,7 @@ def test_without_node_it_says_what_to_install(
 def test_a_compiled_module_runs_and_says_where_its_source_is(tmp_path: Path) -> None:
     """Python reads no source beside it, and a traceback names the file in Pyodide's library."""
     path = "/lib/python314.zip/shelf.py"
-    content = compile_modules.compiled(b"height = 6 * 7\n", path, tmp_path)
+    content = compile_modules.compiled(b"height = 6 * 7\n", path, tmp_path, 0)
     module = tmp_path / "shelf.pyc"
     module.write_bytes(content)
     spec = importlib.util.spec_from_file_location("shelf", module)
@@ -388,6 +393,71 @@ def test_the_answer_takes_the_place_of_its_mark() -> None:
         build_page.with_answer(index, "error")
     with pytest.raises(build_page.CannotBuild):
         build_page.with_answer("<article></article>", answer)
+
+
+README_BEFORE = """# selfhost
+
+Half a minute to a first answer, in a clone of this repository:
+
+```sh
+pip install . && selfhost check mistral-7b
+```
+"""
+README_AFTER = """# selfhost
+
+Half a minute to a first answer, with [pipx](https://pipx.pypa.io):
+
+```sh
+pipx install selfhost-check && selfhost check mistral-7b
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("readme", "urls", "links", "said"),
+    [
+        pytest.param(
+            README_BEFORE,
+            "",
+            {},
+            "no public address yet",
+            id="before-a-release-no-address-is-made-up",
+        ),
+        pytest.param(
+            README_AFTER,
+            """
+[project.urls]
+Repository = "https://code.example/a/b"
+Issues = "https://code.example/a/b/issues"
+""",
+            {
+                "pipx": "https://pipx.pypa.io",
+                "The project and its source": "https://code.example/a/b",
+                "Report a fault": "https://code.example/a/b/issues",
+            },
+            "pipx install selfhost-check &amp;&amp; selfhost check mistral-7b",
+            id="a-release-fills-in-addresses-and-the-install-line",
+        ),
+    ],
+)
+def test_the_page_says_how_to_get_the_program(
+    readme: str, urls: str, links: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "README.md").write_text(readme, encoding="utf-8")
+    project = f'[project]\nname = "selfhost-check"\n{urls}'
+    (tmp_path / "pyproject.toml").write_text(project, encoding="utf-8")
+    text = build_page.project_html(tmp_path)
+    found = re.findall(r'<a href="([^"]+)" rel="noreferrer">([^<]+)</a>', text)
+    assert {name: address for address, name in found} == links
+    assert said in text
+    assert "selfhost check mistral-7b</code></pre><button" in text
+
+
+def test_the_page_of_this_checkout_has_the_install_line_of_the_readme() -> None:
+    """The mark is there once, and the README has a line for it."""
+    index = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert index.count(build_page.PROJECT_MARK) == 1
+    assert "selfhost check mistral-7b" in build_page.project_html()
 
 
 def test_packaging_is_packed_as_its_wheel_had_it(tmp_path: Path) -> None:

@@ -13,12 +13,15 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator
+from html import escape
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -43,6 +46,10 @@ OWN_FILES = (
     "page.js",
     "form.js",
     "command.js",
+    "answer.js",
+    "errors.js",
+    "elements.js",
+    "records.js",
     "program.js",
     "browser_gpu.js",
     "worker.js",
@@ -59,12 +66,21 @@ PYODIDE_FILES = (
 # the question that the form asks before anybody typed; a test holds the two together
 FIRST_QUESTION = ("check", "mistral-7b", "--machine", "RTX 3060 32GB")
 ANSWER_MARK = "<!-- the prepared answer -->"
+PROJECT_MARK = "<!-- the project -->"
+# what the page calls the addresses that pyproject.toml names
+ADDRESSES = {
+    "Repository": "The project and its source",
+    "Issues": "Report a fault",
+    "Changelog": "What changed",
+}
 # the list of all files, from which a later build knows a folder that it may replace
 FILE_LIST = "files.js"
 # by the id of a list in index.html: after which words selfhost completes its names
 COMPLETED = {
     "models": ("check", ""),
     "machines": ("check", "--machine", ""),
+    "uses": ("list", "--use", ""),
+    "licenses": ("list", "--license", ""),
     "runtimes": ("check", "--runtime", ""),
     "quantizations": ("check", "--quant", ""),
 }
@@ -244,6 +260,7 @@ def add_answers(page: Path, unpacked: Path) -> None:
         raise CannotBuild(f"selfhost could not answer the first question: {errors}")
     index = page / "index.html"
     text = with_answer(index.read_text(encoding="utf-8"), output)
+    text = text.replace(PROJECT_MARK, project_html())
     index.write_text(text, encoding="utf-8")
     names: dict[str, list[str]] = {}
     for list_id, typed in COMPLETED.items():
@@ -258,6 +275,47 @@ def with_answer(index: str, answer: str) -> str:
     if not body or index.count(ANSWER_MARK) != 1:
         raise CannotBuild("index.html has no place for the answer, or there is none")
     return index.replace(ANSWER_MARK, body)
+
+
+def project_html(checkout: Path = CHECKOUT) -> str:
+    """How to install the program, and where its project lives.
+
+    README.md and pyproject.toml say so, and a release fills both in by `tools/release.py`: until then
+    there is no address, and none is made up.
+    """
+    readme = (checkout / "README.md").read_text(encoding="utf-8")
+    first_lines = re.search(r"\n([^\n]+:)\n\n```sh\n(.*?)```", readme, re.DOTALL)
+    if first_lines is None:
+        raise CannotBuild("README.md has no line that installs selfhost")
+    introduction, lines = first_lines.groups()
+    project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
+    addresses = project["project"].get("urls", {})
+    parts = ["<h2>Install it</h2>", f"<p>{with_links(introduction)}</p>"]
+    for line in lines.splitlines():
+        command = f"<pre><code>{escape(line)}</code></pre>"
+        button = '<button type="button" data-copy disabled>Copy</button>'
+        parts.append(f'<div class="command">{command}{button}</div>')
+    links = []
+    for name, address in addresses.items():
+        links.append(link_html(ADDRESSES.get(name, name), address))
+    if not links:
+        links = ["The project has no public address yet."]
+    parts.append(f"<p>{' · '.join(links)}</p>")
+    return "\n".join(parts)
+
+
+def with_links(markdown: str) -> str:
+    """A sentence of a Markdown page as HTML: its links are links, all else is text."""
+    parts = []
+    for part in re.split(r"(\[[^]]+\]\([^)]+\))", markdown):
+        link = re.fullmatch(r"\[([^]]+)\]\(([^)]+)\)", part)
+        parts.append(link_html(link[1], link[2]) if link else escape(part))
+    return "".join(parts)
+
+
+def link_html(text: str, address: str) -> str:
+    """A link to another page, which learns nothing of this one."""
+    return f'<a href="{escape(address)}" rel="noreferrer">{escape(text)}</a>'
 
 
 # ---------------------------------------------------------------- the list of files

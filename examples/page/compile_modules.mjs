@@ -16,15 +16,17 @@ runScript("run_command.py");
 python.globals.get("run_command")(words);
 
 runScript("compile_modules.py");
-compile(join(page, "pyodide", "python_stdlib.zip"), "next(path for path in sys.path if path.endswith('.zip'))");
+// nobody reads the docstrings of Python's library here; the program may read its own
+const library = join(page, "pyodide", "python_stdlib.zip");
+compile(library, "next(path for path in sys.path if path.endswith('.zip'))", 2);
 for (const wheel of wheels) {
-  compile(wheel, "os.getcwd()");
+  compile(wheel, "os.getcwd()", 0);
 }
 
 /** Write an archive anew, its loaded modules compiled; `place` says in Python where they lie. */
-function compile(archive, place) {
+function compile(archive, place, optimize) {
   python.FS.writeFile("/sources.zip", new Uint8Array(bytesOf(archive)));
-  python.runPython(`import os, sys; compile_loaded("/sources.zip", "/compiled.zip", ${place})`);
+  python.runPython(`import os, sys; compile_loaded("/sources.zip", "/compiled.zip", ${place}, ${optimize})`);
   writeFileSync(archive, python.FS.readFile("/compiled.zip"));
 }
 

@@ -12,9 +12,12 @@ import zipfile
 from pathlib import Path
 
 
-def compile_loaded(archive: str, compiled_archive: str, place: str) -> None:
+def compile_loaded(
+    archive: str, compiled_archive: str, place: str, optimize: int
+) -> None:
     """Write the archive anew, with those modules compiled that this process has loaded from it.
-    `place` is the path of the archive, or of the folder into which it was unpacked.
+    `place` is the path of the archive, or of the folder into which it was unpacked; `optimize` is the
+    level of `python -O`, where 2 leaves out docstrings.
 
     The others stay as they are: all of Python's library compiled takes 2 MB more on the way.
     """
@@ -28,7 +31,7 @@ def compile_loaded(archive: str, compiled_archive: str, place: str) -> None:
             name = entry.filename
             content = sources.read(entry)
             if name in loaded:
-                content = compiled(content, loaded[name], Path(folder))
+                content = compiled(content, loaded[name], Path(folder), optimize)
                 name += "c"
             # a date of its own would give each build another hash
             new_entry = zipfile.ZipInfo(name)
@@ -45,7 +48,7 @@ def loaded_modules(place: str) -> dict[str, str]:
     return modules
 
 
-def compiled(source: bytes, path: str, folder: Path) -> bytes:
+def compiled(source: bytes, path: str, folder: Path, optimize: int) -> bytes:
     """The code of a module as Python stores it; `path` is where tracebacks say it lies."""
     file = folder / "module.py"
     file.write_bytes(source)
@@ -55,6 +58,7 @@ def compiled(source: bytes, path: str, folder: Path) -> bytes:
         cfile=str(target),
         dfile=path,
         doraise=True,
+        optimize=optimize,
         # there is no source beside it to compare with
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )

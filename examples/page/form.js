@@ -38,12 +38,26 @@ export function fillForm(form, question) {
 
 /** Hide what the question has no use for: `list` has no model, `plan` no machine. */
 export function showFieldsFor(ask) {
-  for (const element of document.querySelectorAll("[data-unless]")) {
-    element.hidden = element.dataset.unless === ask;
+  for (const element of document.querySelectorAll("[data-for]")) {
+    element.hidden = !element.dataset.for.split(" ").includes(ask);
   }
 }
 
-/** Fill the lists of names from which the browser completes. */
+/** Say behind the title of the folded fields which of them are filled in. */
+export function tellFolded(form, usual) {
+  const question = readForm(form);
+  const fields = document.querySelectorAll("#more [name]");
+  const filled = [...fields].filter(({ name }) => question[name] !== usual[name]);
+  const labels = filled.map(labelOf);
+  document.getElementById("folded").textContent = labels.length ? `: ${labels.join("; ")}` : "";
+}
+
+/** What the form calls a field. */
+export function labelOf(field) {
+  return field.labels[0].textContent.trim();
+}
+
+/** Fill the lists of names from which the browser completes; returns them by the ids of the lists. */
 export async function loadNames() {
   const response = await fetch("names.json");
   const names = await response.json();
@@ -51,4 +65,5 @@ export async function loadNames() {
     const options = words.map((word) => new Option("", word));
     document.getElementById(list).append(...options);
   }
+  return names;
 }

@@ -1,28 +1,33 @@
 // The form is a command line: what it says is shown to copy, kept in the fragment of the address,
 // and answered by the program in the worker.
+import { Answers, ROWS } from "./answer.js";
 import { browserGpu } from "./browser_gpu.js";
 import { fragmentOf, lineOf, questionOf, wordsOf } from "./command.js";
-import { fillForm, loadNames, readForm, showFieldsFor } from "./form.js";
+import { elementWith } from "./elements.js";
+import { errorNodes, recordIsGone } from "./errors.js";
+import { fillForm, loadNames, readForm, showFieldsFor, tellFolded } from "./form.js";
 import { Program } from "./program.js";
+import { isRecord, records, takeFile } from "./records.js";
 
 // while somebody types a name, its half is not asked
 const TYPING_MS = 250;
-// a record of a machine has some thousand bytes
-const MOST_RECORD_BYTES = 4_000_000;
 // as HTML, `list` would judge every model; as the line that is shown, in a terminal, it shows these
 const SHOWN_AS_HTML = {
   check: ["--format", "html"],
-  list: ["--top", "20", "--format", "html"],
+  compare: ["--format", "html"],
+  list: ["--top", String(ROWS), "--format", "html"],
   plan: ["--format", "html"],
 };
+// the exit code for a question that has no answer
+const NO_ANSWER = 2;
 
 const form = document.getElementById("question");
 const command = document.getElementById("command");
 const status = document.getElementById("status");
 const answerPlace = document.getElementById("answer");
+const onwardPlace = document.getElementById("onward");
 const usual = readForm(form);
-// the records that were dropped, by the names under which the command line names them
-const records = {};
+const answers = new Answers(form, usual);
 const program = new Program(say);
 let typing = 0;
 let isKept = false;
@@ -32,13 +37,16 @@ function ask(pauseMs = 0) {
   const question = readForm(form);
   const words = wordsOf(question);
   showFieldsFor(question.ask);
+  tellFolded(form, usual);
   const line = lineOf(words);
   command.textContent = line;
   clearTimeout(typing);
-  typing = setTimeout(() => {
-    keepInAddress(question);
-    answer(line, [...words, ...SHOWN_AS_HTML[question.ask]]);
-  }, pauseMs);
+  return new Promise((settle) => {
+    typing = setTimeout(() => {
+      keepInAddress(question);
+      settle(answer(line, words, question));
+    }, pauseMs);
+  });
 }
 
 function keepInAddress(question) {
@@ -46,19 +54,40 @@ function keepInAddress(question) {
   history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
 }
 
-/** Answer a line, which these words ask for as HTML, unless a newer one comes meanwhile. */
-async function answer(line, words) {
+/** Answer a line, which these words ask for, unless a newer one comes meanwhile. */
+async function answer(line, words, question) {
+  if (question.ask !== "plan" && isRecord(question.machine) && !(question.machine in records)) {
+    answerPlace.replaceChildren(...recordIsGone(question.machine));
+    onwardPlace.hidden = true;
+    finish(line, NO_ANSWER, "The record must be dropped again.");
+    return;
+  }
   answerPlace.setAttribute("aria-busy", "true");
-  const given = await program.ask(words, records);
+  const given = await program.ask([...words, ...SHOWN_AS_HTML[question.ask]], records);
   if (given === null) {
     return;
   }
+  let error = null;
+  if (given.exitCode === NO_ANSWER) {
+    const told = await program.ask([...words, "--json"], records);
+    if (told === null) {
+      return;
+    }
+    error = JSON.parse(told.errors);
+  }
+  show(given, error, question);
+  finish(line, given.exitCode, `Answered in ${Math.round(given.milliseconds)} ms by your own browser.`);
+}
+
+/** Say that the question of this line is answered. */
+function finish(line, exitCode, sentence) {
   answerPlace.removeAttribute("aria-busy");
-  const conclusion = show(given);
-  say(`Answered in ${Math.round(given.milliseconds)} ms by your own browser.`, conclusion);
+  const heading = answerPlace.querySelector("h1")?.textContent ?? "selfhost";
+  document.title = `${heading} · selfhost`;
+  say(sentence, heading.replaceAll(/\s+/g, " ").replace(/[^.]$/, "$&."));
   // what waits for an answer looks for this
   document.body.dataset.answered = line;
-  document.body.dataset.exitCode = given.exitCode;
+  document.body.dataset.exitCode = exitCode;
   // not before the first answer: both would wait for the same network
   keepForOffline();
 }
@@ -71,47 +100,28 @@ function say(sentence, conclusion = "") {
   status.replaceChildren(elementWith("span", conclusion, "unseen"), " ", sentence);
 }
 
-/** Show what the program wrote; returns its conclusion. */
-function show({ output, errors }) {
-  answerPlace.replaceChildren(...answerNodes(output));
+/** Show what the program wrote. */
+function show({ output, errors }, error, question) {
+  const links = error ? [] : answers.onward(output, question);
+  onwardPlace.replaceChildren(...links);
+  onwardPlace.hidden = links.length === 0;
+  if (error) {
+    answerPlace.replaceChildren(...errorNodes(error, question, form, answers));
+    return;
+  }
+  answerPlace.replaceChildren(...answers.nodes(output, question));
   if (errors) {
     answerPlace.append(elementWith("pre", errors, "errors"));
   }
-  const heading = answerPlace.querySelector("h1")?.textContent ?? "selfhost";
-  document.title = `${heading} · selfhost`;
-  return heading.replaceAll(/\s+/g, " ").replace(/[^.]$/, "$&.");
-}
-
-/** The elements of an answer, which is a page of its own; in it every name is text and no markup. */
-function answerNodes(output) {
-  const page = /<body>([^]*)<\/body>/.exec(output);
-  if (page) {
-    return [...new DOMParser().parseFromString(page[1], "text/html").body.childNodes];
-  }
-  if (output) {
-    return [elementWith("pre", output)];
-  }
-  return [elementWith("h1", "No answer")];
-}
-
-function elementWith(tag, text, className = "") {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  return element;
 }
 
 /** Judge the machine that a file records, as `selfhost machine --format json` writes it. */
 async function takeRecord(file) {
-  if (file.size > MOST_RECORD_BYTES) {
+  const name = await takeFile(file);
+  if (name === null) {
     say(`${file.name} is no record of a machine: it is too large.`);
     return;
   }
-  let name = file.name.replace(/[^\w.-]+/g, "_");
-  if (!/\.jsonl?$/.test(name)) {
-    name += ".json";
-  }
-  records[name] = await file.text();
   form.elements.machine.value = name;
   if (form.elements.ask.value === "plan") {
     form.elements.ask.value = "check";
@@ -134,13 +144,16 @@ function offerBrowserGpu() {
   place.hidden = false;
 }
 
-async function copyCommand() {
+/** Copy the command beside a button. */
+async function copy(button) {
+  const line = button.parentElement.querySelector("code");
   try {
-    await navigator.clipboard.writeText(command.textContent);
+    await navigator.clipboard.writeText(line.textContent);
     say("Copied.");
+    button.textContent = "Copied";
   } catch {
     // a page that came by plain HTTP may not copy: the user can, once it is selected
-    getSelection().selectAllChildren(command);
+    getSelection().selectAllChildren(line);
     say("Selected: copy it with the keyboard.");
   }
 }
@@ -165,6 +178,8 @@ async function keepForOffline() {
 
 function listen() {
   form.addEventListener("input", (event) => {
+    // another question has its best rows first
+    form.elements.from.value = "";
     const isTyped = event.target.type === "text";
     ask(isTyped ? TYPING_MS : 0);
   });
@@ -172,8 +187,13 @@ function listen() {
     event.preventDefault();
     ask();
   });
-  addEventListener("hashchange", askFromAddress);
-  document.getElementById("copy").addEventListener("click", copyCommand);
+  addEventListener("hashchange", followAddress);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button) {
+      copy(button);
+    }
+  });
   document.getElementById("record").addEventListener("change", (event) => {
     const [file] = event.target.files;
     if (file) {
@@ -200,10 +220,24 @@ function askFromAddress() {
   return ask();
 }
 
+/** Answer the question of a link, and show the answer from its beginning. */
+async function followAddress() {
+  await askFromAddress();
+  if (answerPlace.getBoundingClientRect().top < 0) {
+    answerPlace.scrollIntoView();
+  }
+  if (document.activeElement === document.body) {
+    // the link went with the answer that had it: the keyboard goes on from the new one
+    answerPlace.focus({ preventScroll: true });
+  }
+}
+
 for (const element of document.querySelectorAll("[disabled]")) {
   element.disabled = false;
 }
 listen();
 askFromAddress();
-loadNames();
+answers.know(await loadNames());
+// the prepared answer, and one that came before the names
+answers.putIn(answerPlace, readForm(form));
 offerBrowserGpu();

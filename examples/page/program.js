@@ -96,7 +96,7 @@ export class Program {
       this.#send();
       return;
     }
-    const errors = `error: Python in this page broke: ${reason}\n  reload the page, or ask in a terminal`;
+    const errors = `The program in this page broke: ${reason}\nreload the page`;
     this.#settle({ output: "", errors, exitCode: BUG, milliseconds: 0 });
   }
 
