@@ -115,7 +115,11 @@ def _inside_processor(several: Sequence[GpuRow]) -> NamedCards:
             label=card.label,
             source=f"{card.label}: part of a processor, so its memory is the RAM",
         )
-    raise bad_name("gpu_of_machine", several[0].label)
+    label = several[0].label
+    if cpus.chip_of(words_of(label)) is None:
+        raise bad_name("gpu_inside", label)
+    # the chip's name is one of a machine
+    raise bad_name("gpu_of_machine", label)
 
 
 class _SizedCard(Record):

@@ -592,7 +592,10 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
     if others and about.memory.ram_gib is None and computer.ram_gib is None:
         yield _note("sizes", sizes=others)
     is_soldered = product.gb_per_s is not None and about.chip is None
-    if is_soldered and computer.ram_gib not in (None, *product.gib):
+    ram_gib = computer.ram_gib
+    # 15.5 GiB is what a system reports of 16 GB
+    is_sold = any(may_be_reported_as(gib, ram_gib or gib) for gib in product.gib)
+    if is_soldered and ram_gib is not None and not is_sold:
         sizes = [_size_words(gib) for gib in product.gib]
         yield _note("size_of_product", sizes=sizes)
     most_gib = computer.cpu_class.most_gib

@@ -119,6 +119,11 @@ def test_a_size_that_no_card_has_is_refused(text: str) -> None:
         named(text)
 
 
+def test_what_a_system_reports_of_a_sold_size_is_no_other_size() -> None:
+    _machine, note = named("rog ally 15.5gb")
+    assert "It is known with" not in (note or "")
+
+
 @pytest.mark.parametrize(
     ("text", "cores"),
     [
