@@ -390,10 +390,10 @@ def test_a_cache_in_8_bits_lets_a_context_fit_that_does_not_in_16(
 
 
 def test_other_programs_name_what_takes_a_cache_in_8_bits() -> None:
-    """It is no type of llama.cpp's; vLLM knows none of ggml's."""
-    in_llamacpp = Workload(runtime="llama.cpp", kv_cache_type="fp8")
+    """It is no type of Ollama's; vLLM knows none of ggml's."""
+    in_ollama = Workload(runtime="ollama", kv_cache_type="fp8")
     with pytest.raises(WorkloadError, match="not in fp8") as refused:
-        check("qwen3-8b", in_llamacpp, machine="rtx 4090")
+        check("qwen3-8b", in_ollama, machine="rtx 4090")
     assert "vllm" in str(refused.value.problems[0].remedy)
     ggml_type = Workload(runtime="vllm", kv_cache_type="q8_0")
     with pytest.raises(WorkloadError, match="or in fp8, not in q8_0"):
