@@ -98,7 +98,7 @@ def wide() -> dict[str, Seen]:
         await screen.press("escape", "minus", "c")
         seen["shortest context"] = await screen.press("minus")
         seen["by memory"] = await screen.press("s", "m", "enter")
-        seen["by another runtime"] = await screen.press("r", "t", "r", "enter")
+        seen["by another runtime"] = await screen.press("r", "t", "t", "enter")
         seen["for embeddings"] = await screen.press("u", "e", "enter")
         await screen.press("u", "home", "enter")
         await screen.press("r", "home", "enter")
