@@ -290,6 +290,8 @@ def _drawing(
             _cell(column.title, has_bars=False),
             justify="right" if column.right else "left",
             no_wrap=not (column.wrap or all_wrap),
+            # else rich leaves a narrow column out where others are wide
+            min_width=1,
             overflow="fold",
         )
     for row in rows:

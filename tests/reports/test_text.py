@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -391,6 +391,12 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
 CELLS = st.text(alphabet="abc-/ ", max_size=30)
 
 
+# a column of one letter got no cell at all
+@example(
+    rows=[("aaaaaaaaaaa", "a ", "aa a")],
+    shape=[(False, False), (False, True), (False, True)],
+    width=20,
+)
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=4),
