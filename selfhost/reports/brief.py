@@ -143,8 +143,8 @@ def _(answer: Comparison) -> Object:
 def _compared(compared: Compared) -> Object:
     """A verdict with the first offer, and how open the model is."""
     found = _row(compared.verdict, "verdict")
-    own = [offer for offer in compared.verdict.api_offers if not offer.stands_in]
-    found["api_offers"] = _each(own[:1], "price")
+    offers = [offer for offer in compared.verdict.api_offers if not offer.stands_in]
+    found["api_offers"] = _each(offers[:1], "price")
     openness = []
     for row in (*compared.permissions, *compared.openness):
         if row.name in LABELS.lists["compared"]:

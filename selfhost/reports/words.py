@@ -148,7 +148,11 @@ def fact_label(fact: str) -> str:
 
 def asked_words(verdict: Verdict) -> str:
     """The settings that were judged, with every default named, and the download."""
-    how = run_words(verdict.workload)
+    runtime = verdict.question.runtime
+    contexts = None
+    if runtime is not None:
+        contexts = runtime.contexts_of(verdict.workload)
+    how = run_words(verdict.workload, contexts)
     conditions = _condition_words(verdict.workload)
     if not how and conditions:
         return f"You asked for: {', '.join(conditions)}"
@@ -189,8 +193,12 @@ def format_words(workload: Workload) -> str:
     return " in ".join(filter(None, (workload.quantization, workload.runtime)))
 
 
-def run_words(workload: Workload) -> list[str]:
-    """The settings of the run, a part each: `8,192 tokens of context for each of 4 sequences`."""
+def run_words(workload: Workload, contexts: int | None = None) -> list[str]:
+    """The settings of the run, a part each: `8,192 tokens of context for each of 4 sequences`.
+
+    `contexts`: how many contexts of that length the program keeps; one for each sequence where left
+    out.
+    """
     parts = []
     form = format_words(workload)
     if form:
@@ -198,7 +206,10 @@ def run_words(workload: Workload) -> list[str]:
     if workload.context_tokens is not None:
         context = f"{units.tokens(workload.context_tokens)} of context"
         if workload.parallel > 1:
-            context += f" for each of {workload.parallel} sequences"
+            of_each = "shared by"
+            if contexts is None or contexts == workload.parallel:
+                of_each = "for each of"
+            context += f" {of_each} {workload.parallel} sequences"
         parts.append(context)
     if workload.kv_cache_type not in (None, "f16"):
         parts.append(f"{workload.kv_cache_type} cache")

@@ -742,3 +742,23 @@ def test_a_container_that_is_too_small_is_told_what_limits_it() -> None:
 )
 def test_a_fault_names_its_place_once(problem: Problem, line: str) -> None:
     assert problems_text([problem]) == line
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        pytest.param("kv-unified", "shared by 8 sequences", id="one-for-all"),
+        pytest.param("no-kv-unified", "for each of 8 sequences", id="one-for-each"),
+    ],
+)
+def test_a_context_is_told_as_the_program_divides_it(option: str, words: str) -> None:
+    """`-c` of llama.cpp counts the tokens of all sequences (tools/server/README.md)."""
+    workload = Workload(
+        runtime="llama.cpp",
+        parallel=8,
+        context_tokens=16_384,
+        runtime_options={option: "yes"},
+    )
+    verdict = check("qwen3-8b", workload, machine="rtx 4090")
+    shown = plain(check_text.check_document([verdict]))
+    assert f"16,384 tokens of context {words}" in shown
