@@ -27,7 +27,7 @@ from ..needs import needs_on
 from ..needs.quantization import BITS_PER_WEIGHT
 from ..needs.records import Device, Needs, Split, Term, Terms, likely_bytes
 from .checks import phrase
-from .checks.space import available_ram
+from .checks.space import AvailableRam, available_ram
 from .devices import (
     SharedMemory,
     gpu_maker,
@@ -507,10 +507,10 @@ class _Choice(Record):
         """Whether the model lies in the best place of the machine, as surely as can be."""
         if not best.fits:
             return False
-        if not self.machine.accelerators:
-            return True
         if runs_of(best) is not Runs.NOW or has_waiting_users(best):
             return False
+        if not self.machine.accelerators:
+            return True
         if best.placement == "split" or best.has("accelerator-tight"):
             return False
         return best.is_on_accelerators and best.offload is None
@@ -653,6 +653,9 @@ class _Choice(Record):
         first = self.usual.quantization
         if not self.usual.fits:
             return self._phrased("smaller", best, first=first)
+        once = self._once(best)
+        if once is not None:
+            return self._phrased("surer-type", best, first=first, once=once)
         return self._phrased(
             "faster-type", best, first=first, pace=likely_words(best.users_pace)
         )
@@ -664,14 +667,28 @@ class _Choice(Record):
     ) -> str:
         situation = Situation(judged=best, machine=self.machine)
         words = [setting.what(situation) for setting in way.settings]
+        refused = not self.usual.fits
+        once = self._once(best)
         return self._phrased(
             "settings",
             best,
             what=" and ".join(words),
-            refused=not self.usual.fits,
+            refused=refused,
+            once=once,
+            gains=not refused and once is None,
             before=likely_words(self.usual.users_pace),
             pace=likely_words(best.users_pace),
         )
+
+    def _once(self, best: Judged) -> str | None:
+        """What has to be done before the usual way runs, in words; None where the best way waits
+        for as much.
+        """
+        if not self.usual.fits or runs_of(best) >= runs_of(self.usual):
+            return None
+        if self.usual.waits_for_setting:
+            return phrase("once/raised")
+        return phrase("once/closed")
 
     def _why_trained(self, best: Judged) -> str:
         usual = self.usual.workload
@@ -759,8 +776,8 @@ class _Counted(Record):
         if lent is not None and in_ram_bytes <= lent.most_bytes:
             return self._may_be_surer(best, settings, lent)
         if best.fits:
-            return False
-        ram_bytes = self._ram_bytes
+            return self._may_fit_now(best, settings)
+        ram_bytes = self._ram.ceiling_bytes
         if ram_bytes is None:
             return True
         if in_ram_bytes > ram_bytes + self._card_bytes:
@@ -783,9 +800,18 @@ class _Counted(Record):
         return sum(term.bytes for term in self.needs.terms)
 
     @property
-    def _ram_bytes(self) -> int | None:
-        """The most bytes of RAM that count; None where they are not known."""
-        return available_ram(self.machine, self.question.workload).ceiling_bytes
+    def _ram(self) -> AvailableRam:
+        return available_ram(self.machine, self.question.workload)
+
+    def _may_fit_now(self, best: Judged, settings: Sequence[RunSetting]) -> bool:
+        """Whether the best so far fits in RAM only once other programs are closed, and the way with
+        these settings may fit as they are.
+        """
+        free_bytes = self._ram.free_bytes
+        if free_bytes is None or not best.has("memory-not-now"):
+            return False
+        most_bytes = least_bytes_with(settings, self.needs.terms, end="high_bytes")
+        return most_bytes <= free_bytes + self._card_bytes
 
     def _may_be_surer(
         self,
@@ -810,7 +836,7 @@ class _Counted(Record):
         limit_bytes: int | None = None
         runs = runs_of(best)
         if runs is Runs.PERHAPS:
-            limit_bytes = self._ram_bytes
+            limit_bytes = self._ram.ceiling_bytes
         elif runs is Runs.ONCE_CHANGED and best.waits_for_setting and lent is not None:
             limit_bytes = lent.least_bytes
         if limit_bytes is None:

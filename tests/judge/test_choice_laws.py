@@ -268,7 +268,18 @@ def _decisive(verdict: Judged) -> tuple[object, ...]:
     return rating.runs, rating.unserved, rating.is_slow, rating.is_rough
 
 
-@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 3))
+@pytest.mark.parametrize(
+    ("id", "machine", "workload"),
+    [
+        *_questions(NUMBER, 3),
+        pytest.param(
+            "olmo-3-7b-instruct",
+            "macbook-air-m2-16gb",
+            Workload(context_tokens=32_768),
+            id="more-ram-behind-the-limit-of-the-gpu",
+        ),
+    ],
+)
 def test_more_never_hurts(id: str, machine: str, workload: Workload) -> None:
     """Law 3: more RAM, larger GPUs, a shorter context, fewer users."""
     verdict = answer(id, machine, workload)
