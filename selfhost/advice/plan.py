@@ -199,7 +199,7 @@ def plan_with(
     anywhere = Machine(planning=True)
     checked = check_with(catalogue, meant, workload, anywhere, follows_machine=False)
     machines = _known_machines(catalogue, meant, profiles)
-    found = _find_least(meant, catalogue, machines)
+    found = _find_least(meant.for_machine(catalogue, _VAST), catalogue, machines)
     question = found.judged.question
     parts = question.stated_parts
     if parts is not None and parts > 1:
@@ -242,7 +242,9 @@ def _known_machines(
     machines = []
     is_offered = None
     for profile in all_profiles() if profiles is None else profiles:
-        best = judged_on(catalogue, meant, meant.workload, profile.machine).judged
+        machine = profile.machine
+        there = meant.for_machine(catalogue, machine)
+        best = judged_on(catalogue, there, there.workload, machine).judged
         if best.failed and is_offered is None:
             # the offers depend on the model and the question, not on the machine
             is_offered = bool(offers_for(catalogue, best, units.utc_today()))
