@@ -223,6 +223,8 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     for word in words:
         spelled = latin_spelling(word, catalogue) or word
         latin += spelled.lower().split()
+    if not latin:
+        return ()
     text = " ".join(latin)
     for phrase, use in uses_table().kinds.items():
         if " " in phrase:
