@@ -74,7 +74,8 @@ class _Factors(Stated):
     - `half_…`: the paces at which a model is worth half. `picture`: by how the model is offloaded.
     - `least_bits`: the least bits of a parameter. `least_share_read`: the least share of the active
       parameters that a token reads.
-    - `least_worth`: a model worth less than this share of the best comes last in a sorted list.
+    - `least_worth`: a model worth less than this share of the best comes last in a sorted list, and
+      never first because it leaves room.
     """
 
     total_weight: float
