@@ -25,9 +25,9 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, W
 from ..machine.record import Machine
 from ..needs import needs_on
 from ..needs.quantization import BITS_PER_WEIGHT
-from ..needs.records import Device, Needs, Term, Terms, likely_bytes
+from ..needs.records import Device, Needs, Split, Term, Terms, likely_bytes
 from .checks import phrase
-from .checks.space import available_ram
+from .checks.space import AvailableRam, available_ram
 from .devices import (
     SharedMemory,
     gpu_maker,
@@ -45,10 +45,12 @@ from .rating import (
     RunPlace,
     Runs,
     has_waiting_users,
+    is_slower_than_reading,
     place_of,
     rating_of,
     runs_of,
     share_of_gpu_memory,
+    steps_between,
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation, least_bytes_with
@@ -371,11 +373,11 @@ class _Choice(Record):
         best = first
         counted = {first.quantization: self._counted(first.question)}
         for trial in self._smaller_and_lighter(first):
-            may_be_faster = _may_be_faster(trial, best)
-            if self._is_in_best_place(best) and not may_be_faster:
-                continue
             quantization = trial.in_type.quantization
             in_type = counted.get(quantization)
+            may_be_faster = _may_be_faster(trial, best, in_type)
+            if self._is_in_best_place(best) and not may_be_faster:
+                continue
             if not (
                 may_be_faster
                 or in_type is None
@@ -505,10 +507,10 @@ class _Choice(Record):
         """Whether the model lies in the best place of the machine, as surely as can be."""
         if not best.fits:
             return False
-        if not self.machine.accelerators:
-            return True
         if runs_of(best) is not Runs.NOW or has_waiting_users(best):
             return False
+        if not self.machine.accelerators:
+            return True
         if best.placement == "split" or best.has("accelerator-tight"):
             return False
         return best.is_on_accelerators and best.offload is None
@@ -651,6 +653,9 @@ class _Choice(Record):
         first = self.usual.quantization
         if not self.usual.fits:
             return self._phrased("smaller", best, first=first)
+        once = self._once(best)
+        if once is not None:
+            return self._phrased("surer-type", best, first=first, once=once)
         return self._phrased(
             "faster-type", best, first=first, pace=likely_words(best.users_pace)
         )
@@ -662,14 +667,28 @@ class _Choice(Record):
     ) -> str:
         situation = Situation(judged=best, machine=self.machine)
         words = [setting.what(situation) for setting in way.settings]
+        refused = not self.usual.fits
+        once = self._once(best)
         return self._phrased(
             "settings",
             best,
             what=" and ".join(words),
-            refused=not self.usual.fits,
+            refused=refused,
+            once=once,
+            gains=not refused and once is None,
             before=likely_words(self.usual.users_pace),
             pace=likely_words(best.users_pace),
         )
+
+    def _once(self, best: Judged) -> str | None:
+        """What has to be done before the usual way runs, in words; None where the best way waits
+        for as much.
+        """
+        if not self.usual.fits or runs_of(best) >= runs_of(self.usual):
+            return None
+        if self.usual.waits_for_setting:
+            return phrase("once/raised")
+        return phrase("once/closed")
 
     def _why_trained(self, best: Judged) -> str:
         usual = self.usual.workload
@@ -757,18 +776,42 @@ class _Counted(Record):
         if lent is not None and in_ram_bytes <= lent.most_bytes:
             return self._may_be_surer(best, settings, lent)
         if best.fits:
-            return False
-        ram_bytes = self._ram_bytes
+            return self._may_fit_now(best, settings)
+        ram_bytes = self._ram.ceiling_bytes
         if ram_bytes is None:
             return True
         if in_ram_bytes > ram_bytes + self._card_bytes:
             return False
         return self._may_be_surer(best, settings, lent)
 
+    def saved_bytes(self, settings: Sequence[RunSetting]) -> float:
+        """The most bytes that these settings beside save."""
+        with_bytes = least_bytes_with(settings, self.needs.terms, end="bytes")
+        return self._likely_bytes - with_bytes
+
+    def smaller_than(self, best: Judged) -> int:
+        """The bytes by which the memory is smaller than that of the best so far."""
+        needs = best.question.needs
+        assert needs is not None, "what is split is counted"
+        return sum(term.bytes for term in needs.terms) - self._likely_bytes
+
+    @cached_property
+    def _likely_bytes(self) -> int:
+        return sum(term.bytes for term in self.needs.terms)
+
     @property
-    def _ram_bytes(self) -> int | None:
-        """The most bytes of RAM that count; None where they are not known."""
-        return available_ram(self.machine, self.question.workload).ceiling_bytes
+    def _ram(self) -> AvailableRam:
+        return available_ram(self.machine, self.question.workload)
+
+    def _may_fit_now(self, best: Judged, settings: Sequence[RunSetting]) -> bool:
+        """Whether the best so far fits in RAM only once other programs are closed, and the way with
+        these settings may fit as they are.
+        """
+        free_bytes = self._ram.free_bytes
+        if free_bytes is None or not best.has("memory-not-now"):
+            return False
+        most_bytes = least_bytes_with(settings, self.needs.terms, end="high_bytes")
+        return most_bytes <= free_bytes + self._card_bytes
 
     def _may_be_surer(
         self,
@@ -793,7 +836,7 @@ class _Counted(Record):
         limit_bytes: int | None = None
         runs = runs_of(best)
         if runs is Runs.PERHAPS:
-            limit_bytes = self._ram_bytes
+            limit_bytes = self._ram.ceiling_bytes
         elif runs is Runs.ONCE_CHANGED and best.waits_for_setting and lent is not None:
             limit_bytes = lent.least_bytes
         if limit_bytes is None:
@@ -802,19 +845,14 @@ class _Counted(Record):
         return most_bytes <= limit_bytes
 
 
-def _may_be_faster(trial: _Trial, best: Judged) -> bool:
-    """Whether the trial may be faster in the same place.
+def _may_be_faster(trial: _Trial, best: Judged, in_type: _Counted | None) -> bool:
+    """Whether the trial may be faster in the same place. `in_type`: the way in the type alone.
 
     A smaller type leaves more of a split model on the accelerators, or brings text that is hardly
-    slower than people read up to their pace. Of a split model a setting that costs no more than a
-    step leaves room for more layers where the caches of several users lie there, and for larger
-    batches, which read a stated prompt faster.
+    slower than people read up to their pace.
     """
     if best.placement == "split" and trial.settings:
-        setting_steps = sum(setting.cost_steps for setting in trial.settings)
-        has_several_users = best.workload.parallel > 1
-        has_prompt = best.first_word_seconds is not None
-        return setting_steps <= 1 and (has_several_users or has_prompt)
+        return _may_pay(trial, best, in_type)
     if trial.settings:
         return False
     if best.placement == "split":
@@ -826,6 +864,39 @@ def _may_be_faster(trial: _Trial, best: Judged) -> bool:
     smaller_bits = BITS_PER_WEIGHT.get(trial.in_type.quantization or "", 1)
     faster = pace.likely * bits / smaller_bits
     return not units.is_slower(faster, READING_TOKENS_PER_SECOND)
+
+
+def _may_pay(trial: _Trial, best: Judged, in_type: _Counted | None) -> bool:
+    """Whether the settings of the trial may bring a split model more pace than they cost, or up to
+    the pace of people who read. The type alone is no better than the best so far.
+
+    Settings that cost no more than a step leave room for larger batches too, which read a stated
+    prompt faster.
+    """
+    setting_steps = sum(setting.cost_steps for setting in trial.settings)
+    if setting_steps <= 1 and best.first_word_seconds is not None:
+        return True
+    pace = best.users_pace
+    if in_type is None or pace is None:
+        return True
+    saved_bytes = in_type.saved_bytes(trial.settings)
+    layers_bytes = _layers_in_ram(best)
+    least_bytes = layers_bytes - saved_bytes - in_type.smaller_than(best)
+    if least_bytes <= 0:
+        return True
+    # RAM computes the layers that are left as fast, and the rest is computed faster
+    fastest = pace.likely * layers_bytes / least_bytes
+    if is_slower_than_reading(best) and not units.is_slower(
+        fastest, READING_TOKENS_PER_SECOND
+    ):
+        return True
+    return steps_between(least_bytes, least_bytes + saved_bytes) > setting_steps
+
+
+def _layers_in_ram(judged: Judged) -> int:
+    """The bytes of the layers that RAM holds of a split model."""
+    terms = judged.placed.on_host.terms
+    return sum(term.bytes for term in terms if term.split is Split.LAYERS)
 
 
 def _card_bytes(question: Question, machine: Machine) -> int:

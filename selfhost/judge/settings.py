@@ -22,6 +22,7 @@ from ..needs.records import Term
 from .checks.accelerator import placing_options
 from .devices import index_of
 from .pace.rates import sums_are_measured
+from .rating import Runs, runs_of
 from .record import Judged
 
 # types of a KV cache with half the bytes of 16 bits, the first that a program keeps; people report
@@ -129,9 +130,13 @@ def _has_waiting_users(on: Situation) -> bool:
     return on.judged.speed is not None and bool(on.judged.speed.waiting)
 
 
-def _lacks_room_for_all(on: Situation) -> bool:
-    """Whether memory lacks room for the model, or for all users at once."""
-    return _has_waiting_users(on) or _lacks_room(on)
+def _lacks_room_now(on: Situation) -> bool:
+    """Whether memory lacks room for the model or for all users at once, or has that room only once
+    something else is done.
+    """
+    if _has_waiting_users(on) or _lacks_room(on):
+        return True
+    return runs_of(on.judged) is not Runs.NOW
 
 
 def _does_not_serve_all(on: Situation) -> bool:
@@ -312,7 +317,7 @@ SETTINGS = (
     RunSetting(what=_draft_words, may_help=_is_worth_a_try, asked=_with_own_draft),
     RunSetting(
         what=_cache_words,
-        may_help=_lacks_room_for_all,
+        may_help=_lacks_room_now,
         asked=_with_small_cache,
         is_taken=True,
         # of 6,200 compute buffers of the catalogue's models the least had 0.81 of the bytes of 16
