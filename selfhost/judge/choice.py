@@ -46,6 +46,7 @@ from .rating import (
     Runs,
     has_waiting_users,
     is_slower_than_reading,
+    lies_better,
     place_of,
     rating_of,
     runs_of,
@@ -71,10 +72,6 @@ from .ways import (
 # chats grow to this length and programs that write code need it: a guess between the 4,096 tokens
 # that Ollama sets below 24 GiB and the 32,768 from 24 GiB on (docs/context-length.mdx@948f6933)
 _GROWN_CONTEXT_TOKENS = 16_384
-# if more than a third of the need is lacking, no setting and no type of four bits makes it fit: the
-# smallest file is an eighth smaller than the usual one, and no need of a text model has so wide a
-# range
-_SAVED_DIVISOR = 3
 # terms of memory that are as large for any context
 _OF_ANY_CONTEXT = ("weights", "repacked_weights", "embeddings", "projector")
 # servers take types of at least half the bytes
@@ -448,10 +445,8 @@ class _Choice(Record):
             return False
         return bool(share_of_gpu_memory(layout_for(grown, self.machine)))
 
-    def _smaller_and_lighter(self, first: Judged) -> list[_Trial]:
-        """The same and the smaller types, with each set of the settings that may help, those first
-        that give up least.
-        """
+    def _lighter(self, first: Judged) -> list[RunSetting]:
+        """The settings that may help and may be taken without being asked for."""
         situation = Situation(judged=first, machine=self.machine)
         asked = first.question.asked
         lighter = []
@@ -460,6 +455,13 @@ class _Choice(Record):
                 continue
             if setting.asked(situation, asked) is not None:
                 lighter.append(setting)
+        return lighter
+
+    def _smaller_and_lighter(self, first: Judged) -> list[_Trial]:
+        """The same and the smaller types, with each set of the settings that may help, those first
+        that give up least.
+        """
+        lighter = self._lighter(first)
         sets: list[tuple[RunSetting, ...]] = []
         for number in range(len(lighter) + 1):
             sets += combinations(lighter, number)
@@ -498,8 +500,8 @@ class _Choice(Record):
         """Whether no smaller type and no setting can be better: the model lies in the best place of
         the machine as it is.
         """
-        if _is_a_step_below_reading(best):
-            # a smaller type may be as fast as people read
+        if _is_a_step_below_reading(best) or _computes_users_in_ram(best):
+            # a smaller type may be as fast as people read, or compute faster
             return False
         return self._is_in_best_place(best)
 
@@ -534,7 +536,18 @@ class _Choice(Record):
         lacking_bytes = first.lacking_bytes()
         if lacking_bytes == inf:
             return False
-        return lacking_bytes > first.memory.high_bytes / _SAVED_DIVISOR
+        return lacking_bytes > self._most_saved(first)
+
+    def _most_saved(self, first: Judged) -> float:
+        """The most bytes that the smallest type and all settings save together, and the range of
+        the need.
+        """
+        assert first.memory is not None, "what lacks bytes is counted"
+        terms = first.placed.terms
+        weights_bytes = likely_bytes(terms, "weights", "repacked_weights")
+        smaller_bytes = weights_bytes - _smallest_weights_bytes(first.question)
+        least_bytes = least_bytes_with(self._lighter(first), terms)
+        return first.memory.high_bytes - least_bytes + smaller_bytes
 
     def _is_far_too_slow(self, first: Judged) -> bool:
         """Whether no type and no setting makes a way fast enough, of which memory is enough."""
@@ -656,8 +669,17 @@ class _Choice(Record):
         once = self._once(best)
         if once is not None:
             return self._phrased("surer-type", best, first=first, once=once)
+        moved = lies_better(best, self.usual)
+        before = likely_words(self.usual.users_pace)
+        if moved:
+            # the better place says why, unless the usual type is faster elsewhere
+            before = _faster_pace(self.usual, best)
         return self._phrased(
-            "faster-type", best, first=first, pace=likely_words(best.users_pace)
+            "faster-type",
+            best,
+            moved=moved,
+            before=before,
+            pace=likely_words(best.users_pace),
         )
 
     def _why_settings(
@@ -848,14 +870,14 @@ class _Counted(Record):
 def _may_be_faster(trial: _Trial, best: Judged, in_type: _Counted | None) -> bool:
     """Whether the trial may be faster in the same place. `in_type`: the way in the type alone.
 
-    A smaller type leaves more of a split model on the accelerators, or brings text that is hardly
-    slower than people read up to their pace.
+    A smaller type leaves more of a split model on the accelerators, computes several users faster
+    on a processor, or brings text that is hardly slower than people read up to their pace.
     """
     if best.placement == "split" and trial.settings:
         return _may_pay(trial, best, in_type)
     if trial.settings:
         return False
-    if best.placement == "split":
+    if best.placement == "split" or _computes_users_in_ram(best):
         return True
     pace = best.users_pace
     if pace is None or not _is_a_step_below_reading(best):
@@ -939,6 +961,15 @@ def _is_a_step_below_reading(judged: Judged) -> bool:
     if pace is None or not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
         return False
     return pace.likely * STEP >= READING_TOKENS_PER_SECOND
+
+
+def _computes_users_in_ram(judged: Judged) -> bool:
+    """Whether a processor computes several users at once: there the pace of a type does not follow
+    from its bytes.
+    """
+    if judged.workload.parallel == 1 or judged.placement != "host":
+        return False
+    return not judged.is_on_accelerators
 
 
 def _smallest_weights_bytes(question: Question) -> int:

@@ -666,8 +666,8 @@ def _room_words(verdict: Verdict) -> str:
         start = "With other programs closed, there is also room"
     kept = ""
     if verdict.room_options:
-        # beside a setting alone `check` might choose another type
-        kept = f" {verdict.room_options} keeps the type."
+        # beside a limit alone `check` might choose another type, cache or program
+        kept = f" {verdict.room_options} keeps the rest as it is."
     if len(settings) == 1:
         pace = "" if verdict.has_cards_to_add else ", which is slower"
         return f"{start} for {settings[0]}{pace}.{kept}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import random
+import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
@@ -181,7 +182,18 @@ def _ways_in(
                 yield judge(question, machine)
 
 
-@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 2))
+@pytest.mark.parametrize(
+    ("id", "machine", "workload"),
+    [
+        *_questions(NUMBER, 2),
+        pytest.param(
+            "unlimited-ocr",
+            "laptop-ddr4-16gb",
+            Workload(parallel=8),
+            id="a-processor-computes-users-faster-in-a-smaller-type",
+        ),
+    ],
+)
 def test_no_setting_typed_by_hand_beats_the_answer(
     id: str, machine: str, workload: Workload
 ) -> None:
@@ -321,7 +333,30 @@ def _typed(command: str) -> tuple[str, Workload]:
     return words[2], workload_of(options)
 
 
-@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 5))
+@pytest.mark.parametrize(
+    ("id", "machine", "workload"),
+    [
+        *_questions(NUMBER, 5),
+        pytest.param(
+            "qwen1.5-7b-chat",
+            "desktop-rtx3060-12gb",
+            Workload(parallel=8),
+            id="a-longer-context-that-only-a-smaller-cache-holds",
+        ),
+        pytest.param(
+            "mistral-small-3.2-24b-instruct-2506",
+            "desktop-rtx3060-12gb",
+            Workload(purpose="agent"),
+            id="room-beside-settings-that-were-taken",
+        ),
+        pytest.param(
+            "granite-4.0-h-350m",
+            "macbook-air-m2-16gb",
+            Workload(parallel=8),
+            id="room-in-the-program-that-alone-has-the-type",
+        ),
+    ],
+)
 def test_what_is_offered_works(id: str, machine: str, workload: Workload) -> None:
     """Law 5: a faster setting, an alternative and a row of room, typed as printed, give what was
     promised.
@@ -387,7 +422,9 @@ def _assert_that_offers_work(verdict: Verdict, machine: str) -> None:
             model, asked = _typed(command)
             again = check(model, asked, machine=found)
             assert again.can_run, command
-            assert runs_as_well(again, verdict), command
+            # another program may serve so many better, with less memory to spare
+            is_other = again.runtime != verdict.runtime
+            assert runs_as_well(again, verdict, may_be_tight=is_other), command
 
 
 def _rows_of_room(verdict: Verdict) -> Iterator[str]:
@@ -406,7 +443,7 @@ def _rows_of_room(verdict: Verdict) -> Iterator[str]:
             asked = verdict.question.stated.replace(**{field: limit})
             if field == "quantization":
                 # the larger type stands in the place of the judged one
-                beside, _, _ = beside.partition("--quant")
+                beside = re.sub(r"--quant \S+", "", beside)
             yield f"selfhost check {verdict.asked} {beside}{asked.options()}"
 
 

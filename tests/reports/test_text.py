@@ -672,7 +672,7 @@ def test_room_names_the_options_that_keep_the_type() -> None:
     """Without the option as many users would be served in another type."""
     text = shown("mixtral", "macbook-pro-m4-max-48gb")
     assert "There is also room for one of: " in text
-    assert "--quant Q5_K_M keeps the type." in text
+    assert "--quant Q5_K_M keeps the rest as it is." in text
 
 
 def test_room_on_more_cards_is_not_said_to_be_slower() -> None:
@@ -699,7 +699,7 @@ def test_room_for_many_users_needs_no_name_of_a_program() -> None:
 
 def test_options_beside_each_setting_are_told_once() -> None:
     text = shown("qwen3-4b-thinking-2507", "desktop-rtx4090-24gb")
-    assert text.count("--quant Q8_0 keeps the type.") == 1
+    assert text.count("--quant Q8_0 keeps the rest as it is.") == 1
 
 
 def test_a_container_that_is_too_small_is_told_what_limits_it() -> None:
