@@ -18,7 +18,7 @@ from .spec import Denoising
 # the settings that a program's option may change: see `RuntimeOption`
 CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
-    "gpu_layers", "cpu_expert_layers", "picture_tokens", "split_mode", "gpu_shares",
+    "gpu_layers", "experts_in_ram", "picture_tokens", "split_mode", "gpu_shares",
     "cache_streams", "parts_of_layers", "device", "lean",
 )  # fmt: skip
 
@@ -28,6 +28,8 @@ SPLIT_BY_LAYER = "layer"
 SPLIT_BY_TENSOR = "tensor"
 ON_ONE_CARD = "none"
 ONE_STREAM = "one"
+# the value of `experts_in_ram` for the experts of every layer
+ALL_LAYERS = "all"
 
 
 # kinds of fields in a file: an optional count, a required count, a share
@@ -40,6 +42,10 @@ _SHARES_BY_NAME = read_by(minimum=0.01, maximum=1.0, default={})
 _WHOLE_NUMBER = r"[0-9]{1,9}"
 _SHARE = r"[01](\.[0-9]{1,9})?"
 _LISTED_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
+# a regular expression that is matched against names of tensors. A group is not repeated, and few
+# parts repeat, so that no pattern takes long.
+_PATTERN = r"(?!.*\)[*+])[\w.\\*+?|()\[\]^$-]{1,300}"
+_MOST_REPEATS = 4
 
 
 class QuantizationRule(Stated):
@@ -99,15 +105,17 @@ class RuntimeOption(Stated):
     """An option of a program, as `--runtime-option` names it.
 
     The value is `yes` for a switch, which sets `changes` to the value of `to`; else one of
-    `choices`; else up to `most_numbers` numbers with commas between them. `uncounted`: choices
-    under which the memory is not computed, each with the reason. `makers`: choices that name a
-    device, each with the makers whose GPUs the device may be.
+    `choices`; else, with `place`, patterns of the names of tensors, each with `=` and the place,
+    with commas between them; else up to `most_numbers` numbers with commas between them.
+    `uncounted`: choices under which the memory is not computed, each with the reason. `makers`:
+    choices that name a device, each with the makers whose GPUs the device may be.
     """
 
     line: str
     changes: str = read_by(choices=CHANGED_BY_OPTIONS)
     to: str = ""
     choices: tuple[str, ...] = ()
+    place: str = ""
     uncounted: Mapping[str, str] = {}
     makers: Mapping[str, tuple[str, ...]] = {}
     most_numbers: int = read_by(minimum=1, default=1)
@@ -118,7 +126,7 @@ class RuntimeOption(Stated):
     @property
     def is_number(self) -> bool:
         """Whether the option's value is one number."""
-        return not (self.to or self.choices or self.is_list)
+        return not (self.to or self.choices or self.place or self.is_list)
 
     @property
     def is_list(self) -> bool:
@@ -131,6 +139,8 @@ class RuntimeOption(Stated):
             return text == "yes"
         if self.choices:
             return text in self.choices
+        if self.place:
+            return all(map(self._takes_pattern, text.split(",")))
         if self.is_list:
             numbers = text.split(",")
             if len(numbers) > self.most_numbers:
@@ -139,6 +149,19 @@ class RuntimeOption(Stated):
             # a list of zeros gives no GPU a share
             return are_right and any(map(float, numbers))
         return self._takes_number(text)
+
+    def _takes_pattern(self, text: str) -> bool:
+        """Whether the text is a pattern of the names of tensors, `=`, and the place."""
+        pattern, _, place = text.rpartition("=")
+        if place != self.place or re.fullmatch(_PATTERN, pattern) is None:
+            return False
+        if pattern.count("*") + pattern.count("+") > _MOST_REPEATS:
+            return False
+        try:
+            re.compile(pattern, re.ASCII)
+        except re.error:
+            return False
+        return True
 
     def _takes_number(self, text: str) -> bool:
         """Whether the text is a number from the least to the most. Numbers of an option whose most

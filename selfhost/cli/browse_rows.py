@@ -322,6 +322,7 @@ class _View:
         if options.shows_only_running:
             rows = [row for row in rows if row.can_run]
         rows.sort(key=self._place)
+        rows = self.lister.with_room_first(rows)
         return sorted_by(rows, options.sort, self.lister)
 
     def _place(self, row: Verdict) -> ListPlace:

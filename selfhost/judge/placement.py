@@ -261,7 +261,7 @@ class _OnRamAndCards(Record):
         number = self._setting("gpu_layers")
         if number is not None:
             return self._in_proportion(self.now, int(number))
-        for name in ("gpu_shares", "cpu_expert_layers"):
+        for name in ("gpu_shares", "experts_in_ram"):
             if self._setting(name) is not None:
                 return self._in_proportion(self.now, None)
         return None

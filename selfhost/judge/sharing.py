@@ -162,10 +162,12 @@ class DivisibleModel(Record):
         """
         in_layers = max(0, size - term.output_bytes)
         first = term.first_layer
-        number = max(1, self.layers - first)
-        before_start = in_layers * max(0, start - first) // number
-        before_stop = in_layers * max(0, stop - first) // number
-        return before_stop - before_start
+        end = self.layers if term.stop_layer is None else term.stop_layer
+        number = max(1, end - first)
+        layers_before_start = min(max(0, start - first), number)
+        layers_before_stop = min(max(0, stop - first), number)
+        before_start = in_layers * layers_before_start // number
+        return in_layers * layers_before_stop // number - before_start
 
     def divided(self, shares: Sequence[LayerShare]) -> Needs:
         """The needs with each term placed by the shares; the layers that are left over lie in

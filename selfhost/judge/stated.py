@@ -466,14 +466,15 @@ class _Reading:
                 guess=nearest(value, option.choices),
                 listed=option.is_list,
                 most_numbers=option.most_numbers,
+                place=option.place,
                 ends=option.is_number,
                 least=f"{option.least:g}",
                 most=f"{option.most:g}",
             )
             return
         case = case_of(self.spec, program.runtime, workload)
-        refused = need.why_split_refused(case)
-        if refused is not None and option.changes == "split_mode":
+        refused = _why_refused(case, option)
+        if refused is not None:
             self._fault(
                 "runtime_options", "option-refused", model=self.spec.name, why=refused
             )
@@ -535,12 +536,24 @@ def _type_of_bits(
     return None
 
 
+def _why_refused(case: Case, option: RuntimeOption) -> str | None:
+    """The reason why the program refuses the option for the model, or why what the option asks for
+    is not computed; None without one.
+    """
+    match option.changes:
+        case "split_mode":
+            return need.why_split_refused(case)
+        case "experts_in_ram":
+            return need.why_experts_unplaced(case)
+    return None
+
+
 def _without_effect(case: Case, option: RuntimeOption) -> str:
     """The key of the sentence why an option does nothing for the model, or nothing that is
     computed; empty where its effect is computed.
     """
     match option.changes:
-        case "cpu_expert_layers" if case.spec.is_dense:
+        case "experts_in_ram" if case.spec.is_dense:
             return "dense"
         case "cache_streams" if option.to == ONE_STREAM:
             if any(part.kind == "compressed" for part in case.model.attention):

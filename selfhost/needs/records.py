@@ -92,7 +92,8 @@ class Term(Record):
       equal where the size is exact.
     - `where`: host, accelerator:N, or ACCELERATOR.
     - `arithmetic`: one line that a person can check with a calculator.
-    - `first_layer`: in a term split by layer, the layers before this one have no bytes.
+    - `first_layer`, `stop_layer`: in a term split by layer, the layers before the first, and from
+      the second on, have no bytes; None for the end of the model.
     - `output_bytes`: in a term split by layer, the bytes that go with the last layer.
     - `pipeline_bytes`: the extra bytes on each of several devices that hold all layers.
     - `offload_bytes`: the extra bytes on the first device where some layers stay in RAM.
@@ -108,6 +109,7 @@ class Term(Record):
     offload_bytes: int = 0
     output_bytes: int = 0
     first_layer: int = 0
+    stop_layer: int | None = None
     how: How
     source: str
     arithmetic: str

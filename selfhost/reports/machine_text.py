@@ -28,7 +28,7 @@ from .layout import (
     texts,
     topics,
 )
-from .words import fact_label, limit_words_of, machine_title, rate_words
+from .words import fact_label, limit_words_of, rate_words
 
 Thing = TypeVar("Thing")
 # so many lines of each label are on the first screen; the rest is under `-v`
@@ -47,7 +47,7 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     place = ", ".join(known)
     if place:
         place = f": {place}"
-    yield line(strong(machine_title(machine)), place)
+    yield line(strong(machine.name), place)
     labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
     yield from texts([brief(labels)], indent=0)
     if verbose:

@@ -61,14 +61,6 @@ def place_words(machine: Machine) -> str:
     return f"on {machine.name}"
 
 
-def machine_title(machine: Machine) -> str:
-    """The machine's name where the name stands alone: `Steam Deck`, not `a Steam Deck`."""
-    first, _, others = machine.name.partition(" ")
-    if first in ("a", "an") and others:
-        return others
-    return machine.name
-
-
 def would_run(verdict: Verdict) -> str:
     """`runs here`, before the name of another model; `would run` where it is not known."""
     verb = "runs"

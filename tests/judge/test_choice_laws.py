@@ -26,10 +26,11 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.cli.asked import workload_of
 from selfhost.cli.check import CheckOptions
+from selfhost.core.units import GIB
 from selfhost.judge.choice import in_way, neighbours
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.judge.rating import Rating, rating_of, runs_as_well
+from selfhost.judge.rating import Rating, leaves_room, rating_of, runs_as_well
 from selfhost.judge.record import Judged, Question
 from selfhost.judge.settings import SETTINGS, RunSetting, Situation, least_bytes_with
 from selfhost.judge.ways import Way, usual_and_smaller
@@ -546,6 +547,33 @@ def test_the_first_rows_stand_with_a_little_less_memory(machine: str) -> None:
     rows = Lister(CATALOGUE, Workload(), found).first(3).models
     with_less = Lister(CATALOGUE, Workload(), less).first(3).models
     assert [row.model.id for row in rows] == [row.model.id for row in with_less]
+
+
+@pytest.mark.parametrize(
+    "machine", [*MACHINES, "laptop-ddr4-8gb", "macbook-air-m2-8gb"]
+)
+def test_the_first_row_leaves_room_where_another_does(machine: str) -> None:
+    """A list of 8 GB began with a model at 4.95 of 5.00 GiB, one of Strix Halo with one at 115 of
+    124 GiB: what another program takes in a minute would not have left it its memory.
+    """
+    lister = Lister(CATALOGUE, Workload(), load(machine).machine)
+    rows = lister.first(20).models
+    assert leaves_room(rows[0]) == any(map(leaves_room, rows))
+    # only the first row moves, and it is the same however many rows are shown
+    assert lister.first(1).models == rows[:1]
+    assert list(rows[1:]) == sorted(rows[1:], key=lister.key)
+
+
+def test_a_successor_stays_before_what_it_supersedes() -> None:
+    """Also where the successor fills the memory and the older model leaves room."""
+    size = 9 * GIB
+    machine = load("laptop-ddr4-16gb").machine.replace(
+        memory_total_bytes=size, memory_limit_bytes=size
+    )
+    ids = ["qwen2.5-7b-instruct", "qwen3-8b"]
+    rows = Lister(CATALOGUE, Workload(), machine).first(2, ids).models
+    assert [row.model.id for row in rows] == ["qwen3-8b", "qwen2.5-7b-instruct"]
+    assert [leaves_room(row) for row in rows] == [False, True]
 
 
 def test_the_neighbours_are_settings_of_the_table() -> None:

@@ -437,7 +437,7 @@ def _shares_by_gpu(weights_bytes: Counter[str]) -> dict[int, float]:
 def _leaves_experts(question: Question) -> bool:
     """Whether the runtime leaves experts to the RAM instead of whole layers."""
     settings = question.settings
-    if "gpu_layers" in settings and "cpu_expert_layers" not in settings:
+    if "gpu_layers" in settings and "experts_in_ram" not in settings:
         # a stated number of GPU layers moves whole layers, with their experts
         return False
     program = question.runtime
