@@ -150,11 +150,14 @@ def neighbours(
 
 
 class _Trial(NamedTuple):
-    """A type of a program with settings: what both give up, in steps, and the way in the type
-    alone.
+    """A type of a program with settings, to be tried: `in_type` is the way in the type alone.
+
+    - `order`: the trials that give up least come first.
+    - `setting_steps`: what the settings cost.
     """
 
-    cost_steps: float
+    order: float
+    setting_steps: float
     in_type: Way
     settings: tuple[RunSetting, ...]
 
@@ -368,10 +371,10 @@ class _Choice(Record):
     def _best_smaller_or_lighter(self, first: Judged) -> Judged:
         """The best of the usual type, the smaller ones, and the settings that may help."""
         best = first
-        counted = {first.quantization: self._counted(first.question)}
+        by_type = {first.quantization: self._unplaced(first.question)}
         for trial in self._smaller_and_lighter(first):
             quantization = trial.in_type.quantization
-            in_type = counted.get(quantization)
+            in_type = by_type.get(quantization)
             may_be_faster = _may_be_faster(trial, best, in_type)
             if self._is_in_best_place(best) and not may_be_faster:
                 continue
@@ -383,11 +386,11 @@ class _Choice(Record):
                 # what the settings can save is not enough
                 continue
             question = self._tried(trial, first)
-            own = None if question is None else self._counted(question)
+            own = None if question is None else self._unplaced(question)
             if own is None:
                 continue
             if not trial.settings:
-                counted[quantization] = own
+                by_type[quantization] = own
             if not (may_be_faster or own.may_gain(best)):
                 continue
             best = self._better(best, judge(own.question, self.machine))
@@ -395,12 +398,12 @@ class _Choice(Record):
                 break
         return best
 
-    def _counted(self, question: Question) -> _Counted | None:
+    def _unplaced(self, question: Question) -> _Unplaced | None:
         """The question with its memory; None where that is not known."""
         needs = question.needs
         if needs is None or needs.memory is None:
             return None
-        return _Counted(question=question, needs=needs, machine=self.machine)
+        return _Unplaced(question=question, needs=needs, machine=self.machine)
 
     def _in_usual_type(self, first: Judged) -> Judged:
         """What does not run in any type, in the model's usual type: the one to tell about."""
@@ -463,21 +466,22 @@ class _Choice(Record):
         """
         lighter = self._lighter(first)
         sets: list[tuple[RunSetting, ...]] = []
-        for number in range(len(lighter) + 1):
-            sets += combinations(lighter, number)
+        for size in range(len(lighter) + 1):
+            sets += combinations(lighter, size)
         way = first.question.way
         assert way is not None, "each judged question has a way"
         trials = []
-        for number, in_type in enumerate(usual_and_smaller(first.question)):
+        for place, in_type in enumerate(usual_and_smaller(first.question)):
             plain = in_type.replace(is_other=way.is_other)
             for settings in sets:
-                if number == 0 and not settings:
+                if place == 0 and not settings:
                     # judged already
                     continue
+                setting_steps = sum(setting.cost_steps for setting in settings)
                 # a smaller type gives up about a step
-                cost_steps = number + sum(setting.cost_steps for setting in settings)
-                trials.append(_Trial(cost_steps, plain, settings))
-        trials.sort(key=attrgetter("cost_steps"))
+                order = place + setting_steps
+                trials.append(_Trial(order, setting_steps, plain, settings))
+        trials.sort(key=attrgetter("order"))
         return trials
 
     def _tried(self, trial: _Trial, first: Judged) -> Question | None:
@@ -486,14 +490,12 @@ class _Choice(Record):
         """
         workload = first.question.stated
         situation = Situation(judged=first, machine=self.machine)
-        cost_steps = 0.0
         for setting in trial.settings:
             asked = setting.asked(situation, workload)
             if asked is None:
                 return None
             workload = asked
-            cost_steps += setting.cost_steps
-        way = trial.in_type.with_workload(workload, trial.settings, cost_steps)
+        way = trial.in_type.with_workload(workload, trial.settings)
         return in_way(self.question, way, self.catalogue, self.machine)
 
     def _is_settled(self, best: Judged) -> bool:
@@ -760,7 +762,7 @@ class _Choice(Record):
         return phrase(f"chosen/{key}", **{**shared, **figures})
 
 
-class _Counted(Record):
+class _Unplaced(Record):
     """A question of a way whose memory is counted, but not placed on the machine yet."""
 
     question: Question
@@ -867,7 +869,7 @@ class _Counted(Record):
         return most_bytes <= limit_bytes
 
 
-def _may_be_faster(trial: _Trial, best: Judged, in_type: _Counted | None) -> bool:
+def _may_be_faster(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bool:
     """Whether the trial may be faster in the same place. `in_type`: the way in the type alone.
 
     A smaller type leaves more of a split model on the accelerators, computes several users faster
@@ -888,15 +890,14 @@ def _may_be_faster(trial: _Trial, best: Judged, in_type: _Counted | None) -> boo
     return not units.is_slower(faster, READING_TOKENS_PER_SECOND)
 
 
-def _may_pay(trial: _Trial, best: Judged, in_type: _Counted | None) -> bool:
+def _may_pay(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bool:
     """Whether the settings of the trial may bring a split model more pace than they cost, or up to
     the pace of people who read. The type alone is no better than the best so far.
 
     Settings that cost no more than a step leave room for larger batches too, which read a stated
     prompt faster.
     """
-    setting_steps = sum(setting.cost_steps for setting in trial.settings)
-    if setting_steps <= 1 and best.first_word_seconds is not None:
+    if trial.setting_steps <= 1 and best.first_word_seconds is not None:
         return True
     pace = best.users_pace
     if in_type is None or pace is None:
@@ -912,7 +913,7 @@ def _may_pay(trial: _Trial, best: Judged, in_type: _Counted | None) -> bool:
         fastest, READING_TOKENS_PER_SECOND
     ):
         return True
-    return steps_between(least_bytes, least_bytes + saved_bytes) > setting_steps
+    return steps_between(least_bytes, least_bytes + saved_bytes) > trial.setting_steps
 
 
 def _layers_in_ram(judged: Judged) -> int:

@@ -350,7 +350,7 @@ def _worth(judged: Judged, way: Way) -> float:
     else:
         # a smaller type has to gain more pace than its size alone gives
         worth += _SIZE_STEPS * steps_between(1.0, max(1, _weight_bytes(judged)))
-    worth -= way.cost_steps
+    worth -= sum(setting.cost_steps for setting in way.settings)
     speed = judged.speed
     if speed is not None and speed.waiting:
         share = speed.waiting / speed.each_of

@@ -10,6 +10,7 @@ pace read what it asks for. To add a setting, write a row of `SETTINGS`, and for
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from .. import needs as need
@@ -85,16 +86,19 @@ def least_bytes_with(
     """The least bytes that terms counted without the settings take with them: of their `low_bytes`
     or `high_bytes`.
     """
-    shares: dict[str, float] = {}
+    # settings that make one term smaller do so one after the other
+    shares: defaultdict[str, float] = defaultdict(lambda: 1)
     for setting in settings:
         if setting.least_shares is None:
             return 0
-        shares |= setting.least_shares
+        for name, share in setting.least_shares.items():
+            shares[name] *= share
         if end == "high_bytes":
-            shares |= setting.most_shares
+            for name, share in setting.most_shares.items():
+                shares[name] *= share
     least_bytes: float = 0
     for term in terms:
-        least_bytes += getattr(term, end) * shares.get(term.name, 1)
+        least_bytes += getattr(term, end) * shares[term.name]
     return least_bytes
 
 

@@ -36,6 +36,7 @@ from selfhost.judge.settings import SETTINGS, RunSetting, Situation, least_bytes
 from selfhost.judge.ways import Way, usual_and_smaller
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
+from selfhost.needs.records import How, Term
 
 CATALOGUE = open_catalogue()
 MACHINES = (
@@ -174,9 +175,8 @@ def _ways_in(
                     workload = setting.asked(situation, workload)
             if workload is None:
                 continue
-            cost = sum(setting.cost_steps for setting in settings)
             way = in_type.replace(is_other=is_other)
-            way = way.with_workload(workload, settings, cost)
+            way = way.with_workload(workload, settings)
             question = in_way(usual, way, CATALOGUE, machine)
             if question is not None:
                 yield judge(question, machine)
@@ -602,10 +602,29 @@ def test_a_setting_saves_at_most_what_its_row_says(
         if asked is None:
             continue
         plain = Way(runtime=runtime, quantization=question.workload.quantization)
-        way = plain.with_workload(asked, [setting], setting.cost_steps)
+        way = plain.with_workload(asked, [setting])
         other = in_way(question, way, CATALOGUE, verdict.machine)
         if other is None or other.needs is None or other.needs.memory is None:
             continue
         for end in ("low_bytes", "high_bytes"):
             least = least_bytes_with([setting], question.needs.terms, end=end)
             assert least <= getattr(other.needs.memory, end)
+
+
+def test_settings_that_save_of_one_term_save_one_after_the_other() -> None:
+    """The share of the last setting took the place of the others, so that two settings seemed to
+    save less than one alone, and a way that fits was left out.
+    """
+    term = Term(
+        name="kv_cache",
+        bytes=100,
+        low_bytes=100,
+        high_bytes=100,
+        how=How.COMPUTED,
+        source="",
+        arithmetic="",
+    )
+    [smaller] = [row for row in SETTINGS if (row.least_shares or {}).get("kv_cache")]
+    another = smaller.replace(least_shares={"kv_cache": 0.9})
+    one = least_bytes_with([smaller], [term])
+    assert least_bytes_with([smaller, another], [term]) == pytest.approx(0.9 * one)
