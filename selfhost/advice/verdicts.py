@@ -72,7 +72,7 @@ def check_with(
     spec = judged.model
     bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
     loss = quality_of_workload(judged.workload, spec, is_halved=bits == 16)
-    further = _Advice(
+    further = Advice(
         catalogue=catalogue,
         understood=understood,
         judged=judged,
@@ -98,7 +98,7 @@ def check_with(
     )
 
 
-class _Advice(DeferredAdvice):
+class Advice(DeferredAdvice):
     """The costly parts of a verdict, each computed when it is read: commands, alternatives, room,
     costs.
     """

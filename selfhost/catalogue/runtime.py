@@ -13,6 +13,7 @@ from .runtime_parts import (
     Batches,
     BuildPlatforms,
     CacheRule,
+    Clustering,
     CommandLines,
     Conversion,
     Finetuning,
@@ -86,6 +87,7 @@ class RuntimeSpec(Stated):
     layers: LayerPlacement = LayerPlacement()
     pace: PaceRules = PaceRules()
     finetuning: Finetuning = Finetuning()
+    clusters: Clustering = Clustering()
 
     def settings_of(self, options: _Options) -> dict[str, str]:
         """The values that the requested options set, by the setting that they change. Of two

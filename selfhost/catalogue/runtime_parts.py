@@ -30,6 +30,10 @@ ON_ONE_CARD = "none"
 ONE_STREAM = "one"
 # the value of `experts_in_ram` for the experts of every layer
 ALL_LAYERS = "all"
+# how a model is divided over several machines: whole layers on each, or a part of every layer
+BY_LAYERS = "layers"
+BY_TENSOR = "tensor"
+CLUSTER_SPLITS = (BY_LAYERS, BY_TENSOR)
 
 
 # kinds of fields in a file: an optional count, a required count, a share
@@ -578,3 +582,56 @@ class Finetuning(Stated):
     elsewhere: Mapping[str, str] = {}
     packages: Mapping[str, str] = {}
     wide_copy: str = ""
+
+
+class ClusterSplit(Stated):
+    """A way in which a program divides a model over several machines.
+
+    Triples are the most, the likely and the least.
+
+    - `hop_seconds`: of layers: the time from one machine to the next, for each token.
+    - `undivided`, `undivided_dense`: of tensors: the share of a token's time that does not shrink,
+      for a mixture of experts and for a dense model.
+    - `exchange_grows`: an exchange takes longer with each further machine; else all are joined to
+      all.
+    - `users_gain`: how many times the tokens of one machine two of them give many users; empty
+      where that is not known.
+    - `divides`: what of the model each machine gets an equal part of, so that their number divides
+      it.
+    - `unlike`: the machines may differ. `by_room`: each gets layers in proportion to its free
+      memory, else all get as many.
+    - `before`: lines to type first; `others`: the line on each other machine; `main`: the line on
+      the main one. {command} is the program's usual line for one machine.
+    """
+
+    hop_seconds: tuple[float, ...] = ()
+    undivided: tuple[float, ...] = ()
+    undivided_dense: tuple[float, ...] = ()
+    exchange_grows: bool = False
+    users_gain: tuple[float, ...] = ()
+    divides: tuple[str, ...] = read_by(
+        choices=("heads", "kv_heads", "width"), default=()
+    )
+    unlike: bool = False
+    by_room: bool = False
+    before: tuple[str, ...] = ()
+    others: str = ""
+    main: str = ""
+    source: str
+
+
+class Clustering(Stated):
+    """How a program runs one model on several machines.
+
+    - `splits`: the ways to divide it, by `layers` or `tensor`, the preferred first.
+    - `most`: the most machines.
+    - `whole_files`: each machine downloads all files.
+    - `alike`: what must be the same on all machines, as a clause.
+    - `most_share`: the most that it takes of the RAM of a machine whose GPU shares it.
+    """
+
+    splits: Mapping[str, ClusterSplit] = read_by(name="split", default={})
+    most: int = _COUNT_OR_ZERO
+    whole_files: bool = False
+    alike: str = ""
+    most_share: float = read_by(minimum=0.01, maximum=1.0, default=1.0)

@@ -14,12 +14,16 @@ from ..core.errors import MachineFileError, UsageError, WorkloadError
 from ..core.files import input_path
 from ..core.records import Record, shown
 from ..core.workload import FLAGS, Load, Workload, as_typed
+from ..machine.record import Machine
 
 if TYPE_CHECKING:
+    from ..machine.clusters import Cluster, NotedCluster
     from ..machine.profiles import NotedMachine
-    from ..machine.record import Machine
     from .parser import Options
 
+_MOST_FILE_BYTES = 6 << 20
+# between the machines of a repeated option: `joiner` of options.toml
+_JOINER = " ++ "
 # the fields of a Load that have their own option
 _LOAD_FIGURES = ("watts", "electricity_per_kwh")
 
@@ -69,8 +73,12 @@ def pairs_of(
 
 
 def one_machine(options: Options) -> Machine:
-    """The machine to judge. Raises `UsageError` where a folder holds several."""
+    """The machine to judge. Raises `UsageError` for several machines, together or in a folder."""
     machine, *others = machines_of(options)
+    if not isinstance(machine, Machine):
+        message = f"{options.machine} names {len(machine.machines)} machines"
+        remedy = "name one of them; `check` judges one model on all of them together"
+        raise UsageError(message, remedy=remedy)
     if others:
         message = f"{options.machine} holds {1 + len(others)} machines"
         remedy = "name one of its files; `check` and `audit --machines` judge them all"
@@ -85,15 +93,77 @@ class NotedMachines(Record):
     notes: tuple[str, ...] = ()
 
 
-def machines_of(options: Options) -> tuple[Machine, ...]:
-    """Return the machine to judge, or each machine of a folder, as --set and --gpu change it.
+def machines_of(options: Options) -> tuple[Machine | Cluster, ...]:
+    """Return the machine to judge, each machine of a folder, or the machines that are named
+    together, as --set and --gpu change them.
 
     Other meanings of the names are put into `options.notes`.
     """
     if options.measure and (options.machine is not None or options.no_measure):
         message = "--measure measures this machine: not with --machine or --no-measure"
         raise UsageError(message, remedy="leave one of them out")
+    together = _cluster_named(options)
+    if together is not None:
+        named = NotedMachines(machines=together.cluster.machines, notes=together.notes)
+        machines = changed(options, named)
+        return (together.cluster.replace(machines=machines),)
+    for flag, value in (("--link", options.link), ("--split", options.split)):
+        if value is not None:
+            message = f"{flag} is for several machines that serve one model together"
+            remedy = "name them: --machine '2x dgx spark', or --machine A --machine B"
+            raise UsageError(message, remedy=remedy)
     return changed(options, _machines_named(options))
+
+
+def _cluster_named(options: Options) -> NotedCluster | None:
+    """The machines that the options name together; None where they name one, or a folder."""
+    text = options.machine
+    if text is None:
+        return None
+    from ..machine.clusters import NotedCluster, cluster_named, cluster_of
+
+    if os.path.isfile(text) and text.endswith((".json", ".jsonl")):
+        several = _several_in(text)
+        if several is None:
+            return None
+        cluster = cluster_of(several.machines, options.link)
+        return NotedCluster(cluster, several.notes)
+    if os.path.lexists(text):
+        return None
+    return cluster_named(text, _one_named, options.link)
+
+
+def _several_in(path: str) -> NotedMachines | None:
+    """The machines of a file that holds a list of records, or several lines of one each; None for
+    a file of one record, and for a file that is no JSON. Raises `MachineFileError` with the faults
+    of all records.
+    """
+    from ..core.files import Unreadable, read_file
+
+    try:
+        text = read_file(input_path(path), _MOST_FILE_BYTES).decode("utf-8", "replace")
+    except Unreadable:
+        return None
+    lines = [line for line in text.splitlines() if line.strip()]
+    is_list = text.lstrip().startswith("[")
+    has_lines = len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines)
+    if not is_list and not has_lines:
+        return None
+    return _machines_in(path)
+
+
+def _one_named(text: str) -> NotedMachine | None:
+    """The machine of a name, a description, or the file of a record."""
+    known = _machine_called(text)
+    if known is not None:
+        return known
+    if not os.path.isfile(text):
+        return None
+    from ..machine.profiles import NotedMachine
+
+    found = _machine_in(input_path(text))
+    (machine,) = found.machines
+    return NotedMachine(machine, found.notes[0] if found.notes else None)
 
 
 def changed(options: Options, named: NotedMachines) -> tuple[Machine, ...]:
@@ -116,8 +186,6 @@ def changed(options: Options, named: NotedMachines) -> tuple[Machine, ...]:
 
 def _machines_named(options: Options) -> NotedMachines:
     """The machines of a name, a path or a description."""
-    from ..machine.record import Machine
-
     text: str | None = options.machine
     if text is None:
         return NotedMachines(machines=(Machine.read(measure=options.measure),))
@@ -132,7 +200,7 @@ def _machines_named(options: Options) -> NotedMachines:
 
 def _machine_in(path: str) -> NotedMachines:
     """The machine of a record. Raises `MachineFileError` for a faulty one."""
-    from ..machine.record import Machine, json_in
+    from ..machine.record import json_in
     from ..machine.unread_keys import note_on, unread_keys
 
     record = json_in(path)
@@ -212,8 +280,12 @@ def options_to_repeat(options: Options) -> str:
         words.append("--measure")
     if options.no_measure:
         words.append("--no-measure")
-    if options.machine:
-        words += ["--machine", options.machine]
+    for text in (options.machine or "").split(_JOINER):
+        if text:
+            words += ["--machine", text]
+    for flag, value in (("--link", options.link), ("--split", options.split)):
+        if value is not None:
+            words += [flag, value]
     repeatable = {"--gpu": options.gpu, "--set": options.set, "--specs": options.specs}
     for flag, texts in repeatable.items():
         for text in texts:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..advice import verdicts
 from ..advice.makers import understand_on
@@ -18,6 +19,9 @@ from ..machine.record import Machine
 from .asked import measured_where_unknown, workload_of
 from .parser import Options
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..machine.clusters import Cluster
 
 # the size of a model as a separate word: `7b`, `8x7b`, `a3b`, `3.1`
 _SIZE = r"(?i)([ae]|\d+x)?\d+(\.\d+)?[bm]?"
@@ -97,10 +101,30 @@ def _is_known(name: str, catalogue: Catalogue) -> bool:
     return is_maker or thing_called(name, catalogue) is not None
 
 
+def _judge_together(
+    name: str,
+    cluster: Cluster,
+    options: Options,
+    carry: str,
+) -> Verdict:
+    """The verdict on a model on several machines together."""
+    # imported here: most questions are about one machine
+    from ..advice.clusters import check_on_cluster
+
+    return check_on_cluster(
+        open_catalogue(options.specs),
+        name,
+        workload_of(options),
+        cluster,
+        split=options.split,
+        carry=carry,
+    )
+
+
 def judge_models(
     options: Options,
     names: Sequence[str],
-    machines: Sequence[Machine],
+    machines: Sequence[Machine | Cluster],
     *,
     carry: str,
 ) -> Answers:
@@ -124,6 +148,11 @@ def judge_models(
                     # an error found on an earlier machine is reported once
                     continue
                 try:
+                    if not isinstance(judged_machine, Machine):
+                        of_machine.append(
+                            _judge_together(name, judged_machine, options, carry)
+                        )
+                        continue
                     meant = understand_on(catalogue, name, workload, judged_machine)
                     # an unknown name or a closed model needs no measurement
                     if not meant.spec.closed:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from keyword import iskeyword
 
+from ..catalogue.runtime_parts import CLUSTER_SPLITS
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
 from ..core.records import Record, Stated
 from ..core.tables import TomlRow, program_record
@@ -32,6 +33,7 @@ from ..core.workload import (
 
 # values of options that the table omits, because other modules define them
 CHOICES: Mapping[str, Sequence[str]] = {
+    "--split": CLUSTER_SPLITS,
     "--kv-cache": KV_CACHE_CHOICES,
     "--method": FINETUNE_METHODS,
     "--optimizer": OPTIMIZERS,
@@ -64,6 +66,8 @@ class Option(Record):
     default: str | None = None
     # whether the option may be typed several times; its values make a list
     is_repeatable: bool = False
+    # what stands between the values of an option that may be typed several times and is one text
+    joiner: str = ""
     # whether the option takes several values at once
     is_list: bool = False
     # the value that a switch sets

@@ -45,6 +45,8 @@ class Options(argparse.Namespace):
     verbose: bool = False
     specs: Sequence[str] = ()
     machine: str | None = None
+    link: str | None = None
+    split: str | None = None
     gpu: Sequence[str] = ()
     set: Sequence[str] = ()
     measure: bool = False
@@ -315,6 +317,9 @@ class _Value(argparse.Action):
         if self.option.is_repeatable:
             earlier_values = getattr(namespace, self.dest, ())
             value = [*earlier_values, *values_read]
+        elif self.option.joiner and self.dest in namespace.given:
+            earlier_text = getattr(namespace, self.dest)
+            value = f"{earlier_text}{self.option.joiner}{value}"
         elif self.dest in namespace.given and value != getattr(namespace, self.dest):
             # argparse would silently keep the second value
             raise UsageError(f"{flag} is given twice", remedy="name one")

@@ -71,6 +71,14 @@ def layouts_without_ram(
     yield nearest.layout
 
 
+def in_most_parts(needs: Needs, machine: Machine, question: Question) -> Needs | None:
+    """The layout on the most accelerators over which tensor parallelism divides the model; None
+    where no accelerator has memory of its own, and where that was not read.
+    """
+    groups = _groups(needs, machine, question)
+    return groups[-1].layout if groups else None
+
+
 def _single_and_largest(groups: Sequence[_Group], machine: Machine) -> Iterator[_Group]:
     """Yield the single accelerator that has room, and the largest group that has room.
 

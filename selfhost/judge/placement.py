@@ -32,6 +32,7 @@ from .sharing import (
     LayerShare,
     layers_in,
     parts_in_turn,
+    shares_in_proportion,
     whole_on_one,
     with_terms,
 )
@@ -334,7 +335,7 @@ class _OnRamAndCards(Record):
         numbered = model.layers + 1
         if number is not None:
             numbered = min(numbered, number)
-        shares = _shares_in_proportion(group, self._proportions(group), numbered)
+        shares = shares_in_proportion(group, self._proportions(group), numbered)
         if not shares:
             return self.ram_needs
         # a division begins with the last layers; the output matrix is not counted as a layer
@@ -550,26 +551,3 @@ def _free_bytes(place: Place) -> int:
     1 where nothing is known to be free, so that such places get equal parts.
     """
     return DEVICE_MARGIN_BYTES + place.usable_bytes if place.usable_bytes else 1
-
-
-def _shares_in_proportion(
-    group: Sequence[Place],
-    proportions: Sequence[int],
-    layers: int,
-) -> list[LayerShare]:
-    """The share of the layers for each place in the given proportions, the first layers first.
-
-    A layer that two places would divide goes to the first of them.
-    """
-    total = sum(proportions)
-    given = 0
-    start = 0
-    shares = []
-    for place, proportion in zip(group, proportions, strict=True):
-        given += proportion
-        # rounded up
-        stop = -(-layers * given // total)
-        if stop > start:
-            shares.append(LayerShare(place.where, stop - start))
-        start = stop
-    return shares

@@ -655,6 +655,8 @@ class Verdict(Judged, Report):
     - `loaded_bits`: what one weight takes in memory; None where it takes what it does in the file.
     - `why`: in a list, why the model stands where it does. A list has no commands, alternatives,
       offers or room.
+    - `cluster`: of several machines, the link, the part of each, and what one alone does
+      (`judge.cluster_choice`); None for one machine.
 
     >>> verdict = check("mistral-7b", machine="macbook air m2 16gb")
     >>> print(verdict)  # doctest: +ELLIPSIS
@@ -674,6 +676,7 @@ class Verdict(Judged, Report):
     loss: Quality | None = None
     loaded_bits: int | None = None
     why: str | None = None
+    cluster: Any = None
     further: DeferredAdvice = DeferredAdvice()
 
     setup = _later(DeferredAdvice.setup)

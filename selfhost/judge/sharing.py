@@ -169,6 +169,35 @@ class DivisibleModel(Record):
         before_start = in_layers * layers_before_start // number
         return in_layers * layers_before_stop // number - before_start
 
+    def part_of(
+        self,
+        term: Term,
+        share: LayerShare,
+        stop: int,
+        output_bytes: int,
+    ) -> Term:
+        """The part of the term that falls on a share: its layers, the last before `stop`, and
+        `output_bytes` of the output matrix.
+        """
+        layers = self.layers
+        line = term.arithmetic
+        if term.output_bytes:
+            line = taken_off(line, term.output_bytes, "outside the layers")
+        line = share_of(f"{share.layers}/{layers} of the layers", line)
+        if output_bytes:
+            line = summed(f"{output_bytes:,} bytes of output matrix", line)
+        how = term.how
+        if how is How.EXACT and share.layers < layers:
+            # layers that differ in size are assumed to be spread evenly
+            how = How.COMPUTED
+        ends = []
+        for size in term.size:
+            start = stop - share.layers
+            in_layers = self.bytes_of_layers(term, size, start, stop)
+            ends.append(output_bytes + in_layers)
+        part = term.with_size(Size(*ends), line)
+        return part.replace(where=share.where, how=how, output_bytes=0)
+
     def divided(self, shares: Sequence[LayerShare]) -> Needs:
         """The needs with each term placed by the shares; the layers that are left over lie in
         RAM.
@@ -181,6 +210,29 @@ class DivisibleModel(Record):
 def layers_in(shares: Sequence[LayerShare]) -> int:
     """The number of layers in all shares."""
     return sum(share.layers for share in shares)
+
+
+def shares_in_proportion(
+    group: Sequence[Place],
+    proportions: Sequence[int],
+    layers: int,
+) -> list[LayerShare]:
+    """The share of the layers for each place in the given proportions, the first layers first.
+
+    A layer that two places would divide goes to the first of them.
+    """
+    total = sum(proportions)
+    given = 0
+    start = 0
+    shares = []
+    for place, proportion in zip(group, proportions, strict=True):
+        given += proportion
+        # rounded up
+        stop = -(-layers * given // total)
+        if stop > start:
+            shares.append(LayerShare(place.where, stop - start))
+        start = stop
+    return shares
 
 
 # ------------------------------------------------------------------ the terms of each place
@@ -269,35 +321,6 @@ class _Division(Record):
         # the RAM has the first layers; none where accelerators have all
         for share in [*self.shares, LayerShare("host", self.layers_in_ram)]:
             if share.layers or output_bytes:
-                yield self._part_of(term, share, stop, output_bytes)
+                yield self.model.part_of(term, share, stop, output_bytes)
             stop -= share.layers
             output_bytes = 0
-
-    def _part_of(
-        self,
-        term: Term,
-        share: LayerShare,
-        stop: int,
-        output_bytes: int,
-    ) -> Term:
-        """The part of the term that falls on a share: its layers, the last before `stop`, and
-        `output_bytes` of the output matrix.
-        """
-        layers = self.model.layers
-        line = term.arithmetic
-        if term.output_bytes:
-            line = taken_off(line, term.output_bytes, "outside the layers")
-        line = share_of(f"{share.layers}/{layers} of the layers", line)
-        if output_bytes:
-            line = summed(f"{output_bytes:,} bytes of output matrix", line)
-        how = term.how
-        if how is How.EXACT and share.layers < layers:
-            # layers that differ in size are assumed to be spread evenly
-            how = How.COMPUTED
-        ends = []
-        for size in term.size:
-            start = stop - share.layers
-            in_layers = self.model.bytes_of_layers(term, size, start, stop)
-            ends.append(output_bytes + in_layers)
-        part = term.with_size(Size(*ends), line)
-        return part.replace(where=share.where, how=how, output_bytes=0)

@@ -402,7 +402,16 @@ def _left_bytes(kind: _Kind, *, is_lean: bool) -> Size:
 
 
 def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]:
-    """The numbers of devices, beside one, over which vLLM can divide the model.
+    """The numbers of devices in one machine, beside one, over which vLLM can divide the model."""
+    numbers = []
+    for number in TENSOR_PARALLEL:
+        if divides_over(number, architecture, quantization):
+            numbers.append(number)
+    return tuple(numbers)
+
+
+def divides_over(number: int, architecture: Architecture, quantization: str) -> bool:
+    """Whether vLLM can divide the model over so many devices.
 
     The number must divide the heads. It must divide the KV heads, or be a multiple of them. Lengths
     of the feed-forward must divide into whole blocks or groups
@@ -416,22 +425,18 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
             step = scheme.group or 1
     if "float8_e4m3_128x128" in architecture.narrow_types:
         step = 128
-    divided = list[float]()
-    shared = []
     for group in architecture.attention:
-        divided.append(group.heads)
-        shared.append(1 if group.kind == "latent" else group.kv_heads)
+        if group.heads % number:
+            return False
+        kv_heads = 1 if group.kind == "latent" else group.kv_heads
+        if not _is_shared_by(kv_heads, number):
+            return False
     for feed in architecture.feed_forward:
-        divided.append(feed.length / step)
-        if feed.shared_length:
-            divided.append(feed.shared_length / step)
-    numbers = []
-    for number in TENSOR_PARALLEL:
-        if any(size % number for size in divided):
-            continue
-        if all(_is_shared_by(heads, number) for heads in shared):
-            numbers.append(number)
-    return tuple(numbers)
+        if (feed.length / step) % number:
+            return False
+        if feed.shared_length and (feed.shared_length / step) % number:
+            return False
+    return True
 
 
 def _is_shared_by(heads: int, devices: int) -> bool:

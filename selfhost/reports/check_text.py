@@ -295,6 +295,11 @@ def _rows(verdict: Verdict, *, verbose: bool) -> list[Cells]:
             # other waits than for the stated prompt, or for a page, concern few users
             waits = verdict.waits if verbose else verdict.waits[:1]
             rows += _wait_rows(verdict, waits)
+    if rows and verdict.cluster is not None:
+        # imported here: most verdicts are about one machine
+        from .cluster_text import rows_of_machines
+
+        rows += rows_of_machines(verdict.cluster)
     terms = verdict.model.license
     if rows and terms is not None and terms.id is not None:
         commercial_use = terms.commercial_use or "unknown"
@@ -419,6 +424,10 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
     if finding.unit != "bytes" or not likely or not finding.has:
         return amount, ""
     notes = []
+    if verdict.cluster is not None and verdict.cluster.parts:
+        from .cluster_text import place_note
+
+        notes.append(place_note(verdict.cluster))
     most_words = _quantity(finding.needs, finding)
     is_much_more = float(finding.needs or 0) > _MUCH_MORE * float(likely)
     # the shortfall is counted from the high end, so the high end is shown beside a shortfall

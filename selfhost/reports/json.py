@@ -39,10 +39,13 @@ if TYPE_CHECKING:
     from ..advice.several import Comparison, ShownModel
     from ..advice.sizes import ContainerSize
     from ..advice.verify import Verification
+    from ..judge.cluster_choice import ClusterAnswer
     from ..machine.profiles import Profile
 
 # a JSON object
 Object = dict[str, Any]
+# the keys of a memory need without its terms
+_SIZES = "total_bytes low_bytes high_bytes"
 
 
 def dumps(value: Mapping[str, object]) -> str:
@@ -249,7 +252,48 @@ def verdict(answer: Verdict) -> Object:
         "download_seconds": _rounded(answer.download_seconds, 1),
         "notes": [*answer.understood_as, *answer.notes, *answer.fine_print],
     }
-    return _document("verdict", answer, stated)
+    members = _document("verdict", answer, stated)
+    if answer.cluster is not None:
+        members |= _together(answer.cluster)
+    return members
+
+
+def _together(answer: ClusterAnswer) -> Object:
+    """The keys that several machines add to a verdict."""
+    link = fields(answer.cluster.link, "name title transport gigabits_per_second")
+    link["assumed"] = answer.cluster.link.is_assumed
+    parts = []
+    for part in answer.parts:
+        memory = part.needs.memory
+        disk = part.finding("disk")
+        parts.append(
+            {
+                "machine": part.machine.name,
+                "layers": part.layers,
+                "memory": None if memory is None else fields(memory, _SIZES),
+                "disk_bytes": None if disk is None else part.needs.disk_bytes,
+                "findings": record(part.findings),
+            }
+        )
+    alone = []
+    for one in answer.alone:
+        alone.append(
+            {
+                "machine": one.machine.name,
+                "can_run": one.judged.fits,
+                "runtime": one.judged.workload.runtime,
+                "quantization": one.judged.quantization,
+                "judged_tokens_per_second": record(one.judged.users_pace),
+            }
+        )
+    return {
+        "machines": [machine.name for machine in answer.cluster.machines],
+        "machines_used": 1 if answer.takes_one else len(answer.cluster.machines),
+        "link": link,
+        "split": answer.split,
+        "per_machine": parts,
+        "alone": alone,
+    }
 
 
 def plan(answer: Plan) -> Object:

@@ -66,6 +66,9 @@ def would_run(verdict: Verdict) -> str:
     verb = "runs"
     if verdict.route is Route.UNKNOWN:
         verb = "would run"
+    if verdict.cluster is not None:
+        # other models are looked for on the main machine by itself
+        return f"{verb} on {verdict.cluster.cluster.main.name} alone"
     return f"{verb} {place_words(verdict.machine)}"
 
 

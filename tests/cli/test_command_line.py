@@ -166,6 +166,13 @@ def test_a_repeated_option_drops_nothing_silently(
         options = Options.read(command, [*needed, flag, first, flag, second])
         assert getattr(options, option.destination) == [first, second]
         return
+    if option.joiner:
+        # several machines that serve one model together
+        needed = NEEDED.get(command, ["x"] if command == "verify" else [])
+        options = Options.read(command, [*needed, flag, "a", flag, "b"])
+        joined = getattr(options, option.destination)
+        assert joined.split(option.joiner) == ["a", "b"]
+        return
     for words in (
         [flag, "1", flag, "2"],
         [f"{flag}=1", flag, "2"],

@@ -41,7 +41,7 @@ def pace_of_text(
         return pace
     workload = question.workload
     if workload.prompt_tokens:
-        pace = _with_first_token(pace, workload.prompt_tokens)
+        pace = with_first_token(pace, workload.prompt_tokens)
     users = workload.parallel
     if question.companions is None and users == 1:
         return pace
@@ -66,7 +66,7 @@ def _has_ram_alone(machine: Machine) -> bool:
     return cards is not None and all(card.unified is True for card in cards)
 
 
-def _with_first_token(pace: Speed, tokens: int) -> Speed:
+def with_first_token(pace: Speed, tokens: int) -> Speed:
     """The known pace, with the seconds until the first token: reading `tokens` tokens of prompt and
     one step.
     """

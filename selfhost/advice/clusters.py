@@ -1,0 +1,221 @@
+"""A question about several machines becomes a verdict: `check_with` of machines that serve one
+model together.
+
+The verdict is that of one machine with the field `cluster`: the link, the part of each machine, and
+what one alone does. Its lines to type are those of the program's documentation for each machine
+(`[clusters]` of its file in `specs/runtimes/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.offers import Offer
+from ..catalogue.runtime_parts import ClusterSplit
+from ..core import units
+from ..core.quoting import shell_word
+from ..core.workload import Workload
+from ..judge.cluster_choice import ClusterAnswer, best_on_cluster
+from ..judge.pace import Wait
+from ..judge.quality import quality_of_workload
+from ..judge.record import Room, Verdict
+from ..machine.clusters import Cluster
+from .api_route import shutdown_of
+from .faster import FasterSetting
+from .launch import Launch, fill_partly
+from .makers import understand_on
+from .notes import note_on_tag, notes_on_question
+from .steps import Steps, steps
+from .understood import Model, Sentences, Understood, judged_in_model_defaults
+from .verdicts import Advice, check_with
+
+# the addresses in printed lines: of the link between the machines, in a private network (RFC 1918)
+_ADDRESS = "10.0.0.{number}"
+_RPC_PORT = 50052
+
+
+def check_on_cluster(
+    catalogue: Catalogue,
+    model: Model | Understood,
+    workload: Workload,
+    cluster: Cluster,
+    *,
+    split: str | None = None,
+    today: str | None = None,
+    carry: str = "",
+    notes: Sentences = (),
+) -> Verdict:
+    """The verdict on machines that serve the model together. `split` is `layers` or `tensor`; None
+    takes the best way, which may be one of the machines alone. The other arguments are those of
+    `check_with`.
+    """
+    main = cluster.main
+    if not isinstance(model, Understood):
+        model = understand_on(catalogue, model, workload, main)
+    understood, usual = judged_in_model_defaults(catalogue, model, main)
+    if usual.needs is None:
+        # a closed model, or one that no program loads: machines play no part
+        return check_with(
+            catalogue, model, workload, main, today=today, carry=carry, notes=notes
+        )
+    answer = best_on_cluster(usual.question, catalogue, cluster, split)
+    if answer.takes_one:
+        one = answer.best_alone
+        verdict = check_with(
+            catalogue,
+            model,
+            workload,
+            one.machine,
+            today=today,
+            carry=carry,
+            notes=notes,
+        )
+        return verdict.replace(cluster=answer)
+    judged = answer.judged
+    spec = judged.model
+    bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
+    loss = quality_of_workload(judged.workload, spec, is_halved=bits == 16)
+    further = _ClusterAdvice(
+        catalogue=catalogue,
+        understood=understood,
+        judged=judged,
+        machine=main,
+        day=today or units.utc_today(),
+        carry=f" --machine {shell_word(cluster.names[0])}",
+        loss=loss,
+        answer=answer,
+    )
+    offers: tuple[Offer, ...] = ()
+    if judged.failed:
+        offers = further.api_offers()
+    return Verdict.conclude(
+        judged,
+        main.replace(name=cluster.name),
+        asked=understood.asked,
+        offered=bool(offers),
+        shutdown=shutdown_of(spec, offers, catalogue, further.day),
+        understood_as=(*understood.notes, *note_on_tag(understood, judged)),
+        loss=loss,
+        loaded_bits=bits,
+        first_notes=notes,
+        further=further,
+        cluster=answer,
+    )
+
+
+class _ClusterAdvice(Advice):
+    """The advice on a verdict of several machines. What is worked out for one machine, and would be
+    wrong for several, is left out.
+    """
+
+    answer: ClusterAnswer
+
+    @cached_property
+    def to_type(self) -> Steps:
+        """The lines to type on each machine."""
+        usual = steps(self.judged, self.catalogue, self.machine)
+        if not usual.commands:
+            return usual
+        lines = _ClusterLines(advice=self, usual=usual)
+        main = lines.main()
+        if not main:
+            return Steps(setup=usual.setup)
+        return usual.replace(setup=tuple(lines.setup()), commands=(main,))
+
+    def waits(self) -> tuple[Wait, ...]:
+        """None but the wait for the stated prompt, which the pace of all machines has."""
+        return ()
+
+    def room(self) -> Room | None:
+        """Not worked out for several machines."""
+        return None
+
+    def room_options(self) -> str:
+        """The options beside a limit of `room`, of which there is none."""
+        return ""
+
+    def faster(self) -> tuple[FasterSetting, ...]:
+        """Not worked out for several machines."""
+        return ()
+
+    def notes(self) -> Sentences:
+        """The notes on the question."""
+        offers = self.api_offers()
+        return tuple(
+            notes_on_question(self.catalogue, self.judged, self.machine, offers)
+        )
+
+
+class _ClusterLines:
+    """The lines that start a model on several machines."""
+
+    def __init__(self, advice: _ClusterAdvice, usual: Steps) -> None:
+        cluster = advice.answer.cluster
+        runtime = advice.judged.question.runtime
+        assert runtime is not None, "a way has a program"
+        self.cluster = cluster
+        self.runtime = runtime
+        self.usual = usual
+        self.number = len(cluster.machines)
+        split = advice.answer.split or ""
+        self.rules: ClusterSplit = runtime.clusters.splits[split]
+        launch = Launch(
+            judged=advice.judged,
+            catalogue=advice.catalogue,
+            machine=advice.machine,
+            runtime=runtime,
+            tag=None,
+        )
+        addresses = [_address(number) for number in range(self.number)]
+        over = "ethernet"
+        if "thunderbolt" in cluster.link.title.lower():
+            over = "thunderbolt"
+        self.values = {
+            **launch.values,
+            "command": usual.commands[0],
+            "machines": str(self.number),
+            "main": addresses[0],
+            "hosts": ",".join(addresses),
+            "others": ",".join(f"{one}:{_RPC_PORT}" for one in addresses[1:]),
+            "over": over,
+        }
+
+    def main(self) -> str:
+        """The line on the main machine; "" where it cannot be written."""
+        return fill_partly(self.rules.main, self.values)
+
+    def setup(self) -> Iterator[str]:
+        """Yield the lines before it: the installation on each machine, the link, and the lines on
+        the other machines.
+        """
+        clusters = self.runtime.clusters
+        whole = ", with the whole download" if clusters.whole_files else ""
+        yield f"# on each machine{whole}: {clusters.alike}"
+        yield from self.usual.setup
+        link = self.cluster.link
+        if link.enable:
+            yield f"# {link.enable}"
+        addresses = ", ".join(map(_address, range(self.number)))
+        yield f"# the machines' addresses on their link, the main one's first: {addresses}"
+        for before in self.rules.before:
+            yield before if before.startswith("#") else fill_partly(before, self.values)
+        for number in range(1, self.number):
+            others = self._on_other(number)
+            if others:
+                yield f"# on machine {number + 1}, {self.cluster.machines[number].name}:"
+                yield others
+        if self.rules.others:
+            yield "# then, on the main machine:"
+
+    def _on_other(self, number: int) -> str:
+        """The line on another machine; "" where it needs none."""
+        values = {**self.values, "address": _address(number), "rank": str(number)}
+        return fill_partly(self.rules.others, values)
+
+
+def _address(number: int) -> str:
+    """The address of a machine by its place."""
+    return _ADDRESS.format(number=number + 1)

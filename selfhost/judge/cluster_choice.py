@@ -1,0 +1,189 @@
+"""The best way of running a model on several machines: together, or on one of them alone.
+
+The number of machines is a setting like others: it costs a step, so that a second machine has to
+bring more than it takes to join it (`rating`). What the user stated removes ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..catalogue.index import Catalogue
+from ..catalogue.runtime import RuntimeSpec
+from ..core.records import Record
+from ..machine.clusters import Cluster
+from ..machine.record import Machine
+from .choice import best_way, in_way
+from .clusters import PartOfMachine, Together, judge_together
+from .judging import judge
+from .rating import STEP, rating_of, serves
+from .record import Judged, Question
+from .table import table_of
+from .ways import Way, usual_and_smaller
+
+# what it costs to join machines: a step, as another program does (assumed)
+_JOINING_STEPS = 1.0
+
+
+class Alone(Record):
+    """The best way of a model on one machine of a cluster."""
+
+    machine: Machine
+    judged: Judged
+
+
+class ClusterAnswer(Record):
+    """How several machines run a model.
+
+    - `together`: the best way on all of them. `alone`: the best way on each unlike machine by
+      itself, the main one first.
+    - `takes_one`: one machine alone does better, or as well. `best_alone` is that machine.
+    """
+
+    cluster: Cluster
+    together: Together
+    alone: tuple[Alone, ...]
+    takes_one: bool
+
+    @property
+    def best_alone(self) -> Alone:
+        """The machine that runs the model best by itself."""
+        return min(self.alone, key=lambda one: rating_of(_with_way(one.judged)))
+
+    @property
+    def judged(self) -> Judged:
+        """The judgement of the way that is taken."""
+        return self.best_alone.judged if self.takes_one else self.together.judged
+
+    @property
+    def parts(self) -> tuple[PartOfMachine, ...]:
+        """The part of each machine; none where one machine is taken."""
+        return () if self.takes_one else self.together.parts
+
+    @property
+    def split(self) -> str | None:
+        """How the model is divided; None where one machine is taken."""
+        return None if self.takes_one else self.together.split
+
+
+def best_on_cluster(
+    question: Question,
+    catalogue: Catalogue,
+    cluster: Cluster,
+    split: str | None = None,
+) -> ClusterAnswer:
+    """Return the best way to run the model on the machines. `question` is asked for the main one,
+    in the model's own defaults. A stated `split` asks for all machines together.
+    """
+    together = _best_together(question, catalogue, cluster, split)
+    alone = []
+    for machine in cluster.kinds:
+        asked = question
+        if machine != cluster.main:
+            asked = _asked_on(question, catalogue, machine)
+        judged = best_way(judge(asked, machine), catalogue, machine)
+        alone.append(Alone(machine=machine, judged=judged))
+    answer = ClusterAnswer(
+        cluster=cluster, together=together, alone=tuple(alone), takes_one=False
+    )
+    if split is not None:
+        return answer
+    takes_one = _is_enough(answer.best_alone.judged, together.judged)
+    return answer.replace(takes_one=takes_one)
+
+
+def _is_enough(one: Judged, together: Judged) -> bool:
+    """Whether one machine runs the model as well as all together.
+
+    Machines that are joined for a model which one of them runs in its usual type have to be faster
+    by a step: a larger file is not what they were joined for.
+    """
+    if not one.fits:
+        return False
+    best = _with_way(one)
+    if rating_of(best) <= rating_of(_with_way(together)):
+        return True
+    way = best.question.way
+    is_larger = way is not None and way.most_share is not None
+    if not serves(one) or not (one.question.is_usual_type or is_larger):
+        return False
+    pace = one.users_pace
+    faster = together.users_pace
+    if pace is None or faster is None:
+        return True
+    return faster.likely < STEP * pace.likely
+
+
+def _best_together(
+    question: Question,
+    catalogue: Catalogue,
+    cluster: Cluster,
+    split: str | None,
+) -> Together:
+    """The best way on all machines; the first refusal where no program divides the model."""
+    best: Together | None = None
+    refused: Together | None = None
+    for asked in _questions(question, catalogue, cluster):
+        for judged in judge_together(asked, cluster, split):
+            if judged.is_refused:
+                refused = refused or judged
+            elif best is None or _is_better(judged, best):
+                best = judged
+    if best is not None:
+        return best
+    if refused is not None:
+        return refused
+    (first, *_) = judge_together(question, cluster, split)
+    return first
+
+
+def _is_better(other: Together, best: Together) -> bool:
+    return rating_of(_with_way(other.judged)) < rating_of(_with_way(best.judged))
+
+
+def _questions(
+    question: Question,
+    catalogue: Catalogue,
+    cluster: Cluster,
+) -> Iterator[Question]:
+    """Yield the question in each program that may divide the model, in each type to try."""
+    for runtime in _programs(question, catalogue):
+        way = Way(runtime=runtime, cost_steps=_JOINING_STEPS)
+        first = in_way(question, way, catalogue, cluster.main)
+        if first is None:
+            continue
+        yield first
+        for smaller in usual_and_smaller(first)[1:]:
+            lighter = smaller.replace(cost_steps=_JOINING_STEPS)
+            other = in_way(question, lighter, catalogue, cluster.main)
+            if other is not None:
+                yield other
+
+
+def _programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]:
+    """Yield the programs that may be taken: the stated one alone, else each that divides models."""
+    if question.runtime is None:
+        return
+    yield question.runtime
+    if question.stated.runtime is not None:
+        return
+    for row in table_of(question.spec, catalogue).proposed:
+        runtime = row.runtime
+        if runtime.id != question.runtime.id and runtime.clusters.splits:
+            yield runtime
+
+
+def _asked_on(question: Question, catalogue: Catalogue, machine: Machine) -> Question:
+    """The same question for another machine, whose defaults may differ."""
+    from .question import asked_again
+
+    return asked_again(question, question.stated, catalogue, machine) or question
+
+
+def _with_way(judged: Judged) -> Judged:
+    """The judgement with its way, by which it is rated."""
+    question = judged.question
+    if question.way is not None or question.runtime is None:
+        return judged
+    way = Way(runtime=question.runtime, cost_steps=_JOINING_STEPS)
+    return judged.replace(question=question.replace(way=way))

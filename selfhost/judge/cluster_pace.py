@@ -1,0 +1,201 @@
+"""The pace of a model on several machines.
+
+What goes in: a `DividedModel`, and the pace of one machine as if it had memory enough (t1). What
+comes out: the `Speed` of all machines together.
+
+- By `layers` a token passes the machines in turn: the sum of each one's share of t1, and a hop
+  from each machine to the next.
+- By `tensor`: t1 × (s + (1 - s) / n), where s does not shrink, and twice in each layer an exchange
+  over the link.
+
+The hops and s stand in the program's file in `specs/runtimes/`, the exchanges in
+`specs/common/links.toml`; docs/clusters.md says how well they fit published runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..catalogue.runtime_parts import BY_TENSOR
+from ..core.records import Record
+from ..core.units import plural
+from ..machine.record import Machine
+from .cluster_parts import DividedModel
+from .pace import Range, Speed
+from .pace.ranges import NO_SECONDS, Amount, Seconds
+from .pace.text import pace_of_text, with_first_token
+
+# tensors are exchanged twice in each layer, after attention and after the feed-forward (vLLM,
+# vllm/model_executor/models: an all-reduce follows each row-parallel product)
+_EXCHANGES = 2
+# the most machines of which published runs tell both paces
+_MEASURED_MACHINES = 4
+# how much slower or faster what no run tells may be (a guess)
+_UNTOLD = Amount(1.6, 1.0, 1 / 1.6)
+# how fast several machines read a prompt, of one machine's pace: 0.26 to 1.09 times in eight
+# published pairs, most near 1
+_PROMPT = Range(0.3, 0.9, 1.1)
+# enough memory for any model
+_ROOMY_BYTES = 2**45
+
+
+def pace_on_machines(model: DividedModel) -> Speed:
+    """The pace of text on all machines of the cluster together; unknown where that of one is."""
+    alone = {}
+    for machine in model.cluster.kinds:
+        speed = _pace_alone(model, machine)
+        if speed.decode is None:
+            return Speed(how=speed.how)
+        alone[machine] = speed
+    return _Together(model=model, alone=alone).speed()
+
+
+def _pace_alone(model: DividedModel, machine: Machine) -> Speed:
+    """The pace of one machine, as if it had memory enough for all of the model."""
+    if not model.cards_of(machine):
+        machine = _roomy(machine)
+    return pace_of_text(model.question, model.whole_on(machine), machine)
+
+
+def _roomy(machine: Machine) -> Machine:
+    """The machine with memory for any model."""
+    cards = []
+    for card in machine.cards:
+        cards.append(card.replace(memory_total_bytes=None, memory_free_bytes=None))
+    accelerators = None if machine.accelerators is None else tuple(cards)
+    return machine.replace(
+        memory_total_bytes=_ROOMY_BYTES,
+        memory_limit_bytes=_ROOMY_BYTES,
+        memory_available_bytes=None,
+        accelerators=accelerators,
+    )
+
+
+class _Together(Record):
+    """The machines of a cluster, each with its pace alone."""
+
+    model: DividedModel
+    alone: Mapping[Machine, Speed]
+
+    @property
+    def _main(self) -> Speed:
+        return self.alone[self.model.cluster.main]
+
+    @property
+    def _number(self) -> int:
+        return self.model.number
+
+    @property
+    def _is_untold(self) -> bool:
+        """Whether no published run is like this: of more machines, or of unlike ones."""
+        return self._number > _MEASURED_MACHINES or not self.model.cluster.are_equal
+
+    def speed(self) -> Speed:
+        """The pace of all together."""
+        main = self._main
+        seconds = self._seconds
+        decode = 1 / seconds
+        times = seconds.likely / _token_seconds(main).likely
+        full = main.full_context_tokens_per_second
+        undrafted = main.undrafted_tokens_per_second
+        speed = main.replace(
+            decode=decode,
+            prompt=None if main.prompt is None else main.prompt * _PROMPT,
+            how=f"{main.how}; {self._words()}",
+            first_token_seconds=None,
+            full_context_tokens_per_second=None if full is None else full / times,
+            undrafted_tokens_per_second=None
+            if undrafted is None
+            else undrafted / times,
+            parallel_total=self._total(),
+        )
+        prompt_tokens = self.model.question.workload.prompt_tokens
+        return with_first_token(speed, prompt_tokens) if prompt_tokens else speed
+
+    @property
+    def _seconds(self) -> Seconds:
+        """The seconds of a token of one user."""
+        is_by_tensor = self.model.split == BY_TENSOR
+        seconds = self._by_tensor if is_by_tensor else self._by_layers
+        return seconds * _UNTOLD if self._is_untold else seconds
+
+    @property
+    def _by_layers(self) -> Seconds:
+        """The machines' shares one after the other, and a hop from each to the next."""
+        slots = self.model.slots
+        layers = max(1, sum(slot.share.layers for slot in slots))
+        taken = NO_SECONDS
+        for slot in slots:
+            machine = self.model.cluster.machines[slot.machine]
+            share = slot.share.layers / layers
+            taken += _token_seconds(self.alone[machine]) * share
+        return taken + self._hops
+
+    @property
+    def _hops(self) -> Seconds:
+        """The time between the machines for one token."""
+        return Seconds(*self.model.rules.hop_seconds) * (self._number - 1)
+
+    @property
+    def _by_tensor(self) -> Seconds:
+        """One machine's time, less what the others take off it, and the exchanges."""
+        step = self.model.question.step
+        undivided = self.model.rules.undivided_dense
+        if step is not None and step.has_experts:
+            undivided = self.model.rules.undivided
+        shares = []
+        for share in undivided:
+            shares.append(share + (1 - share) / self._number)
+        return _token_seconds(self._main) * Amount(*shares) + self._exchanges
+
+    @property
+    def _exchanges(self) -> Seconds:
+        """The time in which the machines exchange tensors for one token."""
+        step = self.model.question.step
+        layers = 0 if step is None else step.layers
+        exchange = Seconds(*self.model.cluster.link.exchange_seconds)
+        if self.model.rules.exchange_grows:
+            exchange *= self._number - 1
+        return exchange * (_EXCHANGES * layers)
+
+    def _total(self) -> Range | None:
+        """The tokens per second of several users together; None for one user, and where nothing
+        tells: of tensors over more than two machines.
+        """
+        total = self._main.parallel_total
+        if total is None:
+            return None
+        if self.model.split == BY_TENSOR:
+            gain = self.model.rules.users_gain
+            if not gain or self._number > 2:
+                return None
+            least, likely, most = gain
+            return total * Range(least, likely, most)
+        # a step of all users passes the machines as a token of one does
+        step = self._main.each_of / total
+        return self._main.each_of / (step + self._hops)
+
+    def _words(self) -> str:
+        """The clause on what the machines take together."""
+        number = plural(self._number, "machine")
+        link = self.model.cluster.link
+        if self.model.split == BY_TENSOR:
+            words = (
+                f"over {number} with a part of every layer each, and"
+                f" {1000 * self._exchanges.likely:.2g} ms a token for exchanges over"
+                f" {link.title} ({link.transport.upper()})"
+            )
+        else:
+            words = (
+                f"over {number} with layers one after the other, and"
+                f" {1000 * self._hops.likely:.2g} ms a token from one to the next"
+            )
+        if self._is_untold:
+            words += "; a guess, because no run of such machines is known"
+        return words
+
+
+def _token_seconds(speed: Speed) -> Seconds:
+    """The seconds of one token of one user."""
+    assert speed.decode is not None, "the pace is known"
+    return 1 / speed.decode

@@ -1,0 +1,330 @@
+"""One way of running a model on several machines together, judged machine by machine.
+
+What goes in: a question, asked for the main machine, and a `Cluster`. What comes out: a `Together`:
+the part of the model on each machine (`cluster_parts`) with the findings of that machine by itself,
+and the pace of all (`cluster_pace`). A way that the program does not have, or that such machines or
+such a link do not serve, is refused with the reason (the finding `runtime-not-together`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from ..catalogue.runtime_parts import BY_TENSOR, ClusterSplit
+from ..core.records import Record
+from ..machine.clusters import Cluster
+from ..machine.record import Machine
+from ..needs.records import Needs
+from ..needs.servers import divides_over
+from .checks import CHECKS, Finding, failing, finding
+from .checks.accelerator import accelerator_check
+from .checks.model import model_checks
+from .checks.runtime import cpu_check, runtime_check
+from .checks.space import disk_check, memory_check
+from .checks.speed import no_pace_finding, speed_check, wait_check, why_no_pace
+from .cluster_pace import pace_on_machines
+from .cluster_parts import DividedModel
+from .devices import usable_cards
+from .pace import Speed
+from .record import MEMORY_CHECKS, Judged, Question
+
+# over TCP, tensors need a link as fast as this; over slower ones they lose to layers (four GB10 on
+# 1 Gb/s: 6.4 tokens/s, 2026-09)
+_TENSOR_GIGABITS = 20
+
+
+class PartOfMachine(Record):
+    """The part of a model on one machine of a cluster.
+
+    - `needs`: what the machine holds and stores. `layers`: how many layers lie on it; None where it
+      has a part of every layer.
+    - `findings`: those of the machine by itself.
+    """
+
+    machine: Machine
+    needs: Needs
+    layers: int | None = None
+    findings: tuple[Finding, ...]
+
+    def finding(self, name: str) -> Finding | None:
+        """The finding of the named check; None where the machine has none."""
+        return next((found for found in self.findings if found.check == name), None)
+
+    @property
+    def severity(self) -> int:
+        """The severity of its worst finding."""
+        return max((found.severity for found in self.findings), default=0)
+
+    @property
+    def fullness(self) -> float:
+        """The most bytes as a share of what there is, in the tighter of RAM and accelerators."""
+        shares = [0.0]
+        for name in MEMORY_CHECKS:
+            found = self.finding(name)
+            if found is None or not found.has:
+                continue
+            if isinstance(found.needs, int) and isinstance(found.has, int):
+                shares.append(found.needs / found.has)
+        return max(shares)
+
+
+class Together(Record):
+    """A model on several machines in one way.
+
+    - `judged`: the question, the worst finding of all machines for each check, the needs of the
+      fullest machine, and the pace of all together.
+    - `split`: how the model is divided; None where the program divides none.
+    - `parts`: the part of each machine, in the order of the cluster; empty where it has none.
+    """
+
+    judged: Judged
+    split: str | None
+    parts: tuple[PartOfMachine, ...] = ()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the machines do not run a model in this way, whatever memory they have."""
+        return self.judged.has("runtime-not-together")
+
+
+def judge_together(
+    question: Question,
+    cluster: Cluster,
+    split: str | None = None,
+) -> list[Together]:
+    """Return the judgement of each way to divide the model over the cluster, or of the stated
+    `split` alone: at least one, which may be a refusal.
+    """
+    splits: list[str | None] = [split]
+    if split is None and question.runtime is not None:
+        splits = [*question.runtime.clusters.splits] or [None]
+    judged = []
+    refused = []
+    for name in splits:
+        way = _ClusterWay(question=question, cluster=cluster, split=name)
+        refusal = way.refusal()
+        if refusal is None:
+            judged.append(way.judge())
+        else:
+            refused.append(way.refused(refusal))
+    return judged or refused[:1]
+
+
+class _Refusal(NamedTuple):
+    """Why machines do not run a model together in a way: the wording, and its figures."""
+
+    variant: str
+    figures: Mapping[str, object] = {}
+
+
+class _ClusterWay(Record):
+    """A question in one way to divide the model over a cluster."""
+
+    question: Question
+    cluster: Cluster
+    split: str | None
+
+    # -------------------------------------------------------------- what is refused
+
+    @cached_property
+    def _rules(self) -> ClusterSplit | None:
+        """The program's rules for this split; None where it has no such split."""
+        runtime = self.question.runtime
+        if runtime is None or self.split is None:
+            return None
+        return runtime.clusters.splits.get(self.split)
+
+    @property
+    def _number(self) -> int:
+        return len(self.cluster.machines)
+
+    @cached_property
+    def _model(self) -> DividedModel:
+        assert self.split is not None, "a refused way is not judged"
+        assert self._rules is not None, "a refused way is not judged"
+        return DividedModel(
+            question=self.question,
+            cluster=self.cluster,
+            split=self.split,
+            rules=self._rules,
+        )
+
+    def refusal(self) -> _Refusal | None:
+        """Why the machines do not run the model in this way; None where they may."""
+        question = self.question
+        rules = self._rules
+        if question.runtime is None or question.step is None:
+            return _Refusal("work")
+        clusters = question.runtime.clusters
+        if not clusters.splits:
+            return _Refusal("program")
+        if rules is None:
+            return _Refusal("", {"split": self.split})
+        if self._number > clusters.most:
+            return _Refusal("many", {"most": clusters.most})
+        if not self.cluster.are_equal and not rules.unlike:
+            return _Refusal("unlike")
+        if self.split == BY_TENSOR and question.needs is not None:
+            return self._refusal_of_tensors(rules)
+        return None
+
+    def _refusal_of_tensors(self, rules: ClusterSplit) -> _Refusal | None:
+        """Why tensors are not divided over the machines; None where they may be."""
+        link = self.cluster.link
+        if not link.is_rdma and link.gigabits_per_second < _TENSOR_GIGABITS:
+            return _Refusal("slow-link", {"link": link.title})
+        if any(len(self._model.cards_of(one)) > 1 for one in self.cluster.kinds):
+            return _Refusal("several-gpus")
+        for name, size in self._sizes_to_divide(rules):
+            if size % self._number:
+                return _Refusal("divides", {"what": name})
+        model = self.question.spec.architecture
+        if model is None or not self._model.program.account.divides_layers:
+            return None
+        quantization = self.question.workload.quantization or ""
+        if not divides_over(self._number, model, quantization):
+            return _Refusal("divides", {"what": "feed-forward layers"})
+        return None
+
+    def _sizes_to_divide(self, rules: ClusterSplit) -> Iterator[tuple[str, int]]:
+        """Yield what of the model each machine gets an equal part of, and its number."""
+        model = self.question.spec.architecture
+        if model is None:
+            return
+        if "width" in rules.divides:
+            yield "numbers of an embedding", model.embedding_length
+        for group in model.attention:
+            if "kv_heads" in rules.divides and group.kind != "latent":
+                yield "KV heads", group.kv_heads
+            else:
+                yield "attention heads", group.heads
+
+    def refused(self, refusal: _Refusal) -> Together:
+        """The judgement of a way that is refused."""
+        question = self.question
+        runtime = question.runtime
+        found = finding(
+            failing("runtime-not-together", refusal.variant),
+            program="selfhost" if runtime is None else runtime.name,
+            machines=self.cluster.name,
+            count=self._number,
+            **refusal.figures,
+        )
+        findings = sorted([*model_checks(question), found], key=_order)
+        judged = Judged(
+            question=question, findings=tuple(findings), needs=question.needs
+        )
+        return Together(judged=judged, split=self.split)
+
+    # -------------------------------------------------------------- the judgement
+
+    def judge(self) -> Together:
+        """The judgement of all machines, and the pace of all together."""
+        question = self.question
+        findings = list(model_checks(question))
+        if question.needs is None:
+            findings.append(runtime_check(question, self.cluster.main))
+            judged = Judged(question=question, findings=tuple(findings))
+            return Together(judged=judged, split=self.split)
+        parts = self._parts()
+        fullest = max(parts, key=lambda part: (part.severity, part.fullness))
+        findings += _worst_of_each_check(parts)
+        why_not = why_no_pace(findings)
+        if why_not is None:
+            speed = pace_on_machines(self._model)
+            main = self.cluster.main
+            findings.append(speed_check(question, fullest.needs, main, speed))
+            wait = wait_check(question, speed)
+            if wait is not None:
+                findings.append(wait)
+        else:
+            speed = Speed(how=why_not)
+            findings.append(no_pace_finding(question, why_not))
+        findings.sort(key=_order)
+        judged = Judged(
+            question=question,
+            findings=tuple(findings),
+            needs=fullest.needs.replace(missing_bytes=question.missing_bytes),
+            speed=speed,
+        )
+        return Together(judged=judged, split=self.split, parts=tuple(parts))
+
+    def _parts(self) -> list[PartOfMachine]:
+        """The part of each machine, with what that machine's checks find."""
+        found: dict[tuple[Machine, Needs, bool], tuple[Finding, ...]] = {}
+        parts = []
+        machines = self.cluster.machines
+        for number, part in enumerate(self._model.parts()):
+            machine = machines[number]
+            stores = number == 0 or self._model.program.clusters.whole_files
+            # equal machines with equal parts are checked once
+            key = (machine, part.needs, stores)
+            if key not in found:
+                findings = self._checks_of(machine, part.needs, stores=stores)
+                found[key] = tuple(findings)
+            parts.append(
+                PartOfMachine(
+                    machine=machine,
+                    needs=part.needs,
+                    layers=part.layers,
+                    findings=found[key],
+                )
+            )
+        return parts
+
+    def _checks_of(
+        self,
+        machine: Machine,
+        needs: Needs,
+        *,
+        stores: bool,
+    ) -> Iterator[Finding]:
+        """Yield the findings of one machine about its part. `stores`: the files lie on its disk."""
+        question = self.question
+        workload = question.workload
+        cards = usable_cards(machine, question.runtime, workload, question.most_cards)
+        limited = self._limited(machine).replace(accelerators=cards)
+        yield memory_check(needs, limited, workload, 0, question)
+        yield accelerator_check(needs, limited, question)
+        if stores:
+            yield disk_check(needs, machine, question)
+        on_gpu = bool(machine.accelerators) and needs.placement == "accelerator"
+        yield cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
+        yield runtime_check(question, machine)
+
+    def _limited(self, machine: Machine) -> Machine:
+        """The machine with no more RAM than the program takes of it, where a GPU shares the RAM."""
+        limit = machine.memory_limit_bytes
+        if limit is None or not any(card.unified for card in machine.cards):
+            return machine
+        share = self._model.program.clusters.most_share
+        return machine.replace(memory_limit_bytes=int(limit * share))
+
+
+def _order(found: Finding) -> int:
+    """The place of a finding among the checks."""
+    return CHECKS.index(found.check)
+
+
+def _worst_of_each_check(parts: Sequence[PartOfMachine]) -> Iterator[Finding]:
+    """Yield the worst finding of each check, of equally bad ones that of the fullest machine. Where
+    machines differ, what did not pass names its machine.
+    """
+    by_fullness = sorted(parts, key=lambda part: -part.fullness)
+    differ = len({part.machine for part in parts}) > 1
+    for check in CHECKS:
+        worst: Finding | None = None
+        for part in by_fullness:
+            found = part.finding(check)
+            if found is None:
+                continue
+            if worst is not None and found.severity <= worst.severity:
+                continue
+            worst = found
+            if differ and found.severity:
+                reason = f"{part.machine.name}: {found.reason}"
+                worst = found.in_words(reason, found.remedy)
+        if worst is not None:
+            yield worst

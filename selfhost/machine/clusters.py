@@ -1,0 +1,236 @@
+"""Several machines that serve one model together: `2x dgx spark`, `A + B`.
+
+What goes in: a text, and a function that reads the name of one machine. What comes out: a
+`Cluster`, or None where the text means one machine. Whatever names one machine today still does:
+`2x rtx 3090` is one computer with two GPUs, because an RTX 3090 is no computer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..core import units
+from ..core.errors import SelfhostError
+from ..core.records import Record
+from .cpus import number_words
+from .links import Link, link_called, usual_link
+from .profiles import NotedMachine, machine_called
+from .record import Machine
+from .rented import rented
+from .understand import read_description
+from .words import UnknownMachineError
+
+# more machines than this are told as no cluster: llama.cpp takes 16 servers (ggml-rpc.h,
+# GGML_RPC_MAX_SERVERS)
+MOST_MACHINES = 16
+# between the machines of a cluster; and between those that were surely named one by one, which may
+# be GPUs, as in `--machine 'RTX 4090' --machine 'RTX 3090'`
+JOINER = " + "
+SURE_JOINER = " ++ "
+_BEFORE_COUNT = r"(?:an?\s+|the\s+|my\s+)?(?:(?:cluster|pair|set|stack)\s+of\s+)?"
+_TIMES = r"(?:\s*[x×*]\s+|\s*[x×*](?=[a-z(])|\s+)"
+_UNIT = r"(?:nodes?\s+|machines?\s+|hosts?\s+|computers?\s+)?(?:of\s+)?"
+_PLURAL = re.compile(
+    r"\b(air|book|desktop|halo|mac|macbook|mini|node|pi|pro|server|spark|station|studio)s\b",
+    re.IGNORECASE,
+)
+
+ReadMachine = Callable[[str], NotedMachine | None]
+
+
+class Cluster(Record):
+    """Machines that serve one model together, the main one first.
+
+    - `names`: the texts that name them, one for each of `machines`, as a command repeats them.
+    - `link`: the link between them.
+    """
+
+    machines: tuple[Machine, ...]
+    names: tuple[str, ...]
+    link: Link
+
+    @property
+    def main(self) -> Machine:
+        """The machine on which the program is asked."""
+        return self.machines[0]
+
+    @property
+    def kinds(self) -> tuple[Machine, ...]:
+        """The unlike machines, the main one first."""
+        return tuple(dict.fromkeys(self.machines))
+
+    @property
+    def are_equal(self) -> bool:
+        """Whether all machines are alike."""
+        return len(self.kinds) == 1
+
+    @property
+    def name(self) -> str:
+        """`2 × dgx-spark`, or the names with + between."""
+        counted = []
+        for machine in self.kinds:
+            number = self.machines.count(machine)
+            counted.append(f"{number} × {machine.name}" if number > 1 else machine.name)
+        return JOINER.join(counted)
+
+
+class NotedCluster(NamedTuple):
+    """A cluster, with notes on what else its machines' names can mean."""
+
+    cluster: Cluster
+    notes: tuple[str, ...]
+
+
+class _Counted(NamedTuple):
+    """A number of machines of one name, and the machine."""
+
+    number: int
+    name: str
+    noted: NotedMachine
+
+
+def cluster_of(
+    machines: Sequence[Machine],
+    link: str | None = None,
+    names: Sequence[str] = (),
+) -> Cluster:
+    """Return the cluster of these machines. `link` is the link as a user names it; None takes the
+    usual link of such machines. Raises `InputError` for an unknown link, and
+    `UnknownMachineError` for more machines than are judged.
+    """
+    if not 2 <= len(machines) <= MOST_MACHINES:
+        count = units.plural(len(machines), "machine")
+        raise UnknownMachineError(
+            f"{count} do not serve one model together",
+            remedy=f"name 2 to {MOST_MACHINES}",
+        )
+    found = usual_link(machines) if link is None else link_called(link)
+    own_names = tuple(names) or tuple(machine.name for machine in machines)
+    return Cluster(machines=tuple(machines), names=own_names, link=found)
+
+
+def cluster_named(
+    text: str,
+    read: ReadMachine,
+    link: str | None = None,
+) -> NotedCluster | None:
+    """Return the machines that the text names together; None where it names one machine.
+
+    `read` takes the name of one machine, or of its record. Raises what `read` raises for a part of
+    a text that surely names several.
+    """
+    is_sure = SURE_JOINER in text
+    pieces = text.split(SURE_JOINER) if is_sure else re.split(r"\s\+\s", text)
+    if len(pieces) == 1 and not _may_be_counted(text):
+        return None
+    parts = []
+    for piece in pieces:
+        part = _counted(piece.strip(), read)
+        if part is None:
+            is_machine = is_sure or (len(pieces) > 1 and _tells_machine(piece, read))
+            noted = read(piece.strip()) if is_machine else None
+            if noted is None:
+                return None
+            part = _Counted(1, piece.strip(), noted)
+        parts.append(part)
+    machines = []
+    names = []
+    notes = []
+    for part in parts:
+        if part.number > MOST_MACHINES:
+            raise UnknownMachineError(
+                f"{text!r} names more machines than serve one model together",
+                remedy=f"name at most {MOST_MACHINES}",
+            )
+        machines += [part.noted.machine] * part.number
+        names += [part.name] * part.number
+        if part.noted.note is not None:
+            notes.append(part.noted.note)
+    if len(machines) == 1:
+        return None
+    return NotedCluster(cluster_of(machines, link, names), tuple(notes))
+
+
+def _number_pattern() -> str:
+    """The pattern of a number in digits or as a word."""
+    words = "|".join(sorted(number_words(), key=len, reverse=True))
+    return rf"(\d{{1,4}}|{words})"
+
+
+def _may_be_counted(text: str) -> bool:
+    """Whether a number stands before the text or after it."""
+    return bool(_counts(text))
+
+
+def _counts(text: str) -> list[tuple[int, str]]:
+    """Each number before or after a text that may count machines, with the rest of the text."""
+    plain = text.strip()
+    number = _number_pattern()
+    before = rf"(?is){_BEFORE_COUNT}{number}{_TIMES}{_UNIT}(.+)"
+    found = []
+    match = re.fullmatch(before, plain)
+    if match is not None:
+        found.append((_number(match[1]), match[2]))
+    match = re.fullmatch(r"(?is)(.+?)\s+[x×](\d{1,4})|(.+?)\s+(\d{1,4})[x×]", plain)
+    if match is not None:
+        found.append((int(match[2] or match[4]), match[1] or match[3]))
+    counts = []
+    for count, behind in found:
+        rest = re.sub(r"^\((.*)\)$", r"\1", behind.strip()).strip()
+        if count > 1 and rest:
+            counts.append((count, rest))
+    return counts
+
+
+def _number(text: str) -> int:
+    """The number that digits or a word state."""
+    if text.isdecimal():
+        return int(text)
+    return number_words()[text.lower()]
+
+
+def _counted(piece: str, read: ReadMachine) -> _Counted | None:
+    """The machines of one name that a piece of a text counts; None where it names one machine, or
+    none.
+    """
+    counts = _counts(piece)
+    if not counts or _is_read(piece, read):
+        return None
+    for count, rest in counts:
+        for name in dict.fromkeys((_PLURAL.sub(r"\1", rest), rest)):
+            noted = _read_or_none(name, read)
+            if noted is not None:
+                return _Counted(count, name, noted)
+    return None
+
+
+def _is_read(piece: str, read: ReadMachine) -> bool:
+    """Whether the whole piece, with its number, is the name of one machine."""
+    return _read_or_none(piece, read) is not None
+
+
+def _read_or_none(name: str, read: ReadMachine) -> NotedMachine | None:
+    """The machine of that name; None where the name is refused."""
+    try:
+        return read(name)
+    except SelfhostError:
+        return None
+
+
+def _tells_machine(piece: str, read: ReadMachine) -> bool:
+    """Whether a piece of a text names a whole machine: a known one, a type of a cloud, a record, or
+    a description with a product, a chip of Apple's, or a processor and its memory. A GPU alone is a
+    part of the machine beside it.
+    """
+    if machine_called(piece) is not None or rented(piece) is not None:
+        return True
+    try:
+        about = read_description(piece)
+    except SelfhostError:
+        # a record, which `read` knows by its path
+        return _is_read(piece, read)
+    if about.product is not None or about.chip is not None:
+        return True
+    return about.processor is not None and about.memory.ram_gib is not None

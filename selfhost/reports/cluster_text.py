@@ -1,0 +1,119 @@
+"""The rows of `check` that several machines add: the part of each, the link, and what one does
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..catalogue.runtime_parts import BY_TENSOR
+from ..core import units
+from ..judge.cluster_choice import Alone, ClusterAnswer
+from ..judge.clusters import PartOfMachine
+from ..judge.record import Judged, Outcome
+from ..machine.links import Link
+from .layout import Cells, Span
+
+# the titles of the checks whose rows tell the part of a machine
+_MEMORY = {"accelerator": "GPU", "memory": "memory"}
+
+
+def rows_of_machines(answer: ClusterAnswer) -> Iterator[Cells]:
+    """Yield the rows of the other machines, where they differ, then those of the link and of one
+    machine alone; of a machine that is taken alone, the row of all together.
+    """
+    if answer.takes_one:
+        yield _together_row(answer)
+        return
+    if not answer.cluster.are_equal:
+        yield from _rows_of_parts(answer.parts)
+    if answer.parts:
+        yield "link", answer.cluster.link.title, _link_words(answer)
+    for one in answer.alone:
+        yield _alone_row(one, answer)
+
+
+def place_note(answer: ClusterAnswer) -> str:
+    """The words behind the memory of the fullest machine: `on each`."""
+    if answer.cluster.are_equal:
+        return "on each"
+    return f"on {_fullest(answer.parts).machine.name}, the fullest"
+
+
+def _fullest(parts: Sequence[PartOfMachine]) -> PartOfMachine:
+    return max(parts, key=lambda part: part.fullness)
+
+
+def _rows_of_parts(parts: Sequence[PartOfMachine]) -> Iterator[Cells]:
+    """Yield a row for each machine but the fullest, whose row is above."""
+    for part in parts:
+        if part is _fullest(parts):
+            continue
+        for check, title in _MEMORY.items():
+            found = part.finding(check)
+            if found is None or not isinstance(found.has, int):
+                continue
+            if not isinstance(found.needs, int):
+                continue
+            amount: str | Span = (
+                f"{units.binary(found.needs)} of {units.binary(found.has)}"
+            )
+            if found.outcome is not Outcome.PASS:
+                amount = Span(amount, found.outcome)
+            yield title, amount, f"at most, on {part.machine.name}"
+            break
+
+
+def _link_words(answer: ClusterAnswer) -> str:
+    """How the model is divided, and whether the link is assumed."""
+    words = f"{_transport(answer.cluster.link)}, {split_words(answer.split)}"
+    if answer.cluster.link.is_assumed:
+        words += "; assumed: --link states another"
+    return words
+
+
+def split_words(split: str | None) -> str:
+    """How the machines divide the model, in words."""
+    if split == BY_TENSOR:
+        return "a part of every layer on each"
+    return "whole layers on each"
+
+
+def _transport(link: Link) -> str:
+    return link.transport.upper()
+
+
+def _alone_row(one: Alone, answer: ClusterAnswer) -> Cells:
+    """What one machine does by itself."""
+    name = "one alone"
+    if len(answer.alone) > 1:
+        name = f"{one.machine.name} alone"
+    return "alone", _pace_words(one.judged), f"{name}{_way_words(one.judged)}"
+
+
+def _together_row(answer: ClusterAnswer) -> Cells:
+    """What all machines together do, where one is taken."""
+    judged = answer.together.judged
+    words = f"{answer.cluster.name} together{_way_words(judged)}"
+    return "together", _pace_words(judged), words
+
+
+def _pace_words(judged: Judged) -> str:
+    """The pace, or that the model does not run."""
+    if not judged.fits:
+        return "does not run"
+    pace = judged.users_pace
+    if pace is None:
+        return "runs"
+    return f"~{units.speed(pace.likely)}"
+
+
+def _way_words(judged: Judged) -> str:
+    """`, IQ4_XS in llama.cpp`; the reason of a model that does not run."""
+    if not judged.fits:
+        for found in judged.findings:
+            if found.decides and found.check in _MEMORY:
+                return ", too little memory"
+        return ""
+    workload = judged.workload
+    return f", {workload.quantization} in {workload.runtime}"

@@ -1,0 +1,216 @@
+"""Several machines on the command line: asked in all spellings, answered for each machine, refused
+with the way out.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from helpers.written import run
+from selfhost.machine.named import named
+
+TWO = ("--machine", "2x dgx spark")
+LARGE = ("check", "glm-4.6", "--quant", "Q4_K_M")
+
+
+def record(name: str) -> dict[str, object]:
+    return dict(named(name).machine.to_json())
+
+
+def test_the_answer_tells_each_part(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, *LARGE, *TWO)
+    assert code == 0
+    assert "RUNS  GLM-4.6 on 2 × dgx-spark" in out
+    assert "on each" in out
+    assert "whole layers on each; assumed: --link states another" in out
+    assert "does not run" in out
+
+
+def test_a_stated_link_is_not_assumed(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, *LARGE, *TWO, "--link", "25gbe")
+    assert "25 Gb/s Ethernet" in out
+    assert "assumed: --link" not in out
+
+
+def test_the_json_has_machines_link_and_parts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, out, _ = run(capsys, *LARGE, *TWO, "--json")
+    answer = json.loads(out)
+    assert answer["schema"] == "selfhost.verdict/1"
+    assert answer["machines"] == ["dgx-spark", "dgx-spark"]
+    assert answer["machines_used"] == 2
+    assert answer["link"]["name"] == "200gbe"
+    assert answer["link"]["assumed"] is True
+    assert answer["split"] == "layers"
+    assert [part["layers"] for part in answer["per_machine"]] == [45, 47]
+    memory = [part["memory"]["total_bytes"] for part in answer["per_machine"]]
+    assert all(size < 121 * 2**30 for size in memory)
+    # llama.cpp reads the file on the main machine alone
+    assert answer["per_machine"][0]["disk_bytes"] > 200e9
+    assert answer["per_machine"][1]["disk_bytes"] is None
+    assert answer["alone"][0]["can_run"] is False
+
+
+def test_one_machine_has_none_of_these_keys(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, out, _ = run(capsys, "check", "gpt2", "--machine", "dgx spark", "--json")
+    assert not {"machines", "link", "per_machine"} & json.loads(out).keys()
+
+
+def test_one_is_taken_where_it_does_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "check", "qwen3-8b", *TWO)
+    assert "RUNS  Qwen3 8B on dgx-spark" in out
+    assert "2 × dgx-spark together" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        # llama.cpp, tools/rpc/README.md
+        pytest.param(
+            "glm-4.6 --quant Q4_K_M --runtime llama.cpp",
+            [
+                "ggml-rpc-server -H 10.0.0.2 -p 50052 -c",
+                "llama-server -hf unsloth/GLM-4.6-GGUF:Q4_K_M -c 4096 -np 1 --rpc 10.0.0.2:50052",
+            ],
+            id="llama.cpp",
+        ),
+        # docs.vllm.ai, parallelism and scaling: multi-node by multiprocessing
+        pytest.param(
+            "minimax-m2.7 --quant nvfp4 --runtime vllm --split tensor",
+            [
+                "--tensor-parallel-size 2 --nnodes 2 --node-rank 1",
+                "--master-addr 10.0.0.1 --headless",
+                "--tensor-parallel-size 2 --nnodes 2 --node-rank 0 --master-addr 10.0.0.1",
+            ],
+            id="vllm by tensor",
+        ),
+        pytest.param(
+            "minimax-m2.7 --quant nvfp4 --runtime vllm --split layers",
+            [
+                "--pipeline-parallel-size 2 --nnodes 2 --node-rank 1",
+                "--pipeline-parallel-size 2 --nnodes 2 --node-rank 0",
+            ],
+            id="vllm by layers",
+        ),
+        # docs.sglang.io, multi-node deployment
+        pytest.param(
+            "minimax-m2.7 --quant nvfp4 --runtime sglang --split tensor",
+            [
+                "--tp 2 --nnodes 2 --node-rank 1 --dist-init-addr 10.0.0.1:20000",
+                "--tp 2 --nnodes 2 --node-rank 0 --dist-init-addr 10.0.0.1:20000",
+            ],
+            id="sglang",
+        ),
+    ],
+)
+def test_the_lines_are_those_of_the_programs_documentation(
+    words: str, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "check", *words.split(), *TWO)
+    assert code == 0
+    for line in lines:
+        assert line in out
+
+
+def test_macs_are_started_by_mlx_launch(capsys: pytest.CaptureFixture[str]) -> None:
+    """ml-explore.github.io/mlx: usage, launching distributed programs."""
+    words = "check glm-5 --runtime mlx --quant 8bit --split tensor"
+    _, out, _ = run(capsys, *words.split(), "--machine", "2x mac studio m3 ultra 512gb")
+    assert "mlx.distributed_config --backend jaccl --hosts 10.0.0.1,10.0.0.2" in out
+    assert "mlx.launch --hostfile hosts.json" in out
+    assert "rdma_ctl enable" in out
+
+
+def test_two_hosts_of_eight_gpus_divide_layers_inside_and_between(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = "check deepseek-v3.1 --runtime vllm"
+    _, out, _ = run(capsys, *words.split(), "--machine", "2x server-8x-h100")
+    assert "--tensor-parallel-size 8 --pipeline-parallel-size 2 --nnodes 2" in out
+
+
+# ------------------------------------------------------------------ how they are named
+
+
+def test_machines_are_named_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    machines = ("--machine", "dgx spark", "--machine", "dgx spark")
+    _, out, _ = run(capsys, *LARGE, *machines, "--json")
+    assert json.loads(out)["machines"] == ["dgx-spark", "dgx-spark"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(json.dumps, id="a list"),
+        pytest.param(lambda rows: "\n".join(map(json.dumps, rows)), id="a line each"),
+    ],
+)
+def test_a_file_may_hold_several_records(
+    write: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [record("dgx spark") | {"name": f"spark-{number}"} for number in (1, 2)]
+    file = tmp_path / "sparks.json"
+    assert callable(write)
+    file.write_text(write(rows), encoding="utf-8")
+    _, out, _ = run(capsys, *LARGE, "--machine", str(file), "--json")
+    answer = json.loads(out)
+    assert answer["machines"] == ["spark-1", "spark-2"]
+    assert answer["can_run"] is True
+
+
+def test_a_broken_file_tells_all_faults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [record("dgx spark") | {"name": f"spark-{number}"} for number in (1, 2, 3)]
+    rows[0]["memory_total_bytes"] = "much"
+    rows[2]["cpu_cores_usable"] = -4
+    file = tmp_path / "sparks.json"
+    file.write_text(json.dumps(rows), encoding="utf-8")
+    code, out, err = run(capsys, *LARGE, "--machine", str(file))
+    assert (code, out) == (2, "")
+    assert "memory_total_bytes" in err
+    assert "cpu_cores_usable" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(
+            "check gpt2 --machine dgx-spark --link tb5",
+            "--link is for several machines",
+            id="a link of one machine",
+        ),
+        pytest.param(
+            "check gpt2 --split layers",
+            "--split is for several machines",
+            id="a split of one machine",
+        ),
+        pytest.param(
+            "check gpt2 --machine 2x-dgx-spark --link tb5",
+            "--link",
+            id="a name that is none",
+        ),
+    ],
+)
+def test_a_link_needs_several_machines(
+    words: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *words.split())
+    assert (code, out) == (2, "")
+    assert says in err
+    assert "2x dgx spark" in err or "--machine" in err
+
+
+@pytest.mark.parametrize("command", ["list", "compare gpt2 phi-4", "show gpt2"])
+def test_other_commands_ask_for_one(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, *command.split(), *TWO)
+    assert code == 2
+    assert "names 2 machines" in err
