@@ -122,7 +122,7 @@ def experts_used(
 class ReadExperts(NamedTuple):
     """The experts that several tokens read together.
 
-    `share`: the share of experts in the parameters that one token reads. `growth`: the factor by
+    `share`: the share of experts in the bytes that one token reads. `growth`: the factor by
     which all tokens read more expert parameters than one token.
     """
 
@@ -138,14 +138,12 @@ def read_experts(step: Step, tokens: int) -> ReadExperts:
     of them. A step that unpacks all experts reads no more of them for more tokens.
     """
     experts = step.experts
-    if not step.parameters or not step.has_experts or not experts.all:
-        return ReadExperts(0.0, Amount.of(1))
-    if step.unpacks_experts:
+    if not step.expert_bytes or step.unpacks_experts:
         return ReadExperts(0.0, Amount.of(1))
     growths = []
     for preferred in pace_tables().batch.preferred:
         chosen = min(1.0, experts.chosen_share / preferred)
         used = 1 - (1 - chosen) ** tokens
         growths.append(used / chosen)
-    share = min(1.0, experts.used / step.parameters)
+    share = step.expert_bytes / step.weights_bytes
     return ReadExperts(share, Amount(*growths))

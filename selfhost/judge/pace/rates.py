@@ -286,17 +286,19 @@ class Gpu(Record):
 
     def _reading(self, step: Step) -> Seconds:
         """The seconds in which a step reads weights and context. Packed weights take as long as
-        unpacking them, where that is longer.
+        unpacking them, and others as long as multiplying by them, where that is longer.
         """
         packed = NO_SECONDS
-        plain = self.seconds_to_read(step.context().cached_bytes, step)
+        plain = NO_SECONDS
         for name, size in step.read_bytes.items():
             reading = size / self._rate_of_type(name, step)
             if name in step.packed_bytes_by_type:
                 packed += reading
             else:
                 plain += reading
-        return longest(packed, self._unpacking(step)) + plain
+        packed = longest(packed, self._unpacking(step))
+        plain = longest(plain, self._multiplying(step))
+        return packed + plain + self.seconds_to_read(step.context().cached_bytes, step)
 
     def _rate_of_type(self, name: str, step: Step) -> Range:
         """The bytes per second at which weights of a stored type are read."""
@@ -321,6 +323,22 @@ class Gpu(Record):
         for name, size in step.packed_bytes_by_type.items():
             counted_bytes += size * tables.type_called(name).unpack
         return Seconds.of(counted_bytes / (row.unpacked_per_cycle * cycles))
+
+    def _multiplying(self, step: Step) -> Seconds:
+        """The seconds in which matrix units multiply one token by weights that need no unpacking;
+        none where that is no limit.
+
+        The units compute a tile of tokens, whether it is full or not. A byte takes as long in FP8
+        as in 16 bits, because it holds twice as many numbers, which are multiplied twice as fast.
+        Experts are left out: they are multiplied in smaller tiles.
+        """
+        tile_tokens = self.row(step).tile_tokens
+        peak = gpus.peak_flops(self.device.name, gpus.capability_of(self.device))
+        if tile_tokens is None or peak is None or not step.parameters:
+            return NO_SECONDS
+        beside_experts = 1 - min(1.0, step.experts.used / step.parameters)
+        plain_bytes = step.weights_bytes - step.packed_bytes
+        return Seconds(*tile_tokens) * (plain_bytes * beside_experts / peak)
 
     def _least_seconds(self, size: float) -> Seconds:
         """The seconds in which `size` bytes are read at the largest share of the peak that was
