@@ -471,6 +471,8 @@ class MemoryRules(Stated):
       numbers; 0: what they take is not known.
     - `keeps_read_text`: the program keeps keys and values of a text that an encoder read.
     - `reserves_by_device`: the memory left free on a GPU follows from the size of the GPU.
+    - `component_files`: a model of components is loaded from a file for each of them, in the type
+      that was asked for.
 
     From llama.cpp's code:
 
@@ -505,6 +507,7 @@ class MemoryRules(Stated):
     context_checkpoints: int = _COUNT_OR_ZERO
     kept_context_checkpoints: int = _COUNT_OR_ZERO
     reserves_by_device: bool = False
+    component_files: bool = False
 
 
 class Batches(Stated):
@@ -550,6 +553,7 @@ class PaceRules(Stated):
     - `multiplies_rows`: built without llama.cpp's kernels that compute blocks of a product.
     - `default_threads`: the most threads on a processor by default; None for all cores.
     - `unknown`: why no pace of the program is told, as a clause; empty where one is.
+      `unknown_in_part`: the same where only a part of a component has room on the GPU.
     - `backend_on_intel`: the backend of all its builds for Intel's GPUs; None where builds differ.
     """
 
@@ -558,6 +562,7 @@ class PaceRules(Stated):
     launches_layers: bool = False
     multiplies_rows: bool = False
     unknown: str = ""
+    unknown_in_part: str = ""
     backend_on_intel: str | None = None
     default_threads: int | None = _COUNT
 

@@ -174,7 +174,11 @@ def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
         return RunPlace.ACCELERATORS_TIGHT
     if judged.is_on_accelerators:
         return RunPlace.ACCELERATORS
-    by_offload = {"model": RunPlace.BY_PARTS, "sequential": RunPlace.BY_LAYERS}
+    by_offload = {
+        "model": RunPlace.BY_PARTS,
+        "partial": RunPlace.BY_PARTS,
+        "sequential": RunPlace.BY_LAYERS,
+    }
     return by_offload.get(judged.offload or "", RunPlace.RAM)
 
 

@@ -247,7 +247,11 @@ def _default_quantization(
     if format == "mlx":
         return _default_in_mlx(spec, stored)
     if spec.components:
-        return components_type(spec)
+        published = components_type(spec)
+        if published == "float32" and runtime.memory.component_files:
+            # publishers of such files have the components in 16 bits
+            return "float16"
+        return published
     if is_embedding:
         # the vectors of an embedding model are compared with vectors that others computed: the type
         # must be the published one
@@ -284,7 +288,9 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     if parts is not None:
         return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
-    case = case_of(spec, None, Workload(format=format))
+    # sizes depend on the program only where it loads other files than those of the publisher
+    program = runtime if runtime.memory.component_files else None
+    case = case_of(spec, program, Workload(format=format))
     names = _possible_quantizations(spec, runtime, format, default)
     if format == "gguf" and _can_follow_recipes(case):
         return names

@@ -260,7 +260,8 @@ class CpuNeed(Record):
 class Offloaded(Record):
     """The terms of a model whose parts lie in RAM and come to one accelerator in turn.
 
-    - `way`: "model" for a component at a time, "sequential" for a layer at a time.
+    - `way`: "model" for a component at a time, "sequential" for a layer at a time, "partial" for as
+      many layers as have room.
     - `host`: the terms in RAM.
     - `device`: the terms on the accelerator at the moment that takes most of it.
     """

@@ -274,8 +274,8 @@ def _slowed_by(
     """The reason why work is slower than on a GPU that holds all of the model, as a variant of the
     finding; "" on such a GPU.
 
-    "processor" stands for a model that no GPU computes, "model" and "sequential" for parts that
-    move to a GPU in turn (`Needs.offload`).
+    "processor" stands for a model that no GPU computes; "model", "partial" and "sequential" stand
+    for parts that move to a GPU in turn (`Needs.offload`).
     """
     if placed.offload:
         return placed.offload
@@ -474,4 +474,6 @@ def is_slow_work(judged: Judged) -> bool:
     """
     if judged.has("speed-hours"):
         return True
-    return judged.offload != "model" and judged.has("speed-picture")
+    if judged.offload in ("model", "partial"):
+        return False
+    return judged.has("speed-picture")

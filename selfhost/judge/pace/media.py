@@ -58,6 +58,8 @@ def pace_of_pictures(job: Job, unit: str) -> Speed:
     denoising = _denoising_of(job)
     if denoising is None:
         return Speed(unit=unit, how="the arithmetic of one step is not known")
+    if job.placed.offload == "partial" and job.runtime is not None:
+        return Speed(unit=unit, how=job.runtime.pace.unknown_in_part)
     taken = seconds_of_picture(job, denoising)
     how = f"on {job.called}; {_what_is_made(job, denoising)}"
     if job.placed.offload is not None:
