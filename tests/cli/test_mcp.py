@@ -699,6 +699,20 @@ class TestServer:
         assert schema["properties"]["context_tokens"]["type"] == "integer"
         assert schema["properties"]["purpose"]["enum"] == ["chat", "agent", "documents"]
 
+    def test_each_argument_is_described_once(self, session: Session) -> None:
+        """An agent pays for the list in each session: about 2,000 tokens of four bytes."""
+        described: set[str] = set()
+        for tool in session.tools.values():
+            for name, schema in tool.input_schema["properties"].items():
+                assert ("description" in schema) == (name not in described), name
+                assert "type" in schema
+                described.add(name)
+        assert described == set(ARGUMENTS)
+        tools = [
+            tool.model_dump_json(exclude_none=True) for tool in session.tools.values()
+        ]
+        assert len("".join(tools).encode()) / 4 <= 2000
+
     def test_agents_are_told_to_ask_before_they_download(
         self, session: Session
     ) -> None:
