@@ -91,8 +91,16 @@ def _notes_on_draft(judged: Judged) -> Iterator[str]:
     if speed.decode is None:
         return
     without_draft = speed.undrafted_tokens_per_second or 0
-    if judged.fits and speed.decode.likely < without_draft:
-        yield from remark("draft-slower")
+    drafted = speed.decode.likely
+    if judged.fits and drafted < without_draft:
+        step = judged.question.step
+        yield from remark(
+            "draft-slower",
+            drafted=units.speed(drafted),
+            alone=units.speed(without_draft),
+            experts=step is not None and step.has_experts,
+            split=judged.placement == "split",
+        )
 
 
 def _note_on_cache(judged: Judged, machine: Machine) -> Iterator[str]:

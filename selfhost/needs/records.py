@@ -120,10 +120,19 @@ class Term(Record):
         return self.split in (Split.HOST, Split.PROGRAM)
 
     @property
+    def part(self) -> str:
+        """The part of its own model, whether that is the model or its draft: `kv_cache`."""
+        return self.name.removeprefix("draft_").removeprefix("mtp_")
+
+    @property
+    def is_of_draft(self) -> bool:
+        """Whether the term is a part of the draft."""
+        return self.part != self.name
+
+    @property
     def may_be_mapped(self) -> bool:
         """Whether the term is weights that lie in memory as in the file."""
-        name = self.name.removeprefix("draft_").removeprefix("mtp_")
-        return name in ("weights", "embeddings")
+        return self.part in ("weights", "embeddings")
 
     @property
     def size(self) -> Size:

@@ -195,7 +195,10 @@ def _pace_lines(
         yield reader_words(speed.decode) + narrower
     undrafted = speed.undrafted_tokens_per_second
     if workload.draft is not None and undrafted is not None:
-        yield f"about {units.speed(undrafted)} without the draft"
+        line = f"about {units.speed(undrafted)} without the draft"
+        if speed.decode.likely < undrafted:
+            line += ": leave it out"
+        yield line
 
 
 def _work_line(speed: Speed, work: Range) -> str:

@@ -86,7 +86,7 @@ class Speed(Record):
       because memory holds no more; None for one user alone.
     - `full_context_tokens_per_second`: the decode rate once the context is full, where that is less
       than nine tenths of `decode`. `undrafted_tokens_per_second`: the decode rate without the draft
-      that `decode` counts.
+      that `decode` counts; in an answer, where the same files then lie.
     - `crossing_seconds`: the time in which weights in RAM are copied to a GPU for each batch of a
       prompt.
     - `clip`: frames, width and height of a generated video, played at `frames_per_second`.
