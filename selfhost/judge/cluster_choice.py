@@ -21,9 +21,6 @@ from .record import Judged, Question
 from .table import table_of
 from .ways import Way, usual_and_smaller
 
-# what it costs to join machines: a step, as another program does (assumed)
-_JOINING_STEPS = 1.0
-
 
 class Alone(Record):
     """The best way of a model on one machine of a cluster."""
@@ -148,14 +145,13 @@ def _questions(
 ) -> Iterator[Question]:
     """Yield the question in each program that may divide the model, in each type to try."""
     for runtime in _programs(question, catalogue):
-        way = Way(runtime=runtime, cost_steps=_JOINING_STEPS)
+        way = Way(runtime=runtime)
         first = in_way(question, way, catalogue, cluster.main)
         if first is None:
             continue
         yield first
         for smaller in usual_and_smaller(first)[1:]:
-            lighter = smaller.replace(cost_steps=_JOINING_STEPS)
-            other = in_way(question, lighter, catalogue, cluster.main)
+            other = in_way(question, smaller, catalogue, cluster.main)
             if other is not None:
                 yield other
 
@@ -185,5 +181,5 @@ def _with_way(judged: Judged) -> Judged:
     question = judged.question
     if question.way is not None or question.runtime is None:
         return judged
-    way = Way(runtime=question.runtime, cost_steps=_JOINING_STEPS)
+    way = Way(runtime=question.runtime)
     return judged.replace(question=question.replace(way=way))
