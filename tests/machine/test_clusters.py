@@ -48,7 +48,7 @@ def read(text: str, link: str | None = None) -> Cluster | None:
         pytest.param("2x p5.48xlarge", ["aws-p5.48xlarge"] * 2, id="rented"),
         pytest.param(
             "mac studio m3 ultra 512gb + macbook pro m4 max 128gb",
-            ["mac-studio-m3-ultra-512gb", "a Mac with Apple M4 Max"],
+            ["mac-studio-m3-ultra-512gb", "mac-apple-m4-max-128gb"],
             id="unlike",
         ),
         pytest.param(
@@ -63,7 +63,7 @@ def read(text: str, link: str | None = None) -> Cluster | None:
         ),
         pytest.param(
             "rtx 4090 64gb ++ rtx 4090 64gb",
-            ["a machine with RTX 4090"] * 2,
+            ["rtx-4090-64gb"] * 2,
             id="named one by one",
         ),
     ],
