@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from .advice.understood import judged_on
 from .advice.verdicts import check_with
 from .catalogue.index import Catalogue, open_catalogue
+from .catalogue.runtime_parts import CLUSTER_SPLITS
 from .catalogue.spec import ModelSpec
 from .catalogue.spec_values import MODALITIES, USES
 from .core.errors import (
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from .advice.several import Comparison
     from .advice.sizes import ContainerSize
     from .core.workload_fields import WorkloadFields
+    from .machine.clusters import NotedCluster
+    from .machine.profiles import NotedMachine
 
 _ONLY_OF_RANK = ("top", "use", "modality")
 PathLike = str | os.PathLike[str]
@@ -74,6 +77,9 @@ def check(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
+    machines: Sequence[Machine | str] = (),
+    link: str | None = None,
+    split: str | None = None,
     gpu: str | None = None,
     specs: Sequence[PathLike] = (),
     **fields: Unpack[WorkloadFields],
@@ -85,7 +91,10 @@ def check(
     - `workload`, or its fields as keywords: `check("mistral-7b", context_tokens=8192)`.
     - `machine`: a Machine, or the name of a known one such as "macbook air m2 16gb". None reads
       this machine, as `Machine.read` does: no socket and no write, and a child process only to ask
-      the driver of an NVIDIA GPU.
+      the driver of an NVIDIA GPU. "2x dgx spark" names machines that serve the model together.
+    - `machines`: such machines one by one, the main one first. `link`: what joins them, "200gbe" or
+      "tb5,tcp"; None takes the usual link of such machines. `split`: "layers" or "tensor"; None
+      takes the best way, which may be one machine alone. The verdict's `cluster` has the parts.
     - `gpu`: what if the machine had this GPU in place of its own: "RTX 4090", "2x RTX 3090".
     - `specs`: folders with spec files of your own. They come before those of SELFHOST_SPECS.
 
@@ -106,6 +115,18 @@ def check(
     _expect_model(model)
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
+    together = _cluster_found(machine, machines, link, split, gpu)
+    if together is not None:
+        from .advice.clusters import check_on_cluster
+
+        return check_on_cluster(
+            catalogue,
+            model,
+            stated,
+            together.cluster,
+            split=split,
+            notes=together.notes,
+        )
     found = machine_found(machine, gpu)
     return check_with(
         catalogue,
@@ -123,6 +144,9 @@ def can_run(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
+    machines: Sequence[Machine | str] = (),
+    link: str | None = None,
+    split: str | None = None,
     gpu: str | None = None,
     specs: Sequence[PathLike] = (),
     **fields: Unpack[WorkloadFields],
@@ -143,6 +167,12 @@ def can_run(
     _expect_model(model)
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
+    together = _cluster_found(machine, machines, link, split, gpu)
+    if together is not None:
+        from .advice.clusters import check_on_cluster
+
+        cluster = together.cluster
+        return check_on_cluster(catalogue, model, stated, cluster, split=split).can_run
     found = machine_found(machine, gpu)
     # no verdict is made, since commands, offers and remedies decide nothing here
     return judged_on(catalogue, model, stated, found.machine).judged.fits
@@ -342,6 +372,8 @@ def _refuse_misplaced(fields: Mapping[str, object]) -> None:
             remedy = 'write machine="RTX 3060, 32 GB of RAM"'
         elif name == "machine":
             remedy = "check(model, machine=...) judges one machine"
+        elif name in ("machines", "link", "split"):
+            remedy = "check(model, machines=[...]) judges several machines together"
         elif name in ("users", "concurrency"):
             remedy = "write parallel=4 for four users at once"
         else:
@@ -386,6 +418,71 @@ class _FoundMachine(Record):
         known = machine_called(self.machine.name)
         is_known = known is not None and known.machine == self.machine
         return self.machine.name if is_known else None
+
+
+def _cluster_found(
+    machine: Machine | str | None,
+    machines: Sequence[Machine | str],
+    link: str | None,
+    split: str | None,
+    gpu: str | None,
+) -> NotedCluster | None:
+    """The machines that serve a model together; None for one machine.
+
+    Raises `WrongTypeError` for what is none of these, `UnknownMachineError` for an unknown name,
+    and `InputError` for a link or a split of one machine.
+    """
+    expect_type("machines", machines, (list, tuple), 'write machines=["dgx spark", …]')
+    expect_type("link", link, (str, type(None)))
+    expect_type("split", split, (str, type(None)))
+    if split is not None and split not in CLUSTER_SPLITS:
+        message = f"split: {split!r} is not one of {', '.join(CLUSTER_SPLITS)}"
+        raise InputError(message)
+    if machines and machine is not None:
+        raise InputError("machine and machines are both given; leave one out")
+    together = _named_together(machine, machines, link)
+    if together is None:
+        for name, value in (("link", link), ("split", split)):
+            if value is not None:
+                message = f"{name} is for machines that serve one model together"
+                remedy = 'write machines=["dgx spark", "dgx spark"]'
+                raise InputError(f"{message}; {remedy}", remedy=remedy)
+        return None
+    if gpu is None:
+        return together
+    changed = [machine_found(one, gpu).machine for one in together.cluster.machines]
+    return together._replace(cluster=together.cluster.replace(machines=tuple(changed)))
+
+
+def _named_together(
+    machine: Machine | str | None,
+    machines: Sequence[Machine | str],
+    link: str | None,
+) -> NotedCluster | None:
+    """The machines of the list, or those that one text names together; None for one machine."""
+    if not machines and not isinstance(machine, str):
+        return None
+    # imported here: most programs name a machine or ask about this one
+    from .machine.clusters import NotedCluster, cluster_named, cluster_of
+
+    try:
+        if isinstance(machine, str):
+            return cluster_named(machine, _read_machine, link)
+        found = [machine_found(one, None) for one in machines]
+        names = [one.typed or one.machine.name for one in found]
+        cluster = cluster_of([one.machine for one in found], link, names)
+    except SelfhostError as error:
+        _tell_in_python(error, error.remedy)
+        raise
+    notes = dict.fromkeys(note for one in found for note in one.notes)
+    return NotedCluster(cluster, tuple(notes))
+
+
+def _read_machine(name: str) -> NotedMachine:
+    """The machine of that name, with a note."""
+    from .machine.named import named
+
+    return named(name)
 
 
 def machine_found(machine: Machine | str | None, gpu: str | None) -> _FoundMachine:

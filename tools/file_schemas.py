@@ -38,6 +38,7 @@ from selfhost.core.tables import (
     shipped_rows,
 )
 from selfhost.core.workload import Workload
+from selfhost.machine.clusters import MOST_MACHINES
 from selfhost.machine.platforms import platforms
 from selfhost.machine.record import MAX_CORES, MIN_CORES
 
@@ -209,6 +210,9 @@ def _model() -> Schema:
         properties[field] = _of_shape(shape, policy.LIMITS[field])
     properties.update(_table_of(Wanted)["properties"])
     properties["require_runtime"] = {"type": "boolean", "default": False}
+    joined = {"type": "integer", "minimum": 2, "maximum": MOST_MACHINES}
+    properties["joined"] = joined
+    properties["link"] = dict(_TEXT)
     return _table(properties, ["name"])
 
 

@@ -149,6 +149,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "least": "LeastMachine | None",
         "reasons": "tuple[Finding, ...]",
         "machines": "tuple[KnownMachine, ...]",
+        "joined": "tuple[JoinedMachines, ...]",
         "notes": _TEXTS,
     },
     "profiles/1": {"profiles": "tuple[ListedProfile, ...]"},

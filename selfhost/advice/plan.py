@@ -30,6 +30,7 @@ from ..judge.record import (
     TIGHT_CODES,
     Judged,
     Question,
+    Range,
     Report,
     Route,
     Verdict,
@@ -55,6 +56,8 @@ _CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _HEADROOM = 2.0
 # kinds of known machines that nobody buys or rents: runners of CI, and containers
 NOT_TO_OWN = ("ci", "virtual")
+# how many of a machine are joined
+_JOINED = 2
 # the best first
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
 
@@ -144,12 +147,30 @@ class KnownMachine(Verdict):
     is_comfortable: bool
 
 
+class JoinedMachines(Record):
+    """Several of a known machine that run the model together, where one does not.
+
+    `machine` is the profile's name, `number` how many are joined by `link`, their usual one.
+    `split`: how they divide the model.
+    """
+
+    machine: str
+    number: int
+    link: str
+    split: str | None
+    runtime: str | None
+    quantization: str | None
+    decode_tokens_per_second: Range | None
+    judged_tokens_per_second: Range | None
+
+
 class Plan(Report):
     """The answer. `least` is None where no machine of any size would do, or the size cannot be
     computed; `reasons` say why.
 
-    `machines` are all profiles, first those on which the model runs, from the smallest. `options`
-    are the options of `selfhost check` under which these were judged.
+    `machines` are all profiles, first those on which the model runs, from the smallest. `joined`
+    are two of a machine that people join, where one does not run the model. `options` are the
+    options of `selfhost check` under which these were judged.
     """
 
     asked: str
@@ -159,6 +180,7 @@ class Plan(Report):
     least: LeastMachine | None
     reasons: tuple[Finding, ...]
     machines: tuple[KnownMachine, ...]
+    joined: tuple[JoinedMachines, ...] = ()
     notes: tuple[str, ...]
     options: str
 
@@ -225,6 +247,7 @@ def plan_with(
         least=found.least,
         reasons=tuple(reasons),
         machines=machines,
+        joined=tuple(_joined(catalogue, meant, machines, found.least)),
         notes=(*meant.notes, *checked.notes, *making),
         options=workload.options(),
     )
@@ -314,6 +337,48 @@ def _comes_as_one_reads(best: Judged) -> bool:
     """Whether text likely comes as fast as people read; True for a model without a pace of text."""
     pace = best.users_pace or best.decode_tokens_per_second
     return pace is None or not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND)
+
+
+# ------------------------------------------------------------------ two of a machine
+
+
+def _joined(
+    catalogue: Catalogue,
+    meant: Understood,
+    machines: Iterable[KnownMachine],
+    least: LeastMachine | None,
+) -> Iterator[JoinedMachines]:
+    """Yield two of each machine that people join, where one does not run the model, from the
+    smallest.
+    """
+    if least is None or not meant.spec.writes_text:
+        return
+    # imported here: few plans get so far
+    from ..judge.cluster_choice import best_together
+    from ..machine.clusters import cluster_of
+    from ..machine.links import are_often_joined
+
+    one_does_not = [known for known in machines if not known.can_run]
+    for known in sorted(one_does_not, key=lambda known: size_order(known.machine)):
+        machine = known.machine
+        held_bytes = _JOINED * sum(size_order(machine)[:1])
+        if held_bytes < least.memory_bytes or not are_often_joined(machine):
+            continue
+        cluster = cluster_of([machine] * _JOINED, names=[known.name] * _JOINED)
+        question = meant.question(catalogue, machine)
+        together = best_together(question, catalogue, cluster)
+        judged = together.judged
+        if judged.fits:
+            yield JoinedMachines(
+                machine=known.name,
+                number=_JOINED,
+                link=cluster.link.name,
+                split=together.split,
+                runtime=judged.workload.runtime,
+                quantization=judged.quantization,
+                decode_tokens_per_second=judged.decode_tokens_per_second,
+                judged_tokens_per_second=judged.users_pace,
+            )
 
 
 # ------------------------------------------------------------------ the least machine

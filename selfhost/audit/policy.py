@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalogue.openness import canonical_expression
 from ..core.errors import (
+    InputError,
     KeyPath,
     PolicyError,
     Problem,
@@ -49,6 +50,8 @@ from ..core.workload import (
 )
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of
+from ..machine.clusters import MOST_MACHINES
+from ..machine.links import link_called
 from ..machine.platforms import normal_architecture
 from ..machine.record import BANDWIDTH, Accelerator, Machine
 
@@ -512,6 +515,8 @@ class Wanted(Record):
     machines: Selectors = read_by(_selectors, default=())
     severity: str = read_by(default="error", choices=SEVERITIES)
     require_runtime: bool = False
+    joined: int = 1
+    link: str | None = None
     members: tuple[Wanted, ...] = ()
 
     @property
@@ -524,7 +529,8 @@ class Wanted(Record):
         """The values on which a verdict rests: entries with equal values have the same verdict
         everywhere.
         """
-        return self.name, self.asked, self.require_runtime, self.members
+        cluster = (self.joined, self.link)
+        return self.name, self.asked, self.require_runtime, cluster, self.members
 
 
 class Exemption(Record):
@@ -780,6 +786,8 @@ def _model(table: TomlTable, needs: Workload) -> Wanted:
     asked = _asked(table, needs)
     where = table.fields(Wanted)
     require_runtime = bool(table.get("require_runtime", "bool"))
+    joined = table.get("joined", "int", minimum=2, maximum=MOST_MACHINES) or 1
+    link = _link(table, joined)
     table.close(_remedies_of_words())
     return Wanted(
         index=int(table.path[-1]),
@@ -788,8 +796,27 @@ def _model(table: TomlTable, needs: Workload) -> Wanted:
         label=name,
         asked=asked,
         require_runtime=require_runtime,
+        joined=joined,
+        link=link,
         **where,
     )
+
+
+def _link(table: TomlTable, joined: int) -> str | None:
+    """The link between the machines that a `[[model]]` joins; None where it states none. A link of
+    one machine, and one that does not exist, are noted as problems.
+    """
+    link: str | None = table.get("link", "str")
+    if link is None:
+        return None
+    if joined == 1:
+        table.problem("link", "is for machines that are joined", "add joined = 2")
+        return None
+    try:
+        link_called(link)
+    except InputError as error:
+        table.problem("link", error.message, error.remedy)
+    return link
 
 
 def _asked(table: TomlTable, needs: Workload) -> Workload:
@@ -908,6 +935,9 @@ def _full_label(wanted: Wanted) -> str:
         parts.append(fill(words, {"value": value}))
     if wanted.require_runtime:
         parts.append("runtime installed")
+    if wanted.joined > 1:
+        over = f" by {wanted.link}" if wanted.link else ""
+        parts.append(f"on {wanted.joined} joined{over}")
     if wanted.machines:
         selectors = " ".join(map(str, wanted.machines))
         parts.append(f"on {selectors}")

@@ -99,7 +99,10 @@ class PolicyJudge:
         """The judgement of a model under the model's own defaults."""
         asked = wanted.asked.replace(memory_basis=basis)
         model = wanted.replace(asked=asked)
-        judged = judge(self._question(model, machine), machine)
+        question = self._question(model, machine)
+        if wanted.joined > 1:
+            return _judged_joined(question, machine, wanted)
+        judged = judge(question, machine)
         if takes_first_of_list(judged.question):
             return best_way(judged, self._catalogue, machine)
         return judged
@@ -151,6 +154,22 @@ class PolicyJudge:
             if not is_offered:
                 return False
         return True
+
+
+def _judged_joined(question: Question, machine: Machine, wanted: Wanted) -> Judged:
+    """The judgement on as many such machines together as the entry joins, in the program and the
+    type of the question: the first way to divide the model that runs, else the first.
+    """
+    # imported here: few policies join machines
+    from ..judge.clusters import judge_together
+    from ..machine.clusters import cluster_of
+
+    cluster = cluster_of([machine] * wanted.joined, wanted.link)
+    ways = judge_together(question, cluster)
+    for way in ways:
+        if way.judged.fits:
+            return way.judged
+    return ways[0].judged
 
 
 def _deciding_sets(machine: Machine) -> _Sets:

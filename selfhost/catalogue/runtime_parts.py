@@ -633,6 +633,9 @@ class Clustering(Stated):
     - `whole_files`: each machine downloads all files.
     - `alike`: what must be the same on all machines, as a clause.
     - `most_share`: the most that it takes of the RAM of a machine whose GPU shares it.
+    - `unsure`: by the type in which experts were published, how many times as long a token may take
+      as the pace of one machine tells, where that is known to be off: the most, the likely, the
+      least.
     """
 
     splits: Mapping[str, ClusterSplit] = read_by(name="split", default={})
@@ -640,3 +643,4 @@ class Clustering(Stated):
     whole_files: bool = False
     alike: str = ""
     most_share: float = read_by(minimum=0.01, maximum=1.0, default=1.0)
+    unsure: Mapping[str, tuple[float, ...]] = {}

@@ -72,7 +72,7 @@ def best_on_cluster(
     """Return the best way to run the model on the machines. `question` is asked for the main one,
     in the model's own defaults. A stated `split` asks for all machines together.
     """
-    together = _best_together(question, catalogue, cluster, split)
+    together = best_together(question, catalogue, cluster, split)
     alone = []
     for machine in cluster.kinds:
         asked = question
@@ -111,11 +111,11 @@ def _is_enough(one: Judged, together: Judged) -> bool:
     return faster.likely < STEP * pace.likely
 
 
-def _best_together(
+def best_together(
     question: Question,
     catalogue: Catalogue,
     cluster: Cluster,
-    split: str | None,
+    split: str | None = None,
 ) -> Together:
     """The best way on all machines; the first refusal where no program divides the model."""
     best: Together | None = None

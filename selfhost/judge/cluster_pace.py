@@ -117,7 +117,17 @@ class _Together(Record):
         """The seconds of a token of one user."""
         is_by_tensor = self.model.split == BY_TENSOR
         seconds = self._by_tensor if is_by_tensor else self._by_layers
-        return seconds * _UNTOLD if self._is_untold else seconds
+        if self._is_untold:
+            seconds *= _UNTOLD
+        return seconds * self._unsure
+
+    @property
+    def _unsure(self) -> Amount:
+        """By how much the pace of one machine may be off, where that is known."""
+        model = self.model.question.spec.architecture
+        published = "" if model is None else model.expert_dtype or ""
+        ends = self.model.program.clusters.unsure.get(published, (1.0, 1.0, 1.0))
+        return Amount(*ends)
 
     @property
     def _by_layers(self) -> Seconds:
@@ -170,10 +180,10 @@ class _Together(Record):
             if not gain or self._number > 2:
                 return None
             least, likely, most = gain
-            return total * Range(least, likely, most)
+            return total * Range(least, likely, most) / self._unsure
         # a step of all users passes the machines as a token of one does
-        step = self._main.each_of / total
-        return self._main.each_of / (step + self._hops)
+        step = self._main.each_of / total + self._hops
+        return self._main.each_of / (step * self._unsure)
 
     def _words(self) -> str:
         """The clause on what the machines take together."""

@@ -53,11 +53,6 @@ class PartOfMachine(Record):
         return next((found for found in self.findings if found.check == name), None)
 
     @property
-    def severity(self) -> int:
-        """The severity of its worst finding."""
-        return max((found.severity for found in self.findings), default=0)
-
-    @property
     def fullness(self) -> float:
         """The most bytes as a share of what there is, in the tighter of RAM and accelerators."""
         shares = [0.0]
@@ -229,7 +224,7 @@ class _ClusterWay(Record):
             judged = Judged(question=question, findings=tuple(findings))
             return Together(judged=judged, split=self.split)
         parts = self._parts()
-        fullest = max(parts, key=lambda part: (part.severity, part.fullness))
+        fullest = max(parts, key=lambda part: part.fullness)
         findings += _worst_of_each_check(parts)
         why_not = why_no_pace(findings)
         if why_not is None:

@@ -102,10 +102,8 @@ def cluster_of(
     """
     if not 2 <= len(machines) <= MOST_MACHINES:
         count = units.plural(len(machines), "machine")
-        raise UnknownMachineError(
-            f"{count} do not serve one model together",
-            remedy=f"name 2 to {MOST_MACHINES}",
-        )
+        remedy = f"name 2 to {MOST_MACHINES} that serve one model together"
+        raise UnknownMachineError(f"a cluster of {count}", remedy=remedy)
     found = usual_link(machines) if link is None else link_called(link)
     own_names = tuple(names) or tuple(machine.name for machine in machines)
     return Cluster(machines=tuple(machines), names=own_names, link=found)

@@ -20,6 +20,10 @@ RDMA = "rdma"
 TCP = "tcp"
 _TRANSPORTS = (RDMA, TCP)
 _MICROSECOND = 1e-6
+# a host of so many GPUs is joined to others by the network of its data centre
+_MANY_GPUS = 8
+# the slowest link for which people buy two of a machine: USB4 (assumed)
+_FAST_GIGABITS = 9
 # behind the digits of an Ethernet's rate, in any spelling
 _RATE = r"(?<=\d)(?:gigabits?|gbits?|gbps|gbs|gb|g)(?:ethernet|e)?$"
 
@@ -124,6 +128,18 @@ def usual_link(machines: Sequence[Machine]) -> Link:
         name = usual.pop() or name
     row = table.link[name]
     return _link(name, row, row.usual, is_assumed=True)
+
+
+def are_often_joined(machine: Machine) -> bool:
+    """Whether people join such machines to run one model: those with a fast link of their own, and
+    hosts of many GPUs.
+    """
+    if len(machine.own_memory_cards) >= _MANY_GPUS:
+        return True
+    name = _usual_name(machine)
+    return (
+        name is not None and _table().link[name].gigabits_per_second >= _FAST_GIGABITS
+    )
 
 
 def _link(name: str, row: _LinkRow, transport: str, *, is_assumed: bool) -> Link:

@@ -33,8 +33,9 @@ from .machine_text import memory_cells
 from .model_figures import have_paces, wait_of
 from .words import PLACES, pace_of, pace_title, run_words
 
-# machines of the first screen
+# machines of the first screen, and pairs of them
 _SHOWN = 6
+_SHOWN_JOINED = 4
 # kinds of machines that people own or rent, the commonest first
 _OFTEN_OWNED = ("desktop", "laptop", "mac", "cloud", "mini-pc", "server", "board")
 
@@ -70,6 +71,31 @@ def plan_document(
         yield line()
         yield line("An API that has it, or what runs instead:")
         yield command(question)
+    yield from _joined_blocks(plan, question, verbose=verbose)
+
+
+def _joined_blocks(plan: Plan, question: str, *, verbose: bool) -> Blocks:
+    """Yield two of a machine that run the model together, where one does not, from the smallest;
+    nothing where there are none.
+    """
+    joined = plan.joined if verbose else plan.joined[:_SHOWN_JOINED]
+    if not joined:
+        return
+    rows = []
+    for row in joined:
+        pace = row.judged_tokens_per_second
+        figure = "-" if pace is None else f"~{units.speed(pace.likely)}"
+        way = f"{row.quantization} in {row.runtime}, by {row.split}, over {row.link}"
+        rows.append((f"{row.number} × {row.machine}", figure, way))
+    first = joined[0]
+    together = shell_word(f"{first.number}x {first.machine}")
+    yield from section(
+        "Two of a machine, joined, where one does not run it",
+        (figures(rows), command(f"{question} --machine {together}")),
+    )
+    left_out = len(plan.joined) - len(joined)
+    if left_out:
+        yield line(f"{left_out} more: -v")
 
 
 def _may_run_somewhere(plan: Plan) -> bool:

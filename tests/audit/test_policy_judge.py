@@ -14,6 +14,7 @@ from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import UnknownModelError
 from selfhost.judge.record import Verdict
+from selfhost.machine.named import named
 from selfhost.machine.record import PresentModel
 
 VM = Machine.from_file(RECORDS / "vm-24gib.json")
@@ -247,3 +248,20 @@ def test_an_entry_that_can_be_judged_nowhere_says_why() -> None:
     judge = new_judge()
     assert judge.refusal(wanted("mistral-7b")) is None
     assert isinstance(judge.refusal(wanted("no-such-model")), UnknownModelError)
+
+
+def test_an_entry_may_ask_for_machines_that_are_joined() -> None:
+    """Two DGX Sparks hold what one does not; each is judged by itself."""
+    spark = named("dgx spark").machine
+    judge = new_judge()
+    alone = wanted("glm-4.6", quantization="Q4_K_M", runtime="llama.cpp")
+    joined = alone.replace(joined=2)
+    assert not judge(alone, "default", spark).can_run
+    verdict = judge(joined, "default", spark)
+    assert verdict.can_run
+    assert verdict.memory is not None
+    assert verdict.memory.total_bytes < 121 * GIB
+    # a program of one machine is refused, and so is a link that is too slow for it
+    ollama = joined.replace(asked=joined.asked.replace(runtime="ollama"))
+    assert judge(ollama, "default", spark).has("runtime-not-together")
+    assert alone.question != joined.question

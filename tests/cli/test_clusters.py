@@ -5,11 +5,14 @@ with the way out.
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from helpers.written import run
+from selfhost import SelfhostError, can_run, check, plan
 from selfhost.machine.named import named
 
 TWO = ("--machine", "2x dgx spark")
@@ -214,3 +217,75 @@ def test_other_commands_ask_for_one(
     code, _, err = run(capsys, *command.split(), *TWO)
     assert code == 2
     assert "names 2 machines" in err
+
+
+# ------------------------------------------------------------------ from Python
+
+
+def test_python_takes_machines_one_by_one_or_in_words() -> None:
+    one_by_one = check("glm-4.6", machines=["dgx spark", named("dgx spark").machine])
+    in_words = check("glm-4.6", machine="2x dgx spark")
+    assert one_by_one.can_run
+    assert one_by_one.findings == in_words.findings
+    assert one_by_one.speed == in_words.speed
+    assert one_by_one.to_json()["machines"] == ["dgx-spark", "dgx-spark"]
+    assert can_run("glm-4.6", machine="2x dgx spark")
+    assert not can_run("glm-4.6", machine="dgx spark")
+
+
+def test_a_verdict_of_several_machines_is_stored() -> None:
+    verdict = check("glm-4.6", machine="2x dgx spark", link="10gbe")
+    stored = pickle.loads(pickle.dumps(verdict))
+    assert stored == verdict
+    assert stored.commands == verdict.commands
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(
+            {"machine": "dgx spark", "link": "tb5"},
+            "link is for machines",
+            id="a link of one machine",
+        ),
+        pytest.param({"machines": ["dgx spark"]}, "name 2 to 16", id="a list of one"),
+        pytest.param(
+            {"machine": "dgx spark", "machines": ["dgx spark"] * 2},
+            "both given",
+            id="both",
+        ),
+        pytest.param(
+            {"machine": "2x dgx spark", "split": "both"}, "split", id="no split"
+        ),
+        pytest.param({"machines": "dgx spark"}, "machines", id="a text for a list"),
+        pytest.param(
+            {"machines": ["dgx spark", "no such"]}, "no such", id="an unknown one"
+        ),
+    ],
+)
+def test_python_refuses_with_what_to_write(
+    arguments: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(SelfhostError, match=says):
+        check("gpt2", **arguments)
+
+
+# ------------------------------------------------------------------ plan
+
+
+def test_a_plan_names_two_of_a_machine_where_one_does_not_do() -> None:
+    planned = plan("glm-4.6", quantization="Q4_K_M")
+    joined = {row.machine: row for row in planned.joined}
+    fitting = {known.name for known in planned.fitting}
+    assert "dgx-spark" in joined
+    assert not fitting & joined.keys()
+    for row in planned.joined:
+        asked = f"{row.number}x {row.machine}"
+        verdict = check("glm-4.6", machine=asked, quantization="Q4_K_M")
+        assert verdict.can_run
+        assert verdict.users_pace == row.judged_tokens_per_second
+    assert "dgx-spark" in str(planned.to_json()["joined"])
+
+
+def test_a_plan_joins_nothing_that_one_machine_holds() -> None:
+    assert "dgx-spark" not in {row.machine for row in plan("gpt2").joined}
