@@ -235,7 +235,7 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text.split()))
 
 
-class KindsMeant(NamedTuple):
+class KindsMeant(Record):
     """The use and the modality that words name, None where they name none or several."""
 
     use: str | None
@@ -252,7 +252,7 @@ def kinds_in(words: Sequence[str]) -> KindsMeant:
         parts.update(kind.split("-"))
     uses = [use for use in USES if parts.issuperset(use.split("-"))]
     modalities = kinds.intersection(MODALITIES)
-    return KindsMeant(_only(uses), _only(modalities))
+    return KindsMeant(use=_only(uses), modality=_only(modalities))
 
 
 def _only(names: Collection[str]) -> str | None:

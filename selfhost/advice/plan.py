@@ -226,7 +226,9 @@ def plan_with(
     parts = question.stated_parts
     if parts is not None and parts > 1:
         raise error_of(
-            OptionFault("runtime_options", "parts-in-plan", {"parts": parts})
+            OptionFault(
+                option="runtime_options", kind="parts-in-plan", figures={"parts": parts}
+            )
         )
     needs = question.needs
     if needs is not None:

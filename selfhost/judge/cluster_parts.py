@@ -47,7 +47,7 @@ class LayerPlace(NamedTuple):
     machine: int
     whole: Needs
     room_bytes: int
-    share: LayerShare = LayerShare("", 0)
+    share: LayerShare = LayerShare(where="", layers=0)
     stop: int = 0
 
 
@@ -166,7 +166,7 @@ class DividedModel(Record):
             layers = layers_at.get(where, 0)
             if index == 0:
                 layers = max(0, layers - 1)
-            share = LayerShare(where, layers)
+            share = LayerShare(where=where, layers=layers)
             filled.append(slot._replace(share=share, stop=stop))
             stop -= layers
         return filled

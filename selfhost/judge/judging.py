@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
+from ..core import units
 from ..core.purposes import purposes_table
 from ..core.records import Record
 from ..machine.record import Machine
@@ -150,31 +151,29 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     return min((in_ram, *seen), key=Judged.lacking_bytes)
 
 
-def _users_with_room(without_room: Judged, other: Judged) -> float:
-    """The number of users that just have room, if memory grows for each user as between the two
-    layouts; infinite where the layouts do not tell.
-    """
-    users = without_room.workload.parallel
-    left_bytes = _left_bytes(without_room)
-    more_bytes = left_bytes - _left_bytes(other)
-    of_one_user = more_bytes / (other.workload.parallel - users)
-    if not 0 < of_one_user < inf:
-        return inf
-    return users + left_bytes // of_one_user
+def _in_surer_batches(
+    layouts: Iterable[Judged],
+    usual_tokens: int | None,
+) -> Iterator[Judged]:
+    """The layouts, in larger batches than usual only where these make the memory no less sure.
 
-
-def _left_bytes(layout: Judged) -> float:
-    """The bytes that the tighter one of RAM and accelerators has left; below 0 where that lacks
-    some, infinite where nothing is known of either.
+    A layout in larger batches stands before the same in batches of the usual tokens. Where its
+    memory is not known, it waits for that one: it is left out where the other's memory is known.
     """
-    left_bytes = inf
-    for check in MEMORY_CHECKS:
-        finding = layout.finding(check)
-        if finding is None:
-            continue
-        if isinstance(finding.has, int) and isinstance(finding.needs, int):
-            left_bytes = min(left_bytes, finding.has - finding.needs)
-    return left_bytes
+    waiting: Judged | None = None
+    for layout in layouts:
+        memory = layout.finding("memory")
+        is_unsure = memory is not None and memory.outcome is Outcome.UNKNOWN
+        if not is_unsure:
+            waiting = None
+            yield layout
+        elif layout.placed.batch_tokens != usual_tokens:
+            waiting = waiting or layout
+        else:
+            if waiting is not None:
+                yield waiting
+            waiting = None
+            yield layout
 
 
 def _machine_for(question: Question, machine: Machine) -> Machine:
@@ -210,32 +209,34 @@ class _OnMachine(Record):
         """
         seen = []
         slow = []
-        close: Judged | None = None
+        unsure = []
         for layout in self.layouts(at_any_pace=False):
             seen.append(layout)
             if layout.failed:
                 continue
             paced = self._paced(layout, self._pace_of(layout))
-            if not paced.deciding.isdisjoint(PACE_CHECKS):
+            is_fast = paced.deciding.isdisjoint(PACE_CHECKS)
+            if not is_fast:
                 slow.append(paced)
-            elif self._has_no_lighter_method and paced.has("accelerator-close"):
-                # training in RAM comes next, and it may be known to fit there
-                close = close or paced
-            elif close is None or paced.fits:
+            elif self._may_fit_better_in_ram(paced):
+                unsure.append(paced)
+            elif paced.fits or not unsure:
                 return paced
-        if close is not None:
-            return close
+        if unsure:
+            return unsure[0]
         if slow:
             return _best_of_slow(slow)
         return _nearest_to_fit(seen)
 
-    @property
-    def _has_no_lighter_method(self) -> bool:
-        """Whether the question is about training, by the runtime's last method."""
-        if self.question.runtime is None:
+    def _may_fit_better_in_ram(self, layout: Judged) -> bool:
+        """Whether a training just fits an accelerator, and no method is left that takes less: RAM
+        comes next, and it may be known to fit there.
+        """
+        runtime = self.question.runtime
+        if runtime is None or not layout.has("accelerator-close"):
             return False
-        methods = self.question.runtime.finetuning.methods
-        return self.question.workload.finetune_method in methods[-1:]
+        last_method = runtime.finetuning.methods[-1:]
+        return self.question.workload.finetune_method in last_method
 
     def layouts(self, *, at_any_pace: bool) -> Iterator[Judged]:
         """Yield each layout with the findings of memory and accelerators only, in the order in
@@ -256,23 +257,17 @@ class _OnMachine(Record):
             from .placement import placements
 
             layouts = placements(needs, machine, question, at_any_pace=at_any_pace)
-        in_larger_batches: Judged | None = None
-        for placed in layouts:
-            memory = memory_check(
-                placed, machine, question.workload, stored_bytes, question
-            )
-            accelerator = accelerator_check(placed, machine, question)
-            findings = (memory, accelerator)
-            layout = Judged(question=question, findings=findings, needs=placed)
-            is_unsure = memory.outcome is Outcome.UNKNOWN
-            if is_unsure and placed.batch_tokens != needs.batch_tokens:
-                # layouts in smaller batches are next, and their memory may be sure
-                in_larger_batches = in_larger_batches or layout
-                continue
-            if is_unsure and in_larger_batches is not None:
-                yield in_larger_batches
-            in_larger_batches = None
-            yield layout
+
+        def compared() -> Iterator[Judged]:
+            for placed in layouts:
+                memory = memory_check(
+                    placed, machine, question.workload, stored_bytes, question
+                )
+                accelerator = accelerator_check(placed, machine, question)
+                findings = (memory, accelerator)
+                yield Judged(question=question, findings=findings, needs=placed)
+
+        return _in_surer_batches(compared(), needs.batch_tokens)
 
     # -------------------------------------------------------------- the pace
 
@@ -322,40 +317,23 @@ class _OnMachine(Record):
     def _most_at_once(self, all_at_once: Judged) -> Judged | None:
         """The layout of the most users that have room as surely as one has, of fewer users than
         were asked for; None where not even one has room, or all have as surely.
-
-        Two layouts tell how memory grows with the users, so that a million users take as few
-        layouts as ten.
         """
-        most = layout_of_users(1, self.question, self.machine)
-        least_sure = most.deciding
 
-        def has_room(layout: Judged) -> bool:
-            return not layout.failed and layout.deciding <= least_sure
+        def layout_of(users: int) -> Judged:
+            return layout_of_users(users, self.question, self.machine)
 
-        if not has_room(most) or has_room(all_at_once):
+        alone = layout_of(1)
+
+        def is_as_sure(layout: Judged) -> bool:
+            return not layout.failed and layout.deciding <= alone.deciding
+
+        def have_room(users: int) -> bool:
+            return is_as_sure(layout_of(users))
+
+        if not is_as_sure(alone) or is_as_sure(all_at_once):
             return None
-        more = all_at_once
-        other: Judged | None = None
-        takes_middle = True
-        while more.workload.parallel - most.workload.parallel > 1:
-            least_users = most.workload.parallel
-            most_users = more.workload.parallel
-            users = (least_users + most_users) // 2
-            if other is not None and not takes_middle:
-                by_growth = min(_users_with_room(more, other), most_users - 1)
-                users = max(least_users + 1, int(by_growth))
-            layout = layout_of_users(users, self.question, self.machine)
-            if has_room(layout):
-                most = layout
-                if other is None or other.workload.parallel < most_users:
-                    other = layout
-            else:
-                other = more
-                more = layout
-            left = more.workload.parallel - most.workload.parallel
-            # memory may grow in steps: then every second number is the middle
-            takes_middle = not takes_middle and left > (most_users - least_users) // 2
-        return most
+        fewer = range(1, all_at_once.workload.parallel)
+        return layout_of(units.count_while(have_room, fewer))
 
     def _with_waiting_users(self, layout: Judged) -> Judged:
         """The layout of the users that are served at once, with its pace, while the others wait."""

@@ -341,7 +341,7 @@ class _OnRamAndCards(Record):
         # a division begins with the last layers; the output matrix is not counted as a layer
         shares.reverse()
         last = shares[0]
-        shares[0] = LayerShare(last.where, last.layers - 1)
+        shares[0] = LayerShare(where=last.where, layers=last.layers - 1)
         return model.divided(shares)
 
     def _proportions(self, group: Sequence[Place]) -> list[int]:

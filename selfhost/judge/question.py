@@ -439,12 +439,16 @@ def _cache_type_refused(
     model = case.spec.name
     if not keeps_cache and not runtime.kv_cache_types:
         figures = {"model": model, "program": runtime.name}
-        return OptionFault("kv_cache_type", "no-cache", figures)
+        return OptionFault(option="kv_cache_type", kind="no-cache", figures=figures)
     maker = gpu_maker(counting.machine, runtime)
     why = need.why_cache_type_refused(case, gpu_maker=maker)
     if why is None:
         return None
-    return OptionFault("kv_cache_type", "cache-refused", {"model": model, "why": why})
+    return OptionFault(
+        option="kv_cache_type",
+        kind="cache-refused",
+        figures={"model": model, "why": why},
+    )
 
 
 # ------------------------------------------------------------------ the files on the machine

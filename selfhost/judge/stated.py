@@ -196,7 +196,7 @@ class _Reading:
 
     def _fault(self, option: str, kind: str, /, **figures: Any) -> None:
         """Note that an option makes no sense."""
-        self.faults.append(OptionFault(option, kind, figures))
+        self.faults.append(OptionFault(option=option, kind=kind, figures=figures))
 
     def _check_values(self) -> None:
         """Note a format that does not exist, a recording where the model does not hear, a purpose
@@ -583,7 +583,7 @@ def format_refused(request: Request, program: ProgramRow) -> OptionFault:
         "typed": request.workload.format,
         "others": request.taking_ids,
     }
-    return OptionFault("format", "format-other", figures)
+    return OptionFault(option="format", kind="format-other", figures=figures)
 
 
 def type_not_had(
@@ -611,4 +611,4 @@ def type_not_had(
         "system": request.machine.platform,
     }
     kind = "quantization-guess" if guess else "quantization-not-had"
-    return OptionFault("quantization", kind, figures)
+    return OptionFault(option="quantization", kind=kind, figures=figures)

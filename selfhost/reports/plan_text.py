@@ -17,6 +17,7 @@ from .layout import (
     AS_TOPIC,
     Blocks,
     FigureRow,
+    Hint,
     Paragraph,
     Span,
     Table,
@@ -430,8 +431,9 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
     yield Table.of("plan", rows, pace=title)
     left_out = len(plan.fitting) - len(shown)
     if left_out:
-        yield line(f"{left_out} more: -v")
+        yield line(Hint(f"{left_out} more: ", "-v"))
     if any(map(_doubts, shown)):
         yield line("?: little memory left, or slow; slow?: perhaps too slow")
     if have_paces(shown):
-        yield line("~ is the likely pace; the line below gives its range.")
+        below = "the line below gives its range"
+        yield line(Hint("~ is the likely pace; ", below, ".", shows="range"))

@@ -14,6 +14,7 @@ from ..core.quoting import shell_line, shell_word
 from .layout import (
     Blocks,
     FigureRow,
+    Hint,
     Paragraph,
     Table,
     commands,
@@ -29,8 +30,10 @@ from .words import format_words
 # sizes to reserve are rounded up, so that the printed size is enough
 _rounded_up = partial(units.binary, up=True)
 # a screen of Python has this line, too: no function takes a format
-_TO_PASTE = (
-    "To paste: selfhost size MODEL --format kubernetes, compose, docker or systemd"
+_TO_PASTE = Hint(
+    "To paste: ",
+    "selfhost size MODEL --format kubernetes, compose, docker or systemd",
+    shows="files",
 )
 
 
@@ -70,7 +73,7 @@ def _several(sizes: Sequence[ContainerSize]) -> Blocks:
     yield line()
     yield Table.of("containers", rows)
     yield line()
-    yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
+    yield from texts([*notes, Hint("Options and figures: ", "-v"), _TO_PASTE], indent=0)
 
 
 def _single(size: ContainerSize, *, verbose: bool) -> Blocks:

@@ -16,7 +16,7 @@ from ..judge.record import Route, Speed, Verdict
 from ..machine.record import Disk, Machine
 from ..needs.records import Needs
 from .labels import LABELS
-from .layout import Blocks, line
+from .layout import Blocks, Hint, line
 
 # the place word for the computer on which the command runs
 HERE = "here"
@@ -28,7 +28,9 @@ PLACES: Mapping[str | None, str] = {
 }
 _DISK_FIELDS = frozenset(Disk.__annotations__)
 # under a table of paces
-RANGES = "~ is the likely pace; its range: selfhost check MODEL"
+RANGES = Hint(
+    "~ is the likely pace; ", "its range: selfhost check MODEL", shows="range"
+)
 # titles of the column of paces: for text, and for figures with units of their own
 TOKENS = "tokens/s"
 PACES = "pace"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from math import sqrt
-from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture, Audio
 from ...catalogue.spec import Denoising, ModelSpec, Sound
@@ -233,7 +232,7 @@ def sound_figures() -> SoundFigures:
     return pace_tables().record("sound", SoundFigures)
 
 
-class _SoundSeconds(NamedTuple):
+class _SoundSeconds(Record):
     """The seconds of a minute of sound, and the sentence that says what they rest on."""
 
     taken: Seconds
@@ -376,7 +375,7 @@ def _recognizer_seconds(
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens.fast:g} to"
         f" {tokens.slow:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
     )
-    return _SoundSeconds(taken, how)
+    return _SoundSeconds(taken=taken, how=how)
 
 
 def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
@@ -396,7 +395,7 @@ def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
     if not low or not high:
         return None
     taken = Seconds(high, sqrt(low * high), low)
-    return _SoundSeconds(taken, f"as published runs took on {places}")
+    return _SoundSeconds(taken=taken, how=f"as published runs took on {places}")
 
 
 def _voice_seconds(job: Job, sound: Sound) -> _SoundSeconds | None:
@@ -421,7 +420,7 @@ def _voice_seconds(job: Job, sound: Sound) -> _SoundSeconds | None:
     if taken == NO_SECONDS:
         return None
     how = f"on {job.called}; by its operations and steps for a second of sound"
-    return _SoundSeconds(taken, how)
+    return _SoundSeconds(taken=taken, how=how)
 
 
 def _step_of_voice(

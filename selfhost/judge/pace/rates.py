@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import inf, sqrt
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
@@ -476,7 +476,11 @@ def shared_gpu_of(
     if is_used and not _is_surely_used(machine, device, runtime):
         return None
     rate = device_bandwidth(device)
-    peak = _peak_of_ram(machine) if rate is None else _RamPeak(Range.of(rate))
+    peak = (
+        _peak_of_ram(machine)
+        if rate is None
+        else _RamPeak(bytes_per_second=Range.of(rate))
+    )
     if peak is None:
         return None
     return Gpu(
@@ -513,7 +517,7 @@ def _is_surely_used(
     return device.vendor.lower() in pace_tables().shared_gpu.measured_program
 
 
-class _RamPeak(NamedTuple):
+class _RamPeak(Record):
     """The peak bytes per second of the RAM, and the source where the peak is a guess."""
 
     bytes_per_second: Range
@@ -530,16 +534,16 @@ def _peak_of_ram(machine: Machine) -> _RamPeak | None:
     if processor.series is not None and is_assumed:
         return _peak_of_series(processor.series, rate)
     if rate is not None and not machine.is_bandwidth_measured:
-        return _RamPeak(Range.of(rate))
+        return _RamPeak(bytes_per_second=Range.of(rate))
     chip = processor.chip
     if chip is not None and chip.called != ANY_APPLE:
-        return _RamPeak(Range.of(chip.high))
+        return _RamPeak(bytes_per_second=Range.of(chip.high))
     ends = _guessed_peak_of_ram(machine)
     if ends is None:
         return None
     if rate is not None:
         ends = highest(ends, Range.of(rate))
-    return _RamPeak(ends, "a guess: not measured")
+    return _RamPeak(bytes_per_second=ends, source="a guess: not measured")
 
 
 def _guessed_peak_of_ram(machine: Machine) -> Range | None:
@@ -575,4 +579,4 @@ def _peak_of_series(series: cpus.ProcessorSeries, rate: int | None) -> _RamPeak:
         likely=peaks.usual,
         high=max(halfway, peaks.fastest),
     )
-    return _RamPeak(ends * filled, source)
+    return _RamPeak(bytes_per_second=ends * filled, source=source)
