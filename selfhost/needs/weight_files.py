@@ -630,9 +630,13 @@ def _more_by_recipe(case: Case, recipe: CheckpointRecipe) -> int:
         before = linear_bytes(usual, layer.inputs, layer.outputs)
         after = linear_bytes(made, layer.inputs, layer.outputs)
         more += (after - before) * layer.number
-        if layer.part == "feed_forward" and recipe.last_in_eight:
-            wider = linear_bytes(eight, layer.inputs, layer.outputs) - after
-            more += wider * layer.number * recipe.last_in_eight / model.layers
+        if layer.part == "feed_forward":
+            for type, layers in (
+                (eight, recipe.last_in_eight),
+                ("bfloat16", recipe.layers_in_16),
+            ):
+                wider = linear_bytes(type, layer.inputs, layer.outputs) - after
+                more += wider * layer.number * layers / model.layers
     if recipe.twice and model.tied_embeddings:
         more += 2 * model.published_tokens * model.embedding_length
     if recipe.mtp:
