@@ -40,6 +40,7 @@ CLUSTER_SPLITS = (BY_LAYERS, BY_TENSOR)
 _COUNT = read_by(minimum=1, default=None)
 _REQUIRED_COUNT = read_by(minimum=1)
 _COUNT_OR_ZERO = read_by(minimum=1, default=0)
+_PERCENT = read_by(minimum=1, maximum=100, default=100)
 _SIZES_BY_NAME = read_by(minimum=1, default={})
 _SHARES_BY_NAME = read_by(minimum=0.01, maximum=1.0, default={})
 # a number as typed in an option
@@ -181,11 +182,16 @@ class RuntimeOption(Stated):
 
 class AutomaticBatch(Stated):
     """A number of tokens of a batch that a program chooses by itself where the context has more
-    than `above_context_tokens`.
+    than `above_context_tokens`, and GPUs have room.
+
+    GPUs have room where what the program expects of the model is at most `most_percent` of their
+    memory, and at most `Batches.most_percent` with `more_bytes`.
     """
 
     tokens: int = _REQUIRED_COUNT
     above_context_tokens: int = 0
+    most_percent: int = _PERCENT
+    more_bytes: int = 0
 
 
 class Conversion(Stated):
@@ -516,7 +522,7 @@ class Batches(Stated):
     - `most_sequences`: the limit; None where there is none.
     - `queues_requests`: users who find no room in memory wait.
     - `automatic`: the batches for prompts that the program chooses by itself;
-      `automatic_since`: the first version that does.
+      `automatic_since`: the first version that does; `most_percent`: of the GPUs' memory.
     - `embedding_tokens`: the batch size of a model that embeds.
     - `beside_ram`: the batch sizes that the command states where experts wait in RAM.
     """
@@ -525,6 +531,7 @@ class Batches(Stated):
     queues_requests: bool = False
     automatic: tuple[AutomaticBatch, ...] = ()
     automatic_since: str = ""
+    most_percent: int = _PERCENT
     embedding_tokens: int | None = _COUNT
     beside_ram: tuple[int, ...] = read_by(minimum=1, default=())
 

@@ -34,6 +34,7 @@ class CheckpointRecipe(Stated):
     eight: frozenset[str] = frozenset()
     packed: frozenset[str] = frozenset()
     last_in_eight: int = 0
+    layers_in_16: int = 0
     twice: bool = False
     mtp: bool = False
     encoders: bool = True

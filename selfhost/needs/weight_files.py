@@ -625,10 +625,14 @@ def _more_by_recipe(case: Case, recipe: CheckpointRecipe) -> int:
         before = linear_bytes(usual, layer.inputs, layer.outputs)
         after = linear_bytes(made, layer.inputs, layer.outputs)
         more += (after - before) * layer.number
-        if layer.part == "feed_forward" and recipe.last_in_eight:
-            eight = linear_bytes(_eight_bits(case), layer.inputs, layer.outputs)
-            wider = eight - after
-            more += wider * layer.number * recipe.last_in_eight / model.layers
+        if layer.part != "feed_forward":
+            continue
+        wider_layers = {"bfloat16": recipe.layers_in_16}
+        if recipe.last_in_eight:
+            wider_layers[_eight_bits(case)] = recipe.last_in_eight
+        for wider_type, layers in wider_layers.items():
+            wider = linear_bytes(wider_type, layer.inputs, layer.outputs) - after
+            more += wider * layer.number * layers / model.layers
     if recipe.twice and model.tied_embeddings:
         more += 2 * model.published_tokens * model.embedding_length
     if recipe.mtp:
