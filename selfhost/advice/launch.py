@@ -485,6 +485,8 @@ def _figures_of_files(launch: Launch) -> Figures:
     type_name = conversion.type_name or launch.quantization
     if not type_name and spec.needs is not None:
         type_name = spec.needs.dtype or ""
+    if device_word(launch) == launch.lines.devices.get("host"):
+        type_name = launch.lines.processor_types.get(type_name, type_name)
     parts = launch.runtime.parts.get(spec.id)
     return {
         "repository": repository,

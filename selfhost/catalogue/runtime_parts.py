@@ -420,6 +420,7 @@ class CommandLines(Stated):
       accelerator in turn.
     - `devices`, `inputs`, `blanks`: texts for the places of their names in the commands.
     - `variants`: repositories that hold separate files for a quantization.
+    - `processor_types`: by a stored type, the type to compute in where the processor does.
     - `guided_families`: models that leave out a second pass unless asked.
     - `options`: options to add where the workload departs from the program's default.
     - `settings`: the same options as `NAME=value` for `serve`.
@@ -435,6 +436,7 @@ class CommandLines(Stated):
     inputs: Mapping[str, str] = {}
     blanks: Mapping[str, str] = {}
     variants: Mapping[str, tuple[str, ...]] = {}
+    processor_types: Mapping[str, str] = {}
     guided_families: tuple[str, ...] = ()
     options: Mapping[str, str] = {}
     settings: Mapping[str, str] = {}

@@ -391,6 +391,8 @@ def _wait_rows(verdict: Verdict, waits: Sequence[Wait]) -> Iterator[Cells]:
             note += ", with a longer context"
         if finding is not None and finding.outcome is not Outcome.PASS:
             amount = Span(amount, finding.outcome)
+        if verdict.workload.parallel > 1:
+            note += ", one request alone"
         longest_seconds = verdict.workload.max_wait_seconds
         if longest_seconds is not None and wait.seconds.high > longest_seconds:
             note += f", you allow {units.duration(longest_seconds)} (--max-wait)"

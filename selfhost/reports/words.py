@@ -248,9 +248,15 @@ def _download_words(verdict: Verdict) -> str:
         return f"{amount} of weights, which you must have{offline}"
     if here is not None and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
+    made = ""
+    if verdict.question.made_of_bytes:
+        made = f", to make {amount}"
+        amount = "the published weights"
+        if verdict.fetched_bytes is not None:
+            amount = units.decimal(verdict.fetched_bytes)
     seconds = verdict.download_seconds
     wait = "" if seconds is None else f" in about {units.duration(seconds)}"
-    return f"{amount} to download{wait}{offline}"
+    return f"{amount} to download{wait}{made}{offline}"
 
 
 def shown_setup(verdict: Verdict, *, verbose: bool) -> Sequence[str]:
