@@ -158,7 +158,7 @@ class DividedModel(Record):
         # the output matrix counts as a layer
         numbered = self._layers + 1
         shares = shares_in_proportion(first_layers_first, proportions, numbered)
-        layers_at = dict(shares)
+        layers_at = {share.where: share.layers for share in shares}
         filled = []
         stop = self._layers
         for index, slot in enumerate(slots):

@@ -127,6 +127,6 @@ def test_layers_of_a_run_are_divided_between_gpus() -> None:
     )
     needs = Needs(terms=(weights,))
     model = DivisibleModel(ram_needs=needs, card_needs=needs, layers=12)
-    shares = [LayerShare("accelerator:1", 6), LayerShare("accelerator:0", 6)]
+    shares = [LayerShare(where=f"accelerator:{index}", layers=6) for index in (1, 0)]
     held = {term.where: term.bytes for term in model.divided(shares).terms}
     assert held == {"accelerator:0": 20, "accelerator:1": 40}
