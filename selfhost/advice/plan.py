@@ -367,7 +367,8 @@ def _joined(
         if held_bytes < least.memory_bytes or not are_often_joined(machine):
             continue
         cluster = cluster_of([machine] * _JOINED, names=[known.name] * _JOINED)
-        question = meant.question(catalogue, machine)
+        there = meant.for_machine(catalogue, machine)
+        question = there.question(catalogue, machine)
         together = best_together(question, catalogue, cluster)
         judged = together.judged
         if judged.fits:
