@@ -19,6 +19,7 @@ from ..core import units
 from ..core.quoting import shell_word
 from ..core.workload import Workload
 from ..judge.cluster_choice import ClusterAnswer, best_on_cluster
+from ..judge.clusters import waits_together
 from ..judge.pace import Wait
 from ..judge.quality import quality_of_workload
 from ..judge.record import Room, Verdict
@@ -126,8 +127,8 @@ class _ClusterAdvice(Advice):
         return usual.replace(setup=tuple(lines.setup()), commands=(main,))
 
     def waits(self) -> tuple[Wait, ...]:
-        """None but the wait for the stated prompt, which the pace of all machines has."""
-        return ()
+        """How long the first token takes on all machines together."""
+        return waits_together(self.answer.together, self.answer.cluster)
 
     def room(self) -> Room | None:
         """Not worked out for several machines."""
