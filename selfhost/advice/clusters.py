@@ -16,7 +16,6 @@ from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
 from ..catalogue.runtime_parts import ClusterSplit
 from ..core import units
-from ..core.quoting import shell_word
 from ..core.workload import Workload
 from ..judge.cluster_choice import ClusterAnswer, best_on_cluster
 from ..judge.clusters import waits_together
@@ -47,11 +46,13 @@ def check_on_cluster(
     split: str | None = None,
     today: str | None = None,
     carry: str = "",
+    carry_alone: str = "",
     notes: Sentences = (),
 ) -> Verdict:
     """The verdict on machines that serve the model together. `split` is `layers` or `tensor`; None
-    takes the best way, which may be one of the machines alone. The other arguments are those of
-    `check_with`.
+    takes the best way, which may be one of the machines alone. `carry_alone` are the options that
+    name the main machine alone, for which other models are looked for. The other arguments are
+    those of `check_with`.
     """
     main = cluster.main
     if not isinstance(model, Understood):
@@ -85,7 +86,7 @@ def check_on_cluster(
         judged=judged,
         machine=main,
         day=today or units.utc_today(),
-        carry=f" --machine {shell_word(cluster.names[0])}",
+        carry=carry_alone,
         loss=loss,
         answer=answer,
     )

@@ -285,7 +285,8 @@ def test_rdma_decides_the_pace_of_tensors_and_not_of_layers() -> None:
             assert pace is not None
             paces[split, link] = pace.likely
     assert paces["tensor", "200gbe,tcp"] < 0.7 * paces["tensor", "200gbe,rdma"]
-    assert paces["layers", "200gbe,tcp"] == paces["layers", "200gbe,rdma"]
+    by_rdma = paces["layers", "200gbe,rdma"]
+    assert paces["layers", "200gbe,tcp"] == pytest.approx(by_rdma, rel=0.02)
 
 
 def test_unlike_machines_get_layers_by_their_memory() -> None:
