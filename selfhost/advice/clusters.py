@@ -29,7 +29,13 @@ from .launch import Launch, fill_partly
 from .makers import understand_on
 from .notes import note_on_tag, notes_on_question
 from .steps import Steps, steps
-from .understood import Model, Sentences, Understood, judged_in_model_defaults
+from .understood import (
+    Model,
+    Sentences,
+    Understood,
+    judged_in_model_defaults,
+    remark,
+)
 from .verdicts import Advice, check_with
 
 # the addresses in printed lines: of the link between the machines, in a private network (RFC 1918)
@@ -75,7 +81,11 @@ def check_on_cluster(
             carry=carry,
             notes=notes,
         )
-        return verdict.replace(cluster=answer)
+        copies: Sentences = ()
+        if cluster.are_equal and verdict.model.writes_text:
+            copies = remark("copies", count=len(cluster.machines))
+        first_notes = (*verdict.first_notes, *copies)
+        return verdict.replace(cluster=answer, first_notes=first_notes)
     judged = answer.judged
     spec = judged.model
     bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
