@@ -27,7 +27,8 @@ from .checks.speed import no_pace_finding, speed_check, wait_check, why_no_pace
 from .cluster_pace import pace_on_machines
 from .cluster_parts import DividedModel
 from .devices import usable_cards
-from .pace import Speed
+from .judging import waits_at
+from .pace import Speed, Wait
 from .record import MEMORY_CHECKS, Judged, Question
 
 # over TCP, tensors need a link as fast as this; over slower ones they lose to layers (four GB10 on
@@ -107,6 +108,18 @@ def judge_together(
     return judged or refused[:1]
 
 
+def waits_together(together: Together, cluster: Cluster) -> tuple[Wait, ...]:
+    """The waits for the first token behind the stated prompt, else behind prompts of usual lengths;
+    none where the pace is not known.
+    """
+
+    def pace_behind(asked: Question) -> Speed:
+        way = _ClusterWay(question=asked, cluster=cluster, split=together.split)
+        return pace_on_machines(way.model)
+
+    return waits_at(together.judged, pace_behind)
+
+
 class _Refusal(NamedTuple):
     """Why machines do not run a model together in a way: the wording, and its figures."""
 
@@ -136,7 +149,8 @@ class _ClusterWay(Record):
         return len(self.cluster.machines)
 
     @cached_property
-    def _model(self) -> DividedModel:
+    def model(self) -> DividedModel:
+        """The model as it is divided in this way."""
         assert self.split is not None, "a refused way is not judged"
         assert self._rules is not None, "a refused way is not judged"
         return DividedModel(
@@ -170,13 +184,13 @@ class _ClusterWay(Record):
         link = self.cluster.link
         if not link.is_rdma and link.gigabits_per_second < _TENSOR_GIGABITS:
             return _Refusal("slow-link", {"link": link.title})
-        if any(len(self._model.cards_of(one)) > 1 for one in self.cluster.kinds):
+        if any(len(self.model.cards_of(one)) > 1 for one in self.cluster.kinds):
             return _Refusal("several-gpus")
         for name, size in self._sizes_to_divide(rules):
             if size % self._number:
                 return _Refusal("divides", {"what": name})
         model = self.question.spec.architecture
-        if model is None or not self._model.program.account.divides_layers:
+        if model is None or not self.model.program.account.divides_layers:
             return None
         quantization = self.question.workload.quantization or ""
         if not divides_over(self._number, model, quantization):
@@ -228,7 +242,7 @@ class _ClusterWay(Record):
         findings += _worst_of_each_check(parts)
         why_not = why_no_pace(findings)
         if why_not is None:
-            speed = pace_on_machines(self._model)
+            speed = pace_on_machines(self.model)
             main = self.cluster.main
             findings.append(speed_check(question, fullest.needs, main, speed))
             wait = wait_check(question, speed)
@@ -251,9 +265,9 @@ class _ClusterWay(Record):
         found: dict[tuple[Machine, Needs, bool], tuple[Finding, ...]] = {}
         parts = []
         machines = self.cluster.machines
-        for number, part in enumerate(self._model.parts()):
+        for number, part in enumerate(self.model.parts()):
             machine = machines[number]
-            stores = number == 0 or self._model.program.clusters.whole_files
+            stores = number == 0 or self.model.program.clusters.whole_files
             # equal machines with equal parts are checked once
             key = (machine, part.needs, stores)
             if key not in found:
@@ -294,7 +308,7 @@ class _ClusterWay(Record):
         limit = machine.memory_limit_bytes
         if limit is None or not any(card.unified for card in machine.cards):
             return machine
-        share = self._model.program.clusters.most_share
+        share = self.model.program.clusters.most_share
         return machine.replace(memory_limit_bytes=int(limit * share))
 
 

@@ -9,7 +9,7 @@ how long a person waits for the first token.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
 from ..core import units
@@ -31,7 +31,7 @@ from .checks.speed import (
     work_check,
 )
 from .devices import usable_cards
-from .pace import Range, Wait
+from .pace import Wait
 from .pace.text import pace_of_text
 from .question import recounted
 from .record import MEMORY_CHECKS, PACE_CHECKS, Judged, Question, Speed
@@ -359,37 +359,33 @@ def waits_of(judged: Judged, machine: Machine) -> tuple[Wait, ...]:
     The wait is for the stated prompt, or for prompts of usual lengths where none was stated
     (`specs/common/purposes.toml`).
     """
-    if judged.question.step is None:
-        return ()
-    if judged.decode_tokens_per_second is None:
+
+    def pace_behind(asked: Question) -> Speed:
+        """The pace of the same layout behind another prompt."""
+        return pace_of_text(asked, judged.placed, _machine_for(asked, machine))
+
+    return waits_at(judged, pace_behind)
+
+
+def waits_at(
+    judged: Judged, pace_behind: Callable[[Question], Speed]
+) -> tuple[Wait, ...]:
+    """`waits_of` where a function gives the pace of the question behind another prompt."""
+    question = judged.question
+    if question.step is None or judged.decode_tokens_per_second is None:
         return ()
     if judged.workload.prompt_tokens is not None:
         return judged.stated_wait
+    trained_tokens = question.trained_tokens
     waits = []
     for usual in purposes_table().wait:
         tokens = usual.prompt_tokens
-        seconds = _seconds_behind(tokens, judged, machine)
+        if trained_tokens is not None and tokens > trained_tokens:
+            continue
+        workload = question.workload.replace(prompt_tokens=tokens)
+        step = step_of(question.spec, question.runtime, workload)
+        asked = question.replace(workload=workload, step=step)
+        seconds = pace_behind(asked).first_token_seconds
         if seconds is not None:
             waits.append(Wait(prompt_tokens=tokens, what=usual.what, seconds=seconds))
     return tuple(waits)
-
-
-def _seconds_behind(
-    prompt_tokens: int,
-    judged: Judged,
-    machine: Machine,
-) -> Range | None:
-    """The wait for the first token behind a prompt of the given length.
-
-    None where the model was not trained for that length, and where nothing tells how fast prompts
-    are read.
-    """
-    question = judged.question
-    trained_tokens = question.trained_tokens
-    if trained_tokens is not None and prompt_tokens > trained_tokens:
-        return None
-    machine = _machine_for(question, machine)
-    workload = question.workload.replace(prompt_tokens=prompt_tokens)
-    step = step_of(question.spec, question.runtime, workload)
-    asked = question.replace(workload=workload, step=step)
-    return pace_of_text(asked, judged.placed, machine).first_token_seconds

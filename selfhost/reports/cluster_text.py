@@ -94,6 +94,9 @@ def _alone_row(one: Alone, answer: ClusterAnswer) -> Cells:
 def _together_row(answer: ClusterAnswer) -> Cells:
     """What all machines together do, where one is taken."""
     judged = answer.together.judged
+    if answer.together.is_refused:
+        found = judged.finding("runtime")
+        return "together", "not divided", "" if found is None else found.reason
     words = f"{answer.cluster.name} together{_way_words(judged)}"
     return "together", _pace_words(judged), words
 
