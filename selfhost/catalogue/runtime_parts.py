@@ -20,6 +20,7 @@ CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
     "gpu_layers", "experts_in_ram", "picture_tokens", "split_mode", "gpu_shares",
     "cache_streams", "parts_of_layers", "device", "lean",
+    "picture_width", "picture_height", "clip_frames", "denoising_steps",
 )  # fmt: skip
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of
