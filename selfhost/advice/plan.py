@@ -170,12 +170,14 @@ class Plan(Report):
 
     `machines` are all profiles, first those on which the model runs, from the smallest. `joined`
     are two of a machine that people join, where one does not run the model. `options` are the
-    options of `selfhost check` under which these were judged.
+    options of `selfhost check` under which these were judged. `contexts` is the number of contexts
+    of the stated length, of which all sequences may share one.
     """
 
     asked: str
     model: ModelSpec
     workload: Workload
+    contexts: int
     needs: Needs | None
     least: LeastMachine | None
     reasons: tuple[Finding, ...]
@@ -245,6 +247,7 @@ def plan_with(
         asked=meant.asked,
         model=meant.spec,
         workload=question.workload,
+        contexts=question.contexts,
         needs=needs,
         least=found.least,
         reasons=tuple(reasons),

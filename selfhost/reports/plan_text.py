@@ -227,7 +227,7 @@ def _machines_counted(plan: Plan) -> str:
 
 def _workload_words(plan: Plan) -> str:
     """The settings of the run, with the wanted pace."""
-    parts = run_words(plan.workload)
+    parts = run_words(plan.workload, plan.contexts)
     wanted = plan.workload.min_tokens_per_second
     if wanted:
         pace = f"at least {units.stated(wanted)} tokens/s"
@@ -405,7 +405,7 @@ def _doubts(known: KnownMachine) -> list[str]:
 
 def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
     """Yield a row for each machine, with the likely pace, and the settings that differ there."""
-    usual = run_words(plan.workload)
+    usual = run_words(plan.workload, plan.contexts)
     rows = []
     for known in shown:
         doubts = _doubts(known)
@@ -415,7 +415,8 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
         place = PLACES.get(known.placement, "-")
         if known.by_shared_gpu:
             place = "GPU"
-        otherwise = [part for part in run_words(known.workload) if part not in usual]
+        settings = run_words(known.workload, plan.contexts)
+        otherwise = [part for part in settings if part not in usual]
         row = (
             sign,
             strong(known.name),

@@ -145,11 +145,7 @@ def fact_label(fact: str) -> str:
 
 def asked_words(verdict: Verdict) -> str:
     """The settings that were judged, with every default named, and the download."""
-    runtime = verdict.question.runtime
-    contexts = None
-    if runtime is not None:
-        contexts = runtime.contexts_of(verdict.workload)
-    how = run_words(verdict.workload, contexts)
+    how = run_words(verdict.workload, verdict.question.contexts)
     conditions = _condition_words(verdict.workload)
     if not how and conditions:
         return f"You asked for: {', '.join(conditions)}"
@@ -190,11 +186,10 @@ def format_words(workload: Workload) -> str:
     return " in ".join(filter(None, (workload.quantization, workload.runtime)))
 
 
-def run_words(workload: Workload, contexts: int | None = None) -> list[str]:
+def run_words(workload: Workload, contexts: int) -> list[str]:
     """The settings of the run, a part each: `8,192 tokens of context for each of 4 sequences`.
 
-    `contexts`: how many contexts of that length the program keeps; one for each sequence where left
-    out.
+    `contexts` is the number of contexts of that length that the program keeps.
     """
     parts = []
     form = format_words(workload)
@@ -204,7 +199,7 @@ def run_words(workload: Workload, contexts: int | None = None) -> list[str]:
         context = f"{units.tokens(workload.context_tokens)} of context"
         if workload.parallel > 1:
             of_each = "shared by"
-            if contexts is None or contexts == workload.parallel:
+            if contexts == workload.parallel:
                 of_each = "for each of"
             context += f" {of_each} {workload.parallel} sequences"
         parts.append(context)
