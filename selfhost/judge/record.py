@@ -810,6 +810,10 @@ class Verdict(Judged, Report):
         return self.workload.finetune_method
 
     @property
+    def kv_cache_type(self) -> str | None:
+        return self.workload.kv_cache_type
+
+    @property
     def context_tokens(self) -> int | None:
         return self.workload.context_tokens
 
