@@ -134,13 +134,12 @@ def document_figures() -> DocumentFigures:
     return pace_tables().record("documents", DocumentFigures)
 
 
-def pace_of_documents(job: Job) -> Speed:
+def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     """Return the pace of documents of 512 tokens, or of pictures, that are read one after the
     other.
     """
     spec = job.spec
     architecture = spec.architecture
-    tokens = _DOCUMENT_TOKENS
     if architecture is not None and spec.parameters.active is not None:
         tokens = min(tokens, architecture.context_tokens or tokens)
     operations = _operations_of_document(spec, tokens)
