@@ -19,7 +19,7 @@ from .judging import judge
 from .rating import STEP, is_rough, rating_of, serves
 from .record import Judged, Question
 from .table import table_of
-from .ways import Way, usual_and_smaller
+from .ways import Way, types_to_have, usual_and_smaller
 
 # what it costs to join machines: a step, as another program does (assumed)
 _JOINING_STEPS = 1.0
@@ -175,11 +175,27 @@ def _questions(
         if first is None:
             continue
         yield first
-        for smaller in usual_and_smaller(first)[1:]:
-            lighter = smaller.replace(cost_steps=_JOINING_STEPS)
-            other = in_way(question, lighter, catalogue, cluster.main)
+        for quantization in _other_types(first):
+            typed = way.replace(quantization=quantization)
+            other = in_way(question, typed, catalogue, cluster.main)
             if other is not None:
                 yield other
+
+
+def _other_types(first: Question) -> Iterator[str]:
+    """Yield the types to try beside that of the question: the smaller ones, and those that somebody
+    publishes for a program that quantizes no files itself.
+    """
+    runtime = first.runtime
+    assert runtime is not None, "a way has a program"
+    names = [way.quantization for way in usual_and_smaller(first)]
+    if first.stated.quantization is None and runtime.conversion is None:
+        for row in types_to_have(first):
+            if row.repository is not None:
+                names.append(row.quantization)
+    for name in dict.fromkeys(names):
+        if name is not None and name != first.workload.quantization:
+            yield name
 
 
 def _programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]:

@@ -392,7 +392,7 @@ def test_a_mac_has_no_build_of_vllm_beside_a_spark() -> None:
 
 
 def test_one_machine_is_taken_where_it_does_as_well() -> None:
-    taken = answer("qwen3-8b", "2x dgx spark")
+    taken = answer("qwen3-8b", "2x dgx spark", runtime="llama.cpp")
     assert taken.takes_one
     assert taken.parts == ()
 
