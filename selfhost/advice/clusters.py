@@ -105,7 +105,7 @@ def check_on_cluster(
         offers = further.api_offers()
     return Verdict.conclude(
         judged,
-        main.replace(name=cluster.name),
+        main.replace(name=answer.together.cluster.name),
         asked=understood.asked,
         offered=bool(offers),
         shutdown=shutdown_of(spec, offers, catalogue, further.day),
@@ -139,7 +139,7 @@ class _ClusterAdvice(Advice):
 
     def waits(self) -> tuple[Wait, ...]:
         """How long the first token takes on all machines together."""
-        return waits_together(self.answer.together, self.answer.cluster)
+        return waits_together(self.answer.together)
 
     def room(self) -> Room | None:
         """Not worked out for several machines."""
@@ -165,7 +165,7 @@ class _ClusterLines:
     """The lines that start a model on several machines."""
 
     def __init__(self, advice: _ClusterAdvice, usual: Steps) -> None:
-        cluster = advice.answer.cluster
+        cluster = advice.answer.together.cluster
         runtime = advice.judged.question.runtime
         assert runtime is not None, "a way has a program"
         self.cluster = cluster

@@ -71,10 +71,12 @@ class Together(Record):
 
     - `judged`: the question, the worst finding of all machines for each check, the needs of the
       fullest machine, and the pace of all together.
-    - `split`: how the model is divided; None where the program divides none.
+    - `cluster`: the machines. `split`: how the model is divided; None where the program divides
+      none.
     - `parts`: the part of each machine, in the order of the cluster; empty where it has none.
     """
 
+    cluster: Cluster
     judged: Judged
     split: str | None
     parts: tuple[PartOfMachine, ...] = ()
@@ -108,13 +110,15 @@ def judge_together(
     return judged or refused[:1]
 
 
-def waits_together(together: Together, cluster: Cluster) -> tuple[Wait, ...]:
+def waits_together(together: Together) -> tuple[Wait, ...]:
     """The waits for the first token behind the stated prompt, else behind prompts of usual lengths;
     none where the pace is not known.
     """
 
     def pace_behind(asked: Question) -> Speed:
-        way = _ClusterWay(question=asked, cluster=cluster, split=together.split)
+        way = _ClusterWay(
+            question=asked, cluster=together.cluster, split=together.split
+        )
         return pace_on_machines(way.model)
 
     return waits_at(together.judged, pace_behind)
@@ -225,7 +229,7 @@ class _ClusterWay(Record):
         judged = Judged(
             question=question, findings=tuple(findings), needs=question.needs
         )
-        return Together(judged=judged, split=self.split)
+        return Together(cluster=self.cluster, judged=judged, split=self.split)
 
     # -------------------------------------------------------------- the judgement
 
@@ -236,7 +240,7 @@ class _ClusterWay(Record):
         if question.needs is None:
             findings.append(runtime_check(question, self.cluster.main))
             judged = Judged(question=question, findings=tuple(findings))
-            return Together(judged=judged, split=self.split)
+            return Together(cluster=self.cluster, judged=judged, split=self.split)
         parts = self._parts()
         fullest = max(parts, key=lambda part: part.fullness)
         findings += _worst_of_each_check(parts)
@@ -258,7 +262,12 @@ class _ClusterWay(Record):
             needs=fullest.needs.replace(missing_bytes=question.missing_bytes),
             speed=speed,
         )
-        return Together(judged=judged, split=self.split, parts=tuple(parts))
+        return Together(
+            cluster=self.cluster,
+            judged=judged,
+            split=self.split,
+            parts=tuple(parts),
+        )
 
     def _parts(self) -> list[PartOfMachine]:
         """The part of each machine, with what that machine's checks find."""

@@ -66,6 +66,10 @@ class Cluster(Record):
         """Whether all machines are alike."""
         return len(self.kinds) == 1
 
+    def first(self, number: int) -> Cluster:
+        """The cluster of the first so many machines."""
+        return self.replace(machines=self.machines[:number], names=self.names[:number])
+
     @property
     def name(self) -> str:
         """`2 × dgx-spark`, or the names with + between."""

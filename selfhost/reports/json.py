@@ -286,9 +286,12 @@ def _together(answer: ClusterAnswer) -> Object:
                 "judged_tokens_per_second": record(one.judged.users_pace),
             }
         )
+    machines_used = len(answer.together.cluster.machines)
+    if answer.takes_one:
+        machines_used = 1
     return {
         "machines": [machine.name for machine in answer.cluster.machines],
-        "machines_used": 1 if answer.takes_one else len(answer.cluster.machines),
+        "machines_used": machines_used,
         "link": link,
         "split": answer.split,
         "per_machine": parts,

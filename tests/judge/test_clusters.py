@@ -200,6 +200,34 @@ def test_a_second_equal_machine_is_never_told_as_worse(model: str, two: str) -> 
         assert rating_of(taken) <= rating_of(alone)
 
 
+@pytest.mark.parametrize(
+    ("model", "runtime"),
+    [
+        pytest.param("qwen3-235b-a22b", None, id="any program"),
+        pytest.param("glm-4.6", "llama.cpp", id="by layers"),
+        pytest.param("minimax-m2.7", "vllm", id="by tensor or layers"),
+    ],
+)
+def test_a_further_equal_machine_is_never_told_as_worse(
+    model: str, runtime: str | None
+) -> None:
+    """A third Spark divides no heads, and a fourth adds a hop: then fewer of them are taken."""
+    from selfhost.judge.rating import rating_of
+
+    before = answer(model, "2x dgx spark", runtime=runtime).judged
+    for number in (3, 4, 5):
+        taken = answer(model, f"{number}x dgx spark", runtime=runtime).judged
+        assert taken.fits or not before.fits
+        if taken.workload.runtime == before.workload.runtime:
+            assert rating_of(taken) <= rating_of(before)
+        else:
+            # another program is taken for its pace
+            assert taken.users_pace is not None
+            assert before.users_pace is not None
+            assert taken.users_pace.likely > before.users_pace.likely
+        before = taken
+
+
 def test_more_context_never_takes_less_on_a_machine() -> None:
     small, large = (
         together("glm-4.6", "2x dgx spark", runtime="llama.cpp", context_tokens=tokens)
@@ -364,7 +392,7 @@ def test_a_mac_has_no_build_of_vllm_beside_a_spark() -> None:
 
 
 def test_one_machine_is_taken_where_it_does_as_well() -> None:
-    taken = answer("qwen3-8b", "2x dgx spark")
+    taken = answer("qwen3-8b", "2x dgx spark", runtime="llama.cpp")
     assert taken.takes_one
     assert taken.parts == ()
 
