@@ -10,7 +10,7 @@ many operations, and its attention as many times squared.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isqrt
+from math import isqrt, prod
 
 from ..catalogue.spec import Denoising, ModelSpec, StatedNeeds, StatedWay
 from ..core.records import Record
@@ -132,10 +132,14 @@ def _needs_of_size(
     in proportion to the pixels.
     """
     weights = 2 * sum(spec.components.values())
+    times_of_high = size.times
+    if len(stated.high_size) == 3:
+        times_of_high = size.width * size.height * (size.frames or 1)
+        times_of_high /= prod(stated.high_size)
     ways = [_way_of_size(spec, way, size) for way in stated.ways]
     return stated.replace(
         low_bytes=_grown(stated.low_bytes, weights, size.times),
-        high_bytes=_grown(stated.high_bytes, weights, size.times),
+        high_bytes=_grown(stated.high_bytes, weights, times_of_high),
         ways=tuple(ways),
     )
 
