@@ -32,7 +32,7 @@ from .layout import (
 )
 from .machine_text import memory_cells
 from .model_figures import have_paces, wait_of
-from .words import PLACES, pace_of, pace_title, run_words
+from .words import ATTENTION, PLACES, pace_of, pace_title, run_words
 
 # machines of the first screen, and pairs of them
 _SHOWN = 6
@@ -396,7 +396,7 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
         doubts = _doubts(known)
         sign = Span("✓", Route.LOCAL)
         if doubts:
-            sign = Span("?", Route.UNKNOWN)
+            sign = Span(ATTENTION, Outcome.WARN)
         place = PLACES.get(known.placement, "-")
         if known.by_shared_gpu:
             place = "GPU"
@@ -417,7 +417,10 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
     if left_out:
         yield line(Hint(f"{left_out} more: ", "-v"))
     if any(map(_doubts, shown)):
-        yield line("?: little memory left, or slow; slow?: perhaps too slow")
+        yield line(
+            f"{ATTENTION}: little memory left, a limit to raise first, or slow;"
+            " slow?: perhaps too slow"
+        )
     if have_paces(shown):
         below = "the line below gives its range"
         yield line(Hint("~ is the likely pace; ", below, ".", shows="range"))

@@ -12,12 +12,14 @@ from ..core import units
 from ..core.answering import way_to_newer_catalogue
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.record import Route, Speed, Verdict
+from ..judge.record import TIGHT_CODES, Route, Speed, Verdict
 from ..machine.record import Disk, Machine
 from ..needs.records import Needs
 from .labels import LABELS
 from .layout import Blocks, Hint, line
 
+# the sign of a model that runs, but not without attention
+ATTENTION = "!"
 # the place word for the computer on which the command runs
 HERE = "here"
 # the short word for each memory that holds a model
@@ -219,6 +221,16 @@ def run_words(workload: Workload, contexts: int) -> list[str]:
             task += f" by {workload.finetune_method}"
         parts.append(task)
     return parts
+
+
+def needs_attention(answer: Verdict) -> bool:
+    """Whether a model that runs has the sign `!`: next to no memory is left, a limit must be raised
+    first, the model is less open than asked for, or its first word comes late.
+    """
+    if not answer.can_run:
+        return False
+    codes = (*TIGHT_CODES, "openness-partly", "wait-long")
+    return answer.waits_for_setting or answer.has(*codes)
 
 
 def _download_words(verdict: Verdict) -> str:

@@ -279,10 +279,10 @@ def test_what_just_fits_is_no_first_proposal(
     """
     _, out, _ = run(capsys, "plan", model, "-v")
     (row,) = (line for line in out.splitlines() if f" {tight} " in line)
-    assert row.startswith("?")
+    assert row.startswith("!")
     assert note in row
     _, out, _ = run(capsys, "plan", model)
-    signs = [line[0] for line in out.splitlines() if line[:3] in ("✓  ", "?  ")]
+    signs = [line[0] for line in out.splitlines() if line[:3] in ("✓  ", "!  ")]
     assert signs == sorted(signs, reverse=True)
     assert signs[0] == "✓"
     # a machine of the table is the one to ask about

@@ -503,7 +503,7 @@ def shown(model: str, machine: str | Machine = LAPTOP, **fields: Any) -> str:
     ("model", "headline"),
     [
         # training data and methods published in part, the paper not known
-        pytest.param("minicpm5-2b", "✓ RUNS, ONLY PARTLY OPEN", id="in part"),
+        pytest.param("minicpm5-2b", "! RUNS, ONLY PARTLY OPEN", id="in part"),
         pytest.param("olmo-3-7b-instruct", "✓ RUNS ", id="whole"),
         pytest.param("mistral-7b", "✗ RULED OUT", id="closed data"),
     ],
