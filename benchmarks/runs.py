@@ -124,6 +124,7 @@ BY_PROGRAM = (
     "speed_less_sure.json",
     "speed_hosts.json",
     "speed_prompts_newest.json",
+    "speed_odd.json",
 )
 # files of runs on processors alone
 _OF_PROCESSORS = (

@@ -104,8 +104,6 @@ CONFIG_FILES = tuple(
     if path.stem != "sources"
 )
 CONFIG_KEYS = (
-    "n_group",
-    "topk_group",
     "num_experts",
     "num_experts_per_tok",
     "num_nextn_predict_layers",
@@ -126,8 +124,6 @@ CONFIG_KEYS = (
     "hidden_size_per_layer_input",
 )
 HEADER_KEYS = (
-    "expert_group_count",
-    "expert_group_used_count",
     "nextn_predict_layers",
     "altup.num_inputs",
     "hyper_connection.count",
@@ -167,7 +163,6 @@ DEVICES: tuple[dict[str, object], ...] = (
 # keys that a layer or a model may have beside those of its seed
 MORE = (
     ("length", "experts = {}, used = {}"),
-    ("length", "groups = {}, groups_used = {}"),
     ("length", "latent_length = {}"),
     ("key_length", "heads = {}"),
     ("key_length", "window_tokens = {}"),

@@ -231,7 +231,7 @@ def test_what_an_example_names_of_this_folder_exists() -> None:
         assert (ROLE / "tasks" / f"{mode}.yml").is_file()
 
 
-ACTION = EXAMPLES / "github" / "action.yml"
+ACTION = ROOT / "action.yml"
 COMPONENT = EXAMPLES / "gitlab" / "templates" / "selfhost.yml"
 JENKINSFILE = EXAMPLES / "jenkins" / "Jenkinsfile"
 

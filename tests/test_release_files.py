@@ -19,11 +19,14 @@ import pytest
 import yaml
 
 from helpers.paths import ROOT
+from selfhost import __version__
 
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 FORMS = sorted((GITHUB / "ISSUE_TEMPLATE").glob("[0-9]*.yml"))
 DOCKERFILE = ROOT / "Dockerfile"
+GUIDE = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
+GUIDE_TO_ACTION = GUIDE.partition("\n### GitHub Actions\n")[2].partition("\n### ")[0]
 
 
 def read(path: Path) -> Any:
@@ -67,7 +70,7 @@ def test_each_action_is_pinned_by_its_commit(path: Path) -> None:
     used = re.findall(r"\buses: (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert used
     for action in used:
-        is_of_this_repository = action.startswith("./.github/workflows/")
+        is_of_this_repository = action.startswith(("./ ", "./.github/workflows/"))
         assert is_of_this_repository or pinned.fullmatch(action), action
 
 
@@ -167,6 +170,8 @@ def test_a_job_may_read_and_ends_unless_it_says_more() -> None:
     allowed = {name: job["permissions"] for name, job in jobs() if "permissions" in job}
     assert allowed == {
         "release.yml: publish": {"id-token": "write"},
+        "release.yml: image": {"contents": "read", "packages": "write"},
+        "release.yml: name-image": {"packages": "write"},
         "specs.yml: publish": {"id-token": "write"},
         "site.yml: publish": {"pages": "write", "id-token": "write"},
     }
@@ -225,6 +230,58 @@ def test_the_container_copies_what_there_is_and_runs_as_nobody_special() -> None
         assert (ROOT / name).exists(), name
     assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001"]
     assert 'ENTRYPOINT ["selfhost"]' in text
+
+
+def yaml_of_guide(heading: str) -> Any:
+    """The first block of YAML below that heading of the guide."""
+    _, _, below = GUIDE.partition(f"\n### {heading}\n")
+    return yaml.safe_load(below.partition("```yaml\n")[2].partition("```")[0])
+
+
+def test_the_guide_uses_the_action_that_there_is() -> None:
+    """Its name, its inputs with their defaults, and its output."""
+    action = read(ROOT / "action.yml")
+    (job,) = yaml_of_guide("GitHub Actions")["jobs"].values()
+    _, step = job["steps"]
+    assert step["uses"] == f"OWNER/selfhost@v{__version__}"
+    assert f"OWNER/selfhost@v{__version__} " in (ROOT / "action.yml").read_text("utf-8")
+    assert set(step["with"]) <= action["inputs"].keys()
+    rows = re.findall(
+        r"^\| `(\w+)` \| (?:`(.*?)`)? ?\| ", GUIDE_TO_ACTION, re.MULTILINE
+    )
+    defaults = {name: entry["default"] for name, entry in action["inputs"].items()}
+    assert dict(rows) == defaults
+    for output in action["outputs"]:
+        assert f"output `{output}`" in GUIDE_TO_ACTION
+    # the shell finds the repository of the action where GitHub puts it
+    install = action["runs"]["steps"][0]["run"]
+    assert '"${INSTALL:-$GITHUB_ACTION_PATH}"' in install
+
+
+def test_the_guide_uses_the_hook_that_there_is() -> None:
+    (repository,) = yaml_of_guide("pre-commit")["repos"]
+    hooks = {hook["id"] for hook in read(ROOT / ".pre-commit-hooks.yaml")}
+    assert {hook["id"] for hook in repository["hooks"]} == hooks
+    assert repository["repo"] == "https://github.com/OWNER/selfhost"
+    assert repository["rev"] == f"v{__version__}"
+
+
+def test_the_guide_runs_the_image_that_is_pushed() -> None:
+    """Both architectures, under the version without the `v` of its tag."""
+    work = read(GITHUB / "workflows" / "release.yml")["jobs"]
+    built = work["image"]["steps"][-1]["run"]
+    named = work["name-image"]["steps"][-1]["run"]
+    assert 'image="ghcr.io/${GITHUB_REPOSITORY,,}' in built
+    assert "${GITHUB_REF_NAME#v}-$ARCHITECTURE" in built
+    # it answers before it is pushed
+    assert built.index("docker run --rm --network none") < built.index("docker push")
+    # PyPI has the version before anybody pulls the image
+    assert set(work["name-image"]["needs"]) == {"publish", "image"}
+    for row in work["image"]["strategy"]["matrix"]["include"]:
+        assert f'"$image:$version-{row["architecture"]}"' in named
+    used = re.findall(r"ghcr\.io/OWNER/selfhost:(\S+)", GUIDE)
+    assert used
+    assert set(used) == {__version__}
 
 
 def test_the_site_has_pages_that_are_there() -> None:

@@ -19,7 +19,6 @@ from selfhost.audit import policy
 from selfhost.audit.policy import (
     ASKED,
     FACT_KEYS,
-    KEYS_OF_FIELDS,
     Exemption,
     MachineClass,
     Policy,
@@ -208,8 +207,7 @@ def _model() -> Schema:
     properties = {"name": dict(_TEXT)}
     for field in ASKED:
         shape = shape_of(Workload._annotations[field])
-        key = KEYS_OF_FIELDS.get(field, field)
-        properties[key] = _of_shape(shape, policy.LIMITS[field])
+        properties[field] = _of_shape(shape, policy.LIMITS[field])
     properties.update(_table_of(Wanted)["properties"])
     properties["require_runtime"] = {"type": "boolean", "default": False}
     joined = {"type": "integer", "minimum": 2, "maximum": MOST_MACHINES}

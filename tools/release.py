@@ -57,7 +57,8 @@ class UnusableError(Exception):
 
 class Sentence(Record):
     """What a page says before the first release and after it; `{repository}` and `{name}` stand for
-    the address and its last two parts.
+    the address and its last two parts, and `{image}` for the container image, whose name has small
+    letters alone.
     """
 
     file: str
@@ -67,7 +68,15 @@ class Sentence(Record):
     def said_at(self, repository: str) -> str:
         """The words after the release."""
         name = repository.removeprefix("https://github.com/")
-        return self.after.replace("{repository}", repository).replace("{name}", name)
+        places = {
+            "{repository}": repository,
+            "{name}": name,
+            "{image}": f"ghcr.io/{name.lower()}",
+        }
+        text = self.after
+        for place, value in places.items():
+            text = text.replace(place, value)
+        return text
 
 
 def sentences() -> list[Sentence]:

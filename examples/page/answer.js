@@ -6,15 +6,10 @@ import { labelOf } from "./form.js";
 
 // rows of a page of the list, as `list` shows them in a terminal
 export const ROWS = 20;
-// what a terminal alone can do, with what stands for it here
-const OF_TERMINALS = [
-  [/; --all judges every one/g, ""],
-  [/ · (next: --from \d+|all: --all|columns: --wide)/g, ""],
-  [/; its range: selfhost check MODEL/g, "; its range: follow the name"],
-  [/; the line below gives its range/g, "; its range: follow the name"],
-];
+// hints that this page needs not: it has all columns, and links to other rows (`onward`)
+const OF_TERMINALS = ".hint.rows, .hint.models, .hint.columns";
 // what may be a name of a model, and what may be an option or a line to type
-const PARTS = /(`selfhost [^`]+`|selfhost (?:check|list|plan|compare)(?: (?!or )[^\s;,·]+)+|(?<![\w-])-v\b|(?<![\w-])--[a-z-]+|[A-Za-z0-9][\w.:/-]*\w)/;
+const PARTS = /(`selfhost [^`]+`|selfhost (?:check|list|plan|compare)(?: (?!or )[^\s;,·]+)+|(?<![\w-])--[a-z-]+|[A-Za-z0-9][\w.:/-]*\w)/;
 
 /**
  * What the answers of a page share: its form, its usual question, and the names of `names.json` once
@@ -51,6 +46,7 @@ export class Answers {
   /** Make the elements below this one the page's: the program's, and those already on the page. */
   putIn(place, question) {
     joinCommands(place);
+    this.#retell(place, question);
     for (const text of textsBelow(place)) {
       this.#makeLinks(text, question);
     }
@@ -88,9 +84,10 @@ export class Answers {
       const from = first > ROWS + 1 ? String(first - ROWS) : "";
       links.push(this.link({ ...question, from }, `Rows ${from || 1} to ${first - 1}`));
     }
-    const next = /next: --from (\d+)/.exec(output);
+    const page = new DOMParser().parseFromString(output, "text/html");
+    const next = page.querySelector(".hint.rows span");
     if (next) {
-      const from = next[1];
+      const from = next.textContent.replace("--from ", "");
       links.push(this.link({ ...question, from }, `Rows from ${from} on`));
     }
     return links;
@@ -101,12 +98,21 @@ export class Answers {
     return linkTo(fragmentOf(question, this.#usual), text);
   }
 
-  #makeLinks(text, question) {
-    let words = text.data;
-    for (const [ofTerminals, ofPage] of OF_TERMINALS) {
-      words = words.replace(ofTerminals, ofPage);
+  /** Put the ways of this page into the hints, which name those of a command line. */
+  #retell(place, question) {
+    for (const hint of place.querySelectorAll(OF_TERMINALS)) {
+      hint.remove();
     }
-    const parts = words.split(PARTS).filter(Boolean);
+    for (const typed of place.querySelectorAll(".hint.all > span")) {
+      typed.replaceWith(this.link({ ...question, verbose: "on" }, "show all"));
+    }
+    for (const typed of place.querySelectorAll(".hint.range > span")) {
+      typed.replaceWith("its range: follow the name");
+    }
+  }
+
+  #makeLinks(text, question) {
+    const parts = text.data.split(PARTS).filter(Boolean);
     text.replaceWith(...parts.map((part) => this.#part(part, question)));
   }
 
@@ -116,9 +122,6 @@ export class Answers {
     if (line.startsWith("selfhost ")) {
       const asked = questionOfLine(line, this.#usual);
       return asked ? this.link(this.#here(asked, question), nameOf(asked)) : line;
-    }
-    if (part === "-v") {
-      return this.link({ ...question, verbose: "on" }, "show all");
     }
     if (part.startsWith("--")) {
       const field = this.#form.elements[fieldOf(part)];

@@ -54,13 +54,19 @@ class Asking(Record):
         return f"selfhost check {shell_word(name)}{workload.options()}{self.carry}"
 
     def room_options(self) -> str:
-        """The options to type beside a limit of the room, so that `check` keeps the type that was
-        chosen, and with a typed type the program that the name states; "" for none.
+        """The options to type beside a limit of the room, so that `check` keeps the type and the
+        settings that were chosen, and a program that is not the usual one; "" for none.
         """
         question = self.judged.question
+        asked = question.asked
         untyped = Workload()
-        if question.stated.runtime != self.typed.runtime:
-            untyped = untyped.replace(runtime=question.stated.runtime)
-        if question.asked.quantization != self.typed.quantization:
-            untyped = untyped.replace(quantization=question.asked.quantization)
+        runtime = question.stated.runtime
+        if question.way is not None and question.way.is_other:
+            runtime = question.way.runtime.id
+        if runtime != self.typed.runtime:
+            untyped = untyped.replace(runtime=runtime)
+        for field in ("quantization", "kv_cache_type", "runtime_options"):
+            value = getattr(asked, field)
+            if value != getattr(self.typed, field):
+                untyped = untyped.replace(**{field: value})
         return untyped.options().strip()

@@ -2,15 +2,17 @@
 
 `faster_settings` takes what was judged, as an `Asking`. It asks about each neighbour of the judged
 way: the same way with one more setting of the table in `judge.settings`. It returns those that
-still run and gain a step that a person feels. `surer` is the slower mode that surely fits.
+still run and gain a step that a person feels. `surer` is the slower mode that surely fits, and
+`with_undrafted_pace` tells what a draft is compared with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..catalogue.index import Catalogue
 from ..core.records import Record
-from ..judge.choice import neighbours
+from ..judge.choice import best_under, neighbours
 from ..judge.judging import waits_of
 from ..judge.pace import Range
 from ..judge.rating import steps_between
@@ -78,6 +80,28 @@ def surer(asking: Asking) -> Judged | None:
     if other is None or not other.fits or other.has("accelerator-tight"):
         return None
     return other
+
+
+def with_undrafted_pace(
+    judged: Judged, catalogue: Catalogue, machine: Machine
+) -> Judged:
+    """The judgement, with the pace of the same files without the draft where they run so: the draft
+    may have moved a part of the model to RAM.
+    """
+    speed = judged.speed
+    if speed is None or speed.undrafted_tokens_per_second is None:
+        return judged
+    taken = judged.workload
+    stated = judged.question.asked.replace(
+        draft=None, runtime=taken.runtime, quantization=taken.quantization
+    )
+    alone = best_under(judged.question, stated, catalogue, machine)
+    if alone is None or not alone.fits:
+        return judged
+    if alone.speed is None or alone.speed.decode is None:
+        return judged
+    undrafted = alone.speed.decode.likely
+    return judged.replace(speed=speed.replace(undrafted_tokens_per_second=undrafted))
 
 
 def _faster(asking: Asking) -> Iterator[FasterSetting]:

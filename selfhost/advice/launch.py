@@ -33,6 +33,7 @@ from ..judge.record import Judged, Question
 from ..judge.table import FileRow
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS
+from ..needs.picture_size import STATED_SIZES, resized, size_asked
 from ..needs.records import likely_bytes
 
 # lines to type; () where none is known
@@ -65,6 +66,11 @@ class Launch(Record):
     def spec(self) -> ModelSpec:
         """The judged model."""
         return self.judged.model
+
+    @property
+    def sized_spec(self) -> ModelSpec:
+        """The judged model, with the size that options state for its pictures or clips."""
+        return resized(self.spec, self.settings)
 
     @property
     def workload(self) -> Workload:
@@ -208,12 +214,13 @@ def _stated_way(launch: Launch) -> StatedWay | None:
     parts do not move.
     """
     offload = launch.judged.offload
-    if launch.spec.needs is None:
+    needs = launch.sized_spec.needs
+    if needs is None:
         return None
-    if offload is None:
+    if offload is None or launch.runtime.memory.component_files:
         return None
     wanted = (offload, launch.workload.quantization)
-    for way in launch.spec.needs.ways:
+    for way in needs.ways:
         if (way.offload, way.quantization) == wanted:
             return way
     return None
@@ -235,6 +242,7 @@ def _words(
         "chunked": way is not None and way.is_chunked,
         "variant": spec.repository in lines.variants.get(launch.quantization, ()),
         "guidance": spec.family in lines.guided_families,
+        "size": not STATED_SIZES.isdisjoint(launch.settings),
     }
     words = {}
     for name in BLANKS:
@@ -257,6 +265,11 @@ def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
     size: Figures = {"height": None, "width": None, "frames": None}
     if way is not None:
         size = {"height": way.height, "width": way.width, "frames": way.frames}
+    asked = None
+    if not STATED_SIZES.isdisjoint(launch.settings):
+        asked = size_asked(launch.spec, launch.settings)
+    if asked is not None:
+        size = {"height": asked.height, "width": asked.width, "frames": asked.frames}
     return {
         "context_tokens": tokens,
         "total_context_tokens": tokens
@@ -357,7 +370,7 @@ def _devices_beside_ram(launch: Launch) -> list[str]:
 
 def _figures_of_model(launch: Launch) -> Figures:
     """The template values that a pipeline needs of the model, and the scaling of its context."""
-    spec = launch.spec
+    spec = launch.sized_spec
     figures: Figures = {
         "components": _components_to_quantize(spec),
         "count": None if spec.denoising is None else spec.denoising.steps,
@@ -485,6 +498,8 @@ def _figures_of_files(launch: Launch) -> Figures:
     type_name = conversion.type_name or launch.quantization
     if not type_name and spec.needs is not None:
         type_name = spec.needs.dtype or ""
+    if device_word(launch) == launch.lines.devices.get("host"):
+        type_name = launch.lines.processor_types.get(type_name, type_name)
     parts = launch.runtime.parts.get(spec.id)
     return {
         "repository": repository,

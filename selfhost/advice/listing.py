@@ -54,6 +54,7 @@ from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
 from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.question import ask
+from ..judge.rating import leaves_room
 from ..judge.record import DeferredAdvice, Report, Route, Verdict
 from ..machine.record import Machine
 from .api_route import offers_for
@@ -223,6 +224,8 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     for word in words:
         spelled = latin_spelling(word, catalogue) or word
         latin += spelled.lower().split()
+    if not latin:
+        return ()
     text = " ".join(latin)
     for phrase, use in uses_table().kinds.items():
         if " " in phrase:
@@ -232,7 +235,7 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text.split()))
 
 
-class KindsMeant(NamedTuple):
+class KindsMeant(Record):
     """The use and the modality that words name, None where they name none or several."""
 
     use: str | None
@@ -249,7 +252,7 @@ def kinds_in(words: Sequence[str]) -> KindsMeant:
         parts.update(kind.split("-"))
     uses = [use for use in USES if parts.issuperset(use.split("-"))]
     modalities = kinds.intersection(MODALITIES)
-    return KindsMeant(_only(uses), _only(modalities))
+    return KindsMeant(use=_only(uses), modality=_only(modalities))
 
 
 def _only(names: Collection[str]) -> str | None:
@@ -381,8 +384,8 @@ class Lister:
         only_running: bool = True,
         tell: Tell | None = None,
     ) -> Ranking:
-        """The first `most` of these models, of those that run or of all. `tell` hears how many were
-        judged, and how many there are.
+        """The first `most` of these models, of those that run or of all, in the order of `key` and
+        `with_room_first`. `tell` hears how many were judged, and how many there are.
         """
         outlines = self._outlines(ids)
         # a heap: a model that is not judged yet has the best place that it can get, a judged model
@@ -394,7 +397,9 @@ class Lister:
         rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
         judged_models = 0
-        while waiting and len(rows) < most:
+        while waiting:
+            if len(rows) >= most and not self._seeks_room(rows, waiting[0][0]):
+                break
             place, verdict = heappop(waiting)
             if verdict is not None:
                 rows.append(verdict)
@@ -422,7 +427,7 @@ class Lister:
                 running=self._likely_running(outlines, rows),
                 is_estimate=self._estimates_running,
             )
-        return self._ranking(rows, refused, counts)
+        return self._ranking(self.with_room_first(rows)[:most], refused, counts)
 
     def _outlines(self, ids: Ids | None) -> list[Outline]:
         """The outlines of the models `ids`, except models that are ruled out."""
@@ -533,6 +538,46 @@ class Lister:
         if isinstance(judged, Verdict) and judged.can_run:
             return judged
         return None
+
+    def with_room_first(self, rows: Sequence[Verdict]) -> list[Verdict]:
+        """The rows, which come in the order of `key`, but first the best one that leaves room.
+
+        What fills the memory is not proposed first, because other programs may want that memory in
+        a minute. The rows before one that leaves room follow that one, if they are of its kind and
+        not worth much more (`least_worth`), and none of them supersedes it.
+        """
+        taken = self._with_room(rows)
+        if taken is None:
+            return list(rows)
+        return [taken, *(row for row in rows if row is not taken)]
+
+    def _seeks_room(self, rows: Sequence[Verdict], place: ListPlace) -> bool:
+        """Whether none of the rows leaves room, and a model at that place may come before them."""
+        if not rows or self._with_room(rows) is not None:
+            return False
+        return self._may_be_first(place, rows[0])
+
+    def _with_room(self, rows: Sequence[Verdict]) -> Verdict | None:
+        """The best of the rows that leaves room and may be the first; None for no such row."""
+        before: set[str] = set()
+        for row in rows:
+            id = row.model.id
+            if not self._may_be_first(self.key(row), rows[0]):
+                return None
+            if leaves_room(row) and before.isdisjoint(self._standing(id).successors):
+                return row
+            before.add(id)
+        return None
+
+    def _may_be_first(self, place: ListPlace, first: Verdict) -> bool:
+        """Whether a model at that place may come before the first one: of the same kind, and not
+        worth much less.
+        """
+        if not first.can_run:
+            return False
+        best = self.key(first)
+        least_worth = -FACTORS.least_worth * best.minus_worth
+        return best.is_like(place) and -place.minus_worth >= least_worth
 
     def _own_key(self, answer: Verdict) -> ListPlace:
         """The place of a judged model by its own worth.

@@ -7,7 +7,6 @@ and give the figures that fill them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -19,6 +18,7 @@ from ..catalogue.spec_values import GENERATING, ONE_AT_A_TIME
 from ..catalogue.uses import uses_table
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
+from ..core.records import Record
 from ..core.templates import fill
 from ..core.workload import FLAGS, CacheTypes
 from ..judge.devices import gpu_maker
@@ -91,8 +91,16 @@ def _notes_on_draft(judged: Judged) -> Iterator[str]:
     if speed.decode is None:
         return
     without_draft = speed.undrafted_tokens_per_second or 0
-    if judged.fits and speed.decode.likely < without_draft:
-        yield from remark("draft-slower")
+    drafted = speed.decode.likely
+    if judged.fits and drafted < without_draft:
+        step = judged.question.step
+        yield from remark(
+            "draft-slower",
+            drafted=units.speed(drafted),
+            alone=units.speed(without_draft),
+            experts=step is not None and step.has_experts,
+            split=judged.placement == "split",
+        )
 
 
 def _note_on_cache(judged: Judged, machine: Machine) -> Iterator[str]:
@@ -232,7 +240,7 @@ def _keeps_no_cache(question: Question) -> bool:
     return question.runtime is not None and question.workload.kv_cache_type is None
 
 
-class _WithoutEffect(NamedTuple):
+class _WithoutEffect(Record):
     """Options without effect: the fields of a workload that state them, when they have none, and
     the key of the note that says why.
     """
@@ -244,7 +252,7 @@ class _WithoutEffect(NamedTuple):
 
 _WITHOUT_EFFECT = (
     _WithoutEffect(
-        (
+        fields=(
             "format",
             "runtime",
             "quantization",
@@ -252,17 +260,23 @@ _WITHOUT_EFFECT = (
             "draft",
             "runtime_options",
         ),
-        _has_no_weights,
-        "no-weights",
+        have_none=_has_no_weights,
+        note="no-weights",
     ),
     _WithoutEffect(
-        ("prompt_tokens", "max_wait_seconds", "min_tokens_per_second"),
-        _writes_no_tokens,
-        "no-tokens",
+        fields=("prompt_tokens", "max_wait_seconds", "min_tokens_per_second"),
+        have_none=_writes_no_tokens,
+        note="no-tokens",
     ),
-    _WithoutEffect(("parallel",), _makes_one_at_a_time, "no-tokens"),
-    _WithoutEffect(("context_tokens",), _has_no_context, "no-context"),
-    _WithoutEffect(("kv_cache_type",), _keeps_no_cache, "no-cache"),
+    _WithoutEffect(
+        fields=("parallel",), have_none=_makes_one_at_a_time, note="no-tokens"
+    ),
+    _WithoutEffect(
+        fields=("context_tokens",), have_none=_has_no_context, note="no-context"
+    ),
+    _WithoutEffect(
+        fields=("kv_cache_type",), have_none=_keeps_no_cache, note="no-cache"
+    ),
 )
 
 

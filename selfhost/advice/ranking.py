@@ -74,7 +74,8 @@ class _Factors(Stated):
     - `half_…`: the paces at which a model is worth half. `picture`: by how the model is offloaded.
     - `least_bits`: the least bits of a parameter. `least_share_read`: the least share of the active
       parameters that a token reads.
-    - `least_worth`: a model worth less than this share of the best comes last in a sorted list.
+    - `least_worth`: a model worth less than this share of the best comes last in a sorted list, and
+      never first because it leaves room.
     """
 
     total_weight: float
@@ -186,10 +187,8 @@ class Standings:
         self._providers = snapshot(catalogue.offers_path).providers
         # by the uses: most models share theirs with many others
         self._traits: dict[Uses, Traits] = {}
-        self._newest_month = 0
-        for outline in self._outlines.values():
-            month = _months(outline.released) or 0
-            self._newest_month = max(self._newest_month, month)
+        days = [outline.released or "" for outline in self._outlines.values()]
+        self._newest_month = _months(max(days, default="")) or 0
         self.by_id: dict[str, Standing] = {}
         for outline in self._outlines.values():
             self.by_id[outline.id] = self._found_alone(outline)
@@ -438,7 +437,7 @@ def _kind(outline: Outline) -> int:
 
 def _is_in_library(outline: Outline) -> bool:
     """Whether Ollama's library has the model: only tags of that library have a colon."""
-    return any(":" in alias for alias in outline.aliases)
+    return ":" in " ".join(outline.aliases)
 
 
 def _months(day: str | None) -> int | None:

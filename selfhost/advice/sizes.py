@@ -321,6 +321,10 @@ def size_with(
         changed = workload.replace(runtime=chosen.runtime, quantization=type_name)
         meant = meant.replace(workload=changed)
         question = meant.question(catalogue, vast)
+    if meant.files.is_tag:
+        # the server of the container, and not Ollama, which `check` names for a tag
+        stated = meant.workload.replace(runtime=question.workload.runtime)
+        meant = meant.replace(workload=stated)
     card = None if vast.accelerators else _card_wanted(question)
     if card is not None:
         vast = vast.replace(accelerators=(card,))

@@ -79,6 +79,20 @@ class Understood(Record):
         """The question for that machine, with every default filled in. Raises `WorkloadError`."""
         return ask(self.spec, self.workload, catalogue, machine, self.files)
 
+    def for_machine(self, catalogue: Catalogue, machine: Machine) -> Understood:
+        """The meaning for one of several machines. Where no program that has the stated type has a
+        build for that machine, the program is the one for other machines, so that the machine gets
+        a verdict. Raises `WorkloadError` for what is refused on every machine.
+        """
+        if self.workload.quantization is None:
+            return self
+        try:
+            self.question(catalogue, machine)
+        except WorkloadError:
+            runtime = self.question(catalogue, Machine()).workload.runtime
+            return self.replace(workload=self.workload.replace(runtime=runtime))
+        return self
+
 
 def understand(
     catalogue: Catalogue,

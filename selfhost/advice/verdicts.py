@@ -27,7 +27,7 @@ from ..judge.record import (
 from ..machine.record import Machine
 from .alternatives import AlternativeSearch
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
-from .faster import FasterSetting, faster_settings, surer
+from .faster import FasterSetting, faster_settings, surer, with_undrafted_pace
 from .launch import Lines
 from .makers import understand_on
 from .measured import ModelQuality, quality_of_model
@@ -69,6 +69,7 @@ def check_with(
     understood, judged = judged_on(
         catalogue, model, workload, machine, follows_machine=follows_machine
     )
+    judged = with_undrafted_pace(judged, catalogue, machine)
     spec = judged.model
     bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
     loss = quality_of_workload(judged.workload, spec, is_halved=bits == 16)

@@ -51,7 +51,10 @@ MAX_MACHINES = 500_000
 # records that differ in more than their numbers are kept whole, at about 15 kB each
 MAX_KINDS = 20_000
 _STANDARD_INPUT = "standard input"
-RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
+RECORD_IT = (
+    "record a machine with `selfhost machine --format json --name NAME > FILE`; for one that is"
+    " described in words, add --machine 'RTX 4090, 64 GB'"
+)
 _SPLIT_IT = f"split the file, and audit each part: split -l {MAX_MACHINES // 2} FILE"
 
 # the most values in one answer: some 5,000 nodes of Kubernetes with all their facts. Python takes

@@ -29,6 +29,7 @@ from ..core.errors import (
     WorkloadError,
 )
 from ..core.records import DAY, Record, Stated, read_by, shortened
+from ..core.synonyms import options_elsewhere
 from ..core.tables import (
     TABLES,
     Document,
@@ -44,6 +45,7 @@ from ..core.workload import (
     FLAGS,
     KV_CACHE_CHOICES,
     Workload,
+    field_meant,
     in_python,
 )
 from ..judge.checks import CHECKS
@@ -102,24 +104,25 @@ ASKED = {
     "audio_seconds": "{value} seconds of audio",
     "draft": "drafted by {value}",
 }
-# keys of a [[model]] that differ from the field's name
-KEYS_OF_FIELDS = {"purpose": "for"}
 
 
+@cache
 def _remedies_of_words() -> Mapping[str, str]:
-    """The remedy for each word that means a key of an entry to the command line or to Python, and
-    for each key of [needs].
+    """The remedy for each word that means a key of an entry to the command line or to other
+    programs, and for each key of [needs].
     """
-    remedies = {**_OF_ALL, "users": "did you mean parallel?"}
-    for field in ASKED:
-        key = KEYS_OF_FIELDS.get(field, field)
-        option = FLAGS[field].removeprefix("--").replace("-", "_")
-        for word in {field, option} - {key}:
-            remedies[word] = f"did you mean {key}?"
+    remedies = {**_OF_ALL}
+    words = [flag.removeprefix("--") for flag in FLAGS.values()]
+    words.append("users")
+    for others in options_elsewhere().values():
+        words += others
+    for word in words:
+        field = field_meant(word)
+        if field in ASKED:
+            remedies[word.replace("-", "_")] = f"did you mean {field}?"
     return remedies
 
 
-_OTHER_WORDS = _remedies_of_words()
 LIMITS: Mapping[str, TomlRow] = {
     **{key: Workload._keys[key].limits for key in ASKED},
     # every name that `Workload` accepts
@@ -131,16 +134,13 @@ def in_a_policy(remedy: str | None) -> str | None:
     """The remedy with keys of a `[[model]]` where it names command-line options.
 
     >>> in_a_policy("use --context 20480, or leave out --for")
-    'use context_tokens = 20480, or leave out for'
+    'use context_tokens = 20480, or leave out purpose'
     >>> in_a_policy("use --runtime vllm or mlx")
     'use runtime = "vllm" or "mlx"'
     """
     if remedy is None:
         return None
-    told = in_python(remedy)
-    for field, key in KEYS_OF_FIELDS.items():
-        told = re.sub(rf"\b{field}\b", key, told)
-    return re.sub(r"(?<=[a-z])=(?=[\"\d])", " = ", told)
+    return re.sub(r"(?<=[a-z])=(?=[\"\d])", " = ", in_python(remedy))
 
 
 class FactKey(Record):
@@ -723,8 +723,7 @@ def faults_of(wanted: Wanted, error: SelfhostError) -> Iterator[EntryFault]:
         yield EntryFault(entry=wanted, key="name", message=error.message, remedy=meant)
     for problem in problems:
         if isinstance(error, WorkloadError):
-            field = problem.key or "name"
-            key = KEYS_OF_FIELDS.get(field, field)
+            key = problem.key or "name"
             remedy = in_a_policy(problem.remedy)
             yield EntryFault(
                 entry=wanted, key=key, message=problem.message, remedy=remedy
@@ -789,7 +788,7 @@ def _model(table: TomlTable, needs: Workload) -> Wanted:
     require_runtime = bool(table.get("require_runtime", "bool"))
     joined = table.get("joined", "int", minimum=2, maximum=MOST_MACHINES) or 1
     link = _link(table, joined)
-    table.close(_OTHER_WORDS)
+    table.close(_remedies_of_words())
     return Wanted(
         index=int(table.path[-1]),
         path=table.path,
@@ -826,8 +825,7 @@ def _asked(table: TomlTable, needs: Workload) -> Workload:
     """
     stated = {}
     for field in ASKED:
-        key = KEYS_OF_FIELDS.get(field, field)
-        value = table.get(key, Workload._annotations[field], **LIMITS[field])
+        value = table.get(field, Workload._annotations[field], **LIMITS[field])
         if value is not None:
             stated[field] = value
     try:
@@ -870,7 +868,7 @@ class _TogetherReader:
         for place, name in names.items():
             members.append(self._member(table, place, name))
         where = table.fields(Wanted)
-        table.close(_OTHER_WORDS)
+        table.close(_remedies_of_words())
         return Wanted(
             index=index,
             path=table.path,

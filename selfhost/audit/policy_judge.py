@@ -19,7 +19,6 @@ from ..core.errors import SelfhostError, UnknownModelError
 from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
-from ..judge.question import ask
 from ..judge.record import Judged, Question, Verdict
 from ..judge.ways import takes_first_of_list
 from ..machine.record import Machine
@@ -134,13 +133,8 @@ class PolicyJudge:
     def _ask(self, model: Wanted, machine: Machine) -> Question:
         """The question that an entry asks about its model, with every default filled in."""
         meaning = understand(self._catalogue, model.name, model.asked)
-        question = ask(
-            meaning.spec,
-            meaning.workload,
-            self._catalogue,
-            machine,
-            meaning.files,
-        )
+        meaning = meaning.for_machine(self._catalogue, machine)
+        question = meaning.question(self._catalogue, machine)
         return question.replace(requires_runtime=model.require_runtime)
 
     def _are_offered(self, questions: Iterable[Question], judged: Judged) -> bool:

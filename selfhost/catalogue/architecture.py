@@ -134,11 +134,7 @@ class Recurrent(LayerPart):
 class FeedForward(LayerPart):
     """Layers with the same feed-forward."""
 
-    related = (
-        "used at_most experts, groups_used at_most groups, padded_length above length,"
-        # the rank of a group is the sum of its two best experts
-        " groups divides experts, groups below experts, used at_most experts_of_groups"
-    )
+    related = "used at_most experts, padded_length above length"
     length: int = _REQUIRED
     experts: int | None = _SOME_EXPERTS
     used: int | None = _SOME_EXPERTS
@@ -146,23 +142,12 @@ class FeedForward(LayerPart):
     latent_length: int | None = _SIZE
     router_bias: bool = _FLAG
     beside_dense: int | None = _SIZE
-    groups: int | None = read_by(minimum=2, maximum=MAX_EXPERTS, default=None)
-    groups_used: int | None = _SOME_EXPERTS
     padded_length: int | None = _SIZE
 
     @property
     def chosen(self) -> int:
         """The number of experts that one token uses; 1 for a dense feed-forward."""
         return self.used or 1
-
-    @property
-    def experts_of_groups(self) -> int | None:
-        """The number of experts in the groups that a token uses, among which the router chooses;
-        None where the experts have no groups.
-        """
-        if not (self.groups and self.groups_used and self.experts):
-            return None
-        return self.groups_used * self.experts // self.groups
 
 
 class Ngrams(LayerPart):

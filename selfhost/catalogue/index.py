@@ -286,7 +286,10 @@ class Catalogue:
 
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
-        return self._folders_with(id) == [self._shipped]
+        for folder in self._users:
+            if id in folder.files:
+                return False
+        return id in self._shipped.files
 
     @property
     def own_faults(self) -> tuple[Problem, ...]:

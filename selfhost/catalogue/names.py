@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, Stated
@@ -64,7 +64,7 @@ class Resolution(Record):
         return self.replace(notes=(note, *self.notes))
 
 
-class NameMatch(NamedTuple):
+class NameMatch(Record):
     """A known model that a name may mean, and the form that the rest of the name states; None where
     nothing is left.
     """
@@ -430,7 +430,7 @@ def matches(
             outline = catalogue.outlines[resolution.spec_id]
             # a closed model has no files
             if split.form is None or not outline.closed:
-                yield NameMatch(resolution, split.form)
+                yield NameMatch(resolution=resolution, form=split.form)
 
 
 def _with_form(

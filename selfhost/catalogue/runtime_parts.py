@@ -18,8 +18,9 @@ from .spec import Denoising
 # the settings that a program's option may change: see `RuntimeOption`
 CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
-    "gpu_layers", "cpu_expert_layers", "picture_tokens", "split_mode", "gpu_shares",
+    "gpu_layers", "experts_in_ram", "picture_tokens", "split_mode", "gpu_shares",
     "cache_streams", "parts_of_layers", "device", "lean",
+    "picture_width", "picture_height", "clip_frames", "denoising_steps",
 )  # fmt: skip
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of
@@ -28,6 +29,8 @@ SPLIT_BY_LAYER = "layer"
 SPLIT_BY_TENSOR = "tensor"
 ON_ONE_CARD = "none"
 ONE_STREAM = "one"
+# the value of `experts_in_ram` for the experts of every layer
+ALL_LAYERS = "all"
 # how a model is divided over several machines: whole layers on each, or a part of every layer
 BY_LAYERS = "layers"
 BY_TENSOR = "tensor"
@@ -38,12 +41,17 @@ CLUSTER_SPLITS = (BY_LAYERS, BY_TENSOR)
 _COUNT = read_by(minimum=1, default=None)
 _REQUIRED_COUNT = read_by(minimum=1)
 _COUNT_OR_ZERO = read_by(minimum=1, default=0)
+_PERCENT = read_by(minimum=1, maximum=100, default=100)
 _SIZES_BY_NAME = read_by(minimum=1, default={})
 _SHARES_BY_NAME = read_by(minimum=0.01, maximum=1.0, default={})
 # a number as typed in an option
 _WHOLE_NUMBER = r"[0-9]{1,9}"
 _SHARE = r"[01](\.[0-9]{1,9})?"
 _LISTED_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
+# a regular expression that is matched against names of tensors. A group is not repeated, and few
+# parts repeat, so that no pattern takes long.
+_PATTERN = r"(?!.*\)[*+])[\w.\\*+?|()\[\]^$-]{1,300}"
+_MOST_REPEATS = 4
 
 
 class QuantizationRule(Stated):
@@ -103,15 +111,17 @@ class RuntimeOption(Stated):
     """An option of a program, as `--runtime-option` names it.
 
     The value is `yes` for a switch, which sets `changes` to the value of `to`; else one of
-    `choices`; else up to `most_numbers` numbers with commas between them. `uncounted`: choices
-    under which the memory is not computed, each with the reason. `makers`: choices that name a
-    device, each with the makers whose GPUs the device may be.
+    `choices`; else, with `place`, patterns of the names of tensors, each with `=` and the place,
+    with commas between them; else up to `most_numbers` numbers with commas between them.
+    `uncounted`: choices under which the memory is not computed, each with the reason. `makers`:
+    choices that name a device, each with the makers whose GPUs the device may be.
     """
 
     line: str
     changes: str = read_by(choices=CHANGED_BY_OPTIONS)
     to: str = ""
     choices: tuple[str, ...] = ()
+    place: str = ""
     uncounted: Mapping[str, str] = {}
     makers: Mapping[str, tuple[str, ...]] = {}
     most_numbers: int = read_by(minimum=1, default=1)
@@ -122,7 +132,7 @@ class RuntimeOption(Stated):
     @property
     def is_number(self) -> bool:
         """Whether the option's value is one number."""
-        return not (self.to or self.choices or self.is_list)
+        return not (self.to or self.choices or self.place or self.is_list)
 
     @property
     def is_list(self) -> bool:
@@ -135,6 +145,8 @@ class RuntimeOption(Stated):
             return text == "yes"
         if self.choices:
             return text in self.choices
+        if self.place:
+            return all(map(self._takes_pattern, text.split(",")))
         if self.is_list:
             numbers = text.split(",")
             if len(numbers) > self.most_numbers:
@@ -143,6 +155,19 @@ class RuntimeOption(Stated):
             # a list of zeros gives no GPU a share
             return are_right and any(map(float, numbers))
         return self._takes_number(text)
+
+    def _takes_pattern(self, text: str) -> bool:
+        """Whether the text is a pattern of the names of tensors, `=`, and the place."""
+        pattern, _, place = text.rpartition("=")
+        if place != self.place or re.fullmatch(_PATTERN, pattern) is None:
+            return False
+        if pattern.count("*") + pattern.count("+") > _MOST_REPEATS:
+            return False
+        try:
+            re.compile(pattern, re.ASCII)
+        except re.error:
+            return False
+        return True
 
     def _takes_number(self, text: str) -> bool:
         """Whether the text is a number from the least to the most. Numbers of an option whose most
@@ -158,11 +183,16 @@ class RuntimeOption(Stated):
 
 class AutomaticBatch(Stated):
     """A number of tokens of a batch that a program chooses by itself where the context has more
-    than `above_context_tokens`.
+    than `above_context_tokens`, and GPUs have room.
+
+    GPUs have room where what the program expects of the model is at most `most_percent` of their
+    memory, and at most `Batches.most_percent` with `more_bytes`.
     """
 
     tokens: int = _REQUIRED_COUNT
     above_context_tokens: int = 0
+    most_percent: int = _PERCENT
+    more_bytes: int = 0
 
 
 class Conversion(Stated):
@@ -391,6 +421,7 @@ class CommandLines(Stated):
       accelerator in turn.
     - `devices`, `inputs`, `blanks`: texts for the places of their names in the commands.
     - `variants`: repositories that hold separate files for a quantization.
+    - `processor_types`: by a stored type, the type to compute in where the processor does.
     - `guided_families`: models that leave out a second pass unless asked.
     - `options`: options to add where the workload departs from the program's default.
     - `settings`: the same options as `NAME=value` for `serve`.
@@ -406,6 +437,7 @@ class CommandLines(Stated):
     inputs: Mapping[str, str] = {}
     blanks: Mapping[str, str] = {}
     variants: Mapping[str, tuple[str, ...]] = {}
+    processor_types: Mapping[str, str] = {}
     guided_families: tuple[str, ...] = ()
     options: Mapping[str, str] = {}
     settings: Mapping[str, str] = {}
@@ -448,6 +480,8 @@ class MemoryRules(Stated):
       numbers; 0: what they take is not known.
     - `keeps_read_text`: the program keeps keys and values of a text that an encoder read.
     - `reserves_by_device`: the memory left free on a GPU follows from the size of the GPU.
+    - `component_files`: a model of components is loaded from a file for each of them, in the type
+      that was asked for.
 
     From llama.cpp's code:
 
@@ -482,6 +516,7 @@ class MemoryRules(Stated):
     context_checkpoints: int = _COUNT_OR_ZERO
     kept_context_checkpoints: int = _COUNT_OR_ZERO
     reserves_by_device: bool = False
+    component_files: bool = False
 
 
 class Batches(Stated):
@@ -490,7 +525,7 @@ class Batches(Stated):
     - `most_sequences`: the limit; None where there is none.
     - `queues_requests`: users who find no room in memory wait.
     - `automatic`: the batches for prompts that the program chooses by itself;
-      `automatic_since`: the first version that does.
+      `automatic_since`: the first version that does; `most_percent`: of the GPUs' memory.
     - `embedding_tokens`: the batch size of a model that embeds.
     - `beside_ram`: the batch sizes that the command states where experts wait in RAM.
     """
@@ -499,6 +534,7 @@ class Batches(Stated):
     queues_requests: bool = False
     automatic: tuple[AutomaticBatch, ...] = ()
     automatic_since: str = ""
+    most_percent: int = _PERCENT
     embedding_tokens: int | None = _COUNT
     beside_ram: tuple[int, ...] = read_by(minimum=1, default=())
 
@@ -527,6 +563,7 @@ class PaceRules(Stated):
     - `multiplies_rows`: built without llama.cpp's kernels that compute blocks of a product.
     - `default_threads`: the most threads on a processor by default; None for all cores.
     - `unknown`: why no pace of the program is told, as a clause; empty where one is.
+      `unknown_in_part`: the same where only a part of a component has room on the GPU.
     - `backend_on_intel`: the backend of all its builds for Intel's GPUs; None where builds differ.
     """
 
@@ -535,6 +572,7 @@ class PaceRules(Stated):
     launches_layers: bool = False
     multiplies_rows: bool = False
     unknown: str = ""
+    unknown_in_part: str = ""
     backend_on_intel: str | None = None
     default_threads: int | None = _COUNT
 

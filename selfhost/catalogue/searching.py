@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
-from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
@@ -60,7 +59,7 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     raise _UnknownName(typed=typed, catalogue=catalogue).error()
 
 
-class _Hint(NamedTuple):
+class _Hint(Record):
     """A model that an unknown name may stand for."""
 
     spec_id: str
@@ -292,7 +291,7 @@ class _UnknownName(Record):
         spec_id = id_of(name, self.catalogue)
         if spec_id is None:
             return None
-        return _Hint(spec_id, f"{quantization} is not a known quantization")
+        return _Hint(spec_id=spec_id, why=f"{quantization} is not a known quantization")
 
     def _same_name(self) -> _Hint | None:
         """The hint for a known model's name in an account that may hold other weights, or in files
@@ -304,7 +303,8 @@ class _UnknownName(Record):
         spec_id = match.resolution.spec_id
         named = f"its name is that of {spec_id}"
         return _Hint(
-            spec_id, f"{named}, but it may hold other weights or another format"
+            spec_id=spec_id,
+            why=f"{named}, but it may hold other weights or another format",
         )
 
     @property
@@ -331,7 +331,7 @@ class _UnknownName(Record):
             if key in repositories:
                 spec_id = repositories[key].spec_id
                 why = f"it has the layers of {spec_id}, so {self._as_much}"
-                return _Hint(spec_id, why)
+                return _Hint(spec_id=spec_id, why=why)
         return None
 
     def _made_from(self) -> _Hint | None:
@@ -347,14 +347,17 @@ class _UnknownName(Record):
         if not self.owner and sizes_in(self.key):
             spec_id = id_with_words(self.key, self.catalogue)
             if spec_id is not None:
-                return _Hint(spec_id, f"of all names, {spec_id} alone has these words")
+                return _Hint(
+                    spec_id=spec_id,
+                    why=f"of all names, {spec_id} alone has these words",
+                )
         words = self.key.split("-")
         words = words[: _SEARCHED.most_words]
         spec_id = _named_inside(words, self.catalogue)
         if spec_id is not None:
             return _Hint(
-                spec_id,
-                f"if it is made from {spec_id}, as its name says, {self._as_much}",
+                spec_id=spec_id,
+                why=f"if it is made from {spec_id}, as its name says, {self._as_much}",
             )
         return self._layers_of_line(words)
 
@@ -373,8 +376,9 @@ class _UnknownName(Record):
         alike = [repositories[key] for key in sorted(keys)]
         if len({repository.spec_id for repository in alike}) != 1:
             return None
-        spec_id, name = alike[0]
-        return _Hint(spec_id, f"{name} has the layers of {spec_id}")
+        first = alike[0]
+        why = f"{first.name} has the layers of {first.spec_id}"
+        return _Hint(spec_id=first.spec_id, why=why)
 
 
 def _has_few_bits(name: str) -> bool:
@@ -443,7 +447,7 @@ def _things_of(catalogue: Catalogue, table: str) -> Sequence[Thing]:
     return [unchecked_record(Thing, row) for row in rows.values()]
 
 
-class _Repository(NamedTuple):
+class _Repository(Record):
     """A repository listed in `alike.toml`, and the model whose layers it has."""
 
     spec_id: str
@@ -461,7 +465,7 @@ def _repositories_alike(catalogue: Catalogue) -> Mapping[str, _Repository]:
             key = canonical(name.rpartition("/")[2])
             if not _numbers_in(key):
                 key = canonical(name)
-            repositories[key] = _Repository(spec_id, name)
+            repositories[key] = _Repository(spec_id=spec_id, name=name)
     return repositories
 
 
@@ -476,7 +480,7 @@ def _repositories_by_word(catalogue: Catalogue) -> Mapping[str, set[str]]:
     return keys_by_word
 
 
-class _PartOfName(NamedTuple):
+class _PartOfName(Record):
     """Some words of a name, which may be another model's name, and the other words `around`, which
     must not state another size.
     """
@@ -518,7 +522,7 @@ def _runs_of_words(words: _Words) -> Iterator[_PartOfName]:
             if _goes_on_with_a_version(words[start:end], words[end:]):
                 continue
             around = words[:start] + words[end:]
-            yield _PartOfName(words[start:end], around)
+            yield _PartOfName(words=words[start:end], around=around)
 
 
 def _goes_on_with_a_version(words: _Words, next_words: _Words) -> bool:
@@ -544,13 +548,13 @@ def _beginnings_with_size(words: _Words) -> Iterator[_PartOfName]:
         if between[0].isdigit():
             # the number of a version: `ministral-8-b` is not `ministral-4-8-b`
             continue
-        yield _PartOfName(words[:end] + size, between)
+        yield _PartOfName(words=words[:end] + size, around=between)
 
 
 # the nearest known names
 
 
-class _Size(NamedTuple):
+class _Size(Record):
     """The number of billions of parameters in a name; `line` is the name without the number, as
     `canonical` writes it.
     """
@@ -579,7 +583,7 @@ class _ComparedName:
         if sized is None:
             return None
         before, billions, behind = sized.groups()
-        return _Size(canonical(f"{before}-{behind}"), float(billions))
+        return _Size(line=canonical(f"{before}-{behind}"), billions=float(billions))
 
     @cached_property
     def numbers(self) -> list[str]:

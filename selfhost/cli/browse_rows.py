@@ -26,7 +26,7 @@ from ..judge.record import MEMORY_CHECKS, Verdict
 from ..machine.record import Machine
 from ..reports.check_text import check_document, otherwise_words
 from ..reports.layout import Blocks, error_text
-from ..reports.list_text import summary_words
+from ..reports.list_text import summary_line
 from ..reports.words import Asked, pace_title
 from .asked import options_to_repeat, workload_of
 from .list import ListOptions, chosen_ids, lister_of, sorted_by
@@ -322,6 +322,7 @@ class _View:
         if options.shows_only_running:
             rows = [row for row in rows if row.can_run]
         rows.sort(key=self._place)
+        rows = self.lister.with_room_first(rows)
         return sorted_by(rows, options.sort, self.lister)
 
     def _place(self, row: Verdict) -> ListPlace:
@@ -346,7 +347,7 @@ class _View:
             counts=count_rows(verdicts),
             ruled_out=self._ruled_out,
         )
-        return summary_words(ranking, self._question.workload)
+        return "".join(summary_line(ranking, self._question.workload).parts)
 
 
 def _why_no_verdict(answers: Sequence[Answer]) -> str:

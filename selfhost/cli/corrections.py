@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from ..core.errors import UsageError
 from ..core.records import listed_choices
+from ..core.synonyms import meant, options_elsewhere
 from ..core.units import canonical, nearest
 from ..core.workload import FLAGS, field_meant
 from . import COMMANDS
 from .options import CHOICES, options_of, see_help
-from .texts import help_texts, meant
+from .texts import help_texts
 
 # options whose values are kinds of models and are easily confused
 _KINDS = ("--modality", "--use", "--openness")
@@ -66,7 +67,7 @@ def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
         return texts.judges_machines.get(command)
     guesses = []
     for name in names:
-        guess = meant(name, texts.options, flags) or nearest(name, flags)
+        guess = meant(name, options_elsewhere(), flags) or nearest(name, flags)
         field = field_meant(name)
         if field is not None and FLAGS[field][2:] in flags:
             # the word of Python and of agents

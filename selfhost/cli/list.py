@@ -220,13 +220,13 @@ def lister_of(
     that are known already.
     """
     # a use and a modality in the search words order the models that have them
-    use, modality = kinds_in(options.words)
+    meant = kinds_in(options.words)
     return Lister(
         catalogue,
         workload,
         machine,
-        use=options.use or use,
-        modality=modality,
+        use=options.use or meant.use,
+        modality=meant.modality,
         named=named_by_words(options.words, catalogue),
         judged=judged,
     )

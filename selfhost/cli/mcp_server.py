@@ -21,7 +21,7 @@ from mcp.server import Server
 from ..core import __version__
 from ..core.errors import SelfhostError
 from .mcp_lines import CLOSED, Connection
-from .mcp_tools import INSTRUCTIONS, TOOLS, arguments_of, sentence
+from .mcp_tools import INSTRUCTIONS, TOOLS, arguments_of, input_schemas, sentence
 from .mcp_worker import Answer, Call, Worker
 from .output import bug, own_output
 
@@ -69,12 +69,13 @@ def _server(calls: _Calls) -> Server[Any]:
         _context: object, _request: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         tools = []
+        schemas = input_schemas()
         for name, tool in TOOLS.items():
             tools.append(
                 types.Tool(
                     name=name,
                     description=tool.description,
-                    input_schema=tool.input_schema,
+                    input_schema=schemas[name],
                     output_schema=tool.output_schema,
                     annotations=types.ToolAnnotations(
                         read_only_hint=True, open_world_hint=False

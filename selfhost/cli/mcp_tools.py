@@ -61,6 +61,8 @@ _ANNOTATIONS: Mapping[str, str] = {
     "boolean": "bool",
     "array": "tuple[str, ...]",
 }
+# the keys of a schema that say what kind of value an argument has
+_KIND = ("type", "enum", "items")
 _WORKLOAD = tuple([name for name in ARGUMENTS if name in Workload._keys])
 
 
@@ -78,16 +80,6 @@ class Tool(Record):
     def description(self) -> str:
         """The docstring in one line; empty under `python -OO`."""
         return " ".join((self.answer.__doc__ or "").split())
-
-    @property
-    def input_schema(self) -> Object:
-        """The JSON schema of the arguments."""
-        return {
-            "type": "object",
-            "properties": {name: ARGUMENTS[name] for name in self.arguments},
-            "required": list(self.required),
-            "additionalProperties": False,
-        }
 
     @property
     def output_schema(self) -> Object:
@@ -189,6 +181,31 @@ TOOLS: Mapping[str, Tool] = {
     ),
     "machine": Tool(answer=machine, arguments=("machine", "gpu", "verbose")),
 }
+
+
+def input_schemas() -> Mapping[str, Object]:
+    """The JSON schema of the arguments of each tool, by its name.
+
+    The first tool that takes an argument describes it. The others have its kind and choices alone,
+    since an agent pays for the schemas of all tools in each session.
+    """
+    schemas = {}
+    described: set[str] = set()
+    for name, tool in TOOLS.items():
+        properties = {}
+        for argument in tool.arguments:
+            schema = ARGUMENTS[argument]
+            if argument in described:
+                schema = {key: schema[key] for key in _KIND if key in schema}
+            properties[argument] = schema
+        described.update(tool.arguments)
+        schemas[name] = {
+            "type": "object",
+            "properties": properties,
+            "required": list(tool.required),
+            "additionalProperties": False,
+        }
+    return schemas
 
 
 def answer_of(

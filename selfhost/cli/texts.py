@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 
 from ..core.records import Stated
+from ..core.synonyms import Synonyms
 from ..core.tables import program_record
-
-# lists of other programs' words, by selfhost's own word
-Synonyms = Mapping[str, Sequence[str]]
 
 
 class HelpTexts(Stated):
@@ -35,8 +33,7 @@ class HelpTexts(Stated):
     # remedies by unknown option; `stated` is for commands with --set
     instead: Mapping[str, str]
     stated: Mapping[str, str]
-    # other programs' names of an option, a value or a command, by selfhost's name
-    options: Synonyms
+    # other programs' names of a value or a command, by selfhost's name
     values: Synonyms
     commands: Synonyms
 
@@ -45,15 +42,3 @@ class HelpTexts(Stated):
 def help_texts() -> HelpTexts:
     """The texts that come with the program."""
     return program_record(HelpTexts, "help")
-
-
-def meant(
-    word: str,
-    synonyms: Synonyms,
-    known: Collection[str],
-) -> str | None:
-    """The known name that other programs call by this word; None where there is none."""
-    for name, others in synonyms.items():
-        if word in others and name in known:
-            return name
-    return None

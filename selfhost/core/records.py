@@ -223,10 +223,10 @@ class Record(metaclass=_RecordType):
 
     def __init__(self, **values: object) -> None:
         kind = type(self)
-        if len(values) < len(kind._fields):
-            values = {**kind._defaults, **values}
         if values.keys() != kind._names:
-            raise kind._fault_of_names(values)
+            values = {**kind._defaults, **values}
+            if values.keys() != kind._names:
+                raise kind._fault_of_names(values)
         self._freeze(values)
 
     def _freeze(self, values: Values) -> None:

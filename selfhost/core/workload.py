@@ -21,6 +21,7 @@ from .errors import (
 from .purposes import WORKLOAD_PURPOSES, purposes_table
 from .quoting import shell_word
 from .records import PYTHON, Record, Values, fault_of, read_by
+from .synonyms import meant, options_elsewhere
 from .tables import Document, Limits
 from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens, parse_wait
 
@@ -593,17 +594,24 @@ def _in_python(found: re.Match[str]) -> str:
 
 
 def field_meant(word: str) -> str | None:
-    """The field that a word means: its own name, or that of its option, as `for_`, `max-wait` or
-    `users`. None where it means none.
+    """The field that a word means: its own name, that of its option, or another program's word for
+    either, as `for_`, `max-wait`, `users` or `num_ctx`. None where it means none.
 
-    >>> field_meant("kv_cache"), field_meant("--context-tokens")
-    ('kv_cache_type', 'context_tokens')
+    >>> field_meant("kv_cache"), field_meant("--context-tokens"), field_meant("num_ctx")
+    ('kv_cache_type', 'context_tokens', 'context_tokens')
     """
-    plain = word.strip("-_").replace("-", "_")
-    if plain in Workload._keys:
-        return plain
-    keyword = _keyword_of(f"--{plain.replace('_', '-')}")
-    return keyword if keyword in Workload._keys else None
+    option = word.strip("-_").replace("_", "-")
+    field = option.replace("-", "_")
+    if field in Workload._keys:
+        return field
+    fields = {}
+    for known in (*FLAGS.values(), "--users"):
+        keyword = _keyword_of(known)
+        if keyword in Workload._keys:
+            fields[known.removeprefix("--")] = keyword
+    if option not in fields:
+        option = meant(option, options_elsewhere(), fields) or option
+    return fields.get(option)
 
 
 def _keyword_of(flag: str) -> str | None:

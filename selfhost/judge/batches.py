@@ -12,6 +12,7 @@ from ..needs import needs_in_batches
 from ..needs.case import Case
 from ..needs.records import Needs
 from .checks.runtime import installed_on, is_older
+from .devices import idle_bytes
 from .record import Question
 
 # the options that state a batch
@@ -34,7 +35,7 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     version = None if present is None else present.version
     if is_older(version, runtime.batches.automatic_since):
         return needs
-    tokens = _automatic_tokens(runtime, case)
+    tokens = _automatic_tokens(needs, case, machine)
     if tokens is None:
         return needs
     if tokens == case.setup.batch:
@@ -58,18 +59,57 @@ def is_batch_asked(case: Case) -> bool:
     return not _OPTIONS.isdisjoint(case.settings)
 
 
-def _automatic_tokens(runtime: RuntimeSpec, case: Case) -> int | None:
-    """The number of tokens in a batch; None where the context is so short that no rule applies.
-
-    Ollama takes a smaller batch where the model nearly fills its GPUs. That is not followed: the
-    need is a little too high there.
+def _automatic_tokens(needs: Needs, case: Case, machine: Machine) -> int | None:
+    """The number of tokens in a batch; None where the context is so short, or the GPUs so full,
+    that no rule applies.
     """
     setup = case.setup
-    batches = runtime.batches
+    batches = case.runtime.batches
     if case.embeds:
         most = batches.embedding_tokens or setup.batch
         return min(most, setup.tokens)
+    free_bytes = _free_bytes(machine)
+    expected_bytes = _expected_bytes(needs, case)
     for rule in batches.automatic:
-        if setup.tokens > rule.above_context_tokens:
+        if setup.tokens <= rule.above_context_tokens:
+            continue
+        # without a GPU, or where its memory was not read, the context alone decides
+        alone_percent = 100 * expected_bytes
+        with_more_percent = 100 * (expected_bytes + rule.more_bytes)
+        if not free_bytes or (
+            alone_percent <= rule.most_percent * free_bytes
+            and with_more_percent <= batches.most_percent * free_bytes
+        ):
             return rule.tokens
     return None
+
+
+def _expected_bytes(needs: Needs, case: Case) -> int:
+    """The bytes that Ollama expects of a model before it loads it: its file, and a cache of 16 bits
+    in every layer (PredictServerVRAM).
+
+    It counts the heads of the layer that has fewest. Its converters write 0 for a layer without a
+    cache (convert_qwen3next.go), for which it counts 1.
+    """
+    shape = case.spec.architecture
+    file_bytes = needs.largest_file_bytes
+    if shape is None or file_bytes is None:
+        return 0
+    counts = [1 if part.kind == "latent" else part.kv_heads for part in shape.attention]
+    if shape.recurrent:
+        counts = [1]
+    heads = shape.most_heads
+    length = shape.embedding_length // heads if heads else 0
+    in_cache = shape.layers * min(counts, default=1) * length
+    return file_bytes + 2 * 2 * in_cache * case.setup.tokens
+
+
+def _free_bytes(machine: Machine) -> int:
+    """The free bytes of all accelerators together; 0 where the memory of one was not read."""
+    total = 0
+    for device in machine.accelerators or ():
+        free_bytes = device.memory_free_bytes or idle_bytes(device)
+        if free_bytes is None:
+            return 0
+        total += free_bytes
+    return total

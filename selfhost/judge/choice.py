@@ -25,9 +25,9 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, W
 from ..machine.record import Machine
 from ..needs import needs_on
 from ..needs.quantization import BITS_PER_WEIGHT
-from ..needs.records import Device, Needs, Term, Terms, likely_bytes
+from ..needs.records import Device, Needs, Split, Term, Terms, likely_bytes
 from .checks import phrase
-from .checks.space import available_ram
+from .checks.space import AvailableRam, available_ram
 from .devices import (
     SharedMemory,
     gpu_maker,
@@ -45,10 +45,13 @@ from .rating import (
     RunPlace,
     Runs,
     has_waiting_users,
+    is_slower_than_reading,
+    lies_better,
     place_of,
     rating_of,
     runs_of,
     share_of_gpu_memory,
+    steps_between,
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation, least_bytes_with
@@ -69,10 +72,6 @@ from .ways import (
 # chats grow to this length and programs that write code need it: a guess between the 4,096 tokens
 # that Ollama sets below 24 GiB and the 32,768 from 24 GiB on (docs/context-length.mdx@948f6933)
 _GROWN_CONTEXT_TOKENS = 16_384
-# if more than a third of the need is lacking, no setting and no type of four bits makes it fit: the
-# smallest file is an eighth smaller than the usual one, and no need of a text model has so wide a
-# range
-_SAVED_DIVISOR = 3
 # terms of memory that are as large for any context
 _OF_ANY_CONTEXT = ("weights", "repacked_weights", "embeddings", "projector")
 # servers take types of at least half the bytes
@@ -151,11 +150,14 @@ def neighbours(
 
 
 class _Trial(NamedTuple):
-    """A type of a program with settings: what both give up, in steps, and the way in the type
-    alone.
+    """A type of a program with settings, to be tried: `in_type` is the way in the type alone.
+
+    - `order`: the trials that give up least come first.
+    - `setting_steps`: what the settings cost.
     """
 
-    cost_steps: float
+    order: float
+    setting_steps: float
     in_type: Way
     settings: tuple[RunSetting, ...]
 
@@ -369,13 +371,13 @@ class _Choice(Record):
     def _best_smaller_or_lighter(self, first: Judged) -> Judged:
         """The best of the usual type, the smaller ones, and the settings that may help."""
         best = first
-        counted = {first.quantization: self._counted(first.question)}
+        by_type = {first.quantization: self._unplaced(first.question)}
         for trial in self._smaller_and_lighter(first):
-            may_be_faster = _may_be_faster(trial, best)
+            quantization = trial.in_type.quantization
+            in_type = by_type.get(quantization)
+            may_be_faster = _may_be_faster(trial, best, in_type)
             if self._is_in_best_place(best) and not may_be_faster:
                 continue
-            quantization = trial.in_type.quantization
-            in_type = counted.get(quantization)
             if not (
                 may_be_faster
                 or in_type is None
@@ -384,11 +386,11 @@ class _Choice(Record):
                 # what the settings can save is not enough
                 continue
             question = self._tried(trial, first)
-            own = None if question is None else self._counted(question)
+            own = None if question is None else self._unplaced(question)
             if own is None:
                 continue
             if not trial.settings:
-                counted[quantization] = own
+                by_type[quantization] = own
             if not (may_be_faster or own.may_gain(best)):
                 continue
             best = self._better(best, judge(own.question, self.machine))
@@ -396,12 +398,12 @@ class _Choice(Record):
                 break
         return best
 
-    def _counted(self, question: Question) -> _Counted | None:
+    def _unplaced(self, question: Question) -> _Unplaced | None:
         """The question with its memory; None where that is not known."""
         needs = question.needs
         if needs is None or needs.memory is None:
             return None
-        return _Counted(question=question, needs=needs, machine=self.machine)
+        return _Unplaced(question=question, needs=needs, machine=self.machine)
 
     def _in_usual_type(self, first: Judged) -> Judged:
         """What does not run in any type, in the model's usual type: the one to tell about."""
@@ -446,10 +448,8 @@ class _Choice(Record):
             return False
         return bool(share_of_gpu_memory(layout_for(grown, self.machine)))
 
-    def _smaller_and_lighter(self, first: Judged) -> list[_Trial]:
-        """The same and the smaller types, with each set of the settings that may help, those first
-        that give up least.
-        """
+    def _lighter(self, first: Judged) -> list[RunSetting]:
+        """The settings that may help and may be taken without being asked for."""
         situation = Situation(judged=first, machine=self.machine)
         asked = first.question.asked
         lighter = []
@@ -458,22 +458,30 @@ class _Choice(Record):
                 continue
             if setting.asked(situation, asked) is not None:
                 lighter.append(setting)
+        return lighter
+
+    def _smaller_and_lighter(self, first: Judged) -> list[_Trial]:
+        """The same and the smaller types, with each set of the settings that may help, those first
+        that give up least.
+        """
+        lighter = self._lighter(first)
         sets: list[tuple[RunSetting, ...]] = []
-        for number in range(len(lighter) + 1):
-            sets += combinations(lighter, number)
+        for size in range(len(lighter) + 1):
+            sets += combinations(lighter, size)
         way = first.question.way
         assert way is not None, "each judged question has a way"
         trials = []
-        for number, in_type in enumerate(usual_and_smaller(first.question)):
+        for place, in_type in enumerate(usual_and_smaller(first.question)):
             plain = in_type.replace(is_other=way.is_other)
             for settings in sets:
-                if number == 0 and not settings:
+                if place == 0 and not settings:
                     # judged already
                     continue
+                setting_steps = sum(setting.cost_steps for setting in settings)
                 # a smaller type gives up about a step
-                cost_steps = number + sum(setting.cost_steps for setting in settings)
-                trials.append(_Trial(cost_steps, plain, settings))
-        trials.sort(key=attrgetter("cost_steps"))
+                order = place + setting_steps
+                trials.append(_Trial(order, setting_steps, plain, settings))
+        trials.sort(key=attrgetter("order"))
         return trials
 
     def _tried(self, trial: _Trial, first: Judged) -> Question | None:
@@ -482,22 +490,20 @@ class _Choice(Record):
         """
         workload = first.question.stated
         situation = Situation(judged=first, machine=self.machine)
-        cost_steps = 0.0
         for setting in trial.settings:
             asked = setting.asked(situation, workload)
             if asked is None:
                 return None
             workload = asked
-            cost_steps += setting.cost_steps
-        way = trial.in_type.with_workload(workload, trial.settings, cost_steps)
+        way = trial.in_type.with_workload(workload, trial.settings)
         return in_way(self.question, way, self.catalogue, self.machine)
 
     def _is_settled(self, best: Judged) -> bool:
         """Whether no smaller type and no setting can be better: the model lies in the best place of
         the machine as it is.
         """
-        if _is_a_step_below_reading(best):
-            # a smaller type may be as fast as people read
+        if _is_a_step_below_reading(best) or _computes_users_in_ram(best):
+            # a smaller type may be as fast as people read, or compute faster
             return False
         return self._is_in_best_place(best)
 
@@ -505,10 +511,10 @@ class _Choice(Record):
         """Whether the model lies in the best place of the machine, as surely as can be."""
         if not best.fits:
             return False
-        if not self.machine.accelerators:
-            return True
         if runs_of(best) is not Runs.NOW or has_waiting_users(best):
             return False
+        if not self.machine.accelerators:
+            return True
         if best.placement == "split" or best.has("accelerator-tight"):
             return False
         return best.is_on_accelerators and best.offload is None
@@ -532,7 +538,18 @@ class _Choice(Record):
         lacking_bytes = first.lacking_bytes()
         if lacking_bytes == inf:
             return False
-        return lacking_bytes > first.memory.high_bytes / _SAVED_DIVISOR
+        return lacking_bytes > self._most_saved(first)
+
+    def _most_saved(self, first: Judged) -> float:
+        """The most bytes that the smallest type and all settings save together, and the range of
+        the need.
+        """
+        assert first.memory is not None, "what lacks bytes is counted"
+        terms = first.placed.terms
+        weights_bytes = likely_bytes(terms, "weights", "repacked_weights")
+        smaller_bytes = weights_bytes - _smallest_weights_bytes(first.question)
+        least_bytes = least_bytes_with(self._lighter(first), terms)
+        return first.memory.high_bytes - least_bytes + smaller_bytes
 
     def _is_far_too_slow(self, first: Judged) -> bool:
         """Whether no type and no setting makes a way fast enough, of which memory is enough."""
@@ -651,8 +668,20 @@ class _Choice(Record):
         first = self.usual.quantization
         if not self.usual.fits:
             return self._phrased("smaller", best, first=first)
+        once = self._once(best)
+        if once is not None:
+            return self._phrased("surer-type", best, first=first, once=once)
+        moved = lies_better(best, self.usual)
+        before = likely_words(self.usual.users_pace)
+        if moved:
+            # the better place says why, unless the usual type is faster elsewhere
+            before = _faster_pace(self.usual, best)
         return self._phrased(
-            "faster-type", best, first=first, pace=likely_words(best.users_pace)
+            "faster-type",
+            best,
+            moved=moved,
+            before=before,
+            pace=likely_words(best.users_pace),
         )
 
     def _why_settings(
@@ -662,14 +691,28 @@ class _Choice(Record):
     ) -> str:
         situation = Situation(judged=best, machine=self.machine)
         words = [setting.what(situation) for setting in way.settings]
+        refused = not self.usual.fits
+        once = self._once(best)
         return self._phrased(
             "settings",
             best,
             what=" and ".join(words),
-            refused=not self.usual.fits,
+            refused=refused,
+            once=once,
+            gains=not refused and once is None,
             before=likely_words(self.usual.users_pace),
             pace=likely_words(best.users_pace),
         )
+
+    def _once(self, best: Judged) -> str | None:
+        """What has to be done before the usual way runs, in words; None where the best way waits
+        for as much.
+        """
+        if not self.usual.fits or runs_of(best) >= runs_of(self.usual):
+            return None
+        if self.usual.waits_for_setting:
+            return phrase("once/raised")
+        return phrase("once/closed")
 
     def _why_trained(self, best: Judged) -> str:
         usual = self.usual.workload
@@ -719,7 +762,7 @@ class _Choice(Record):
         return phrase(f"chosen/{key}", **{**shared, **figures})
 
 
-class _Counted(Record):
+class _Unplaced(Record):
     """A question of a way whose memory is counted, but not placed on the machine yet."""
 
     question: Question
@@ -757,18 +800,42 @@ class _Counted(Record):
         if lent is not None and in_ram_bytes <= lent.most_bytes:
             return self._may_be_surer(best, settings, lent)
         if best.fits:
-            return False
-        ram_bytes = self._ram_bytes
+            return self._may_fit_now(best, settings)
+        ram_bytes = self._ram.ceiling_bytes
         if ram_bytes is None:
             return True
         if in_ram_bytes > ram_bytes + self._card_bytes:
             return False
         return self._may_be_surer(best, settings, lent)
 
+    def saved_bytes(self, settings: Sequence[RunSetting]) -> float:
+        """The most bytes that these settings beside save."""
+        with_bytes = least_bytes_with(settings, self.needs.terms, end="bytes")
+        return self._likely_bytes - with_bytes
+
+    def smaller_than(self, best: Judged) -> int:
+        """The bytes by which the memory is smaller than that of the best so far."""
+        needs = best.question.needs
+        assert needs is not None, "what is split is counted"
+        return sum(term.bytes for term in needs.terms) - self._likely_bytes
+
+    @cached_property
+    def _likely_bytes(self) -> int:
+        return sum(term.bytes for term in self.needs.terms)
+
     @property
-    def _ram_bytes(self) -> int | None:
-        """The most bytes of RAM that count; None where they are not known."""
-        return available_ram(self.machine, self.question.workload).ceiling_bytes
+    def _ram(self) -> AvailableRam:
+        return available_ram(self.machine, self.question.workload)
+
+    def _may_fit_now(self, best: Judged, settings: Sequence[RunSetting]) -> bool:
+        """Whether the best so far fits in RAM only once other programs are closed, and the way with
+        these settings may fit as they are.
+        """
+        free_bytes = self._ram.free_bytes
+        if free_bytes is None or not best.has("memory-not-now"):
+            return False
+        most_bytes = least_bytes_with(settings, self.needs.terms, end="high_bytes")
+        return most_bytes <= free_bytes + self._card_bytes
 
     def _may_be_surer(
         self,
@@ -793,7 +860,7 @@ class _Counted(Record):
         limit_bytes: int | None = None
         runs = runs_of(best)
         if runs is Runs.PERHAPS:
-            limit_bytes = self._ram_bytes
+            limit_bytes = self._ram.ceiling_bytes
         elif runs is Runs.ONCE_CHANGED and best.waits_for_setting and lent is not None:
             limit_bytes = lent.least_bytes
         if limit_bytes is None:
@@ -802,22 +869,17 @@ class _Counted(Record):
         return most_bytes <= limit_bytes
 
 
-def _may_be_faster(trial: _Trial, best: Judged) -> bool:
-    """Whether the trial may be faster in the same place.
+def _may_be_faster(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bool:
+    """Whether the trial may be faster in the same place. `in_type`: the way in the type alone.
 
-    A smaller type leaves more of a split model on the accelerators, or brings text that is hardly
-    slower than people read up to their pace. Of a split model a setting that costs no more than a
-    step leaves room for more layers where the caches of several users lie there, and for larger
-    batches, which read a stated prompt faster.
+    A smaller type leaves more of a split model on the accelerators, computes several users faster
+    on a processor, or brings text that is hardly slower than people read up to their pace.
     """
     if best.placement == "split" and trial.settings:
-        setting_steps = sum(setting.cost_steps for setting in trial.settings)
-        has_several_users = best.workload.parallel > 1
-        has_prompt = best.first_word_seconds is not None
-        return setting_steps <= 1 and (has_several_users or has_prompt)
+        return _may_pay(trial, best, in_type)
     if trial.settings:
         return False
-    if best.placement == "split":
+    if best.placement == "split" or _computes_users_in_ram(best):
         return True
     pace = best.users_pace
     if pace is None or not _is_a_step_below_reading(best):
@@ -826,6 +888,38 @@ def _may_be_faster(trial: _Trial, best: Judged) -> bool:
     smaller_bits = BITS_PER_WEIGHT.get(trial.in_type.quantization or "", 1)
     faster = pace.likely * bits / smaller_bits
     return not units.is_slower(faster, READING_TOKENS_PER_SECOND)
+
+
+def _may_pay(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bool:
+    """Whether the settings of the trial may bring a split model more pace than they cost, or up to
+    the pace of people who read. The type alone is no better than the best so far.
+
+    Settings that cost no more than a step leave room for larger batches too, which read a stated
+    prompt faster.
+    """
+    if trial.setting_steps <= 1 and best.first_word_seconds is not None:
+        return True
+    pace = best.users_pace
+    if in_type is None or pace is None:
+        return True
+    saved_bytes = in_type.saved_bytes(trial.settings)
+    layers_bytes = _layers_in_ram(best)
+    least_bytes = layers_bytes - saved_bytes - in_type.smaller_than(best)
+    if least_bytes <= 0:
+        return True
+    # RAM computes the layers that are left as fast, and the rest is computed faster
+    fastest = pace.likely * layers_bytes / least_bytes
+    if is_slower_than_reading(best) and not units.is_slower(
+        fastest, READING_TOKENS_PER_SECOND
+    ):
+        return True
+    return steps_between(least_bytes, least_bytes + saved_bytes) > trial.setting_steps
+
+
+def _layers_in_ram(judged: Judged) -> int:
+    """The bytes of the layers that RAM holds of a split model."""
+    terms = judged.placed.on_host.terms
+    return sum(term.bytes for term in terms if term.split is Split.LAYERS)
 
 
 def _card_bytes(question: Question, machine: Machine) -> int:
@@ -868,6 +962,15 @@ def _is_a_step_below_reading(judged: Judged) -> bool:
     if pace is None or not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
         return False
     return pace.likely * STEP >= READING_TOKENS_PER_SECOND
+
+
+def _computes_users_in_ram(judged: Judged) -> bool:
+    """Whether a processor computes several users at once: there the pace of a type does not follow
+    from its bytes.
+    """
+    if judged.workload.parallel == 1 or judged.placement != "host":
+        return False
+    return not judged.is_on_accelerators
 
 
 def _smallest_weights_bytes(question: Question) -> int:

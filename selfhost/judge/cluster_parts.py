@@ -47,7 +47,7 @@ class LayerPlace(NamedTuple):
     machine: int
     whole: Needs
     room_bytes: int
-    share: LayerShare = LayerShare("", 0)
+    share: LayerShare = LayerShare(where="", layers=0)
     stop: int = 0
 
 
@@ -158,7 +158,7 @@ class DividedModel(Record):
         # the output matrix counts as a layer
         numbered = self._layers + 1
         shares = shares_in_proportion(first_layers_first, proportions, numbered)
-        layers_at = dict(shares)
+        layers_at = {share.where: share.layers for share in shares}
         filled = []
         stop = self._layers
         for index, slot in enumerate(slots):
@@ -166,7 +166,7 @@ class DividedModel(Record):
             layers = layers_at.get(where, 0)
             if index == 0:
                 layers = max(0, layers - 1)
-            share = LayerShare(where, layers)
+            share = LayerShare(where=where, layers=layers)
             filled.append(slot._replace(share=share, stop=stop))
             stop -= layers
         return filled

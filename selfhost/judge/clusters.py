@@ -308,7 +308,7 @@ class _ClusterWay(Record):
         yield accelerator_check(needs, limited, question)
         if stores:
             yield disk_check(needs, machine, question)
-        on_gpu = bool(machine.accelerators) and needs.placement == "accelerator"
+        on_gpu = bool(needs.on_cards.terms)
         yield cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
         yield runtime_check(question, machine)
 

@@ -11,7 +11,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
 from ..core.units import canonical
-from .checks import OptionFault, error_of
+from .checks import Figures, OptionFault, error_of
 from .table import program_row, table_of
 
 
@@ -58,14 +58,14 @@ def companions_of(
             if kind in row.runtime.companions:
                 others.append(row.runtime.id)
         figures = {"program": runtime.name, "own": is_own, "others": sorted(others)}
-        raise error_of(OptionFault("draft", "draft-program", figures))
+        raise error_of(_fault("draft-program", figures))
     if not spec.writes_text:
-        raise error_of(OptionFault("draft", "draft-no-text", {"model": spec.name}))
+        raise error_of(_fault("draft-no-text", {"model": spec.name}))
     if is_own:
         why = need.why_no_own_block(spec)
         if why is not None:
             figures = {"model": spec.name, "why": why}
-            raise error_of(OptionFault("draft", "draft-own-block", figures))
+            raise error_of(_fault("draft-own-block", figures))
         return need.Companions(own_block=True)
     if is_file:
         named = _draft_in_file(typed, runtime)
@@ -75,6 +75,11 @@ def companions_of(
     if unsuited is not None:
         raise error_of(unsuited)
     return named
+
+
+def _fault(kind: str, figures: Figures) -> OptionFault:
+    """The decision that the draft makes no sense, of that kind and with these figures."""
+    return OptionFault(option="draft", kind=kind, figures=figures)
 
 
 def _draft_in_file(path: str, runtime: RuntimeSpec) -> need.Companions:
@@ -105,7 +110,7 @@ def _draft_called(
     except UnknownModelError as error:
         guess = error.nearest[0] if error.nearest else None
         figures = {"why": error.message, "guess": guess}
-        raise error_of(OptionFault("draft", "draft-unknown", figures)) from error
+        raise error_of(_fault("draft-unknown", figures)) from error
     spec = catalogue.spec(named.spec_id)
     quantization = named.quantization or program_row(spec, runtime).usual_type
     return need.Companions(draft=spec, draft_quantization=quantization)
@@ -122,26 +127,26 @@ def _why_unsuited(
     assert drafting is not None
     draft = drafting.name
     if not drafting.writes_text:
-        return OptionFault("draft", "draft-no-text", {"model": draft})
+        return _fault("draft-no-text", {"model": draft})
     why = need.why_not_loaded(drafting, runtime)
     if drafting.closed:
         why = "its weights are not published"
     if why is not None:
-        return OptionFault("draft", "draft-not-loaded", {"draft": draft, "why": why})
+        return _fault("draft-not-loaded", {"draft": draft, "why": why})
     names = {"draft": draft, "model": spec.name}
     apart = need.vocabularies_differ(spec, drafting)
     if apart is not None:
         model_tokens, draft_tokens = apart
         tokens = {"own": draft_tokens, "other": model_tokens}
-        return OptionFault("draft", "draft-vocabulary", {**names, **tokens})
+        return _fault("draft-vocabulary", {**names, **tokens})
     is_itself = (drafting.id, drafting.origin) == (spec.id, spec.origin)
     if is_itself and named.draft_quantization == quantization:
         figures = {"draft": draft, "quantization": quantization}
-        return OptionFault("draft", "draft-itself", figures)
+        return _fault("draft-itself", figures)
     size = drafting.parameters.total
     most = spec.parameters.total
     # the same model in a smaller quantization, and a model of unknown size, may draft
     if size is not None and most is not None and size > most:
         parameters = {"drafting": size, "checking": most}
-        return OptionFault("draft", "draft-larger", {**names, **parameters})
+        return _fault("draft-larger", {**names, **parameters})
     return None

@@ -177,6 +177,31 @@ def _left_bytes(layout: Judged) -> float:
     return left_bytes
 
 
+def _in_surer_batches(
+    layouts: Iterable[Judged],
+    usual_tokens: int | None,
+) -> Iterator[Judged]:
+    """The layouts, in larger batches than usual only where these make the memory no less sure.
+
+    A layout in larger batches stands before the same in batches of the usual tokens. Where its
+    memory is not known, it waits for that one: it is left out where the other's memory is known.
+    """
+    waiting: Judged | None = None
+    for layout in layouts:
+        memory = layout.finding("memory")
+        is_unsure = memory is not None and memory.outcome is Outcome.UNKNOWN
+        if not is_unsure:
+            waiting = None
+            yield layout
+        elif layout.placed.batch_tokens != usual_tokens:
+            waiting = waiting or layout
+        else:
+            if waiting is not None:
+                yield waiting
+            waiting = None
+            yield layout
+
+
 def _machine_for(question: Question, machine: Machine) -> Machine:
     """The machine, without its accelerators where an option is for the CPU alone."""
     if question.device_makers == ():
@@ -210,32 +235,34 @@ class _OnMachine(Record):
         """
         seen = []
         slow = []
-        close: Judged | None = None
+        unsure = []
         for layout in self.layouts(at_any_pace=False):
             seen.append(layout)
             if layout.failed:
                 continue
             paced = self._paced(layout, self._pace_of(layout))
-            if not paced.deciding.isdisjoint(PACE_CHECKS):
+            is_fast = paced.deciding.isdisjoint(PACE_CHECKS)
+            if not is_fast:
                 slow.append(paced)
-            elif self._has_no_lighter_method and paced.has("accelerator-close"):
-                # training in RAM comes next, and it may be known to fit there
-                close = close or paced
-            elif close is None or paced.fits:
+            elif self._may_fit_better_in_ram(paced):
+                unsure.append(paced)
+            elif paced.fits or not unsure:
                 return paced
-        if close is not None:
-            return close
+        if unsure:
+            return unsure[0]
         if slow:
             return _best_of_slow(slow)
         return _nearest_to_fit(seen)
 
-    @property
-    def _has_no_lighter_method(self) -> bool:
-        """Whether the question is about training, by the runtime's last method."""
-        if self.question.runtime is None:
+    def _may_fit_better_in_ram(self, layout: Judged) -> bool:
+        """Whether a training just fits an accelerator, and no method is left that takes less: RAM
+        comes next, and it may be known to fit there.
+        """
+        runtime = self.question.runtime
+        if runtime is None or not layout.has("accelerator-close"):
             return False
-        methods = self.question.runtime.finetuning.methods
-        return self.question.workload.finetune_method in methods[-1:]
+        last_method = runtime.finetuning.methods[-1:]
+        return self.question.workload.finetune_method in last_method
 
     def layouts(self, *, at_any_pace: bool) -> Iterator[Judged]:
         """Yield each layout with the findings of memory and accelerators only, in the order in
@@ -256,23 +283,17 @@ class _OnMachine(Record):
             from .placement import placements
 
             layouts = placements(needs, machine, question, at_any_pace=at_any_pace)
-        in_larger_batches: Judged | None = None
-        for placed in layouts:
-            memory = memory_check(
-                placed, machine, question.workload, stored_bytes, question
-            )
-            accelerator = accelerator_check(placed, machine, question)
-            findings = (memory, accelerator)
-            layout = Judged(question=question, findings=findings, needs=placed)
-            is_unsure = memory.outcome is Outcome.UNKNOWN
-            if is_unsure and placed.batch_tokens != needs.batch_tokens:
-                # layouts in smaller batches are next, and their memory may be sure
-                in_larger_batches = in_larger_batches or layout
-                continue
-            if is_unsure and in_larger_batches is not None:
-                yield in_larger_batches
-            in_larger_batches = None
-            yield layout
+
+        def compared() -> Iterator[Judged]:
+            for placed in layouts:
+                memory = memory_check(
+                    placed, machine, question.workload, stored_bytes, question
+                )
+                accelerator = accelerator_check(placed, machine, question)
+                findings = (memory, accelerator)
+                yield Judged(question=question, findings=findings, needs=placed)
+
+        return _in_surer_batches(compared(), needs.batch_tokens)
 
     # -------------------------------------------------------------- the pace
 

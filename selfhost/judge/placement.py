@@ -262,7 +262,7 @@ class _OnRamAndCards(Record):
         number = self._setting("gpu_layers")
         if number is not None:
             return self._in_proportion(self.now, int(number))
-        for name in ("gpu_shares", "cpu_expert_layers"):
+        for name in ("gpu_shares", "experts_in_ram"):
             if self._setting(name) is not None:
                 return self._in_proportion(self.now, None)
         return None
@@ -341,7 +341,7 @@ class _OnRamAndCards(Record):
         # a division begins with the last layers; the output matrix is not counted as a layer
         shares.reverse()
         last = shares[0]
-        shares[0] = LayerShare(last.where, last.layers - 1)
+        shares[0] = LayerShare(where=last.where, layers=last.layers - 1)
         return model.divided(shares)
 
     def _proportions(self, group: Sequence[Place]) -> list[int]:

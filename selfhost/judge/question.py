@@ -114,10 +114,10 @@ def _question(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
     )
     here = _files_here(loaded, files, counted, catalogue, machine)
-    making_bytes = 0
+    made_of: tuple[int | None, ...] = ()
     is_here = here is not None or loaded.loads_named_files
     if row is not None and not is_here and stated.task == "generate":
-        making_bytes = row.making_bytes(catalogue.runtime(USUAL.library))
+        made_of = row.made_of(catalogue.runtime(USUAL.library))
     return Question(
         spec=spec,
         workload=counted.workload,
@@ -132,7 +132,7 @@ def _question(
         here=here,
         companions=companions,
         beside_bytes=counted.beside_bytes,
-        making_bytes=making_bytes,
+        made_of_bytes=made_of,
         in_turn=loaded.in_turn,
         usual_type=None if program is None else program.usual_type,
     )
@@ -439,12 +439,16 @@ def _cache_type_refused(
     model = case.spec.name
     if not keeps_cache and not runtime.kv_cache_types:
         figures = {"model": model, "program": runtime.name}
-        return OptionFault("kv_cache_type", "no-cache", figures)
+        return OptionFault(option="kv_cache_type", kind="no-cache", figures=figures)
     maker = gpu_maker(counting.machine, runtime)
     why = need.why_cache_type_refused(case, gpu_maker=maker)
     if why is None:
         return None
-    return OptionFault("kv_cache_type", "cache-refused", {"model": model, "why": why})
+    return OptionFault(
+        option="kv_cache_type",
+        kind="cache-refused",
+        figures={"model": model, "why": why},
+    )
 
 
 # ------------------------------------------------------------------ the files on the machine

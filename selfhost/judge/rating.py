@@ -17,6 +17,7 @@ from ..core import units
 from ..core.workload import READING_TOKENS_PER_SECOND
 from ..needs.quantization import BITS_PER_WEIGHT
 from ..needs.records import likely_bytes
+from .checks import Finding
 from .checks.speed import is_too_slow
 from .quality import AS_PUBLISHED, quality_of
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, TIGHT_CODES, Judged
@@ -40,8 +41,8 @@ _MADE_STEPS = 2.0
 _UNKNOWN_PACE = 1e-6
 # a wait for the first word that nobody feels
 _SHORT_WAIT_SECONDS = 1.0
-# the share of the accelerators' memory that a type larger than the usual one leaves to others: what
-# other programs take in the next minute must not change the answer (assumed)
+# the most of a memory that a type larger than the usual one takes, and the first model of a list:
+# what other programs take in the next minute must not change the answer (assumed)
 _MOST_SHARE = 0.9
 # what a type of unmeasured loss gives up: as much as the worst measured type of four bits
 _UNMEASURED_STEPS = 4.3
@@ -50,7 +51,7 @@ _PLAIN_BYTES = 2
 _LEAST_BITS = 4
 # the bits that a GGUF type names: Q3_K_M, IQ4_XS, UD-Q2_K_XL
 _BITS_IN_NAME = r"(?:UD-)?I?Q(\d)"
-# codes that a type larger than the usual one must not bring
+# codes that a type larger than the usual one and the first model of a list must not bring
 _CRAMPED_CODES = (*TIGHT_CODES, "memory-not-now", "accelerator-not-now")
 # codes of a way that runs only once something else is done
 _ONCE_CODES = ("memory-not-now", "accelerator-not-now")
@@ -173,7 +174,11 @@ def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
         return RunPlace.ACCELERATORS_TIGHT
     if judged.is_on_accelerators:
         return RunPlace.ACCELERATORS
-    by_offload = {"model": RunPlace.BY_PARTS, "sequential": RunPlace.BY_LAYERS}
+    by_offload = {
+        "model": RunPlace.BY_PARTS,
+        "partial": RunPlace.BY_PARTS,
+        "sequential": RunPlace.BY_LAYERS,
+    }
     return by_offload.get(judged.offload or "", RunPlace.RAM)
 
 
@@ -229,6 +234,15 @@ def runs_as_well(
     return pace is None or pace.likely <= STEP * slower.likely
 
 
+def is_a_step_faster(other: Judged, judged: Judged) -> bool:
+    """Whether each user gets text faster by a step; False where a pace is not known."""
+    pace = judged.users_pace
+    faster = other.users_pace
+    if pace is None or faster is None:
+        return False
+    return faster.likely >= STEP * pace.likely
+
+
 def serves(judged: Judged) -> bool:
     """Whether a way runs, and is not too slow."""
     return judged.fits and not is_too_slow(judged)
@@ -246,6 +260,27 @@ def share_of_gpu_memory(judged: Judged) -> float | None:
     finding = judged.finding("accelerator")
     if finding is None or finding.code not in ("accelerator-fits", "accelerator-lean"):
         return None
+    return _share_taken(finding)
+
+
+def leaves_room(judged: Judged) -> bool:
+    """Whether the model still has its memory when other programs take some more in the next minute:
+    neither the RAM nor accelerators that hold all of the model are nearly full. True where a share
+    is not known. Accelerators that hold a part of the model are meant to be full.
+    """
+    if judged.has(*_CRAMPED_CODES):
+        return False
+    shares = [share_of_gpu_memory(judged)]
+    memory = judged.finding("memory")
+    if memory is not None:
+        shares.append(_share_taken(memory))
+    return all(share is None or share <= _MOST_SHARE for share in shares)
+
+
+def _share_taken(finding: Finding) -> float | None:
+    """The share of the memory that a finding compares with the need; None where one of the two is
+    not known.
+    """
     needs_bytes = finding.needs
     has_bytes = finding.has
     if not isinstance(needs_bytes, int) or not isinstance(has_bytes, int):
@@ -328,7 +363,7 @@ def _worth(judged: Judged, way: Way) -> float:
     else:
         # a smaller type has to gain more pace than its size alone gives
         worth += _SIZE_STEPS * steps_between(1.0, max(1, _weight_bytes(judged)))
-    worth -= way.cost_steps
+    worth -= sum(setting.cost_steps for setting in way.settings)
     speed = judged.speed
     if speed is not None and speed.waiting:
         share = speed.waiting / speed.each_of

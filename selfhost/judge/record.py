@@ -118,8 +118,8 @@ class Question(Record):
     - `here`: the requested files on the machine, whole or in part.
     - `companions`, `beside_bytes`: models that are loaded beside the model, and the bytes to
       download for them.
-    - `making_bytes`: the bytes on the disk beside the file while it is made from the published
-      weights.
+    - `made_of_bytes`: the sizes of the files of which the file is made, the published weights
+      first; None for a size that is not known. () where nobody has to make the file.
     - `chosen`: why runtime, quantization or method differ from the model's own defaults.
     - `in_turn`: the types to try where the model does not run in its default type. `usual_type`:
       the model's usual type in the program, published or not; None for no program.
@@ -141,11 +141,17 @@ class Question(Record):
     here: DownloadedFiles | None = None
     companions: Companions | None = None
     beside_bytes: int = 0
-    making_bytes: int = 0
+    made_of_bytes: tuple[int | None, ...] = ()
     chosen: str | None = None
     in_turn: tuple[str, ...] = ()
     usual_type: str | None = None
     requires_runtime: bool = False
+
+    @property
+    def making_bytes(self) -> int:
+        """The bytes on the disk beside the file while it is made; 0 where nobody has to make it."""
+        # a file of unknown size counts as a file
+        return sum(size_bytes or 1 for size_bytes in self.made_of_bytes)
 
     @property
     def is_usual_type(self) -> bool:
@@ -240,6 +246,15 @@ class Question(Record):
         if self.runtime is None or self.step is None:
             return False
         return self.workload.parallel > 1 and self.runtime.batches.queues_requests
+
+    @property
+    def contexts(self) -> int:
+        """The contexts of the stated length that the program keeps: one for each sequence, or one
+        that all of them share.
+        """
+        if self.runtime is None:
+            return self.workload.parallel
+        return self.runtime.contexts_of(self.workload)
 
     @property
     def runtime_follows(self) -> tuple[str, ...]:
@@ -795,12 +810,24 @@ class Verdict(Judged, Report):
         return self.workload.finetune_method
 
     @property
+    def kv_cache_type(self) -> str | None:
+        return self.workload.kv_cache_type
+
+    @property
     def context_tokens(self) -> int | None:
         return self.workload.context_tokens
 
     @property
     def download_bytes(self) -> int | None:
         return self.needs.download_bytes if self.needs is not None else None
+
+    @property
+    def fetched_bytes(self) -> int | None:
+        """The bytes that the commands download: where the files have to be made, those of the
+        published weights; None where the size is not known.
+        """
+        made_of_bytes = self.question.made_of_bytes
+        return made_of_bytes[0] if made_of_bytes else self.download_bytes
 
     @property
     def memory_high_bytes(self) -> int | None:
@@ -820,7 +847,7 @@ class Verdict(Judged, Report):
         """The seconds of the download at the stated speed; None where no speed was stated, or the
         size is not known.
         """
-        return self.workload.seconds_to_download(self.download_bytes)
+        return self.workload.seconds_to_download(self.fetched_bytes)
 
     @property
     def summary(self) -> str:

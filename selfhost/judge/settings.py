@@ -10,6 +10,7 @@ pace read what it asks for. To add a setting, write a row of `SETTINGS`, and for
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from .. import needs as need
@@ -22,6 +23,7 @@ from ..needs.records import Term
 from .checks.accelerator import placing_options
 from .devices import index_of
 from .pace.rates import sums_are_measured
+from .rating import Runs, runs_of
 from .record import Judged
 
 # types of a KV cache with half the bytes of 16 bits, the first that a program keeps; people report
@@ -84,16 +86,19 @@ def least_bytes_with(
     """The least bytes that terms counted without the settings take with them: of their `low_bytes`
     or `high_bytes`.
     """
-    shares: dict[str, float] = {}
+    # settings that make one term smaller do so one after the other
+    shares: defaultdict[str, float] = defaultdict(lambda: 1)
     for setting in settings:
         if setting.least_shares is None:
             return 0
-        shares |= setting.least_shares
+        for name, share in setting.least_shares.items():
+            shares[name] *= share
         if end == "high_bytes":
-            shares |= setting.most_shares
+            for name, share in setting.most_shares.items():
+                shares[name] *= share
     least_bytes: float = 0
     for term in terms:
-        least_bytes += getattr(term, end) * shares.get(term.name, 1)
+        least_bytes += getattr(term, end) * shares[term.name]
     return least_bytes
 
 
@@ -129,9 +134,13 @@ def _has_waiting_users(on: Situation) -> bool:
     return on.judged.speed is not None and bool(on.judged.speed.waiting)
 
 
-def _lacks_room_for_all(on: Situation) -> bool:
-    """Whether memory lacks room for the model, or for all users at once."""
-    return _has_waiting_users(on) or _lacks_room(on)
+def _lacks_room_now(on: Situation) -> bool:
+    """Whether memory lacks room for the model or for all users at once, or has that room only once
+    something else is done.
+    """
+    if _has_waiting_users(on) or _lacks_room(on):
+        return True
+    return runs_of(on.judged) is not Runs.NOW
 
 
 def _does_not_serve_all(on: Situation) -> bool:
@@ -312,7 +321,7 @@ SETTINGS = (
     RunSetting(what=_draft_words, may_help=_is_worth_a_try, asked=_with_own_draft),
     RunSetting(
         what=_cache_words,
-        may_help=_lacks_room_for_all,
+        may_help=_lacks_room_now,
         asked=_with_small_cache,
         is_taken=True,
         # of 6,200 compute buffers of the catalogue's models the least had 0.81 of the bytes of 16

@@ -13,7 +13,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from ..core.records import Record
 from ..needs.records import (
@@ -30,7 +29,7 @@ from ..needs.records import (
 from .devices import Place, index_of
 
 
-class LayerShare(NamedTuple):
+class LayerShare(Record):
     """A number of layers that lie in one place, `host` or `accelerator:N`."""
 
     where: str
@@ -130,7 +129,7 @@ class DivisibleModel(Record):
                 left_bytes -= first_bytes
             count = self._most_layers(left_bytes, stop)
             if count:
-                shares.append(LayerShare(place.where, count))
+                shares.append(LayerShare(where=place.where, layers=count))
                 stop -= count
         return shares
 
@@ -162,10 +161,12 @@ class DivisibleModel(Record):
         """
         in_layers = max(0, size - term.output_bytes)
         first = term.first_layer
-        number = max(1, self.layers - first)
-        before_start = in_layers * max(0, start - first) // number
-        before_stop = in_layers * max(0, stop - first) // number
-        return before_stop - before_start
+        end = self.layers if term.stop_layer is None else term.stop_layer
+        number = max(1, end - first)
+        layers_before_start = min(max(0, start - first), number)
+        layers_before_stop = min(max(0, stop - first), number)
+        before_start = in_layers * layers_before_start // number
+        return in_layers * layers_before_stop // number - before_start
 
     def part_of(
         self,
@@ -228,7 +229,7 @@ def shares_in_proportion(
         # rounded up
         stop = -(-layers * given // total)
         if stop > start:
-            shares.append(LayerShare(place.where, stop - start))
+            shares.append(LayerShare(where=place.where, layers=stop - start))
         start = stop
     return shares
 
@@ -317,7 +318,10 @@ class _Division(Record):
         output_bytes = term.output_bytes
         stop = self.model.layers
         # the RAM has the first layers; none where accelerators have all
-        for share in [*self.shares, LayerShare("host", self.layers_in_ram)]:
+        for share in [
+            *self.shares,
+            LayerShare(where="host", layers=self.layers_in_ram),
+        ]:
             if share.layers or output_bytes:
                 yield self.model.part_of(term, share, stop, output_bytes)
             stop -= share.layers

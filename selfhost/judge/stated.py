@@ -9,7 +9,7 @@ stated.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from .. import needs as need
@@ -23,6 +23,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
+from ..needs.picture_size import STATED_SIZES, why_not_resized
 from .checks import OptionFault, error_of
 from .record import NamedFiles
 from .table import USUAL, ProgramRow, ProgramTable
@@ -56,6 +57,7 @@ class Request(Record):
     files: NamedFiles
     workload: Workload
     program: ProgramRow | None
+    machine: Machine
 
     @property
     def spec(self) -> ModelSpec:
@@ -93,9 +95,25 @@ class Request(Record):
                 yield row
 
     @property
+    def taking_here(self) -> list[ProgramRow]:
+        """Those of these programs that may have a build for the machine."""
+        return [row for row in self.taking if _may_be_built_for(self.machine, row)]
+
+    @property
     def taking_ids(self) -> list[str]:
-        """The ids of the programs that take all that was stated, sorted."""
-        return sorted(row.runtime.id for row in self.taking)
+        """The ids of the programs that take all that was stated and may have a build for the
+        machine, sorted.
+        """
+        return sorted(row.runtime.id for row in self.taking_here)
+
+    @property
+    def taking_elsewhere(self) -> list[str]:
+        """The names of the programs that take all that was stated, where none of them has a build
+        for the machine.
+        """
+        if self.taking_here:
+            return []
+        return [row.runtime.name for row in self.taking]
 
     @property
     def with_rule(self) -> ProgramRow | None:
@@ -119,8 +137,8 @@ def request_of(
     """Return the request with license, program and quantization under canonical names. Raises
     `WorkloadError` with everything that makes no sense.
     """
-    reading = _Reading(table, stated, files)
-    request = reading.request(machine)
+    reading = _Reading(table, stated, files, machine)
+    request = reading.request()
     if reading.faults:
         raise error_of(*reading.faults)
     return request
@@ -134,14 +152,16 @@ class _Reading:
         table: ProgramTable,
         stated: Workload,
         files: NamedFiles,
+        machine: Machine,
     ) -> None:
         self.table = table
         self.spec = table.spec
         self.stated = stated
         self.files = files
+        self.machine = machine
         self.faults: list[OptionFault] = []
 
-    def request(self, machine: Machine) -> Request:
+    def request(self) -> Request:
         """The request under canonical names, without what made no sense."""
         self._check_values()
         changes: dict[str, Any] = {"license": self._license()}
@@ -159,7 +179,7 @@ class _Reading:
                 self._check_without_program(workload)
             return self._request(workload, None)
         if self.stated.runtime is None and not _suits(program, workload):
-            program = self._program_instead(program, workload, machine)
+            program = self._program_instead(program, workload)
         workload = workload.replace(runtime=program.runtime.id)
         request = self._request(workload, program)
         if workload.task == "generate":
@@ -168,12 +188,16 @@ class _Reading:
 
     def _request(self, workload: Workload, program: ProgramRow | None) -> Request:
         return Request(
-            table=self.table, files=self.files, workload=workload, program=program
+            table=self.table,
+            files=self.files,
+            workload=workload,
+            program=program,
+            machine=self.machine,
         )
 
     def _fault(self, option: str, kind: str, /, **figures: Any) -> None:
         """Note that an option makes no sense."""
-        self.faults.append(OptionFault(option, kind, figures))
+        self.faults.append(OptionFault(option=option, kind=kind, figures=figures))
 
     def _check_values(self) -> None:
         """Note a format that does not exist, a recording where the model does not hear, a purpose
@@ -253,27 +277,23 @@ class _Reading:
             formats = (spec.quantized.format,)
         return self.table.first(formats)
 
-    def _program_instead(
-        self,
-        usual: ProgramRow,
-        workload: Workload,
-        machine: Machine,
-    ) -> ProgramRow:
+    def _program_instead(self, usual: ProgramRow, workload: Workload) -> ProgramRow:
         """The first program that takes what was stated, of those with a build for the machine.
 
-        Where none of them has a build, and the stated type may mean one of the usual program's, the
-        usual program stays: its error asks the user. Where no program takes all, it is the program
-        with a rule for the type.
+        Where none of them has a build, and the usual program lacks the stated type, the usual
+        program stays: its error says so, and which types it has. Where no program takes all, it is
+        the program with a rule for the type.
         """
         asked = self._request(workload, usual)
-        taking = _first_built_for(machine, asked.taking)
-        if taking is None:
+        for row in asked.taking_here:
+            return row
+        elsewhere = next(asked.taking, None)
+        if elsewhere is None:
             return asked.with_rule or usual
-        is_built = machine.platform in taking.runtime.platforms.systems
-        typed = workload.quantization or ""
-        if not is_built and _type_of_bits(typed, usual.types, _KINDS_OF_TYPES):
+        quantization = workload.quantization
+        if quantization is not None and usual.type_called(quantization) is None:
             return usual
-        return taking
+        return elsewhere
 
     def _note_unknown_program(self, typed: str) -> None:
         """Note that a name is no program, with what a tool of that name is, or with the program
@@ -447,14 +467,15 @@ class _Reading:
                 guess=nearest(value, option.choices),
                 listed=option.is_list,
                 most_numbers=option.most_numbers,
+                place=option.place,
                 ends=option.is_number,
                 least=f"{option.least:g}",
                 most=f"{option.most:g}",
             )
             return
         case = case_of(self.spec, program.runtime, workload)
-        refused = need.why_split_refused(case)
-        if refused is not None and option.changes == "split_mode":
+        refused = _why_refused(case, option)
+        if refused is not None:
             self._fault(
                 "runtime_options", "option-refused", model=self.spec.name, why=refused
             )
@@ -491,16 +512,11 @@ def _suits(usual: ProgramRow, wanted: Workload) -> bool:
     return _type_of_bits(quantization, usual.types) is not None
 
 
-def _first_built_for(machine: Machine, rows: Iterable[ProgramRow]) -> ProgramRow | None:
-    """The first program that has a build for the machine, else the first; None where there is
-    none.
-    """
-    first = None
-    for row in rows:
-        if machine.platform in row.runtime.platforms.systems:
-            return row
-        first = first or row
-    return first
+def _may_be_built_for(machine: Machine, program: ProgramRow) -> bool:
+    """Whether the program has a build for the machine; True where its system is not known."""
+    if machine.system is None or machine.architecture is None:
+        return True
+    return machine.platform in program.runtime.platforms.systems
 
 
 def _type_of_bits(
@@ -521,13 +537,29 @@ def _type_of_bits(
     return None
 
 
+def _why_refused(case: Case, option: RuntimeOption) -> str | None:
+    """The reason why the program refuses the option for the model, or why what the option asks for
+    is not computed; None without one.
+    """
+    if option.changes in STATED_SIZES:
+        return why_not_resized(case.spec)
+    match option.changes:
+        case "split_mode":
+            return need.why_split_refused(case)
+        case "experts_in_ram":
+            return need.why_experts_unplaced(case)
+    return None
+
+
 def _without_effect(case: Case, option: RuntimeOption) -> str:
     """The key of the sentence why an option does nothing for the model, or nothing that is
     computed; empty where its effect is computed.
     """
     match option.changes:
-        case "cpu_expert_layers" if case.spec.is_dense:
+        case "experts_in_ram" if case.spec.is_dense:
             return "dense"
+        case "clip_frames" if case.spec.modality == "image":
+            return "still"
         case "cache_streams" if option.to == ONE_STREAM:
             if any(part.kind == "compressed" for part in case.model.attention):
                 return "compressed"
@@ -556,7 +588,7 @@ def format_refused(request: Request, program: ProgramRow) -> OptionFault:
         "typed": request.workload.format,
         "others": request.taking_ids,
     }
-    return OptionFault("format", "format-other", figures)
+    return OptionFault(option="format", kind="format-other", figures=figures)
 
 
 def type_not_had(
@@ -580,6 +612,8 @@ def type_not_had(
         "guess": guess,
         "listed": program.types,
         "others": request.taking_ids,
+        "elsewhere": request.taking_elsewhere,
+        "system": request.machine.platform,
     }
     kind = "quantization-guess" if guess else "quantization-not-had"
-    return OptionFault("quantization", kind, figures)
+    return OptionFault(option="quantization", kind=kind, figures=figures)

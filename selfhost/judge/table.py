@@ -417,26 +417,24 @@ class FileRow(Record):
         """Whether the user can get the files: nobody has to make them, or a converter does."""
         return self.conversion is not None or self.is_ready
 
-    def making_bytes(self, library: RuntimeSpec) -> int:
-        """The bytes that lie on the disk beside the file while it is made; 0 where somebody has the
-        file. `library` is the program whose library may have it.
+    def made_of(self, library: RuntimeSpec) -> tuple[int | None, ...]:
+        """The sizes of the files of which the file is made, in bytes, the published weights first;
+        None for a size that is not known. () where somebody has the file, and where no converter
+        makes it. `library` is the program whose library may have it.
         """
         if self.is_published or self.replace(runtime=library).has_tag:
-            return 0
+            return ()
         conversion = self.conversion
         if conversion is None:
-            return 0
-        # the files from which the wanted file is made
+            return ()
         sources = [("safetensors", stored_type(self.spec.architecture))]
         if self.quantization not in conversion.types:
             sources.append((conversion.format, conversion.through))
-        making_bytes = 0
+        sizes = []
         for format, type in sources:
             size = self.replace(format=format, quantization=type).size
-            # a file of unknown size counts as a file
-            size_bytes = size.bytes if isinstance(size, Term) else 0
-            making_bytes += max(1, size_bytes)
-        return making_bytes
+            sizes.append(size.bytes if isinstance(size, Term) else None)
+        return tuple(sizes)
 
 
 def _reads_weights_of(spec: ModelSpec, conversion: Conversion) -> bool:

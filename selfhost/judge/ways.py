@@ -37,8 +37,7 @@ class Way(Record):
 
     - `most_share`: of a type larger than the usual one, the largest share of the accelerators'
       memory that it may take.
-    - `settings`: the settings that `kv_cache_type` and `runtime_options` ask for, and
-      `cost_steps`: what they cost.
+    - `settings`: the settings that `kv_cache_type` and `runtime_options` ask for.
     - `is_other`: the program is not one that the machine's owner would try first.
     - `preference`: the place of the way in the program's list of methods or of types of pictures.
       `turn`: its place where accelerators hold all of it.
@@ -51,7 +50,6 @@ class Way(Record):
     finetune_method: str | None = None
     context_tokens: int | None = None
     settings: tuple[RunSetting, ...] = ()
-    cost_steps: float = 0.0
     most_share: float | None = None
     is_other: bool = False
     preference: int = 0
@@ -78,14 +76,12 @@ class Way(Record):
         self,
         workload: Workload,
         settings: Sequence[RunSetting],
-        cost_steps: float,
     ) -> Way:
-        """The way with settings, the workload that asks for them, and what they cost."""
+        """The way with settings, and with what the workload asks for to have them."""
         return self.replace(
             kv_cache_type=workload.kv_cache_type,
             runtime_options=tuple(workload.runtime_options.items()),
             settings=tuple(settings),
-            cost_steps=cost_steps,
         )
 
 

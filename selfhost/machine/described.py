@@ -8,6 +8,7 @@ it. A fact of the last source is marked as assumed in the machine, and the note 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -205,10 +206,12 @@ def _processor(
     """The name of the computer's processor: of one that is told by its kind alone, `r720 dual
     xeon`, the product's. None where the description tells GPUs alone.
 
-    Raises `UnknownMachineError` where the description tells too little.
+    Raises `UnknownMachineError` where the description tells too little, or more processors than one
+    machine holds.
     """
     named = about.processor
     if named is not None:
+        _refuse_processors(about, named)
         words = {*named.split()} - {"2x", "dual"}
         if not cpus.names_a_kind_alone(words):
             return named
@@ -225,6 +228,25 @@ def _processor(
     if about.memory.ram_gib is None or has_digit(" ".join(about.ignored)):
         raise unknown_machine(about.text)
     return _UNNAMED_PROCESSOR
+
+
+def _refuse_processors(about: Description, named: str) -> None:
+    """Raise `UnknownMachineError` for more processors than the sockets of one machine take."""
+    series = cpus.series_called(named)
+    count = cpus.processors_named(named)
+    if series is None or series.sockets is None or count <= series.sockets:
+        return
+    written = cpus.written_name(named).removeprefix(f"{count}x ")
+    several = series.sockets if series.sockets > 1 else None
+    raise bad_name(
+        "sockets",
+        about.text,
+        count=count,
+        series=series.name,
+        most=series.sockets,
+        several=several,
+        written=written,
+    )
 
 
 def _host_of(cards: NamedCards) -> str | None:
@@ -315,7 +337,7 @@ def _planned(computer: _Computer) -> Machine:
         memory_gib=ram_gib,
         assumed=sorted(assumed),
         source=source,
-        name=_title(computer),
+        name=_name(computer, told, ram_gib),
         scope="vm" if product.guest else computer.about.scope,
         confidence="medium" if computer.is_product else "low",
     )
@@ -538,7 +560,7 @@ def _judged_as(computer: _Computer, machine: Machine) -> str:
     guessed = ""
     if "memory_total_bytes" in machine.assumed:
         guessed = ", assumed"
-    title = machine.name.removesuffix(f" with {ram}")
+    title = _title(computer)
     return f"{_quoted(computer.about)} is judged as {title}, {ram}{guessed}."
 
 
@@ -547,25 +569,64 @@ def _gib_of(machine: Machine) -> float:
 
 
 def _title(computer: _Computer) -> str:
-    """The display name of the machine: `a machine with AMD Ryzen 5 5600X and RTX 3090`."""
-    about = computer.about
+    """The words for the machine in a sentence: `a machine with AMD Ryzen 5 5600X and RTX 3090`."""
     title = computer.product.title
-    names = []
+    parts = _named_processor(computer)
     if computer.is_guest:
-        title = "a container" if about.scope == "container" else "a virtual machine"
-        cores = computer.guest_cores
-        names.append(units.plural(cores, "processor"))
-    elif computer.processor not in (computer.product.processor, _UNNAMED_PROCESSOR):
-        names.append(cpus.written_name(computer.processor or ""))
-    if about.cards and computer.cards.label:
-        names.append(computer.cards.label)
-    elif not computer.is_guest and about.vram_gib is not None:
-        names += [card.name for card in _gpus(computer)]
-    if names:
-        return f"{title} with {' and '.join(names)}"
+        title = (
+            "a container"
+            if computer.about.scope == "container"
+            else "a virtual machine"
+        )
+        parts = [units.plural(computer.guest_cores, "processor")]
+    if computer.about.cards:
+        parts.append(computer.cards.label)
+    elif not computer.is_guest and computer.about.vram_gib is not None:
+        parts += [card.name for card in _gpus(computer)]
+    if parts:
+        return f"{title} with {' and '.join(parts)}"
     if computer.is_bare and computer.ram_gib is not None:
-        return f"a computer with {_ram_words(computer.ram_gib)}"
+        return "a computer"
     return title
+
+
+def _named_processor(computer: _Computer) -> list[str]:
+    """The processor as its maker writes it; [] where none is named beside the product's own."""
+    unnamed = (computer.product.processor, _UNNAMED_PROCESSOR, _GUEST_PROCESSOR, None)
+    if computer.processor in unnamed:
+        return []
+    return [cpus.written_name(computer.processor or "")]
+
+
+def _name(computer: _Computer, facts: FactValues, ram_gib: float) -> str:
+    """The name of the machine for tables and selectors: `amd-ryzen-5-5600x-rtx-3090-64gb`.
+
+    It is made of the things that the description names, not of its words, and of the RAM. So the
+    same machine in other words has the same name.
+    """
+    about = computer.about
+    parts = []
+    if about.scope != "host" and not computer.product.guest:
+        parts.append(about.scope)
+    if about.setting.is_wsl:
+        parts.append("wsl")
+    if computer.is_product:
+        parts.append(computer.product.words)
+    parts += _named_processor(computer)
+    if computer.is_guest:
+        parts.append(f"{computer.guest_cores} cpus")
+    elif computer.is_bare and "cpu_cores_usable" in facts:
+        parts.append(f"{facts['cpu_cores_usable']:g} cores")
+    if about.cards:
+        parts.append(computer.cards.label)
+    elif about.vram_gib is not None:
+        maker = gpus.maker_called(about.maker)
+        parts.append(f"{maker.written} {about.vram_gib:g} gb vram")
+    if not parts:
+        parts.append("computer")
+    parts.append(f"{ram_gib:.4g} gb")
+    words = re.findall(r"[a-z0-9.]+", " ".join(parts).lower())
+    return re.sub(r"(?<=\d)-(gb|cpus)\b", r"\1", "-".join(words))
 
 
 def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:

@@ -572,7 +572,11 @@ def capability_of(card: Accelerator) -> str | None:
     """Return the compute capability of a GPU, as it was read, else by the GPU's name; None where
     neither tells.
     """
-    return card.compute_capability or capability_by_name(card.name)
+    if card.compute_capability is not None:
+        return card.compute_capability
+    if card.vendor.lower() not in ("nvidia", UNKNOWN):
+        return None
+    return capability_by_name(card.name)
 
 
 def reaches_capability(capability: str | None, least: str | None) -> bool | None:

@@ -97,7 +97,7 @@ def _sizes(phrase: Phrase, processor: str | None) -> Mapping[int, Quantity]:
             continue
         is_plain_tb = size.unit == "tb" and not size.of
         if is_plain_tb and not cpus.is_server(processor or ""):
-            sizes[at] = size._replace(of="disk")
+            sizes[at] = size.replace(of="disk")
         else:
             sizes[at] = size
     return sizes

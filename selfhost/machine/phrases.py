@@ -5,8 +5,8 @@ word means two things.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from ..core.records import Record
 from .cpus import MAKERS
 from .quantities import Quantity, count_in, is_size, quantity_in
 from .words import BREAK, tokens, vocabulary
@@ -14,7 +14,7 @@ from .words import BREAK, tokens, vocabulary
 _LONGEST_NAME = 9
 
 
-class WordRun(NamedTuple):
+class WordRun(Record):
     """Words that stand side by side, from the place `start` to the place before `end`."""
 
     start: int
@@ -83,7 +83,7 @@ class Phrase:
 
     def run(self, start: int, end: int) -> WordRun:
         """Return the words from the place `start` to the place before `end`."""
-        return WordRun(start, end, self.words[start:end])
+        return WordRun(start=start, end=end, words=self.words[start:end])
 
     def runs(self, longest: int = _LONGEST_NAME) -> Iterator[WordRun]:
         """Yield the runs of words that stand side by side, the longest first. All words of a run

@@ -21,7 +21,7 @@ _BETWEEN = frozenset(("pro", "mini", ""))
 
 
 class Product(Stated):
-    """A row of `product`, or a Mac with an Apple chip, which has no words of its own.
+    """A row of `product`, or a Mac with an Apple chip.
 
     - The first of `gib` is the usual size of the RAM.
     - `processor` is None where the product is sold with several.
@@ -137,6 +137,7 @@ def mac_with(
             gb_per_s = chip.smaller.gb_per_s
     return Product(
         title=f"a Mac with {chip.name}",
+        words=f"mac {chip.name}",
         gib=mac.gib,
         source="macs",
         processor=chip.name,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+
+from ..core.records import Record
 
 _GIB_OF = {"gb": 1, "tb": 1024}
 # the unit of a count
@@ -24,7 +25,7 @@ _COUNT = re.compile(r"(?P<before>\d+(?:\.\d+)?)x|x(?P<behind>\d+(?:\.\d+)?)", re
 _MOST_DIGITS = 2
 
 
-class Quantity(NamedTuple):
+class Quantity(Record):
     """A number and its unit.
 
     - `unit`: `gb` and `tb` of a size, `x` of a count; else `cores`, `mts` and the like.
@@ -71,7 +72,7 @@ def quantity_in(word: str) -> Quantity | None:
     count = _COUNT.fullmatch(word)
     if count is None:
         return None
-    return Quantity(float(count["before"] or count["behind"]), _TIMES)
+    return Quantity(number=float(count["before"] or count["behind"]), unit=_TIMES)
 
 
 def is_size(word: str) -> bool:

@@ -531,7 +531,6 @@ class _Layer(Record):
             latent_length=keys.size("expert_latent"),
             router_bias=keys.type.router_bias or has_bias,
             beside_dense=beside_dense,
-            **keys.groups("n_group", "topk_group"),
         )
 
     def _shared_length(self, length: int) -> int | None:

@@ -307,7 +307,6 @@ class _Layer(Record):
             latent_length=width if is_narrow else None,
             router_bias=self.has("exp_probs_b.bias", "exp_probs_b"),
             beside_dense=self._row_length("ffn_down.weight"),
-            **model.groups("expert_group_count", "expert_group_used_count"),
         )
 
     # differences from the row

@@ -186,15 +186,6 @@ class Sizes:
             sizes[name] = self.needed(key)
         return sizes
 
-    def groups(self, key: str, used_key: str) -> Values:
-        """The number of groups of experts, and the number of groups that a token uses, as fields of
-        `FeedForward`; {} where experts have no groups.
-        """
-        groups = self.count(key)
-        if groups <= 1:
-            return {}
-        return {"groups": groups, "groups_used": self.needed(used_key)}
-
 
 def grouped(
     sizes: Sizes,

@@ -35,6 +35,7 @@ from .llamacpp.companions import OWN_BLOCK, vocabularies_differ, why_no_own_bloc
 from .llamacpp.files import files_of_maker
 from .llamacpp.memory import MAKERS_IN_RAM
 from .llamacpp.tensor_split import MOST_SPLIT, why_split_refused
+from .llamacpp.weights import why_experts_unplaced
 from .tensors import (
     UNKNOWN_ROW,
     ArchitectureRow,

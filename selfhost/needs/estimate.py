@@ -47,6 +47,7 @@ from .weight_files import (
     loaded_of,
     loaded_type,
     read_bytes,
+    read_of_mixture,
     typed_tensors,
 )
 
@@ -436,6 +437,9 @@ def _read_of_files(case: Case) -> dict[str, int]:
             return {}
         return {type: files.bytes * parameters.active // parameters.total}
     loaded = loaded_of(case, files).bytes
+    mixture = read_of_mixture(case, loaded)
+    if mixture:
+        return mixture
     read = max(0, read_bytes(case, loaded))
     loaded_as = loaded_type(case.runtime, case.spec, type)
     if loaded_as != type:

@@ -38,6 +38,7 @@ from .case import (
 )
 from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf_memory
+from .picture_size import resized, size_asked
 from .quantization import (
     GGUF_QUANTIZATIONS,
     MIXES,
@@ -94,6 +95,8 @@ def case_of(
     elif row is not UNKNOWN_ROW:
         spec = _without_cache_that_is_not_known(spec, runtime)
     settings = runtime.settings_of(workload.runtime_options)
+    size = size_asked(spec, settings)
+    spec = resized(spec, settings)
     is_text_alone = settings.get("projector") == "none"
     return Case(
         spec=spec,
@@ -107,6 +110,7 @@ def case_of(
         runtime=runtime,
         workload=workload,
         settings=settings,
+        size_times=1.0 if size is None else size.times,
         cache_types=CacheTypes.of(workload.kv_cache_type or "f16"),
         text_alone=is_text_alone or takes_text_alone(spec, runtime),
     )
@@ -247,7 +251,11 @@ def _default_quantization(
     if format == "mlx":
         return _default_in_mlx(spec, stored)
     if spec.components:
-        return components_type(spec)
+        published = components_type(spec)
+        if published == "float32" and runtime.memory.component_files:
+            # publishers of such files have the components in 16 bits
+            return "float16"
+        return published
     if is_embedding:
         # the vectors of an embedding model are compared with vectors that others computed: the type
         # must be the published one
@@ -284,7 +292,9 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     if parts is not None:
         return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
-    case = case_of(spec, None, Workload(format=format))
+    # sizes depend on the program only where it loads other files than those of the publisher
+    program = runtime if runtime.memory.component_files else None
+    case = case_of(spec, program, Workload(format=format))
     names = _possible_quantizations(spec, runtime, format, default)
     if format == "gguf" and _can_follow_recipes(case):
         return names

@@ -3,9 +3,9 @@
 What goes in: the case of a model, a program and a workload. What comes out: the files, the memory,
 and the least part that a GPU has to hold while the rest waits in RAM.
 
-diffusers loads all components; stable-diffusion.cpp takes one file for each component, and a
-quantized denoiser. The constants are in specs/common/memory.toml; triples are least, likely and
-most.
+diffusers loads all components from one repository. Other programs take one file for each component:
+stable-diffusion.cpp with a quantized denoiser, ComfyUI in 8 or 16 bits. The constants are in
+specs/common/memory.toml; triples are least, likely and most.
 """
 
 from __future__ import annotations
@@ -55,6 +55,12 @@ class _DiffusersTable(Stated):
     quantized: Mapping[str, float]
     kept_wide: Mapping[str, int]
     least_quantized: int
+    component_numbers: Mapping[str, tuple[float, ...]]
+    decoder_numbers: tuple[float, ...]
+    component_megapixel: tuple[int, ...]
+    component_clip: tuple[int, ...]
+    component_pass: tuple[float, ...]
+    component_source: str
     rounding: float
     quantized_source: str
     reserved: tuple[int, ...]
@@ -106,6 +112,8 @@ def quantized_components(components: Numbers) -> dict[str, int]:
 
 def size_of(case: Case) -> Term | Unread:
     """The size of the files of all components: as published, else parameters × 16 or 32 bits."""
+    if case.runtime.memory.component_files:
+        return _size_of_component_files(case)
     stated = published_size(case)
     if stated is not None:
         return stated
@@ -157,6 +165,8 @@ def needs_of_case(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
+    if case.runtime.memory.component_files:
+        return _ComponentFiles(case).needs(files)
     offloaded = _Offloading(case).ways()
     if case.spec.needs is not None:
         # no rule gives the memory beside the weights: the spec states the whole need
@@ -467,6 +477,79 @@ class _Offloading(_Pipeline):
         at_once = _DIFFUSERS.sequential * pixels // _PIXELS
         line = f"{at_once:,} bytes at the peak, a layer at a time"
         return _working_layer(Size(at_once, at_once, most), line)
+
+
+# ------------------------------------------------------------------ one file for each component
+
+
+def _size_of_component_files(case: Case) -> Term | Unread:
+    """The size of the files of all components in the type that was asked for."""
+    if case.quantization not in _DIFFUSERS.component_numbers:
+        why = f"no source states the size of its components in {case.quantization}"
+        return unread(why, "use --quant fp8 or --quant bfloat16")
+    files = _sizes_of_component_files(case).values()
+    return files_of(tuple(files), _DIFFUSERS.component_source, How.COMPUTED)
+
+
+def _sizes_of_component_files(case: Case) -> dict[str, Term]:
+    """The size of each component's file by name: a decoder in 16 or 32 bits, a large component in
+    the type that was asked for, a small one in 16 bits.
+    """
+    sizes = {}
+    for name, number in case.spec.components.items():
+        bytes_each = _DIFFUSERS.component_numbers["float16"]
+        if name.startswith("vae"):
+            bytes_each = _DIFFUSERS.decoder_numbers
+        elif number >= _DIFFUSERS.least_quantized:
+            bytes_each = _DIFFUSERS.component_numbers[case.quantization]
+        ends = Size(*[int(number * width) for width in bytes_each])
+        line = f"{number:,} {name} × {bytes_each[1]:g} bytes"
+        source = _DIFFUSERS.component_source
+        sizes[name] = computed_term("files", ends, source, line)
+    return sizes
+
+
+class _ComponentFiles(_Offloading):
+    """The components of one case, each from a file of its own, in the type of the file."""
+
+    def _sizes_in_ram(self) -> dict[str, int]:
+        """The bytes of each component in RAM: those of its file."""
+        sizes = _sizes_of_component_files(self.case)
+        return {name: size.bytes for name, size in sizes.items()}
+
+    def _of_clip(self) -> Size:
+        """The memory for a clip beside the weights: by what the spec states beyond all weights in
+        16 bits, which is a pass of the denoiser, else what clips took.
+        """
+        stated = self.case.spec.needs
+        if stated is not None and stated.low_bytes:
+            a_pass = stated.low_bytes - 2 * self.parameters
+            if a_pass > 0:
+                return Size(
+                    *[int(a_pass * times) for times in _DIFFUSERS.component_pass]
+                )
+        return Size(*_DIFFUSERS.component_clip).scaled(self.case.size_times)
+
+    def needs(self, files: Term) -> Needs:
+        """Files and memory: whole on an accelerator, a component of it at a time, or as many of its
+        layers as have room.
+        """
+        working = self._of_clip()
+        if self.case.spec.modality == "image":
+            working = self._by_pixel(_DIFFUSERS.component_megapixel)
+        line = f"{working.likely:,} bytes; {working.least:,} to {working.most:,}"
+        source = _DIFFUSERS.component_source
+        beside = assumed_term("activations", working, source, line)
+        by_component = self._largest_component(dict.fromkeys(self.sizes, working))
+        return Needs(
+            files=files,
+            terms=(whole_files(files), beside, self.case.program),
+            largest_file_bytes=max(self.sizes.values()),
+            offloaded=(
+                self._offloaded("model", *by_component),
+                self._offloaded("partial", beside),
+            ),
+        )
 
 
 def _layer_as_stated(beside_bytes: int) -> Term:

@@ -21,10 +21,12 @@ class CheckpointRecipe(Stated):
     """A row of `[[recipe]]` in specs/common/recipes.toml, which explains each key."""
 
     methods: frozenset[str]
+    quantizations: frozenset[str] = frozenset()
     publishers: frozenset[str] = frozenset()
     word: str = ""
     parts: frozenset[str] = frozenset()
     lacks: frozenset[str] = frozenset()
+    experts_in: str = ""
     since: str = ""
     until: str = "9999"
     type: str = ""
@@ -32,16 +34,23 @@ class CheckpointRecipe(Stated):
     eight: frozenset[str] = frozenset()
     packed: frozenset[str] = frozenset()
     last_in_eight: int = 0
+    layers_in_16: int = 0
     twice: bool = False
     mtp: bool = False
     encoders: bool = True
     source: str
 
-    def may_be_of(self, method: str, parts: Collection[str], released: str) -> bool:
-        """Whether somebody may follow the recipe for a model with these parts, which was released
-        on that date; an empty date is older than any `since`.
+    def may_be_of(self, case: Case, method: str, parts: Collection[str]) -> bool:
+        """Whether somebody may follow the recipe for a case's model, which has these parts. A model
+        without a date is older than any `since`.
         """
-        if method not in self.methods or not self.since <= released < self.until:
+        if method not in self.methods:
+            return False
+        if self.quantizations and case.quantization not in self.quantizations:
+            return False
+        if self.experts_in and case.model.expert_dtype != self.experts_in:
+            return False
+        if not self.since <= (case.spec.released or "") < self.until:
             return False
         return self.parts.issubset(parts) and self.lacks.isdisjoint(parts)
 
@@ -75,8 +84,7 @@ def recipes_of(case: Case, method: str, parts: Collection[str]) -> Recipes | Non
     """The recipes of files of a case, whose model has these parts of linear layers: the first of
     the publisher's own, then those that hold for anybody. None where no row tells of the method.
     """
-    released = case.spec.released or ""
-    rows = [row for row in _rows() if row.may_be_of(method, parts, released)]
+    rows = [row for row in _rows() if row.may_be_of(case, method, parts)]
     possible = [row for row in rows if not row.publishers]
     files = case.spec.files_of(case.format, case.quantization)
     if files is not None:

@@ -92,7 +92,8 @@ class Term(Record):
       equal where the size is exact.
     - `where`: host, accelerator:N, or ACCELERATOR.
     - `arithmetic`: one line that a person can check with a calculator.
-    - `first_layer`: in a term split by layer, the layers before this one have no bytes.
+    - `first_layer`, `stop_layer`: in a term split by layer, the layers before the first, and from
+      the second on, have no bytes; None for the end of the model.
     - `output_bytes`: in a term split by layer, the bytes that go with the last layer.
     - `pipeline_bytes`: the extra bytes on each of several devices that hold all layers.
     - `offload_bytes`: the extra bytes on the first device where some layers stay in RAM.
@@ -108,6 +109,7 @@ class Term(Record):
     offload_bytes: int = 0
     output_bytes: int = 0
     first_layer: int = 0
+    stop_layer: int | None = None
     how: How
     source: str
     arithmetic: str
@@ -118,10 +120,19 @@ class Term(Record):
         return self.split in (Split.HOST, Split.PROGRAM)
 
     @property
+    def part(self) -> str:
+        """The part of its own model, whether that is the model or its draft: `kv_cache`."""
+        return self.name.removeprefix("draft_").removeprefix("mtp_")
+
+    @property
+    def is_of_draft(self) -> bool:
+        """Whether the term is a part of the draft."""
+        return self.part != self.name
+
+    @property
     def may_be_mapped(self) -> bool:
         """Whether the term is weights that lie in memory as in the file."""
-        name = self.name.removeprefix("draft_").removeprefix("mtp_")
-        return name in ("weights", "embeddings")
+        return self.part in ("weights", "embeddings")
 
     @property
     def size(self) -> Size:
@@ -258,7 +269,8 @@ class CpuNeed(Record):
 class Offloaded(Record):
     """The terms of a model whose parts lie in RAM and come to one accelerator in turn.
 
-    - `way`: "model" for a component at a time, "sequential" for a layer at a time.
+    - `way`: "model" for a component at a time, "sequential" for a layer at a time, "partial" for as
+      many layers as have room.
     - `host`: the terms in RAM.
     - `device`: the terms on the accelerator at the moment that takes most of it.
     """

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..catalogue.architecture import (
     Architecture,
@@ -400,7 +400,7 @@ def count_parameters(groups: Iterable[TensorGroup]) -> int:
     return sum(group.parameters for group in groups)
 
 
-class ParameterCounts(NamedTuple):
+class ParameterCounts(Record):
     """The number of published parameters, and the number that one token uses: all but the routed
     experts that the router does not choose, and tables of n-grams, of which a token reads a few
     rows.

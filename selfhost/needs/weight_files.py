@@ -66,6 +66,8 @@ _PARTS = {
     "attn_v_b": "latent values", "_exps.": "expert", "_shexp.": "shared_expert",
     "ssm_": "recurrent", "shortconv": "recurrent", "attn_": "attention",
 }  # fmt: skip
+# and those that layers have
+_LAYER_PARTS = (*_PARTS.values(), "feed_forward")
 # the parts of a model beside its layers that a recipe may name
 _TABLE_PARTS = ("table", "output")
 _ROUTER = "ffn_gate_inp"
@@ -81,6 +83,8 @@ GIVE_FILES = (
     "give the folder with its safetensors files, or state the "
     "size under [[files]] of a spec"
 )
+# the bits of a weight from which on servers need not unpack it
+_UNPACKED_BITS = 8
 # the types that bitsandbytes makes
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 
@@ -611,28 +615,24 @@ def _more_by_recipe(case: Case, recipe: CheckpointRecipe) -> int:
     model = case.model
     is_mlx = case.format == "mlx"
     name = case.quantization
-    eight = "8bit" if is_mlx else "fp8"
-    packed = name
-    scheme = scheme_of(name)
-    if recipe.type and scheme is not None and scheme.method == name:
-        # the name states no group of its own
-        packed = recipe.type
-    types = dict.fromkeys(recipe.wide, "bfloat16")
-    types |= dict.fromkeys(recipe.eight, eight)
-    types |= dict.fromkeys(recipe.packed, packed)
+    types = _types_by_recipe(case, recipe)
     more = 0.0
     for layer in (*linear_layers(model), *_tables(model)):
         usual = name
-        made = packed
         if layer.part in _TABLE_PARTS and not is_mlx:
-            usual = made = "bfloat16"
-        made = types.get(layer.part, made)
+            usual = "bfloat16"
+        made = types[layer.part]
         before = linear_bytes(usual, layer.inputs, layer.outputs)
         after = linear_bytes(made, layer.inputs, layer.outputs)
         more += (after - before) * layer.number
-        if layer.part == "feed_forward" and recipe.last_in_eight:
-            wider = linear_bytes(eight, layer.inputs, layer.outputs) - after
-            more += wider * layer.number * recipe.last_in_eight / model.layers
+        if layer.part != "feed_forward":
+            continue
+        wider_layers = {"bfloat16": recipe.layers_in_16}
+        if recipe.last_in_eight:
+            wider_layers[_eight_bits(case)] = recipe.last_in_eight
+        for wider_type, layers in wider_layers.items():
+            wider = linear_bytes(wider_type, layer.inputs, layer.outputs) - after
+            more += wider * layer.number * layers / model.layers
     if recipe.twice and model.tied_embeddings:
         more += 2 * model.published_tokens * model.embedding_length
     if recipe.mtp:
@@ -640,6 +640,29 @@ def _more_by_recipe(case: Case, recipe: CheckpointRecipe) -> int:
     if not recipe.encoders:
         more -= 2 * case.encoders
     return int(more)
+
+
+def _types_by_recipe(case: Case, recipe: CheckpointRecipe | None) -> dict[str, str]:
+    """The types of the linear layers and tables of files that follow a recipe, by part. Without a
+    recipe all linear layers have the case's quantization, and in files for MLX also the tables.
+    """
+    packed = case.quantization
+    if recipe is not None and recipe.type and packed == _method_of(case):
+        # the name states no group of its own
+        packed = recipe.type
+    table = packed if case.format == "mlx" else "bfloat16"
+    types = dict.fromkeys(_LAYER_PARTS, packed)
+    types |= dict.fromkeys(_TABLE_PARTS, table)
+    if recipe is not None:
+        types |= dict.fromkeys(recipe.wide, "bfloat16")
+        types |= dict.fromkeys(recipe.eight, _eight_bits(case))
+        types |= dict.fromkeys(recipe.packed, packed)
+    return types
+
+
+def _eight_bits(case: Case) -> str:
+    """The type of the parts that a recipe leaves in 8 bits."""
+    return "8bit" if case.format == "mlx" else "fp8"
 
 
 def _tables(model: Architecture) -> Iterator[Matrices]:
@@ -906,6 +929,13 @@ def read_bytes(case: Case, loaded_bytes: int) -> int:
     rest = (case.spec.parameters.total or 0) - case.encoders - in_tables
     if rest <= 0:
         return 0
+    rest_bytes = max(0, loaded_bytes - _unread_bytes(case))
+    return rest_bytes * active_parameters(case) // rest
+
+
+def _unread_bytes(case: Case) -> int:
+    """The bytes of encoders, and of tables of which a token reads a few rows."""
+    in_tables = _parameters_of_tables(case) + _parameters_of_ngrams(case.model)
     # most quantizers leave encoders and tables in the type of the published weights
     plain_bits = _bits(case.model.dtype)
     table_bits = plain_bits
@@ -913,6 +943,64 @@ def read_bytes(case: Case, loaded_bytes: int) -> int:
         # mlx_lm.convert quantizes tables, and no encoder
         plain_bits = 16.0
         table_bits = _bits(case.quantization)
-    unread_bits = plain_bits * case.encoders + table_bits * in_tables
-    rest_bytes = max(0, loaded_bytes - int(unread_bits / 8))
-    return rest_bytes * active_parameters(case) // rest
+    return int((plain_bits * case.encoders + table_bits * in_tables) / 8)
+
+
+def read_of_mixture(case: Case, loaded_bytes: int) -> dict[str, int]:
+    """The bytes that one token reads of `loaded_bytes` of a mixture whose files are packed, by
+    type. {} for other models, and where the types of its parts are not known.
+
+    A token reads all parts, and of the experts those that it uses. Quantizers leave parts beside
+    the experts wider, so that its share of the bytes is larger than that of the parameters.
+    """
+    model = case.model
+    types = _types_of_mixture(case)
+    if not types:
+        return {}
+    total = 0.0
+    read = dict[str, float]()
+    for layer in (*linear_layers(model), *_tables(model)):
+        if layer.part == "table" and not model.tied_embeddings:
+            # a token reads one row of it
+            continue
+        type = types[layer.part]
+        size = layer.number * linear_bytes(type, layer.inputs, layer.outputs)
+        total += size
+        if layer.part == "expert":
+            size *= _share_of_experts_read(model)
+        read[type] = read.get(type, 0.0) + size
+    rest_bytes = max(0, loaded_bytes - _unread_bytes(case))
+    if case.format != "mlx" and _packing_of(case.quantization).bits >= _UNPACKED_BITS:
+        # weights in 8 bits are computed with as they are, like those beside them
+        read = {case.quantization: sum(read.values())}
+    return {type: int(rest_bytes * size / total) for type, size in read.items()}
+
+
+def _types_of_mixture(case: Case) -> dict[str, str]:
+    """The types of the parts of a mixture in packed files. {} for other files and models, for
+    layers that reuse weights, and for tables of n-grams.
+    """
+    model = case.model
+    if not model.has_experts or not case.has_all_tensors:
+        return {}
+    if model.stored_layers or model.ngrams:
+        return {}
+    if case.format == "mlx":
+        if mlx_scheme(case.quantization) is None:
+            return {}
+        return _types_by_recipe(case, _mlx_recipe(case))
+    if scheme_of(case.quantization) is None:
+        return {}
+    recipes = _recipes(case)
+    return _types_by_recipe(case, None if recipes is None else recipes.likely)
+
+
+def _share_of_experts_read(model: Architecture) -> float:
+    """The share of a mixture's routed experts that one token uses."""
+    chosen = 0
+    experts = 0
+    for group in model.feed_forward:
+        if group.experts:
+            chosen += group.chosen * len(group.layers)
+            experts += group.experts * len(group.layers)
+    return chosen / experts

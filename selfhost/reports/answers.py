@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from . import json
 from .answer_words import summary
 from .check_text import check_document
 from .compare_text import compare_document
-from .layout import Blocks, Cells, Paragraph, Span, plain, share_of, style_of
+from .layout import Blocks, Cells, Hint, Paragraph, Span, plain, share_of, style_of
 from .list_text import list_document
 from .machine_text import machine_document
 from .markup import body
@@ -34,38 +33,32 @@ __all__ = ["as_json", "drawn", "keys", "notebook", "summary", "text"]
 if TYPE_CHECKING:
     from .screen import Drawn
 
-# options that show more: `…: -v`, `(see -v)`, `--wide`. In Python `to_json()` has all
-_VERBOSE = re.compile(r"(?<=: )-v$|(?<=see )-v(?=\))|--wide\b|the same with --all\b")
-# the command `selfhost list --all` stays
-_EVERY_MODEL = re.compile(r"(?<!selfhost list )--all\b")
+# what stands in place of the typed words of a hint, by what it shows. Nothing stands for other
+# hints, which stay, and "" leaves the hint out
+Ways = Mapping[str, str]
+_PYTHON: Ways = {
+    "all": "to_json()",
+    "reasons": "to_json()",
+    "columns": "to_json()",
+    "models": "top=None",
+}
 
 
-def document(
-    answer: ShownRecord,
-    *,
-    full: str = "to_json()",
-    every_model: str = "top=None",
-) -> Blocks:
+def document(answer: ShownRecord, ways: Ways = _PYTHON) -> Blocks:
     """Return the blocks that the command of that answer shows, with keywords of Python in place of
-    options. `full` has every figure, `every_model` every model where only the first were judged.
+    options, and these ways to see more.
     """
-    judged_some = (
-        isinstance(answer, Ranking) and len(answer.models) < answer.counts.models
-    )
-    return in_keywords(_of_command(answer), full, every_model if judged_some else full)
+    if isinstance(answer, Ranking) and len(answer.models) >= answer.counts.models:
+        # no model was left out
+        ways = {**ways, "models": ways["all"]}
+    return retold(_of_command(answer), ways)
 
 
-def in_keywords(
-    blocks: Blocks,
-    full: str,
-    every_model: str,
-) -> Blocks:
-    """Yield the blocks with keywords in place of options, `full` in place of `-v`, and
-    `every_model` in place of `--all`.
-    """
+def retold(blocks: Blocks, ways: Ways) -> Blocks:
+    """Yield the blocks with keywords in place of options, and with these ways to see more."""
 
     def told(parts: Iterable[str]) -> Cells:
-        return tuple(_part_in_keywords(part, full, every_model) for part in parts)
+        return tuple(_retold(part, ways) for part in parts)
 
     for block in blocks:
         if isinstance(block, Paragraph):
@@ -104,17 +97,15 @@ _of_command.register(ModelSpec, model_document)
 _of_command.register(Plan, plan_document)
 
 
-def _part_in_keywords(
-    part: str,
-    full: str,
-    every_model: str,
-) -> str:
+def _retold(part: str, ways: Ways) -> str:
     """The text in its style, with keywords in place of options. A line to type stays as it is."""
+    if isinstance(part, Hint) and part.shows in ways:
+        way = ways[part.shows]
+        return f"{part.before}{way}{in_python(part.behind)}" if way else ""
     style = style_of(part)
     if style in ("command", "comment"):
         return part
-    told = _VERBOSE.sub(full, in_python(part))
-    told = _EVERY_MODEL.sub(every_model, told)
+    told = in_python(part)
     return part if told == part else Span(told, style, share_of(part))
 
 

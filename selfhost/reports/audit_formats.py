@@ -584,6 +584,54 @@ def _uri(path: str) -> str:
     return f"file://{reference}" if path.startswith("/") else reference
 
 
+# ---------------------------------------------------------------- Prometheus
+
+
+def _prometheus(audit: Audit) -> Iterator[str]:
+    """Gauges in Prometheus' text format 0.0.4, as node_exporter's textfile collector reads it.
+
+    Machines are counted and not named: each name would be a time series of its own. Comments tell
+    the problems.
+    """
+    for problem in audit.problems:
+        yield f"# problem: {one_line(clean(str(problem)))}\n"
+    machines: Counter[str] = Counter()
+    shortfalls: dict[str, float] = {}
+    for wanted in audit.policy.models:
+        for result in Result:
+            machines[_gauge_labels(model=wanted.label, result=result)] = 0
+    for group in audit.groups:
+        model = group.row.wanted.label
+        machines[_gauge_labels(model=model, result=group.row.result)] += group.count
+        for finding in group.row.findings:
+            if finding.unit == "bytes" and finding.short is not None:
+                labels = _gauge_labels(model=model, check=finding.check)
+                shortfalls[labels] = max(shortfalls.get(labels, 0), finding.short)
+    uses = Counter(use.use for use in audit.exceptions)
+    gauges: Mapping[str, Mapping[str, float]] = {
+        "exit_code": {"": audit.exit_code},
+        "problems": {"": len(audit.problems)},
+        "machines_judged": {"": audit.machines},
+        "exceptions": {_gauge_labels(use=use): uses[use] for use in ExemptionState},
+        "machines": machines,
+        "shortfall_bytes": shortfalls,
+    }
+    for name, values in gauges.items():
+        yield f"# HELP selfhost_audit_{name} {LABELS.gauges[name]}\n"
+        yield f"# TYPE selfhost_audit_{name} gauge\n"
+        for labels, number in values.items():
+            yield f"selfhost_audit_{name}{labels} {number}\n"
+
+
+def _gauge_labels(**labels: str) -> str:
+    """The labels of a gauge, with the escapes of Prometheus' text format."""
+    escapes = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+    pairs = []
+    for name, value in labels.items():
+        pairs.append(f'{name}="{clean(value).translate(escapes)}"')
+    return f"{{{','.join(pairs)}}}"
+
+
 # ---------------------------------------------------------------- all formats
 
 
@@ -611,4 +659,5 @@ FORMATS: Mapping[str, Format] = {
     "junit": Format(render=_junit, suffix="xml"),
     "github": Format(render=_github),
     "sarif": Format(render=_sarif, suffix="sarif"),
+    "prometheus": Format(render=_prometheus, suffix="prom"),
 }

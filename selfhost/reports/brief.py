@@ -8,7 +8,6 @@ forms that they have in the JSON of the contract, and a key without a value is l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import singledispatch
 from typing import Any
@@ -29,12 +28,19 @@ from .layout import Block, Paragraph, plain, style_of
 from .words import first_way
 
 _MACHINES = 10
-# the argument of a tool that asks for the full answer
-_FULL = "verbose"
-_MORE_MODELS = "a larger top"
-# an agent has a tool in place of a command without options, and none in place of the others
-_TOOL = r"selfhost (check|list|plan|compare|size)(?: MODEL)?(?= ·|$)"
-_OTHER_COMMAND = r"(?m)(^ *\w+ \w+)?: `?selfhost [^·\n]+"
+# how an agent sees more: by an argument of the same tool, or by another tool
+_WAYS: answers.Ways = {
+    "all": "verbose",
+    "reasons": "verbose",
+    "columns": "verbose",
+    "models": "a larger top",
+    "range": "its range: `check`",
+    "list": "`list`",
+    "plan": "`plan`",
+    "machine": "`machine`",
+    # no tool writes files
+    "files": "",
+}
 
 
 # ---------------------------------------------------------------- lines
@@ -42,13 +48,12 @@ _OTHER_COMMAND = r"(?m)(^ *\w+ \w+)?: `?selfhost [^·\n]+"
 
 def text(answer: ShownRecord) -> str:
     """Return the answer in lines of plain text, with tools in place of commands of selfhost."""
-    blocks = answers.document(answer, full=_FULL, every_model=_MORE_MODELS)
     if isinstance(answer, Verdict):
-        blocks = answers.in_keywords(brief_document(answer), _FULL, _FULL)
+        blocks = answers.retold(brief_document(answer), _WAYS)
+    else:
+        blocks = answers.document(answer, _WAYS)
     kept = [block for block in blocks if not _is_own_command(block)]
-    told = re.sub(_TOOL, r"`\1`", plain(kept), flags=re.MULTILINE)
-    lines = re.sub(_OTHER_COMMAND, "", told).splitlines()
-    return "\n".join(filter(None, lines))
+    return "\n".join(filter(None, plain(kept).splitlines()))
 
 
 def _is_own_command(block: Block) -> bool:
@@ -159,9 +164,16 @@ def _(answer: Plan) -> Object:
     least = None
     if answer.least is not None:
         least = json.fields(answer.least, json.keys_of("brief least"))
+    smaller = {"whole_on": answer.whole_on, "split_on": answer.split_on}
+    with_smaller_gpu: Object = {}
+    for name, known in smaller.items():
+        with_smaller_gpu[name] = None
+        if known is not None:
+            with_smaller_gpu[name] = json.fields(known, json.keys_of("brief machine"))
     return {
         "model": _model(answer.model),
         "least": least,
+        "with_smaller_gpu": with_smaller_gpu,
         "reasons": _each(answer.reasons, "finding"),
         "machines": _each(answer.machines[:_MACHINES], "machine"),
         "machines_not_listed": len(answer.machines[_MACHINES:]),

@@ -39,6 +39,7 @@ from .layout import (
     AS_TOPIC,
     Blocks,
     Cells,
+    Hint,
     Span,
     Table,
     Topic,
@@ -189,13 +190,16 @@ def _pace_lines(
         return
     narrower = _narrower_words(verdict, speed.decode, measured=measured)
     if workload.parallel > 1:
-        yield _users_line(workload.parallel, speed) + narrower
+        yield _users_line(workload.parallel, speed, narrower)
         yield f"one user alone: {reader_words(speed.decode)}"
     else:
         yield reader_words(speed.decode) + narrower
     undrafted = speed.undrafted_tokens_per_second
     if workload.draft is not None and undrafted is not None:
-        yield f"about {units.speed(undrafted)} without the draft"
+        line = f"about {units.speed(undrafted)} without the draft"
+        if speed.decode.likely < undrafted:
+            line += ": leave it out"
+        yield line
 
 
 def _work_line(speed: Speed, work: Range) -> str:
@@ -229,12 +233,19 @@ def _narrower_words(
     return "; for a narrower range, run with --measure when the machine is idle"
 
 
-def _users_line(users: int, speed: Speed) -> str:
-    """The line on the pace that each of several users gets, and on the sum of all users."""
+def _users_line(
+    users: int,
+    speed: Speed,
+    narrower: str,
+) -> str:
+    """The line on the pace that each of several users gets, on the sum of all users, and on how to
+    get a narrower range.
+    """
     judged = speed.judged
     total = speed.parallel_total
     if judged is None or total is None:
-        return f"the pace of {users:,} users at once is not known (see -v)"
+        unknown = f"the pace of {users:,} users at once is not known (see "
+        return Hint(unknown, "-v", f"){narrower}")
     about, guess = judged.about()
     together = (
         f"{units.pace(total.likely)} in all ({units.pace(total.low, total.high)})"
@@ -243,9 +254,9 @@ def _users_line(users: int, speed: Speed) -> str:
     if guess:
         pace += " (a guess)"
     if not speed.waiting:
-        return f"{pace}, {together}"
-    at_once = users - speed.waiting
-    return f"{pace}, {together}: {at_once:,} at once, the others wait for their turn"
+        return f"{pace}, {together}{narrower}"
+    at_once = f"{users - speed.waiting:,} at once, the others wait for their turn"
+    return f"{pace}, {together}: {at_once}{narrower}"
 
 
 def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
@@ -370,7 +381,7 @@ def _wait_rows(verdict: Verdict, waits: Sequence[Wait]) -> Iterator[Cells]:
         if wait.what is not None:
             prompt = f"{wait.what} ({prompt})"
         if wait.seconds is None:
-            yield name, "not known (see -v)", f"for {prompt}"
+            yield name, Hint("not known (see ", "-v", ")"), f"for {prompt}"
             continue
         amount = f"~{units.duration(wait.seconds.likely)}"
         ends = units.between(units.duration, wait.seconds.low, wait.seconds.high)
@@ -380,6 +391,8 @@ def _wait_rows(verdict: Verdict, waits: Sequence[Wait]) -> Iterator[Cells]:
             note += ", with a longer context"
         if finding is not None and finding.outcome is not Outcome.PASS:
             amount = Span(amount, finding.outcome)
+        if verdict.workload.parallel > 1:
+            note += ", one request alone"
         longest_seconds = verdict.workload.max_wait_seconds
         if longest_seconds is not None and wait.seconds.high > longest_seconds:
             note += f", you allow {units.duration(longest_seconds)} (--max-wait)"
@@ -675,8 +688,8 @@ def _room_words(verdict: Verdict) -> str:
         start = "With other programs closed, there is also room"
     kept = ""
     if verdict.room_options:
-        # beside a setting alone `check` might choose another type
-        kept = f" {verdict.room_options} keeps the type."
+        # beside a limit alone `check` might choose another type, cache or program
+        kept = f" {verdict.room_options} keeps the rest as it is."
     if len(settings) == 1:
         pace = "" if verdict.has_cards_to_add else ", which is slower"
         return f"{start} for {settings[0]}{pace}.{kept}"
@@ -709,7 +722,7 @@ def _room_settings(verdict: Verdict) -> list[str]:
     return settings
 
 
-def _hint(verdict: Verdict, *, has_other_ways: bool) -> str:
+def _hint(verdict: Verdict, *, has_other_ways: bool) -> Hint:
     """The line on the contents of `-v`, such as `Every figure with its source and 3 more APIs:
     -v`.
     """
@@ -721,10 +734,10 @@ def _hint(verdict: Verdict, *, has_other_ways: bool) -> str:
     more_offers = len(own_offers) - 1
     if verdict.route is not Route.NEITHER and more_offers > 0:
         parts.append(units.plural(more_offers, "more API"))
-    *first, last = parts
-    if not first:
-        return f"{last}: -v"
-    return f"{', '.join(first)} and {last}: -v"
+    words = parts.pop()
+    if parts:
+        words = f"{', '.join(parts)} and {words}"
+    return Hint(f"{words}: ", "-v")
 
 
 def _full_blocks(verdict: Verdict) -> Blocks:

@@ -22,7 +22,7 @@ from .answer_words import (
 )
 from .api_words import price_words
 from .labels import LABELS
-from .layout import Blocks, Column, Table, command, line, strong, texts
+from .layout import Blocks, Column, Hint, Table, command, line, strong, texts
 from .measured_words import better_words, measured_lines
 from .model_figures import figures_of, have_paces
 from .several_text import note_blocks
@@ -64,7 +64,7 @@ def compare_document(
     yield command(f"selfhost check {names}{comparison.options}")
     yield from texts([_days_of_prices(verdicts)], indent=0)
     if not verbose:
-        yield line("Every answer on licenses and openness: -v")
+        yield line(Hint("Every answer on licenses and openness: ", "-v"))
     if have_paces(verdicts):
         yield line(RANGES)
 

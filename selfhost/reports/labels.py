@@ -53,7 +53,7 @@ class Labels(Stated):
       wrap; title and sign may have places to fill. A narrow terminal leaves out the column with the
       highest number first, 0 never.
     - `rules`: of a rule of an audit that no check has what it asks, and what to do where it is
-      broken.
+      broken. `gauges`: what each gauge of an audit counts.
     """
 
     schema: int
@@ -72,6 +72,7 @@ class Labels(Stated):
     lists: Mapping[str, tuple[str, ...]]
     styles: Words
     rules: Mapping[str, tuple[str, str]]
+    gauges: Words
     tables: Mapping[str, TomlRow]
 
 

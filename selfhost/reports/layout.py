@@ -90,6 +90,36 @@ def strong(text: str) -> Span:
     return Span(text, "strong")
 
 
+class Hint(Span):
+    """Words on how to see more, as a command line has it: `3 more: -v`.
+
+    Python, an agent and the page have another way to it (`answers.retold`), so the parts of the
+    text are kept: `before`, `typed`, in whose place the other way stands, and `behind`. `shows`
+    says what is seen: "all" figures, "reasons", the "range" of a pace; of a list its "models",
+    "rows" or "columns"; "files" to paste; or the answer of the command of that name.
+    """
+
+    shows: str
+    before: str
+    typed: str
+    behind: str
+
+    def __new__(
+        cls,
+        before: str,
+        typed: str,
+        behind: str = "",
+        *,
+        shows: str = "all",
+    ) -> Self:
+        hint = super().__new__(cls, f"{before}{typed}{behind}")
+        hint.shows = shows
+        hint.before = before
+        hint.typed = typed
+        hint.behind = behind
+        return hint
+
+
 class Paragraph(Record):
     """A line of text in parts; a terminal wraps it, unless a part is a command.
 

@@ -20,7 +20,7 @@ from ..judge.record import PACE_CHECKS, TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
 from .api_words import offer_words
 from .labels import LABELS
-from .layout import Blocks, Cells, Span, Table, line, strong, texts
+from .layout import Blocks, Cells, Hint, Paragraph, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
 from .words import (
     RANGES,
@@ -76,24 +76,24 @@ def list_document(
     workload = workload or Workload()
     shown = [row for row in listing.models if row.can_run or not only_running]
     rows = shown[(first_row or 1) - 1 :][:top]
-    head = [_nothing_matches(listing, near, notes)]
     if listing.counts.models:
-        head = [summary_words(listing, workload), planned_words(listing.machine)]
-    head.append(catalogue_words(listing.catalogue_as_of, today))
-    yield from texts([*head, *notes], indent=0)
+        yield summary_line(listing, workload)
+        yield from texts([planned_words(listing.machine)], indent=0)
+    else:
+        yield line(_nothing_matches(listing, near, notes))
+    yield from texts([catalogue_words(listing.catalogue_as_of, today)], indent=0)
+    yield from texts(notes, indent=0)
     if rows:
         yield line()
         yield _table(rows, wide=wide, use=listing.use)
         yield line()
-        yield line(
-            _footer(
-                listing,
-                rows,
-                first_row=first_row or 1,
-                may_go_on=first_row is not None and len(rows) == top,
-                wide=wide,
-                only_running=only_running,
-            )
+        yield _footer(
+            listing,
+            rows,
+            first_row=first_row or 1,
+            may_go_on=first_row is not None and len(rows) == top,
+            wide=wide,
+            only_running=only_running,
         )
         yield from texts([_stored_words(listing.machine)], indent=0)
         if sort in LABELS.orders:
@@ -104,7 +104,8 @@ def list_document(
         yield line(f"no model has row {first_row:,}: the last is row {len(shown):,}")
     elif listing.counts.models:
         yield line()
-        yield line("why not, model by model: the same with --all")
+        same = "the same with --all"
+        yield line(Hint("why not, model by model: ", same, shows="reasons"))
     if listing.counts.running == 0 and listing.counts.models:
         yield from _instead_blocks(listing, offered, workload)
     if not is_old(listing.catalogue_as_of, today):
@@ -132,8 +133,8 @@ def _instead_blocks(
         whose, prices = offer_words(offer, None)
         yield line("by API: ", strong(whose), f", {prices}")
     for row in nearest:
-        asked = workload.options()
-        yield line(f"a machine that runs one: selfhost plan {row.model.id}{asked}")
+        to_plan = f"selfhost plan {row.model.id}{workload.options()}"
+        yield line(Hint("a machine that runs one: ", to_plan, shows="plan"))
 
 
 def _wish_to_drop(row: Verdict) -> str:
@@ -168,7 +169,8 @@ def _stored_words(machine: Machine) -> str:
     if not names:
         return ""
     stored = units.listed(dict.fromkeys(names), _STORED)
-    return f"on the disk already: {stored} (selfhost machine -v)"
+    words = f"on the disk already: {stored} ("
+    return Hint(words, "selfhost machine -v", ")", shows="machine")
 
 
 def _nothing_matches(
@@ -189,7 +191,7 @@ def _nothing_matches(
     return f"No model matches.{hint}"
 
 
-def summary_words(listing: Ranking, workload: Workload) -> str:
+def summary_line(listing: Ranking, workload: Workload) -> Paragraph:
     """The line with the numbers of models that run, are slow, are unknown or are ruled out, and the
     memory on which these numbers rest.
     """
@@ -202,14 +204,14 @@ def summary_words(listing: Ranking, workload: Workload) -> str:
         runs += f", {counts.slow:,} of them likely slow"
     parts = [runs]
     if counts.is_estimate:
-        parts.append("--all judges every one")
+        parts.append(Hint("; ", "--all", " judges every one", shows="models"))
     if counts.unknown:
-        parts.append(f"{counts.unknown:,} unknown")
+        parts.append(f"; {counts.unknown:,} unknown")
     if listing.ruled_out:
-        parts.append(f"{listing.ruled_out:,} ruled out by your conditions")
+        parts.append(f"; {listing.ruled_out:,} ruled out by your conditions")
     if workload.purpose is not None:
-        parts.append(f"for {workload.purpose}: {_models_for(workload.purpose)}")
-    return f"{'; '.join(parts)}."
+        parts.append(f"; for {workload.purpose}: {_models_for(workload.purpose)}")
+    return line(*parts, ".")
 
 
 def _models_for(purpose: str) -> str:
@@ -335,7 +337,7 @@ def _footer(
     may_go_on: bool,
     wide: bool,
     only_running: bool,
-) -> str:
+) -> Paragraph:
     """The line below the table: the rows, the options that show more, and the meaning of `!`."""
     counts = listing.counts
     candidates = counts.models
@@ -349,12 +351,13 @@ def _footer(
         place = f"{first_row}-{last_row}"
     parts = [f"{place} of {about}{candidates:,}"]
     if may_go_on and last_row < candidates:
-        parts.append(f"next: --from {last_row + 1}")
+        parts.append(Hint(" · next: ", f"--from {last_row + 1}", shows="rows"))
     if len(rows) < counts.models:
-        parts.append("all: --all")
+        parts.append(Hint(" · all: ", "--all", shows="models"))
     if not wide:
-        parts.append("columns: --wide")
-    return " · ".join([*parts, *legend(rows)])
+        parts.append(Hint(" · columns: ", "--wide", shows="columns"))
+    signs = [f" · {sign}" for sign in legend(rows)]
+    return line(*parts, *signs)
 
 
 def legend(rows: Sequence[Verdict]) -> list[str]:

@@ -20,6 +20,7 @@ from .labels import LABELS
 from .layout import (
     Block,
     Blocks,
+    Hint,
     Table,
     known_figure,
     line,
@@ -28,7 +29,7 @@ from .layout import (
     texts,
     topics,
 )
-from .words import fact_label, limit_words_of, machine_title, rate_words
+from .words import fact_label, limit_words_of, rate_words
 
 Thing = TypeVar("Thing")
 # so many lines of each label are on the first screen; the rest is under `-v`
@@ -47,7 +48,7 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     place = ", ".join(known)
     if place:
         place = f": {place}"
-    yield line(strong(machine_title(machine)), place)
+    yield line(strong(machine.name), place)
     labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
     yield from texts([brief(labels)], indent=0)
     if verbose:
@@ -58,15 +59,16 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
         return
     yield line()
     yield Table.of("machine", _rows(machine))
-    hint = "What runs on it: selfhost list"
+    same = ""
     if machine.planning and not machine.is_this_one:
         assumed = dict.fromkeys(map(fact_label, machine.assumed))
         yield from section("Assumed", texts([", ".join(assumed)]))
-        hint += " with the same --machine"
+        same = " with the same --machine"
     else:
         yield from unread_blocks(machine, most=_FIRST_UNREAD)
     yield line()
-    yield line(f"{hint} · sources of each fact: -v")
+    runs = Hint("What runs on it: ", "selfhost list", same, shows="list")
+    yield line(runs, " · ", Hint("sources of each fact: ", "-v"))
 
 
 def _rows(machine: Machine) -> Iterator[tuple[str, str]]:
@@ -79,7 +81,7 @@ def _rows(machine: Machine) -> Iterator[tuple[str, str]]:
             yield first, text
             first = ""
         if len(lines) > _SHOWN:
-            yield "", f"{len(lines) - _SHOWN} more: -v"
+            yield "", Hint(f"{len(lines) - _SHOWN} more: ", "-v")
 
 
 def _parts(machine: Machine) -> dict[str, list[str]]:
@@ -262,7 +264,7 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
         blocks += topics([(", ".join(names), reason, remedy)])
     left_out = len(entries) - len(shown)
     if left_out:
-        blocks.append(line(f"{left_out} more: -v", indent=2))
+        blocks.append(line(Hint(f"{left_out} more: ", "-v"), indent=2))
     yield from section("Not read", blocks)
 
 

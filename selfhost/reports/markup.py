@@ -13,7 +13,7 @@ from itertools import repeat
 
 from ..core.templates import fill
 from .labels import documents
-from .layout import Blocks, Column, Paragraph, Table, clean, ended, style_of
+from .layout import Blocks, Column, Hint, Paragraph, Table, clean, ended, style_of
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
 # the styles of names, in which services look for no user, issue or commit
@@ -187,9 +187,14 @@ def _cell(
 
 def _as_html(text: str) -> str:
     """A text as HTML. A name is isolated, because it may be written from right to left; an outcome
-    has its colour.
+    has its colour. A hint names what it shows, so that a page can offer it in another way.
     """
     words = escape(clean(text))
+    if isinstance(text, Hint):
+        typed = escape(clean(text.typed))
+        before = escape(clean(text.before))
+        behind = escape(clean(text.behind))
+        return f'<span class="hint {text.shows}">{before}<span>{typed}</span>{behind}</span>'
     style = style_of(text)
     if style in _NAMES:
         return _marked(words, "<bdi><b>", "</b></bdi>")

@@ -91,8 +91,8 @@ def _download(answer: Verdict) -> str:
     """`here`, or `4.37 GB, 6 minutes`."""
     if answer.download_bytes == 0:
         return "here"
-    size = known_figure(answer.download_bytes, units.decimal)
-    if answer.download_bytes is None or answer.download_seconds is None:
+    size = known_figure(answer.fetched_bytes, units.decimal)
+    if answer.download_seconds is None:
         return size
     return f"{size}, {units.duration(answer.download_seconds)}"
 

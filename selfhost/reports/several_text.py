@@ -23,6 +23,7 @@ from .labels import LABELS
 from .layout import (
     AS_TOPIC,
     Blocks,
+    Hint,
     Table,
     Topic,
     command,
@@ -47,7 +48,6 @@ _TOO_MUCH = (
     "That may be more than the machine has: run them one after another. A [[together]] in the"
     " policy of `selfhost audit` judges them together, and counts shared files once."
 )
-_MORE = f"Every finding: -v · {RANGES}"
 
 
 def several_blocks(
@@ -82,11 +82,13 @@ def several_blocks(
     yield line()
     if verdicts[0].monthly_cost is not None:
         # they would not fit into the table
-        yield line("The cost of a month: selfhost check MODEL, with the same options.")
+        to_check = "selfhost check MODEL"
+        rest = ", with the same options."
+        yield line(Hint("The cost of a month: ", to_check, rest, shows="check"))
     if verbose:
         yield from _findings(verdicts)
     else:
-        yield line(_MORE)
+        yield line(Hint("Every finding: ", "-v"), " · ", RANGES)
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:

@@ -25,6 +25,7 @@ from .layout import (
     Blocks,
     Cells,
     FigureRow,
+    Hint,
     Table,
     command,
     known_figure,
@@ -82,7 +83,7 @@ def show_document(
         yield from section("Next", [to_check])
     else:
         yield to_check
-        yield line("Every size and fact with its source: -v")
+        yield line(Hint("Every size and fact with its source: ", "-v"))
     yield from age_blocks(as_of, today)
 
 
@@ -208,10 +209,10 @@ def _first_offer(offers: Sequence[Offer]) -> Blocks:
         # a note tells which model is offered in place of this one
         offer = offer.replace(stands_in=False, why_instead=None)
     whose, prices = offer_words(offer, None)
-    rest = f", {prices}"
+    more = ""
     if len(offers) > 1:
-        rest += f" ({len(offers) - 1} more: -v)"
-    yield line("By API: ", strong(whose), rest)
+        more = Hint(f" ({len(offers) - 1} more: ", "-v", ")")
+    yield line("By API: ", strong(whose), f", {prices}", more)
 
 
 def _every_fact(shown: ShownModel) -> Blocks:

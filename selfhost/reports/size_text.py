@@ -14,6 +14,7 @@ from ..core.quoting import shell_line, shell_word
 from .layout import (
     Blocks,
     FigureRow,
+    Hint,
     Paragraph,
     Table,
     commands,
@@ -29,8 +30,10 @@ from .words import format_words
 # sizes to reserve are rounded up, so that the printed size is enough
 _rounded_up = partial(units.binary, up=True)
 # a screen of Python has this line, too: no function takes a format
-_TO_PASTE = (
-    "To paste: selfhost size MODEL --format kubernetes, compose, docker or systemd"
+_TO_PASTE = Hint(
+    "To paste: ",
+    "selfhost size MODEL --format kubernetes, compose, docker or systemd",
+    shows="files",
 )
 
 
@@ -70,7 +73,7 @@ def _several(sizes: Sequence[ContainerSize]) -> Blocks:
     yield line()
     yield Table.of("containers", rows)
     yield line()
-    yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
+    yield from texts([*notes, Hint("Options and figures: ", "-v"), _TO_PASTE], indent=0)
 
 
 def _single(size: ContainerSize, *, verbose: bool) -> Blocks:
@@ -97,9 +100,15 @@ def _single(size: ContainerSize, *, verbose: bool) -> Blocks:
 def _workload_line(size: ContainerSize) -> Paragraph:
     """`Q4_K_M in llama.cpp, 4,096 tokens of context for each of 4 users`."""
     workload = size.workload
-    users = "1 user" if workload.parallel == 1 else f"each of {workload.parallel} users"
+    users = "1 user"
+    joint = "for"
+    if size.runtime.contexts_of(workload) < workload.parallel:
+        users = f"{workload.parallel} users"
+        joint = "shared by"
+    elif workload.parallel > 1:
+        users = f"each of {workload.parallel} users"
     if workload.context_tokens is not None:
-        users = f"{units.tokens(workload.context_tokens)} of context for {users}"
+        users = f"{units.tokens(workload.context_tokens)} of context {joint} {users}"
     return line(f"{format_words(workload)}, {users}", indent=2)
 
 

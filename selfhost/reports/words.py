@@ -16,7 +16,7 @@ from ..judge.record import Route, Speed, Verdict
 from ..machine.record import Disk, Machine
 from ..needs.records import Needs
 from .labels import LABELS
-from .layout import Blocks, line
+from .layout import Blocks, Hint, line
 
 # the place word for the computer on which the command runs
 HERE = "here"
@@ -28,7 +28,9 @@ PLACES: Mapping[str | None, str] = {
 }
 _DISK_FIELDS = frozenset(Disk.__annotations__)
 # under a table of paces
-RANGES = "~ is the likely pace; its range: selfhost check MODEL"
+RANGES = Hint(
+    "~ is the likely pace; ", "its range: selfhost check MODEL", shows="range"
+)
 # titles of the column of paces: for text, and for figures with units of their own
 TOKENS = "tokens/s"
 PACES = "pace"
@@ -59,14 +61,6 @@ def place_words(machine: Machine) -> str:
     if machine.is_this_one and not machine.planning:
         return HERE
     return f"on {machine.name}"
-
-
-def machine_title(machine: Machine) -> str:
-    """The machine's name where the name stands alone: `Steam Deck`, not `a Steam Deck`."""
-    first, _, others = machine.name.partition(" ")
-    if first in ("a", "an") and others:
-        return others
-    return machine.name
 
 
 def would_run(verdict: Verdict) -> str:
@@ -151,11 +145,7 @@ def fact_label(fact: str) -> str:
 
 def asked_words(verdict: Verdict) -> str:
     """The settings that were judged, with every default named, and the download."""
-    runtime = verdict.question.runtime
-    contexts = None
-    if runtime is not None:
-        contexts = runtime.contexts_of(verdict.workload)
-    how = run_words(verdict.workload, contexts)
+    how = run_words(verdict.workload, verdict.question.contexts)
     conditions = _condition_words(verdict.workload)
     if not how and conditions:
         return f"You asked for: {', '.join(conditions)}"
@@ -196,11 +186,10 @@ def format_words(workload: Workload) -> str:
     return " in ".join(filter(None, (workload.quantization, workload.runtime)))
 
 
-def run_words(workload: Workload, contexts: int | None = None) -> list[str]:
+def run_words(workload: Workload, contexts: int) -> list[str]:
     """The settings of the run, a part each: `8,192 tokens of context for each of 4 sequences`.
 
-    `contexts`: how many contexts of that length the program keeps; one for each sequence where left
-    out.
+    `contexts` is the number of contexts of that length that the program keeps.
     """
     parts = []
     form = format_words(workload)
@@ -210,7 +199,7 @@ def run_words(workload: Workload, contexts: int | None = None) -> list[str]:
         context = f"{units.tokens(workload.context_tokens)} of context"
         if workload.parallel > 1:
             of_each = "shared by"
-            if contexts is None or contexts == workload.parallel:
+            if contexts == workload.parallel:
                 of_each = "for each of"
             context += f" {of_each} {workload.parallel} sequences"
         parts.append(context)
@@ -254,9 +243,15 @@ def _download_words(verdict: Verdict) -> str:
         return f"{amount} of weights, which you must have{offline}"
     if here is not None and here.size_bytes and here.missing_bytes:
         amount += f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
+    made = ""
+    if verdict.question.made_of_bytes:
+        made = f", to make {amount}"
+        amount = "the published weights"
+        if verdict.fetched_bytes is not None:
+            amount = units.decimal(verdict.fetched_bytes)
     seconds = verdict.download_seconds
     wait = "" if seconds is None else f" in about {units.duration(seconds)}"
-    return f"{amount} to download{wait}{offline}"
+    return f"{amount} to download{wait}{made}{offline}"
 
 
 def shown_setup(verdict: Verdict, *, verbose: bool) -> Sequence[str]:

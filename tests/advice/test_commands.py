@@ -224,6 +224,22 @@ def on(name: str, spec_id: str, **workload: Any) -> Verdict:
     return check(spec_id, Workload(**workload), machine=load(name).machine)
 
 
+@pytest.mark.parametrize(
+    ("machine", "type_name"),
+    [
+        # PyTorch's kernels for the processor lack operations in float16
+        pytest.param("laptop with 16gb", "bfloat16", id="a processor"),
+        pytest.param("macbook air m2 16gb", "float16", id="a Mac's GPU"),
+        pytest.param("rtx 4090", "float16", id="a GPU"),
+    ],
+)
+def test_a_pipeline_is_loaded_in_a_type_that_its_device_computes(
+    machine: str, type_name: str
+) -> None:
+    verdict = check("sdxl", Workload(quantization="float16"), machine=machine)
+    assert f"dtype=torch.{type_name}, variant='fp16'" in verdict.commands[-1]
+
+
 def test_training_comes_with_the_trainer_and_its_line() -> None:
     """TRL loads float32 unless told, twice what is judged, and refuses a CPU unless told to take
     it.

@@ -215,3 +215,18 @@ def test_what_has_no_size_says_why() -> None:
         size("gpt-4o")
     with pytest.raises(SelfhostError, match="has no container: vLLM needs"):
         size_of("llama-3.3-70b", Workload(runtime="vllm"), "RTX 4090")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(("llama-3.1-8b", "llama3.1:8b"), id="llama"),
+        pytest.param(("mistral-7b", "mistral:7b"), id="mistral"),
+    ],
+)
+def test_two_names_of_a_model_have_one_size(names: tuple[str, str]) -> None:
+    """Ollama's name for it gave a file in /models in place of the repository."""
+    first, second = (size(name).to_json() for name in names)
+    assert first.pop("asked") != second.pop("asked")
+    assert first == second
+    assert "-hf" in first["arguments"]

@@ -18,7 +18,6 @@ from helpers.cases import case_id
 from helpers.paths import BAD_POLICIES, ROOT, SCHEMAS
 from selfhost.audit.policy import (
     ASKED,
-    KEYS_OF_FIELDS,
     Bound,
     Policy,
     Wanted,
@@ -156,7 +155,6 @@ def test_the_starter_policy_reads_itself() -> None:
     for place, listed in lists.items():
         names = {*ASKED}
         if "audit-1.json" not in place:
-            names = {KEYS_OF_FIELDS.get(field, field) for field in ASKED}
             for field, stated in Wanted._keys.items():
                 names.add(stated.name or field)
         lacking[place] = names - {*listed}
@@ -281,7 +279,7 @@ def test_no_content_is_a_crash(content: bytes) -> None:
 
 
 def test_a_purpose_states_what_a_model_is_judged_for() -> None:
-    text = 'schema = 1\n[[model]]\nname = "qwen3-8b"\nfor = "agent"\ncontext_tokens = 40_000\n'
+    text = 'schema = 1\n[[model]]\nname = "qwen3-8b"\npurpose = "agent"\ncontext_tokens = 40_000\n'
     (wanted,) = read_policy(Document.read("audit.toml", text.encode())).models
     assert wanted.asked.purpose == "agent"
     assert wanted.asked.context_tokens == 40_000
@@ -296,14 +294,14 @@ def test_a_longest_wait_needs_a_prompt() -> None:
     (problem,) = raised.value.problems
     assert problem.line == 4
     assert problem.message == "needs the length of a prompt"
-    assert problem.remedy == 'add prompt_tokens = 2000, or for = "agent"'
+    assert problem.remedy == 'add prompt_tokens = 2000, or purpose = "agent"'
 
 
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
         pytest.param(
-            'name = "qwen3-8b"\nfor = "agent"\ncontext_tokens = 4096\n',
+            'name = "qwen3-8b"\npurpose = "agent"\ncontext_tokens = 4096\n',
             (
                 "model[0].prompt_tokens: a prompt of 20,000 tokens leaves no room",
                 "use context_tokens = 20480, which holds the prompt and an answer, "
@@ -312,18 +310,18 @@ def test_a_longest_wait_needs_a_prompt() -> None:
             id="a context",
         ),
         pytest.param(
-            'name = "whisper-large-v3"\nfor = "agent"\n',
+            'name = "whisper-large-v3"\npurpose = "agent"\n',
             (
-                "4: model[0].for: Whisper large v3 answers no prompt with text",
-                "leave out for, or name a model of text",
+                "4: model[0].purpose: Whisper large v3 answers no prompt with text",
+                "leave out purpose, or name a model of text",
             ),
             id="a purpose",
         ),
         pytest.param(
-            'name = "bge-m3"\nfor = "documents"\n',
+            'name = "bge-m3"\npurpose = "documents"\n',
             (
-                "4: model[0].for: bge-m3 answers no prompt with text",
-                "leave out for, or name a model of text",
+                "4: model[0].purpose: bge-m3 answers no prompt with text",
+                "leave out purpose, or name a model of text",
             ),
             id="a purpose of documents",
         ),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.machines import machine_with
 from helpers.paths import RECORDS
 from selfhost import Machine, Route, Workload
 from selfhost.advice.verdicts import check_with
@@ -68,6 +69,23 @@ def test_the_memory_available_now_decides_where_the_policy_says_so() -> None:
     entry = wanted("mistral-7b", quantization="Q4_K_M")
     assert judge(entry, "available", busy).failed == ("memory",)
     assert judge(entry, "default", busy).failed == ()
+
+
+def test_a_policy_counts_the_queue_in_its_longest_wait() -> None:
+    """24 GiB hold some caches of 8,192 tokens beside 16 GB of weights, not sixty of 1 GiB each."""
+    entry = wanted(
+        "llama-3.1-8b",
+        runtime="vllm",
+        parallel=60,
+        context_tokens=8192,
+        prompt_tokens=4096,
+        max_wait_seconds=3600,
+    )
+    machine = machine_with("NVIDIA GeForce RTX 4090")
+    verdict = new_judge()(entry, "default", machine)
+    assert verdict.speed is not None
+    assert verdict.speed.waiting
+    assert "wait" in verdict.deciding
 
 
 def test_a_required_runtime_must_be_there() -> None:

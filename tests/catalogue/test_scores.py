@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import COMMON, ROOT, SPEC_FILES
+from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.scores import (
     ELO,
     PERCENT,
@@ -97,6 +98,20 @@ def test_questions_are_old_for_models_of_later_days(
 def test_each_score_is_of_a_model_of_the_catalogue() -> None:
     assert set(measured_ids()) <= IDS
     assert list(measured_ids()) == sorted(measured_ids())
+
+
+def test_a_hosted_product_has_no_score() -> None:
+    """AlpacaEval's `claude` is claude-v1 of 2023 (models_configs/claude of tatsu-lab/alpaca_eval);
+    the product of that name runs its maker's newest models.
+    """
+    products = {
+        spec.id
+        for spec in Catalogue.open().specs()
+        if spec.availability is not None
+        and spec.availability.why.startswith("a hosted product")
+    }
+    assert "claude" in products
+    assert products.isdisjoint(measured_ids())
 
 
 def test_each_score_is_within_its_unit_and_dated() -> None:

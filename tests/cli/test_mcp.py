@@ -218,6 +218,37 @@ def test_each_argument_of_a_wrong_kind_is_told() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "told"),
+    [
+        pytest.param("plan", {"model": "gpt2"}, "its range: `check`.", id="plan"),
+        pytest.param(
+            "machine",
+            {"machine": MAC},
+            "What runs on it: `list` with the same machine",
+            id="machine",
+        ),
+        pytest.param(
+            "list",
+            {"machine": MAC, "top": 2},
+            "all: a larger top · columns: verbose",
+            id="list",
+        ),
+    ],
+)
+def test_a_short_answer_leads_on_by_tools(
+    tool: str, arguments: dict[str, Any], told: str
+) -> None:
+    """A plan promised the range "in the line below", which only a terminal has."""
+    assert told in answer_of(tool, arguments).text
+
+
+def test_a_short_answer_tells_whole_sentences() -> None:
+    """ "choose a model with a longer context" lost the reason behind the command in the middle."""
+    text = answer_of("check", {"model": "gemma-2-9b-it", "purpose": "agent"}).text
+    assert "this one is for short chats" in text
+
+
 def test_what_is_null_states_nothing() -> None:
     """Clients send null for what the agent left out."""
     stated = {"model": "gpt2", "machine": OFFICE, "license": None, "parallel": None}
@@ -698,6 +729,20 @@ class TestServer:
         assert schema["required"] == ["model"]
         assert schema["properties"]["context_tokens"]["type"] == "integer"
         assert schema["properties"]["purpose"]["enum"] == ["chat", "agent", "documents"]
+
+    def test_each_argument_is_described_once(self, session: Session) -> None:
+        """An agent pays for the list in each session: about 2,000 tokens of four bytes."""
+        described: set[str] = set()
+        for tool in session.tools.values():
+            for name, schema in tool.input_schema["properties"].items():
+                assert ("description" in schema) == (name not in described), name
+                assert "type" in schema
+                described.add(name)
+        assert described == set(ARGUMENTS)
+        tools = [
+            tool.model_dump_json(exclude_none=True) for tool in session.tools.values()
+        ]
+        assert len("".join(tools).encode()) / 4 <= 2000
 
     def test_agents_are_told_to_ask_before_they_download(
         self, session: Session

@@ -52,9 +52,7 @@ def test_the_action_installs_and_audits(tmp_path: Path) -> None:
     (work / "audit.toml").write_text(
         'schema = 1\n[[model]]\nname = "gpt2"\n', encoding="utf-8"
     )
-    action = ruamel.YAML(typ="safe").load(
-        (checkout / "examples" / "github" / "action.yml").read_text("utf-8")
-    )
+    action = ruamel.YAML(typ="safe").load((checkout / "action.yml").read_text("utf-8"))
     paths = tmp_path / "path"
     output = tmp_path / "output"
     environment = {
@@ -63,7 +61,7 @@ def test_the_action_installs_and_audits(tmp_path: Path) -> None:
         "GITHUB_PATH": str(paths),
         "GITHUB_OUTPUT": str(output),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-        "GITHUB_ACTION_PATH": str(checkout / "examples" / "github"),
+        "GITHUB_ACTION_PATH": str(checkout),
         **{name.upper(): entry["default"] for name, entry in action["inputs"].items()},
     }
     for step in action["runs"]["steps"]:

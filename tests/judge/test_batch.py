@@ -256,6 +256,32 @@ def test_a_draft_is_told_beside_the_pace_without_it() -> None:
     assert f"about {units.speed(likely, likely)} without the draft" in words
 
 
+@pytest.mark.parametrize(
+    ("model", "is_slower"),
+    [
+        pytest.param("qwen3-coder-30b", True, id="it moves a mixture to RAM"),
+        pytest.param("qwen3-32b", True, id="it moves more of a dense model to RAM"),
+        pytest.param("qwen3-14b", False, id="both fit on the GPU"),
+    ],
+)
+def test_a_draft_is_compared_with_what_runs_without_it(
+    model: str, is_slower: bool
+) -> None:
+    """A draft that pushed 30 GB of experts off the GPU was told as a little slower than the same
+    placement; without it the model had the GPU to itself, and was three times as fast.
+    """
+    asked = Workload(context_tokens=65_536, draft="qwen3-0.6b", quantization="Q4_K_M")
+    machine = "rtx 4090 64gb"
+    drafted = check(model, asked, machine=machine)
+    alone = check(model, asked.replace(draft=None), machine=machine)
+    decode = speed_of(alone).decode
+    assert decode is not None
+    assert speed_of(drafted).undrafted_tokens_per_second == decode.likely
+    words = " ".join(plain(check_document([drafted])).split())
+    assert ("without the draft: leave it out" in words) is is_slower
+    assert ("even without any context" in words) is False
+
+
 def test_a_draft_leaves_the_first_token_where_it_is() -> None:
     """llama-server drafts what follows the first token; of the rest it says why it is not told."""
     asked = Workload(quantization="Q4_K_M", prompt_tokens=2048, parallel=4)

@@ -28,6 +28,10 @@ def batch_of(verdict: Verdict) -> int | None:
         pytest.param(32_768, "RTX 4090, 32GB RAM", 1024, id="medium context"),
         pytest.param(65_536, "RTX 5090, 32GB RAM", 2048, id="long context"),
         pytest.param(32_768, "32GB RAM, no GPU", 1024, id="without a GPU"),
+        # 4.9 GB of file and 4.3 of cache
+        pytest.param(32_768, "RTX 4060, 32GB RAM", None, id="little room"),
+        # 4.9 GB of file and 8.6 of cache
+        pytest.param(65_536, "RTX 5080, 32GB RAM", None, id="less room"),
     ],
 )
 def test_ollama_chooses_the_batch_by_context(
@@ -43,14 +47,34 @@ def compute_by_place(verdict: Verdict) -> dict[str, int]:
     return {term.where: term.bytes for term in buffers}
 
 
-def test_the_buffers_follow_the_batch_that_ollama_chose() -> None:
-    """ollama/ollama pull 16031, llm/llama_server_test.go: Qwen 3.6 27B with 262,144 tokens on two
-    cards. Logged were 9,952 and 6,276 MiB, and 8,272 in RAM, by a build that held logits of the
-    whole batch (1,940 MiB) and masks of 32 bits; in 512 it would be 1,156 MiB.
+def test_ollama_takes_small_batches_where_a_model_nearly_fills_the_gpu() -> None:
+    """waired-ai/waired-agent#1038: Ollama 0.32.15 started -b 512 -ub 512 for 200,704 tokens of Qwen
+    3.8 27B on 24 GB.
     """
-    workload = Workload(runtime="ollama", context_tokens=262_144)
+    workload = Workload(runtime="ollama", context_tokens=200_704, kv_cache_type="q8_0")
+    verdict = check("qwen3.8:27b", workload, machine="RTX 4090, 32GB RAM")
+    assert batch_of(verdict) is None
+
+
+def test_ollama_leaves_no_layer_in_ram_for_a_batch() -> None:
+    """5p00kyy/club-5060ti#5: Ollama 0.32.14 reported 100 % on the GPUs."""
+    workload = Workload(runtime="ollama", quantization="Q8_0", context_tokens=204_800)
+    verdict = check("qwen3.8-27b", workload, machine="3x RTX 5060 Ti 16GB, 64GB RAM")
+    assert verdict.needs is not None
+    assert verdict.needs.placement == "accelerator"
+
+
+def test_the_buffers_follow_the_batch() -> None:
+    """ollama/ollama pull 16031, llm/llama_server_test.go: Qwen 3.6 27B with 262,144 tokens on two
+    cards, in batches of 2,048. Logged were 9,952 and 6,276 MiB, and 8,272 in RAM, by a build that
+    held logits of the whole batch (1,940 MiB) and masks of 32 bits; in 512 it would be 1,156 MiB.
+    """
+    workload = Workload(
+        runtime="llama.cpp",
+        context_tokens=262_144,
+        runtime_options={"b": "2048", "ub": "2048", "sm": "layer"},
+    )
     verdict = check("qwen3.6:27b", workload, machine="RTX 5090, RTX 3090, 64GB RAM")
-    assert batch_of(verdict) == 2048
     found = compute_by_place(verdict)
     assert 4000 * MIB < found["accelerator:0"] < 9952.25 * MIB
     assert 4000 * MIB < found["accelerator:1"] < 6276.28 * MIB

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import random
+import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
@@ -25,15 +26,17 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.cli.asked import workload_of
 from selfhost.cli.check import CheckOptions
+from selfhost.core.units import GIB
 from selfhost.judge.choice import in_way, neighbours
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.judge.rating import Rating, rating_of, runs_as_well
+from selfhost.judge.rating import Rating, leaves_room, rating_of, runs_as_well
 from selfhost.judge.record import Judged, Question
 from selfhost.judge.settings import SETTINGS, RunSetting, Situation, least_bytes_with
 from selfhost.judge.ways import Way, usual_and_smaller
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
+from selfhost.needs.records import How, Term
 
 CATALOGUE = open_catalogue()
 MACHINES = (
@@ -172,15 +175,25 @@ def _ways_in(
                     workload = setting.asked(situation, workload)
             if workload is None:
                 continue
-            cost = sum(setting.cost_steps for setting in settings)
             way = in_type.replace(is_other=is_other)
-            way = way.with_workload(workload, settings, cost)
+            way = way.with_workload(workload, settings)
             question = in_way(usual, way, CATALOGUE, machine)
             if question is not None:
                 yield judge(question, machine)
 
 
-@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 2))
+@pytest.mark.parametrize(
+    ("id", "machine", "workload"),
+    [
+        *_questions(NUMBER, 2),
+        pytest.param(
+            "unlimited-ocr",
+            "laptop-ddr4-16gb",
+            Workload(parallel=8),
+            id="a-processor-computes-users-faster-in-a-smaller-type",
+        ),
+    ],
+)
 def test_no_setting_typed_by_hand_beats_the_answer(
     id: str, machine: str, workload: Workload
 ) -> None:
@@ -188,9 +201,41 @@ def test_no_setting_typed_by_hand_beats_the_answer(
     verdict = answer(id, machine, workload)
     if verdict is None or not verdict.can_run or verdict.question.way is None:
         return
+    _assert_that_no_way_is_better(verdict, machine)
+
+
+def _assert_that_no_way_is_better(verdict: Verdict, machine: str) -> None:
     best = rating_of(verdict)
-    for judged in _every_way(verdict, load(machine).machine):
+    ways = list(_every_way(verdict, load(machine).machine))
+    assert ways
+    for judged in ways:
         assert rating_of(judged) >= best, way_of(judged)
+
+
+@pytest.mark.parametrize(
+    ("id", "workload"),
+    [
+        pytest.param(
+            "magistral-small-2509",
+            Workload(purpose="agent"),
+            id="cache-and-no-encoder-reach-the-pace-of-reading",
+        ),
+        pytest.param(
+            "cogito-v1-preview-qwen-14b",
+            Workload(context_tokens=32_768),
+            id="cache-is-worth-its-cost",
+        ),
+    ],
+)
+def test_settings_that_bring_a_split_model_pace_are_taken(
+    id: str, workload: Workload
+) -> None:
+    """Law 2, where the GPU holds a part of the model: settings leave room for more layers."""
+    verdict = answer(id, "desktop-rtx3060-12gb", workload)
+    assert verdict is not None
+    assert verdict.placement == "split"
+    assert verdict.workload.kv_cache_type == "q8_0"
+    _assert_that_no_way_is_better(verdict, "desktop-rtx3060-12gb")
 
 
 @pytest.mark.parametrize(
@@ -211,12 +256,7 @@ def test_what_is_far_too_slow_for_all_is_so_in_every_way(
     verdict = answer(id, machine, Workload(parallel=users))
     assert verdict is not None
     assert "speed" in verdict.failed
-    best = rating_of(verdict)
-    tried = 0
-    for judged in _every_way(verdict, load(machine).machine):
-        assert rating_of(judged) >= best, way_of(judged)
-        tried += 1
-    assert tried > 1
+    _assert_that_no_way_is_better(verdict, machine)
 
 
 def _better_machines(machine: Machine) -> Iterator[Machine]:
@@ -241,7 +281,18 @@ def _decisive(verdict: Judged) -> tuple[object, ...]:
     return rating.runs, rating.unserved, rating.is_slow, rating.is_rough
 
 
-@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 3))
+@pytest.mark.parametrize(
+    ("id", "machine", "workload"),
+    [
+        *_questions(NUMBER, 3),
+        pytest.param(
+            "olmo-3-7b-instruct",
+            "macbook-air-m2-16gb",
+            Workload(context_tokens=32_768),
+            id="more-ram-behind-the-limit-of-the-gpu",
+        ),
+    ],
+)
 def test_more_never_hurts(id: str, machine: str, workload: Workload) -> None:
     """Law 3: more RAM, larger GPUs, a shorter context, fewer users."""
     verdict = answer(id, machine, workload)
@@ -282,7 +333,30 @@ def _typed(command: str) -> tuple[str, Workload]:
     return words[2], workload_of(options)
 
 
-@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 5))
+@pytest.mark.parametrize(
+    ("id", "machine", "workload"),
+    [
+        *_questions(NUMBER, 5),
+        pytest.param(
+            "qwen1.5-7b-chat",
+            "desktop-rtx3060-12gb",
+            Workload(parallel=8),
+            id="a-longer-context-that-only-a-smaller-cache-holds",
+        ),
+        pytest.param(
+            "mistral-small-3.2-24b-instruct-2506",
+            "desktop-rtx3060-12gb",
+            Workload(purpose="agent"),
+            id="room-beside-settings-that-were-taken",
+        ),
+        pytest.param(
+            "granite-4.0-h-350m",
+            "macbook-air-m2-16gb",
+            Workload(parallel=8),
+            id="room-in-the-program-that-alone-has-the-type",
+        ),
+    ],
+)
 def test_what_is_offered_works(id: str, machine: str, workload: Workload) -> None:
     """Law 5: a faster setting, an alternative and a row of room, typed as printed, give what was
     promised.
@@ -348,7 +422,9 @@ def _assert_that_offers_work(verdict: Verdict, machine: str) -> None:
             model, asked = _typed(command)
             again = check(model, asked, machine=found)
             assert again.can_run, command
-            assert runs_as_well(again, verdict), command
+            # another program may serve so many better, with less memory to spare
+            is_other = again.runtime != verdict.runtime
+            assert runs_as_well(again, verdict, may_be_tight=is_other), command
 
 
 def _rows_of_room(verdict: Verdict) -> Iterator[str]:
@@ -367,7 +443,7 @@ def _rows_of_room(verdict: Verdict) -> Iterator[str]:
             asked = verdict.question.stated.replace(**{field: limit})
             if field == "quantization":
                 # the larger type stands in the place of the judged one
-                beside, _, _ = beside.partition("--quant")
+                beside = re.sub(r"--quant \S+", "", beside)
             yield f"selfhost check {verdict.asked} {beside}{asked.options()}"
 
 
@@ -473,6 +549,33 @@ def test_the_first_rows_stand_with_a_little_less_memory(machine: str) -> None:
     assert [row.model.id for row in rows] == [row.model.id for row in with_less]
 
 
+@pytest.mark.parametrize(
+    "machine", [*MACHINES, "laptop-ddr4-8gb", "macbook-air-m2-8gb"]
+)
+def test_the_first_row_leaves_room_where_another_does(machine: str) -> None:
+    """A list of 8 GB began with a model at 4.95 of 5.00 GiB, one of Strix Halo with one at 115 of
+    124 GiB: what another program takes in a minute would not have left it its memory.
+    """
+    lister = Lister(CATALOGUE, Workload(), load(machine).machine)
+    rows = lister.first(20).models
+    assert leaves_room(rows[0]) == any(map(leaves_room, rows))
+    # only the first row moves, and it is the same however many rows are shown
+    assert lister.first(1).models == rows[:1]
+    assert list(rows[1:]) == sorted(rows[1:], key=lister.key)
+
+
+def test_a_successor_stays_before_what_it_supersedes() -> None:
+    """Also where the successor fills the memory and the older model leaves room."""
+    size = 9 * GIB
+    machine = load("laptop-ddr4-16gb").machine.replace(
+        memory_total_bytes=size, memory_limit_bytes=size
+    )
+    ids = ["qwen2.5-7b-instruct", "qwen3-8b"]
+    rows = Lister(CATALOGUE, Workload(), machine).first(2, ids).models
+    assert [row.model.id for row in rows] == ["qwen3-8b", "qwen2.5-7b-instruct"]
+    assert [leaves_room(row) for row in rows] == [False, True]
+
+
 def test_the_neighbours_are_settings_of_the_table() -> None:
     verdict = answer("llama-3.3-70b-instruct", "desktop-rtx4090-24gb", Workload())
     assert verdict is not None
@@ -499,10 +602,29 @@ def test_a_setting_saves_at_most_what_its_row_says(
         if asked is None:
             continue
         plain = Way(runtime=runtime, quantization=question.workload.quantization)
-        way = plain.with_workload(asked, [setting], setting.cost_steps)
+        way = plain.with_workload(asked, [setting])
         other = in_way(question, way, CATALOGUE, verdict.machine)
         if other is None or other.needs is None or other.needs.memory is None:
             continue
         for end in ("low_bytes", "high_bytes"):
             least = least_bytes_with([setting], question.needs.terms, end=end)
             assert least <= getattr(other.needs.memory, end)
+
+
+def test_settings_that_save_of_one_term_save_one_after_the_other() -> None:
+    """The share of the last setting took the place of the others, so that two settings seemed to
+    save less than one alone, and a way that fits was left out.
+    """
+    term = Term(
+        name="kv_cache",
+        bytes=100,
+        low_bytes=100,
+        high_bytes=100,
+        how=How.COMPUTED,
+        source="",
+        arithmetic="",
+    )
+    [smaller] = [row for row in SETTINGS if (row.least_shares or {}).get("kv_cache")]
+    another = smaller.replace(least_shares={"kv_cache": 0.9})
+    one = least_bytes_with([smaller], [term])
+    assert least_bytes_with([smaller, another], [term]) == pytest.approx(0.9 * one)

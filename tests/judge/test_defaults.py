@@ -31,6 +31,13 @@ def profile(name: str) -> Machine:
     return load(name).machine
 
 
+def busy_laptop(free_gib: float) -> Machine:
+    """A laptop with 16 GiB, of which other programs leave so many free."""
+    laptop = profile("laptop-ddr4-16gb")
+    free_bytes = int(free_gib * GIB)
+    return laptop.replace(planning=False, memory_available_bytes=free_bytes)
+
+
 def judged_as(
     model: str, machine: str, **asked: Any
 ) -> tuple[str | None, str | None, str | None]:
@@ -330,6 +337,45 @@ def test_a_type_in_which_the_model_runs_comes_before_one_in_which_it_does_not(
     assert stated.route is Route.LOCAL
     assert free.route is Route.LOCAL
     assert free.quantization == "fp8"
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "free_gib", "taken"),
+    [
+        # 2.5 GiB of cache in 16 bits, half of that in q8_0
+        pytest.param(
+            "granite-3.1-2b-instruct",
+            Workload(context_tokens=32_768),
+            4.0,
+            ("Q4_K_M", "q8_0"),
+            id="smaller-cache",
+        ),
+        pytest.param(
+            "nous-hermes-2-solar-10.7b",
+            Workload(),
+            6.4,
+            ("IQ4_XS", "f16"),
+            id="smaller-type",
+        ),
+    ],
+)
+def test_a_busy_machine_gets_what_fits_beside_its_open_programs(
+    model: str, asked: Workload, free_gib: float, taken: tuple[str, str]
+) -> None:
+    """A type that fits only once other programs are closed ended the search."""
+    verdict = check(model, asked, machine=busy_laptop(free_gib))
+    way = verdict.workload
+    assert (way.quantization, way.kv_cache_type) == taken
+    assert not verdict.has("memory-not-now")
+    chosen = verdict.question.chosen or ""
+    assert "only once other programs are closed" in chosen
+
+
+def test_a_model_that_reads_pages_keeps_its_encoder_on_a_busy_machine() -> None:
+    """Closing a program costs less than the encoder, without which glyph reads no page."""
+    verdict = check("glyph", machine=busy_laptop(6.4))
+    assert not verdict.workload.runtime_options
+    assert verdict.has("memory-not-now")
 
 
 def test_the_number_of_users_does_not_change_the_type_that_holds_one() -> None:

@@ -51,11 +51,11 @@ def test_each_of_two_devices_keeps_room_for_the_copies_to_compute_at_once() -> N
     first = Place(index=0, usable_bytes=room)
     second = Place(index=1, usable_bytes=room)
     alone = divisible.shares_with_room([first])
-    assert alone == [LayerShare("accelerator:0", 5)]
+    assert alone == [LayerShare(where="accelerator:0", layers=5)]
     together = divisible.shares_with_room([first, second])
     assert together == [
-        LayerShare("accelerator:0", 4),
-        LayerShare("accelerator:1", 4),
+        LayerShare(where="accelerator:0", layers=4),
+        LayerShare(where="accelerator:1", layers=4),
     ]
 
 
@@ -66,13 +66,16 @@ def test_layers_before_the_first_of_a_term_take_nothing() -> None:
     cache = term("kv_cache", 10, Split.LAYERS).replace(first_layer=5)
     place = Place(index=0, usable_bytes=5 * GIB)
     shares = model(needs(cache)).shares_with_room([place])
-    assert shares == [LayerShare("accelerator:0", 2)]
+    assert shares == [LayerShare(where="accelerator:0", layers=2)]
 
 
 def test_what_lies_once_is_on_the_device_of_the_lowest_number() -> None:
     """Programs number their main device 0, whichever device has room for most layers."""
     both = needs(WEIGHTS, term("runtime", 1, Split.FIRST))
-    shares = [LayerShare("accelerator:1", 7), LayerShare("accelerator:0", 3)]
+    shares = [
+        LayerShare(where="accelerator:1", layers=7),
+        LayerShare(where="accelerator:0", layers=3),
+    ]
     divided = model(both).divided(shares)
     places = {found.where for found in divided.terms if found.name == "runtime"}
     assert places == {"accelerator:0"}
@@ -81,9 +84,12 @@ def test_what_lies_once_is_on_the_device_of_the_lowest_number() -> None:
 def test_a_share_of_layers_is_not_known_exactly() -> None:
     """The size of all layers is exact; layers differ, so a part of them is computed."""
     divisible = model(needs(WEIGHTS))
-    whole = divisible.divided([LayerShare("accelerator:0", 10)])
+    whole = divisible.divided([LayerShare(where="accelerator:0", layers=10)])
     assert [found.how for found in whole.terms] == [How.EXACT]
-    halves = [LayerShare("accelerator:0", 5), LayerShare("accelerator:1", 5)]
+    halves = [
+        LayerShare(where="accelerator:0", layers=5),
+        LayerShare(where="accelerator:1", layers=5),
+    ]
     first, second = divisible.divided(halves).terms
     for half in (first, second):
         assert half.how is How.COMPUTED

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from selfhost import WorkloadError, check
+from selfhost import WorkloadError, check, plan
 
 MACHINE = "A100 80GB, 128 GB of RAM"
 
@@ -93,6 +93,53 @@ def test_bits_that_no_program_of_the_machine_has_ask_for_the_type(model: str) ->
     """`--quant 4bit` of a model in MXFP4 was answered with MLX, which has no build for Linux."""
     with pytest.raises(WorkloadError, match="did you mean MXFP4"):
         check(model, machine="desktop-rtx4090-24gb", quantization="4bit")
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "quantization", "why", "remedy"),
+    [
+        pytest.param(
+            "qwen3-8b",
+            "desktop-rtx4090-24gb",
+            "mxfp8",
+            "MLX LM) has a build for linux-x86_64",
+            "available: BF16, F16, Q8_0",
+            id="mlx-on-linux",
+        ),
+        pytest.param(
+            "gpt-oss-20b",
+            "macbook-pro-m4-max-48gb",
+            "fp8",
+            "TensorRT-LLM) has a build for macos-aarch64",
+            "available: MXFP4",
+            id="cuda-on-a-mac",
+        ),
+    ],
+)
+def test_a_type_that_only_programs_without_a_build_have_is_an_error(
+    model: str, machine: str, quantization: str, why: str, remedy: str
+) -> None:
+    """The answer named a program that does not exist for the machine, and an API."""
+    with pytest.raises(WorkloadError) as refused:
+        check(model, machine=machine, quantization=quantization)
+    [problem] = refused.value.problems
+    assert why in problem.message
+    assert (problem.remedy or "").startswith(remedy)
+
+
+def test_a_plan_judges_such_a_type_on_every_machine() -> None:
+    answer = plan("qwen3-8b", quantization="mxfp8")
+    by_name = {known.name: known for known in answer.machines}
+    assert by_name["macbook-pro-m4-max-48gb"].can_run
+    assert "runtime-no-build" in by_name["desktop-rtx4090-24gb"].codes
+
+
+def test_an_error_offers_no_program_without_a_build() -> None:
+    with pytest.raises(WorkloadError) as refused:
+        check("qwen3-8b", machine="desktop-rtx4090-24gb", quantization="4bit")
+    [problem] = refused.value.problems
+    assert "vllm" in (problem.remedy or "")
+    assert "mlx" not in (problem.remedy or "")
 
 
 def test_bits_that_a_program_of_the_machine_has_are_its_type() -> None:

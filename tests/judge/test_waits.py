@@ -151,6 +151,36 @@ def test_a_limit_between_the_ends_of_the_wait_leaves_the_answer_open() -> None:
 
 
 @pytest.mark.parametrize(
+    ("users", "max_wait", "code", "route"),
+    [
+        # their prompts alone are two million tokens
+        pytest.param(500, 1, "wait-in-queue", Route.API, id="a queue longer than that"),
+        pytest.param(500, 600, "wait-queue", Route.UNKNOWN, id="a queue of answers"),
+        pytest.param(
+            500, None, "wait-queue", Route.LOCAL, id="a queue without a limit"
+        ),
+        pytest.param(8, 2, "wait-short", Route.LOCAL, id="nobody waits"),
+    ],
+)
+def test_users_who_wait_for_their_turn_count_in_a_stated_wait(
+    users: int, max_wait: float | None, code: str, route: Route
+) -> None:
+    """The wait of one request alone was held against the limit, while 390 of 500 users waited."""
+    verdict = check(
+        "llama-3.1-8b",
+        machine="h100 sxm",
+        runtime="vllm",
+        parallel=users,
+        context_tokens=8192,
+        prompt_tokens=4096,
+        max_wait_seconds=max_wait,
+    )
+    assert verdict.has(code)
+    assert verdict.route is route
+    assert "one request alone" in screen_of(verdict)
+
+
+@pytest.mark.parametrize(
     ("purpose", "context", "prompt", "max_wait"),
     [
         pytest.param("chat", None, None, None, id="chat"),

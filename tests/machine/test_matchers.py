@@ -202,13 +202,17 @@ def test_products(text: str, title: str | None) -> None:
 @pytest.mark.parametrize(
     ("word", "quantity"),
     [
-        pytest.param("2x", Quantity(2, "x"), id="count"),
-        pytest.param("x2", Quantity(2, "x"), id="count-behind"),
-        pytest.param("1000x", Quantity(1000, "x"), id="large-count"),
-        pytest.param("16gb", Quantity(16, "gb"), id="size"),
-        pytest.param("1.5tbdisk", Quantity(1.5, "tb", "disk"), id="size-of-a-disk"),
-        pytest.param("2x16gb", Quantity(16, "gb", "ram", 2), id="modules"),
-        pytest.param("8cores", Quantity(8, "cores"), id="cores"),
+        pytest.param("2x", Quantity(number=2, unit="x"), id="count"),
+        pytest.param("x2", Quantity(number=2, unit="x"), id="count-behind"),
+        pytest.param("1000x", Quantity(number=1000, unit="x"), id="large-count"),
+        pytest.param("16gb", Quantity(number=16, unit="gb"), id="size"),
+        pytest.param(
+            "1.5tbdisk", Quantity(number=1.5, unit="tb", of="disk"), id="size-of-a-disk"
+        ),
+        pytest.param(
+            "2x16gb", Quantity(number=16, unit="gb", of="ram", modules=2), id="modules"
+        ),
+        pytest.param("8cores", Quantity(number=8, unit="cores"), id="cores"),
         pytest.param("3090", None, id="number"),
         pytest.param("x99z", None, id="word"),
     ],

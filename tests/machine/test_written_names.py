@@ -6,6 +6,7 @@ and without "Processor" behind them or before their number.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,10 @@ AMD = [
     ("typed", "written"),
     [pytest.param(*names, id=names[0]) for names in (*INTEL, *AMD)],
 )
-def test_a_title_has_the_processor_as_its_maker_writes_it(
+def test_a_note_has_the_processor_as_its_maker_writes_it(
     typed: str, written: str
 ) -> None:
-    machine, note = named(f"{typed} 16gb")
-    assert machine.name == f"a machine with {written}"
+    note = named(f"{typed} 16gb").note
     assert note is not None
     assert f"a machine with {written}, 16 GB of RAM" in note
 
@@ -130,14 +130,58 @@ def test_a_written_name_means_the_same_processor() -> None:
 def test_a_person_reads_the_written_name_and_a_program_the_typed_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`cpu_model` is what tables are asked for; titles, rows and notes are for people."""
+    """`cpu_model` is what tables are asked for; rows and notes are for people."""
     described = ("--machine", "i5-8250u 16gb")
     _, out, err = run(capsys, "machine", *described)
-    assert out.startswith("machine with Intel Core i5-8250U: linux")
+    assert out.startswith("intel-core-i5-8250u-16gb: linux")
     assert "processor  Intel Core i5-8250U, 4 cores" in out
     assert "is judged as a machine with Intel Core i5-8250U, 16 GB" in err
     assert named(described[1])[0].cpu_model == "i5 8250u"
     _, out, _ = run(capsys, "check", "gpt2", *described)
-    assert out.splitlines()[0].endswith("on a machine with Intel Core i5-8250U")
+    assert out.splitlines()[0].endswith("on intel-core-i5-8250u-16gb")
     _, _, err = run(capsys, "machine", "--machine", "i5 8th gen 16gb")
     assert "series of processors; Intel Core i5 8th Gen is a wide guess" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        pytest.param(
+            "intel-core-i5-8250u-gtx-1050-2gb-16gb",
+            ("i5-8250U 16GB, GTX 1050", "laptop with a gtx 1050, i5 8250u and 16 gb"),
+            id="parts",
+        ),
+        pytest.param("rtx-4090-64gb", ("rtx 4090 64gb", "64 GB, 4090"), id="a GPU"),
+        pytest.param("2x-rtx-3090-48gb", ("2x 3090 48gb ram",), id="two GPUs"),
+        pytest.param(
+            "steam-deck-16gb", ("steam deck", "a Steam Deck, 512 GB SSD"), id="product"
+        ),
+        pytest.param("mac-apple-m4-pro-64gb", ("m4 pro 64gb",), id="a Mac"),
+        pytest.param("vm-4cpus-16gb", ("vm, 4 vcpu, 16gb",), id="a guest"),
+        pytest.param("container-4cpus-8gb", ("docker 4 cpus 8gb",), id="a container"),
+        pytest.param("wsl-amd-ryzen-5-3600-32gb", ("wsl ryzen 5 3600 32gb",), id="WSL"),
+        pytest.param("16-cores-64gb", ("16 core server 64gb",), id="cores"),
+    ],
+)
+def test_a_name_is_made_of_the_parts_and_the_memory(
+    name: str, texts: tuple[str, ...]
+) -> None:
+    """Selectors, JUnit and tables have the name: other words for a machine give the same one."""
+    assert [named(text).machine.name for text in texts] == [name] * len(texts)
+
+
+def test_other_machines_have_other_names() -> None:
+    """An audit of two records of one name would refuse the second."""
+    described: dict[str, tuple[object, ...]] = {}
+    for row in (*DESCRIPTIONS["post"], *DESCRIPTIONS["part"]):
+        machine = named(row["text"]).machine
+        if not re.search(r"-[0-9.]+gb$", machine.name):
+            # a known machine, or a type that a cloud rents
+            continue
+        cards = [(card.name, card.memory_total_bytes) for card in machine.cards]
+        cores = machine.cpu_cores_usable
+        facts = (machine.memory_total_bytes, machine.scope, cores, cards)
+        with case(machine.name):
+            assert re.fullmatch(r"[a-z0-9.-]{4,80}", machine.name)
+            assert described.setdefault(machine.name, facts) == facts
+    assert len(described) > 300

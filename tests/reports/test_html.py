@@ -132,6 +132,22 @@ def test_a_notebook_shows_any_answer() -> None:
         assert words in parsed(shown).text_content()
 
 
+def test_a_page_marks_what_another_page_offers_in_its_own_way() -> None:
+    """`next: --from 4` and `its range: selfhost check MODEL` are links in `examples/page`, which
+    had to look for these words in every text.
+    """
+    ranking = rank(machine="macbook-air-m2-16gb", top=6)
+    shown = parsed(page(list_document(ranking, top=3, first_row=1)))
+    typed = {}
+    for hint in shown.find_class("hint"):
+        _, shows = hint.get("class").split()
+        typed[shows] = hint.find("span").text
+    assert typed["rows"] == "--from 4"
+    assert typed["columns"] == "--wide"
+    assert typed["range"] == "its range: selfhost check MODEL"
+    assert typed["models"] == "--all"
+
+
 @pytest.mark.parametrize("model", ["mistral-7b", "llama-3.3-70b", "gpt-4o", "sdxl"])
 def test_the_summary_is_one_line_that_any_console_prints(model: str) -> None:
     """The answer in words and the model's name, without the sign that some consoles lack."""

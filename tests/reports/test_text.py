@@ -16,7 +16,9 @@ from helpers import report_samples as samples
 from helpers.paths import MACHINES, RECORDS
 from helpers.screens import drawn
 from selfhost import Workload, check
+from selfhost.advice.plan import plan_with
 from selfhost.advice.several import comparison, describe
+from selfhost.api import size
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.offers import Offer
 from selfhost.core import units
@@ -42,6 +44,8 @@ from selfhost.reports.layout import (
     plain,
     problems_text,
 )
+from selfhost.reports.plan_text import plan_document
+from selfhost.reports.size_text import size_document
 from selfhost.reports.words import first_way
 
 WIDTHS = (80, 60, 40)
@@ -672,7 +676,7 @@ def test_room_names_the_options_that_keep_the_type() -> None:
     """Without the option as many users would be served in another type."""
     text = shown("mixtral", "macbook-pro-m4-max-48gb")
     assert "There is also room for one of: " in text
-    assert "--quant Q5_K_M keeps the type." in text
+    assert "--quant Q5_K_M keeps the rest as it is." in text
 
 
 def test_room_on_more_cards_is_not_said_to_be_slower() -> None:
@@ -699,7 +703,7 @@ def test_room_for_many_users_needs_no_name_of_a_program() -> None:
 
 def test_options_beside_each_setting_are_told_once() -> None:
     text = shown("qwen3-4b-thinking-2507", "desktop-rtx4090-24gb")
-    assert text.count("--quant Q8_0 keeps the type.") == 1
+    assert text.count("--quant Q8_0 keeps the rest as it is.") == 1
 
 
 def test_a_container_that_is_too_small_is_told_what_limits_it() -> None:
@@ -762,3 +766,7 @@ def test_a_context_is_told_as_the_program_divides_it(option: str, words: str) ->
     verdict = check("qwen3-8b", workload, machine="rtx 4090")
     shown = plain(check_text.check_document([verdict]))
     assert f"16,384 tokens of context {words}" in shown
+    planned = plan_with(open_catalogue(), "qwen3-8b", workload, ())
+    assert f"16,384 tokens of context {words}" in plain(plan_document(planned))
+    sized = plain(size_document([size("qwen3-8b", workload)]))
+    assert f"16,384 tokens of context {words}".replace("sequences", "users") in sized

@@ -95,6 +95,7 @@ def test_each_source_has_a_reader() -> None:
         pytest.param("Mistral Medium", None, id="an effort that is part of the name"),
         pytest.param("openchat-3.5", None, id="refused: another version"),
         pytest.param("mistral-7b-instruct", None, id="refused: three versions"),
+        pytest.param("claude", None, id="refused: a product without a version"),
         pytest.param("no-such-model-9000b", None, id="nobody's"),
     ],
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache, cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.errors import Problem, WorkloadError
 from ...core.records import Record, Stated, Unread, read_by
@@ -335,7 +335,7 @@ def _wording(code: str, variant: str) -> Wording:
     return Wording(**rows[f"{code}/{variant}" if variant else code])
 
 
-class OptionFault(NamedTuple):
+class OptionFault(Record):
     """The decision that an option makes no sense for the model or the program.
 
     `kind` is the key of the sentences in `[faults]` of `specs/common/findings.toml`, and `figures`

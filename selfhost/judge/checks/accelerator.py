@@ -59,7 +59,7 @@ from .space import what_is_smaller
 # the accelerators of one machine
 Cards = Sequence[Accelerator]
 # the settings that place layers on accelerators or in RAM, and all that place a model
-_LAYER_SETTINGS = {"gpu_layers", "cpu_expert_layers"}
+_LAYER_SETTINGS = {"gpu_layers", "experts_in_ram"}
 PLACING_SETTINGS = _LAYER_SETTINGS | {"gpu_shares", "split_mode"}
 
 

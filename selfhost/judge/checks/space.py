@@ -514,7 +514,7 @@ def _most_gib(machine: Machine) -> float:
 
 def bytes_without_context(terms: Sequence[Term]) -> int:
     """The least bytes of the terms that no context changes."""
-    return sum(term.low_bytes for term in terms if term.name not in _CONTEXT_TERMS)
+    return sum(term.low_bytes for term in terms if term.part not in _CONTEXT_TERMS)
 
 
 def has_type_within(
@@ -569,7 +569,8 @@ def what_is_smaller(
     if "kv_cache" not in names:
         return phrase("smaller/model", type=has_type)
     if room_bytes is None or rest <= room_bytes:
-        return phrase("smaller/cache", type=has_type)
+        has_draft = any(term.is_of_draft for term in terms)
+        return phrase("smaller/cache", type=has_type, draft=has_draft)
     return phrase("smaller/without-context", rest=rest, type=has_type)
 
 

@@ -17,6 +17,7 @@ from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_CONTEXT_TOKENS,
     READING_TOKENS_PER_SECOND,
+    Workload,
 )
 from ...machine.record import BRIEFLY, Machine
 from ...needs.records import Needs
@@ -53,6 +54,9 @@ _HOURS_SECONDS = 3600
 # a user who waits longer does something else meanwhile (`purpose.agent` in
 # specs/common/purposes.toml)
 LONG_WAIT_SECONDS = 120
+# programs read short prompts of several users together, at most so many tokens at once
+# (max_num_batched_tokens of vLLM on large GPUs, vllm 0.33.0, engine/arg_utils.py)
+_PROMPTS_BATCH_TOKENS = 8192
 
 
 # ------------------------------------------------------------------ the speed of text
@@ -274,8 +278,8 @@ def _slowed_by(
     """The reason why work is slower than on a GPU that holds all of the model, as a variant of the
     finding; "" on such a GPU.
 
-    "processor" stands for a model that no GPU computes, "model" and "sequential" for parts that
-    move to a GPU in turn (`Needs.offload`).
+    "processor" stands for a model that no GPU computes; "model", "partial" and "sequential" stand
+    for parts that move to a GPU in turn (`Needs.offload`).
     """
     if placed.offload:
         return placed.offload
@@ -361,6 +365,7 @@ def _is_beyond(
 
 def wait_check(question: Question, speed: Speed) -> Finding | None:
     """Return the finding that compares the wait for the first token with the longest allowed wait.
+    Where users wait for their turn, the wait of the last one is compared.
 
     None where no prompt was stated, and where the wait is not known and the user set no limit.
     """
@@ -377,12 +382,24 @@ def wait_check(question: Question, speed: Speed) -> Finding | None:
         "how": speed.how,
     }
     wait = speed.first_token_seconds
+    if wait is not None and speed.waiting:
+        least_seconds = _least_queue_seconds(wait, workload)
+        return finding(
+            _queue_ruling(least_seconds, stated_seconds),
+            short=max(0.0, least_seconds - limit),
+            wait=wait_words(wait),
+            least=units.duration(least_seconds),
+            waiting=speed.waiting,
+            stated=stated_seconds is not None,
+            **common,
+        )
     if wait is not None:
         return finding(
             _wait_ruling(wait, stated_seconds),
             has=wait.likely,
             short=max(0.0, wait.low - limit),
             wait=wait_words(wait),
+            alone=workload.parallel > 1,
             **common,
         )
     if stated_seconds is None:
@@ -399,6 +416,24 @@ def _wait_ruling(wait: Range, stated_seconds: float | None) -> Ruling:
     if wait.likely > stated_seconds:
         return undecided("wait-close")
     return passing("wait-short")
+
+
+def _least_queue_seconds(wait: Range, workload: Workload) -> float:
+    """The least wait of the last user where users wait for their turn: the prompts of all users are
+    read before, at best in full batches. The answers before it take longer, by their length.
+    """
+    prompt_tokens = workload.prompt_tokens or 0
+    in_batch = max(prompt_tokens, _PROMPTS_BATCH_TOKENS)
+    batches = workload.parallel * prompt_tokens / in_batch
+    return wait.low * max(1.0, batches)
+
+
+def _queue_ruling(least_seconds: float, stated_seconds: float | None) -> Ruling:
+    if stated_seconds is None:
+        return warning("wait-queue")
+    if least_seconds > stated_seconds:
+        return failing("wait-in-queue")
+    return undecided("wait-queue")
 
 
 def wait_words(wait: Range) -> str:
@@ -474,4 +509,6 @@ def is_slow_work(judged: Judged) -> bool:
     """
     if judged.has("speed-hours"):
         return True
-    return judged.offload != "model" and judged.has("speed-picture")
+    if judged.offload in ("model", "partial"):
+        return False
+    return judged.has("speed-picture")

@@ -29,6 +29,7 @@ PLAIN_TYPES = frozenset((
 ))  # fmt: skip
 # the FP8 types among them, which GPUs with FP8 units multiply twice as fast as 16 bits
 _FP8_TYPES = frozenset(("fp8", "float8_e4m3", "float8_e4m3_128x128"))
+_SIXTEEN_BITS = frozenset({"F16", "BF16", "float16", "bfloat16"})
 # types of safetensors files by their names in GGUF
 _IN_GGUF = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 # matrices of an expert in most architectures: gate, up and down
@@ -85,7 +86,7 @@ class Speed(Record):
       because memory holds no more; None for one user alone.
     - `full_context_tokens_per_second`: the decode rate once the context is full, where that is less
       than nine tenths of `decode`. `undrafted_tokens_per_second`: the decode rate without the draft
-      that `decode` counts.
+      that `decode` counts; in an answer, where the same files then lie.
     - `crossing_seconds`: the time in which weights in RAM are copied to a GPU for each batch of a
       prompt.
     - `clip`: frames, width and height of a generated video, played at `frames_per_second`.
@@ -239,6 +240,25 @@ class Step(Record):
         """The routed experts of the step's model."""
         return expert_parameters(self.architecture, self.expert_matrices)
 
+    @cached_property
+    def expert_bytes(self) -> float:
+        """The bytes of the routed experts that the step reads; 0 for other models.
+
+        Experts are no wider than the weights beside them: of files with types of 16 bits among
+        others they have the others.
+        """
+        if not self.has_experts or not self.parameters or not self.experts.used:
+            return 0.0
+        in_16_bits = 0
+        for name, size in self.read_bytes.items():
+            if name in _SIXTEEN_BITS:
+                in_16_bits += size
+        size = self.weights_bytes - in_16_bits
+        parameters = self.parameters - in_16_bits / 2
+        if not size:
+            return self.weights_bytes * min(1.0, self.experts.used / self.parameters)
+        return size * min(1.0, self.experts.used / parameters)
+
     def blocks_in_layers(self) -> float:
         """The number of layers as a device launches them.
 
@@ -373,23 +393,22 @@ class Step(Record):
         return min(most, self.prompt_tokens)
 
     def all_weights_bytes(self) -> float:
-        """The bytes of the weights that a batch of a prompt reads.
-
-        For a mixture these are the weights of every expert, in the types of the weights that one
-        token reads.
+        """The bytes of the weights that a batch of a prompt reads: for a mixture those of every
+        expert.
         """
-        if not self.has_experts or not self.parameters:
+        experts = self.experts
+        if not self.expert_bytes:
             return self.weights_bytes
-        unused = self.experts.all - self.experts.used
-        return self.weights_bytes * (1 + unused / self.parameters)
+        unused = experts.all / experts.used - 1
+        return self.weights_bytes + self.expert_bytes * unused
 
     def unpacking_bytes(self) -> float:
         """The bytes that are read and written where the step unpacks all experts to 16 bits; 0
         where it does not.
         """
-        if not self.unpacks_experts or not self.parameters:
+        if not self.unpacks_experts or not self.expert_bytes:
             return 0.0
-        packed = self.weights_bytes / self.parameters
+        packed = self.expert_bytes / self.experts.used
         return self.experts.all * (packed + _UNPACKED_BYTES)
 
     def attended(self) -> float:

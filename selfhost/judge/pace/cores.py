@@ -7,7 +7,6 @@ own work: unpacking and computing.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from ...core import units
 from ...core.records import Record
@@ -31,7 +30,7 @@ _GIGA = 1e9
 # ------------------------------------------------------------------ a token
 
 
-class _TokenOnCores(NamedTuple):
+class _TokenOnCores(Record):
     """The work of one token on a processor.
 
     - `packed_bytes`: the bytes of weights that are unpacked before they are computed with.
@@ -73,7 +72,7 @@ def _token_on_cores(step: Step) -> _TokenOnCores:
     )
 
 
-class _WorkingCores(NamedTuple):
+class _WorkingCores(Record):
     """The cores of a machine, at the slow end, the likely figure or the fast end.
 
     - `read_per_second`: the bytes that all cores read of the RAM.

@@ -8,8 +8,8 @@ processor computes them (llama.cpp 0c1e570, common_params_fit_impl in common/fit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from ...core.records import Record
 from ...needs.quantization import BLOCKS
 from . import Step
 from .ranges import Amount
@@ -19,7 +19,7 @@ from .tables import pace_tables
 _SAME_COUNT = 0.02
 
 
-class ApartExperts(NamedTuple):
+class ApartExperts(Record):
     """A step in two parts: the processor computes the experts of `layers` layers (`experts`), the
     devices compute everything else (`rest`).
     """
@@ -119,10 +119,10 @@ def experts_used(
     return Amount(*shares)
 
 
-class ReadExperts(NamedTuple):
+class ReadExperts(Record):
     """The experts that several tokens read together.
 
-    `share`: the share of experts in the parameters that one token reads. `growth`: the factor by
+    `share`: the share of experts in the bytes that one token reads. `growth`: the factor by
     which all tokens read more expert parameters than one token.
     """
 
@@ -138,14 +138,12 @@ def read_experts(step: Step, tokens: int) -> ReadExperts:
     of them. A step that unpacks all experts reads no more of them for more tokens.
     """
     experts = step.experts
-    if not step.parameters or not step.has_experts or not experts.all:
-        return ReadExperts(0.0, Amount.of(1))
-    if step.unpacks_experts:
-        return ReadExperts(0.0, Amount.of(1))
+    if not step.expert_bytes or step.unpacks_experts:
+        return ReadExperts(share=0.0, growth=Amount.of(1))
     growths = []
     for preferred in pace_tables().batch.preferred:
         chosen = min(1.0, experts.chosen_share / preferred)
         used = 1 - (1 - chosen) ** tokens
         growths.append(used / chosen)
-    share = min(1.0, experts.used / step.parameters)
-    return ReadExperts(share, Amount(*growths))
+    share = step.expert_bytes / step.weights_bytes
+    return ReadExperts(share=share, growth=Amount(*growths))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.spec import ModelSpec
@@ -256,7 +255,7 @@ def job_of(
     )
 
 
-class _Computing(NamedTuple):
+class _Computing(Record):
     """The computing devices: their operations per second, and their name."""
 
     peak_flops: Range
@@ -278,7 +277,7 @@ def _gpus_computing(
         names.append(f"{device.name} ({peak / 1e12:.3g} TFLOPS at most)")
         peaks.append(peak)
     called = " and ".join(dict.fromkeys(names))
-    return _Computing(Range.of(sum(peaks)), called)
+    return _Computing(peak_flops=Range.of(sum(peaks)), called=called)
 
 
 def _cores_computing(
@@ -289,7 +288,8 @@ def _cores_computing(
     rate = cores_rate(machine, runtime)
     cores = units.cores(threads_range(machine, runtime).likely)
     return _Computing(
-        rate, f"{cores} of the processor (about {rate.likely / 1e12:.3g} TFLOPS)"
+        peak_flops=rate,
+        called=f"{cores} of the processor (about {rate.likely / 1e12:.3g} TFLOPS)",
     )
 
 

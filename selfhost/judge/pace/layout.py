@@ -53,7 +53,7 @@ class UsedGpu(NamedTuple):
     gpu: Gpu
 
 
-class PromptPace(NamedTuple):
+class PromptPace(Record):
     """The rate at which a prompt is read (None: not known), and the seconds in which weights are
     copied to the GPUs for each batch of the prompt.
     """
@@ -244,12 +244,12 @@ class LaidOut(Record):
         """
         on_gpus = self._prompt_on_gpus(step)
         if on_gpus is None:
-            return PromptPace(None)
+            return PromptPace(pace=None)
         if not self.is_split:
-            return PromptPace(1 / on_gpus)
+            return PromptPace(pace=1 / on_gpus)
         if step.other_program is not None:
             # other programs with weights in RAM were not measured
-            return PromptPace(None)
+            return PromptPace(pace=None)
         if self.shares_ram or not self.tokens_per_crossing:
             return self._prompt_in_turns(step, on_gpus)
         crossing = self._crossing_seconds(step)
@@ -257,7 +257,7 @@ class LaidOut(Record):
         # the last, partial batch takes as long to cross to a GPU as a full one
         crossings = ceil(tokens / self.tokens_per_crossing)
         taken = on_gpus.plus_independent(crossing * (crossings / tokens))
-        return PromptPace(1 / taken, crossing)
+        return PromptPace(pace=1 / taken, crossing=crossing)
 
     def _prompt_in_turns(self, step: Step, on_gpus: Seconds) -> PromptPace:
         """The rate at which a prompt is read where the processor computes the weights in RAM.
@@ -269,7 +269,7 @@ class LaidOut(Record):
         in_ram = self.in_ram.likely
         taken = on_gpus * (1 - in_ram)
         taken += 1 / on_cores * in_ram
-        return PromptPace(1 / taken)
+        return PromptPace(pace=1 / taken)
 
     def _prompt_on_gpus(self, step: Step) -> Seconds | None:
         """The seconds of a token of a prompt, if all layers were on GPUs; None where they are not
@@ -437,7 +437,7 @@ def _shares_by_gpu(weights_bytes: Counter[str]) -> dict[int, float]:
 def _leaves_experts(question: Question) -> bool:
     """Whether the runtime leaves experts to the RAM instead of whole layers."""
     settings = question.settings
-    if "gpu_layers" in settings and "cpu_expert_layers" not in settings:
+    if "gpu_layers" in settings and "experts_in_ram" not in settings:
         # a stated number of GPU layers moves whole layers, with their experts
         return False
     program = question.runtime

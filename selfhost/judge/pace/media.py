@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from math import sqrt
-from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture, Audio
 from ...catalogue.spec import Denoising, ModelSpec, Sound
@@ -58,6 +57,8 @@ def pace_of_pictures(job: Job, unit: str) -> Speed:
     denoising = _denoising_of(job)
     if denoising is None:
         return Speed(unit=unit, how="the arithmetic of one step is not known")
+    if job.placed.offload == "partial" and job.runtime is not None:
+        return Speed(unit=unit, how=job.runtime.pace.unknown_in_part)
     taken = seconds_of_picture(job, denoising)
     how = f"on {job.called}; {_what_is_made(job, denoising)}"
     if job.placed.offload is not None:
@@ -108,6 +109,8 @@ def _what_is_made(job: Job, denoising: Denoising) -> str:
     clip = _clip_of(denoising)
     if clip is not None:
         size = f", {clip_words(*clip)}"
+    elif denoising.width and denoising.height:
+        size = f", {denoising.width} × {denoising.height} pixels"
     elif job.spec.native_pixels:
         size = f", {job.spec.native_pixels} × {job.spec.native_pixels} pixels"
     count = f"{denoising.operations / 1e12:,.0f} × 10^12 operations in all"
@@ -231,7 +234,7 @@ def sound_figures() -> SoundFigures:
     return pace_tables().record("sound", SoundFigures)
 
 
-class _SoundSeconds(NamedTuple):
+class _SoundSeconds(Record):
     """The seconds of a minute of sound, and the sentence that says what they rest on."""
 
     taken: Seconds
@@ -374,7 +377,7 @@ def _recognizer_seconds(
         f"on {job.called}; the encoder reads half a minute at a time, and {tokens.fast:g} to"
         f" {tokens.slow:g} tokens of text are written for a minute of speech{job.basis('encoder')}"
     )
-    return _SoundSeconds(taken, how)
+    return _SoundSeconds(taken=taken, how=how)
 
 
 def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
@@ -394,7 +397,7 @@ def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
     if not low or not high:
         return None
     taken = Seconds(high, sqrt(low * high), low)
-    return _SoundSeconds(taken, f"as published runs took on {places}")
+    return _SoundSeconds(taken=taken, how=f"as published runs took on {places}")
 
 
 def _voice_seconds(job: Job, sound: Sound) -> _SoundSeconds | None:
@@ -419,7 +422,7 @@ def _voice_seconds(job: Job, sound: Sound) -> _SoundSeconds | None:
     if taken == NO_SECONDS:
         return None
     how = f"on {job.called}; by its operations and steps for a second of sound"
-    return _SoundSeconds(taken, how)
+    return _SoundSeconds(taken=taken, how=how)
 
 
 def _step_of_voice(

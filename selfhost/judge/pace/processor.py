@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from functools import cached_property, lru_cache
 from math import ceil
-from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
@@ -56,7 +55,7 @@ class ReadRates(Record):
         return cls(low=int(low * _GB), high=int(high * _GB), called=called)
 
 
-class _ChipEnds(NamedTuple):
+class _ChipEnds(Record):
     """The least and the most GB/s that a chip reads of its memory, and the chip's name."""
 
     low_gb_per_s: float
@@ -175,12 +174,16 @@ class Processor(Record):
         chip = self.named_chip
         figures = pace_tables().reading
         if chip is None:
-            ends = _ChipEnds(figures.any_apple_low, figures.any_apple.high, ANY_APPLE)
+            ends = _ChipEnds(
+                low_gb_per_s=figures.any_apple_low,
+                high_gb_per_s=figures.any_apple.high,
+                called=ANY_APPLE,
+            )
         else:
             ends = self._ends_of_chip(chip)
             if chip.mac is not None:
                 called = f"{ends.called}, by its cores or its GPU"
-                ends = ends._replace(called=called)
+                ends = ends.replace(called=called)
         low = ends.low_gb_per_s
         if self.is_guest:
             low *= figures.guest_share
@@ -190,18 +193,26 @@ class Processor(Record):
         """The bandwidth ends of the chip of that name with that number of cores, or of any chip of
         that name.
         """
-        ends = _ChipEnds(chip.least_gb_per_s, chip.gb_per_s, chip.name)
+        ends = _ChipEnds(
+            low_gb_per_s=chip.least_gb_per_s,
+            high_gb_per_s=chip.gb_per_s,
+            called=chip.name,
+        )
         smaller = chip.smaller
         if not smaller:
             return ends
         cores = self.cores
         # a guest's cores do not identify the chip; neither does a number below the smallest chip's
         if self.is_guest or cores is None or cores < smaller.cores:
-            return ends._replace(low_gb_per_s=smaller.least_gb_per_s)
+            return ends.replace(low_gb_per_s=smaller.least_gb_per_s)
         if cores > smaller.cores:
             return ends
         called = f"{chip.name} with {smaller.cores} cores"
-        return _ChipEnds(smaller.least_gb_per_s, smaller.gb_per_s, called)
+        return _ChipEnds(
+            low_gb_per_s=smaller.least_gb_per_s,
+            high_gb_per_s=smaller.gb_per_s,
+            called=called,
+        )
 
     # -------------------------------------------------------------- its cores
 
@@ -258,7 +269,7 @@ class Processor(Record):
         # the table lists the kind of most cores
         kind = kind or pace_tables().general.kinds[core]
         clock_ghz = None if self._named is None else self._named.ghz
-        return _CoreKind(cpus.core_called(core, clock_ghz), kind)
+        return _CoreKind(core=cpus.core_called(core, clock_ghz), kind=kind)
 
     @property
     def _vectors(self) -> str | None:
@@ -337,7 +348,7 @@ class Processor(Record):
         return "avx2" not in sets
 
 
-class _CoreKind(NamedTuple):
+class _CoreKind(Record):
     """The compute rates of cores, and their kind in `decode` of `specs/common/cpus.toml`."""
 
     core: cpus.Core
@@ -585,7 +596,7 @@ def _bandwidth_of_guests(processor: Processor) -> Bandwidth | None:
 # ------------------------------------------------------------------ told by a name
 
 
-class _NamedMemory(NamedTuple):
+class _NamedMemory(Record):
     """The memory that a name tells: its name, the share of it that cores read, and its bytes per
     second.
 
@@ -633,7 +644,7 @@ def _named_memory(processor: Processor) -> _NamedMemory | None:
         if chip.share is None:
             return None
         peaks = _same_peaks(chip.gb_per_s * _GB)
-        return _NamedMemory(chip.name, chip.share, peaks)
+        return _NamedMemory(called=chip.name, share=chip.share, peaks=peaks)
     if series is not None:
         return _memory_of_series(series)
     if not is_client_by_class(machine):
@@ -645,7 +656,7 @@ def _named_memory(processor: Processor) -> _NamedMemory | None:
     peaks = computer.bytes_per_second
     peaks = peaks._replace(slowest=peaks.least, fastest=peaks.usual)
     called = f"a guess: {computer.name} like this"
-    return _NamedMemory(called, cpus.share_of(computer.kind), peaks)
+    return _NamedMemory(called=called, share=cpus.share_of(computer.kind), peaks=peaks)
 
 
 def _memory_of_series(series: cpus.ProcessorSeries) -> _NamedMemory:
@@ -655,7 +666,7 @@ def _memory_of_series(series: cpus.ProcessorSeries) -> _NamedMemory:
         # equally common
         peaks = peaks._replace(usual=(peaks.slowest * peaks.usual) ** 0.5)
     called = f"a processor of the series {series.name}"
-    return _NamedMemory(called, series.share, peaks)
+    return _NamedMemory(called=called, share=series.share, peaks=peaks)
 
 
 def _same_peaks(bytes_per_second: float) -> cpus.Rates:
@@ -672,7 +683,7 @@ def _bandwidth_by_name(processor: Processor) -> Bandwidth | None:
     how = f"{memory.called} reads up to {rate_words(memory.peaks.usual)}"
     rate = processor.machine.memory_bandwidth_bytes_per_second
     if rate is not None:
-        memory = memory._replace(peaks=_stated_peaks(processor, memory.peaks, rate))
+        memory = memory.replace(peaks=_stated_peaks(processor, memory.peaks, rate))
         how = f"{rate_words(rate)} (stated)"
     sockets = 1 if processor.has_some_threads else processor.sockets
     ends = _read_by_sockets(processor, memory, sockets)

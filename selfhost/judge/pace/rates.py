@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import inf, sqrt
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
@@ -286,17 +286,19 @@ class Gpu(Record):
 
     def _reading(self, step: Step) -> Seconds:
         """The seconds in which a step reads weights and context. Packed weights take as long as
-        unpacking them, where that is longer.
+        unpacking them, and others as long as multiplying by them, where that is longer.
         """
         packed = NO_SECONDS
-        plain = self.seconds_to_read(step.context().cached_bytes, step)
+        plain = NO_SECONDS
         for name, size in step.read_bytes.items():
             reading = size / self._rate_of_type(name, step)
             if name in step.packed_bytes_by_type:
                 packed += reading
             else:
                 plain += reading
-        return longest(packed, self._unpacking(step)) + plain
+        packed = longest(packed, self._unpacking(step))
+        plain = longest(plain, self._multiplying(step))
+        return packed + plain + self.seconds_to_read(step.context().cached_bytes, step)
 
     def _rate_of_type(self, name: str, step: Step) -> Range:
         """The bytes per second at which weights of a stored type are read."""
@@ -321,6 +323,22 @@ class Gpu(Record):
         for name, size in step.packed_bytes_by_type.items():
             counted_bytes += size * tables.type_called(name).unpack
         return Seconds.of(counted_bytes / (row.unpacked_per_cycle * cycles))
+
+    def _multiplying(self, step: Step) -> Seconds:
+        """The seconds in which matrix units multiply one token by weights that need no unpacking;
+        none where that is no limit.
+
+        The units compute a tile of tokens, whether it is full or not. A byte takes as long in FP8
+        as in 16 bits, because it holds twice as many numbers, which are multiplied twice as fast.
+        Experts are left out: they are multiplied in smaller tiles.
+        """
+        tile_tokens = self.row(step).tile_tokens
+        peak = gpus.peak_flops(self.device.name, gpus.capability_of(self.device))
+        if tile_tokens is None or peak is None or not step.parameters:
+            return NO_SECONDS
+        beside_experts = 1 - min(1.0, step.experts.used / step.parameters)
+        plain_bytes = step.weights_bytes - step.packed_bytes
+        return Seconds(*tile_tokens) * (plain_bytes * beside_experts / peak)
 
     def _least_seconds(self, size: float) -> Seconds:
         """The seconds in which `size` bytes are read at the largest share of the peak that was
@@ -458,7 +476,11 @@ def shared_gpu_of(
     if is_used and not _is_surely_used(machine, device, runtime):
         return None
     rate = device_bandwidth(device)
-    peak = _peak_of_ram(machine) if rate is None else _RamPeak(Range.of(rate))
+    peak = (
+        _peak_of_ram(machine)
+        if rate is None
+        else _RamPeak(bytes_per_second=Range.of(rate))
+    )
     if peak is None:
         return None
     return Gpu(
@@ -495,7 +517,7 @@ def _is_surely_used(
     return device.vendor.lower() in pace_tables().shared_gpu.measured_program
 
 
-class _RamPeak(NamedTuple):
+class _RamPeak(Record):
     """The peak bytes per second of the RAM, and the source where the peak is a guess."""
 
     bytes_per_second: Range
@@ -512,16 +534,16 @@ def _peak_of_ram(machine: Machine) -> _RamPeak | None:
     if processor.series is not None and is_assumed:
         return _peak_of_series(processor.series, rate)
     if rate is not None and not machine.is_bandwidth_measured:
-        return _RamPeak(Range.of(rate))
+        return _RamPeak(bytes_per_second=Range.of(rate))
     chip = processor.chip
     if chip is not None and chip.called != ANY_APPLE:
-        return _RamPeak(Range.of(chip.high))
+        return _RamPeak(bytes_per_second=Range.of(chip.high))
     ends = _guessed_peak_of_ram(machine)
     if ends is None:
         return None
     if rate is not None:
         ends = highest(ends, Range.of(rate))
-    return _RamPeak(ends, "a guess: not measured")
+    return _RamPeak(bytes_per_second=ends, source="a guess: not measured")
 
 
 def _guessed_peak_of_ram(machine: Machine) -> Range | None:
@@ -557,4 +579,4 @@ def _peak_of_series(series: cpus.ProcessorSeries, rate: int | None) -> _RamPeak:
         likely=peaks.usual,
         high=max(halfway, peaks.fastest),
     )
-    return _RamPeak(ends * filled, source)
+    return _RamPeak(bytes_per_second=ends * filled, source=source)

@@ -6,8 +6,6 @@ mixture-of-experts model each token chooses its own experts (`experts`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ...core.records import Record
 from ...needs.case import DRAFTED_TOKENS, Companions
 from . import Speed, Step
@@ -18,7 +16,7 @@ from .ranges import NO_SECONDS, Amount, Range, Seconds
 from .tables import pace_tables
 
 
-class _Gain(NamedTuple):
+class _Gain(Record):
     """The factor by which a draft speeds decoding up, and the source of that factor."""
 
     times: Range
@@ -95,14 +93,14 @@ class Sequence(Record):
         proposes tokens.
         """
         figures = pace_tables().draft
-        gain = _Gain(figures.draft_model, "a guess around published runs")
+        gain = _Gain(times=figures.draft_model, source="a guess around published runs")
         if companions.draft is None:
-            gain = _Gain(figures.own_block, "43 published runs on GPUs")
+            gain = _Gain(times=figures.own_block, source="43 published runs on GPUs")
         if not self.step.has_experts:
             return gain
         times = gain.times / self._verifying()
         source = f"{gain.source}, less the experts that each proposed token reads"
-        return _Gain(times, source)
+        return _Gain(times=times, source=source)
 
     def _verifying(self) -> Amount:
         """The factor by which a step that verifies all proposed tokens and one more takes longer

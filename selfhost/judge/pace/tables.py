@@ -161,6 +161,8 @@ class DecodingRow(DeviceRow):
     - `types`: the rates at which weights of some types are read, as shares of that of others, by
       the name of the type; `FEW_BITS` stands for types of one to three bits.
     - `unpacked_per_cycle`: the bytes of packed weights that a multiprocessor unpacks in a cycle.
+    - `tile_tokens`: the tokens in whose time matrix units multiply a single token; None where
+      reading always takes longer.
     - `layer_us`: what launching a layer takes. `large_layer`: the factor of a layer with experts.
     - `half_layers`: a layer that does half of the work of others is launched as half a layer.
     - `slow`, `fast`: the ends of the pace as shares of the likely pace.
@@ -170,6 +172,7 @@ class DecodingRow(DeviceRow):
     share: float
     types: Mapping[str, Range] = FrozenDict()
     unpacked_per_cycle: float = inf
+    tile_tokens: Amount | None = None
     layer_us: Amount
     large_layer: Amount | None = None
     half_layers: bool = False

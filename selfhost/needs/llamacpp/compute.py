@@ -8,9 +8,9 @@ the fullest moment of a batch (alive.py), and has the range that measured buffer
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ...catalogue.architecture import Attention
+from ...core.records import Record
 from ..case import Batch, Case
 from ..records import Size, Split, Term, assumed_term, computed_term
 from ..tensors import cache_groups, states, window_of
@@ -30,14 +30,14 @@ _ROLLED_BACK_SHARE = 1.25
 _FLOAT_BYTES = 4
 
 
-class _Buffer(NamedTuple):
+class _Buffer(Record):
     """A size in bytes, with its line of arithmetic."""
 
     bytes: int
     line: str
 
 
-class _Shares(NamedTuple):
+class _Shares(Record):
     """The ends of a range, as shares of the likely size."""
 
     least: float
@@ -47,11 +47,11 @@ class _Shares(NamedTuple):
 # of 1,651 measured buffers 96 of 100 lie between these shares of what is computed here, and 94 of
 # 100 of the 709 of GGUF headers in the tests, which were not looked at before (tests/truth,
 # tests/data/headers/gguf)
-_MEASURED = _Shares(0.9, 1.15)
+_MEASURED = _Shares(least=0.9, most=1.15)
 # devices other than the two that were measured (`on_a_device` of memory.toml)
-_ON_A_DEVICE = _Shares(1 - SIZES.device_error, 1 + SIZES.device_error)
+_ON_A_DEVICE = _Shares(least=1 - SIZES.device_error, most=1 + SIZES.device_error)
 # a guess, where a kind of layer was never measured
-_GUESSED = _Shares(0.6, 2.0)
+_GUESSED = _Shares(least=0.6, most=2.0)
 
 
 def compute_buffer(case: Case) -> Term:
@@ -162,7 +162,7 @@ def _widest_layer(batch: Batch) -> _Buffer:
     size = masks_bytes + batch.tokens * alive * _FLOAT_BYTES
     line = f"{masks_bytes:,} bytes of masks"
     line += f" + {batch.tokens:,} tokens × {alive:,} numbers alive × 4 bytes"
-    return _Buffer(size, line)
+    return _Buffer(bytes=size, line=line)
 
 
 def _logits(batch: Batch) -> _Buffer:
@@ -170,13 +170,15 @@ def _logits(batch: Batch) -> _Buffer:
     RAM the vectors that may come in place of tokens. A model that embeds has no logits.
     """
     if batch.row.embeds:
-        return _Buffer(0, "0 bytes")
+        return _Buffer(bytes=0, line="0 bytes")
     width = batch.model.embedding_length
     rows = min(batch.tokens, batch.logits_rows)
     numbers = rows * (batch.model.gguf_tokens + width)
     if not batch.on_device:
         numbers += batch.tokens * width
-    return _Buffer(_FLOAT_BYTES * numbers, f"{numbers:,} numbers of logits × 4 bytes")
+    return _Buffer(
+        bytes=_FLOAT_BYTES * numbers, line=f"{numbers:,} numbers of logits × 4 bytes"
+    )
 
 
 def _masks_bytes(batch: Batch) -> int:

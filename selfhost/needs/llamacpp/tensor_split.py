@@ -109,7 +109,7 @@ def _why_placing_unknown(case: Case) -> str | None:
     """
     if case.draft is not None or case.companions.own_block:
         return "what each GPU holds of a draft under -sm tensor is not computed"
-    for placed in ("gpu_layers", "cpu_expert_layers"):
+    for placed in ("gpu_layers", "experts_in_ram"):
         if placed in case.settings:
             return "what each GPU holds under -sm tensor beside layers in RAM is not computed"
     return None

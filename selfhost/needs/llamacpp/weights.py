@@ -9,6 +9,7 @@ select_weight_buft in src/llama-model-loader.cpp of llama.cpp 0c1e570).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from ...catalogue.spec import SIZE_OF, FileTensors
 from ...core.records import Record, Unread
@@ -29,7 +30,14 @@ from ..records import (
     term,
     whole_files,
 )
-from ..tensors import ArchitectureRow, layers_of, ngram_tables
+from ..tensors import ArchitectureRow, ngram_tables
+from .experts import (
+    LayersByTensor,
+    is_of_experts,
+    layers_in_ram,
+    layers_with_experts,
+    why_patterns_refused,
+)
 from .files import (
     OUTPUT_MATRIX,
     OWN_MIX,
@@ -53,8 +61,6 @@ _LOOKED_UP = ("token_embd", "per_layer_token_embd", "position_embd", "token_type
 # matrices that latent attention multiplies into the queries (`attn_k_b`) and out of the values
 # (`attn_v_b`)
 _ABSORBED = ("attn_k_b.weight", "attn_v_b.weight")
-# marks of the names of tensors of experts
-_EXPERTS = ("_exps.", "_chexps.")
 
 
 class _InFile(Record):
@@ -420,17 +426,22 @@ def _buffer_of(
 
 
 def _expert_tensors(case: Case) -> list[FileTensors]:
-    """The matrices of experts and their biases, which `--n-cpu-moe` leaves in RAM
-    (LLM_FFN_EXPS_REGEX of common/common.h); [] for a model whose tensors are not known.
-    """
+    """The matrices of experts and their biases; [] for a model whose tensors are not known."""
     usual = _usual_tensors(case)
-    experts = list[FileTensors]()
     if usual is None:
-        return experts
-    for tensor in usual.tensors:
-        if any(mark in tensor.name for mark in _EXPERTS) and not tensor.extra:
-            experts.append(tensor)
-    return experts
+        return []
+    return list(filter(is_of_experts, usual.tensors))
+
+
+def why_experts_unplaced(case: Case) -> str | None:
+    """Why the memory is not computed with the tensors that a user's patterns keep in RAM; None
+    where it is computed, and without patterns.
+    """
+    stated = case.settings.get("experts_in_ram", "")
+    usual = _usual_tensors(case)
+    if "=" not in stated or usual is None:
+        return None
+    return why_patterns_refused(stated, usual.tensors, case.model.layers)
 
 
 def largest_experts_bytes(case: Case) -> int:
@@ -448,35 +459,74 @@ def largest_experts_bytes(case: Case) -> int:
 
 
 def _with_experts_apart(case: Case, weights: Term) -> Terms:
-    """The terms of the weights where the experts of the first layers stay in RAM: all weights but
-    experts, the experts of the other layers, and in RAM the experts of the first layers.
+    """The terms of the weights where options keep experts in RAM: all weights but experts, the
+    experts on the devices by layers, and the experts in RAM.
     """
-    first = case.number_set("cpu_expert_layers")
-    layers = layers_of(feed for feed in case.model.feed_forward if feed.experts)
-    layers_in_ram = len([layer for layer in layers if layer < first])
-    if not layers_in_ram:
-        return (weights,)
     tensors = _expert_tensors(case)
-    size = sum_bytes(tensors)
-    if not size:
+    in_ram = layers_in_ram(case, tensors)
+    if not any(in_ram.values()):
         return (weights,)
-    ram_bytes = size * layers_in_ram // len(layers)
-    device_bytes = size - ram_bytes
-    error = 0
-    names = {tensor.name for tensor in tensors}
-    if len(names) < len(tensors):
-        # the matrices of one name have different types in different layers
-        error = int(min(ram_bytes, device_bytes) * SIZES.experts_error)
+    size = sum_bytes(tensors)
     line = f"{weights.bytes:,} - {size:,} bytes of experts"
-    others = weights.resized(weights.bytes - size, line)
-    in_ram = _experts_of(weights, ram_bytes, layers_in_ram, error)
-    in_ram = in_ram.replace(split=Split.HOST)
-    layers_on_device = len(layers) - layers_in_ram
-    if not layers_on_device:
-        return others, in_ram
-    on_device = _experts_of(weights, device_bytes, layers_on_device, error)
-    first_layer = min(first, case.model.layers)
-    return others, on_device.replace(first_layer=first_layer), in_ram
+    terms = [weights.resized(weights.bytes - size, line)]
+    layers = layers_with_experts(case)
+    runs = _runs_on_devices(in_ram, layers)
+    device_bytes = []
+    for run in runs:
+        of_names = [tensor for tensor in tensors if tensor.name in run.names]
+        device_bytes.append(sum_bytes(of_names) * run.layers // len(layers))
+    ram_bytes = size - sum(device_bytes)
+    error = 0
+    if len(in_ram) < len(tensors):
+        # the matrices of one name have different types in different layers
+        error = int(min(ram_bytes, size - ram_bytes) * SIZES.experts_error)
+    for run, run_bytes in zip(runs, device_bytes, strict=True):
+        run_error = min(error, run_bytes)
+        experts = _experts_of(weights, run_bytes, run.layers, run_error)
+        terms.append(
+            experts.replace(first_layer=run.first_layer, stop_layer=run.stop_layer)
+        )
+    layers_of_ram = frozenset[int]().union(*in_ram.values())
+    experts = _experts_of(weights, ram_bytes, len(layers_of_ram), error)
+    terms.append(experts.replace(split=Split.HOST))
+    return tuple(terms)
+
+
+class _Run(Record):
+    """Layers in a row of which the devices hold the same tensors of experts.
+
+    `layers` counts those with experts from `first_layer` to the one before `stop_layer`; the last
+    run ends with the model.
+    """
+
+    names: frozenset[str]
+    layers: int
+    first_layer: int
+    stop_layer: int | None = None
+
+
+def _runs_on_devices(in_ram: LayersByTensor, layers: Sequence[int]) -> list[_Run]:
+    """The layers whose experts the devices hold, in runs of equal layers."""
+    runs = list[_Run]()
+
+    def names_on_devices(layer: int) -> frozenset[str]:
+        return frozenset(name for name, ram in in_ram.items() if layer not in ram)
+
+    for names, run in groupby(layers, key=names_on_devices):
+        numbers = list(run)
+        if not names:
+            continue
+        is_last = numbers[-1] == layers[-1]
+        stop_layer = None if is_last else numbers[-1] + 1
+        runs.append(
+            _Run(
+                names=names,
+                layers=len(numbers),
+                first_layer=numbers[0],
+                stop_layer=stop_layer,
+            )
+        )
+    return runs
 
 
 def _experts_of(

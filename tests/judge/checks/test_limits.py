@@ -36,6 +36,7 @@ from judge.small import (
 from selfhost import Workload, check
 from selfhost.catalogue.architecture import Attention, FeedForward
 from selfhost.catalogue.spec import StatedNeeds
+from selfhost.core import units
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.checks.space import (
     bytes_to_store,
@@ -48,6 +49,8 @@ from selfhost.machine.changes import apply
 from selfhost.machine.named import named
 from selfhost.machine.record import Machine
 from selfhost.needs.records import How, as_size, stated_range, unread
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
 
 
 def heard(audio_seconds: int, longest_seconds: int | None = None) -> Question:
@@ -284,7 +287,7 @@ def test_what_takes_more_later_warns() -> None:
         assert slower is not None
         assert ("--measure" in (slower.remedy or "")) is offered
     making = found(
-        "disk", question(making_bytes=99 * GB), with_disk(free_bytes=50 * GB)
+        "disk", question(made_of_bytes=(99 * GB,)), with_disk(free_bytes=50 * GB)
     )
     assert (making.outcome, making.code) == (WARN, "disk-tight")
     assert "while" in making.reason
@@ -518,6 +521,21 @@ def test_what_ollamas_library_has_is_not_made(quantization: str, is_made: bool) 
     asked = Workload(runtime="llama.cpp", quantization=quantization)
     verdict = check("aya-23-8b", asked, machine="laptop-ddr4-16gb")
     assert (verdict.question.making_bytes > 0) is is_made
+
+
+def test_the_download_of_a_made_file_is_that_of_its_lines() -> None:
+    """The lines of a Q5_0 that nobody publishes download the 16 bits of all weights first."""
+    asked = Workload(
+        runtime="llama.cpp", quantization="Q5_0", download_bytes_per_second=10**7
+    )
+    verdict = check("aya-23-8b", asked, machine="laptop-ddr4-16gb")
+    published = check("aya-23-8b", quantization="bfloat16", runtime="transformers")
+    fetched = published.download_bytes
+    assert fetched is not None
+    assert verdict.download_seconds == pytest.approx(fetched / 10**7, rel=0.01)
+    words = " ".join(plain(check_document([verdict])).split())
+    assert f"{units.decimal(fetched)} to download in about" in words
+    assert "to make 5.6" in words
 
 
 @pytest.mark.parametrize(

@@ -469,7 +469,7 @@ def test_the_disk_to_the_byte(free: int, code: str) -> None:
 
 
 def test_what_is_made_of_files_needs_its_room_to_the_byte() -> None:
-    making = question(making_bytes=20 * GB)
+    making = question(made_of_bytes=(20 * GB,))
     enough = found("disk", making, with_disk(free_bytes=24 * GB))
     assert enough.code == "disk-fits"
     assert "another 20.0 GB" in enough.reason
