@@ -1,7 +1,7 @@
 """The best way of running a model on several machines: together, or on one of them alone.
 
-The number of machines is a setting like others: it costs a step, so that a second machine has to
-bring more than it takes to join it (`rating`). What the user stated removes ways.
+The number of machines is a setting like others. What one machine runs in the model's usual type,
+all together have to run faster by a step (`rating`). What the user stated removes ways.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..machine.record import Machine
 from .choice import best_way, in_way
 from .clusters import PartOfMachine, Together, judge_together
 from .judging import judge
-from .rating import STEP, is_rough, rating_of, serves
+from .rating import is_a_step_faster, is_rough, rating_of, serves
 from .record import Judged, Question
 from .table import table_of
 from .ways import Way, types_to_have, usual_and_smaller
@@ -111,11 +111,7 @@ def _is_enough(one: Judged, together: Judged) -> bool:
     is_larger = way is not None and way.most_share is not None
     if not serves(one) or not (one.question.is_usual_type or is_larger):
         return False
-    pace = one.users_pace
-    faster = together.users_pace
-    if pace is None or faster is None:
-        return True
-    return faster.likely < STEP * pace.likely
+    return not is_a_step_faster(together, one)
 
 
 def best_together(
@@ -151,13 +147,9 @@ def _is_better(other: Together, best: Together) -> bool:
     so_far = _with_way(best.judged)
     if judged.workload.runtime == so_far.workload.runtime or not serves(so_far):
         return rating_of(judged) < rating_of(so_far)
-    pace = so_far.users_pace
-    faster = judged.users_pace
-    if pace is None or faster is None or not serves(judged):
+    if not serves(judged) or is_rough(judged.quantization or "", judged.model):
         return False
-    if is_rough(judged.quantization or "", judged.model):
-        return False
-    return faster.likely >= STEP * pace.likely
+    return is_a_step_faster(judged, so_far)
 
 
 def _questions(

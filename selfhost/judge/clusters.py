@@ -29,6 +29,7 @@ from .cluster_parts import DividedModel
 from .devices import usable_cards
 from .judging import waits_at
 from .pace import Speed, Wait
+from .question import recounted
 from .record import MEMORY_CHECKS, Judged, Question
 
 # over TCP, tensors need a link as fast as this; over slower ones they lose to layers (four GB10 on
@@ -234,19 +235,79 @@ class _ClusterWay(Record):
     # -------------------------------------------------------------- the judgement
 
     def judge(self) -> Together:
-        """The judgement of all machines, and the pace of all together."""
+        """The judgement of all machines, and the pace of all together. Where memory does not hold
+        all users at once, users may wait.
+        """
         question = self.question
-        findings = list(model_checks(question))
         if question.needs is None:
-            findings.append(runtime_check(question, self.cluster.main))
+            findings = [
+                *model_checks(question),
+                runtime_check(question, self.cluster.main),
+            ]
             judged = Judged(question=question, findings=tuple(findings))
             return Together(cluster=self.cluster, judged=judged, split=self.split)
-        parts = self._parts()
+        all_at_once = self._judged_with(self)
+        if not question.lets_users_wait:
+            return all_at_once
+        if all_at_once.judged.deciding.isdisjoint(MEMORY_CHECKS):
+            return all_at_once
+        most = self._most_at_once()
+        return all_at_once if most is None else self._judged_with(most)
+
+    def _most_at_once(self) -> _ClusterWay | None:
+        """The same way for the most users that memory surely holds; None where it does not hold
+        even one.
+        """
+        held = 0
+        too_many = self.question.workload.parallel
+        while too_many - held > 1:
+            users = (held + too_many) // 2
+            if self._of(users).has_room:
+                held = users
+            else:
+                too_many = users
+        return self._of(held) if held else None
+
+    def _of(self, users: int) -> _ClusterWay:
+        """The same way for so many users."""
+        workload = self.question.workload.replace(parallel=users)
+        asked = recounted(self.question, workload, self.cluster.main)
+        return self.replace(question=asked)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether each machine surely holds its part."""
+        for part in self._parts():
+            for name in MEMORY_CHECKS:
+                found = part.finding(name)
+                if found is not None and found.decides:
+                    return False
+        return True
+
+    def _pace_for(self, users: int) -> Speed:
+        """The pace of this way, for so many users who may have to wait for their turn."""
+        speed = pace_on_machines(self.model)
+        at_once = self.question.workload.parallel
+        if at_once == users or speed.decode is None:
+            return speed
+        # the sequences that are computed at once serve all users in turn
+        total = speed.parallel_total if at_once > 1 else speed.decode
+        return speed.replace(
+            parallel_total=total, each_of=users, waiting=users - at_once
+        )
+
+    def _judged_with(self, at_once: _ClusterWay) -> Together:
+        """The judgement of the question, where the machines serve the users of `at_once` at a
+        time.
+        """
+        question = self.question
+        findings = list(model_checks(question))
+        parts = at_once._parts()
         fullest = max(parts, key=lambda part: part.fullness)
         findings += _worst_of_each_check(parts)
         why_not = why_no_pace(findings)
         if why_not is None:
-            speed = pace_on_machines(self.model)
+            speed = at_once._pace_for(question.workload.parallel)
             main = self.cluster.main
             findings.append(speed_check(question, fullest.needs, main, speed))
             wait = wait_check(question, speed)
@@ -308,7 +369,7 @@ class _ClusterWay(Record):
         yield accelerator_check(needs, limited, question)
         if stores:
             yield disk_check(needs, machine, question)
-        on_gpu = bool(machine.accelerators) and needs.placement == "accelerator"
+        on_gpu = bool(needs.on_cards.terms)
         yield cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
         yield runtime_check(question, machine)
 

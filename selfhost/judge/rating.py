@@ -234,6 +234,15 @@ def runs_as_well(
     return pace is None or pace.likely <= STEP * slower.likely
 
 
+def is_a_step_faster(other: Judged, judged: Judged) -> bool:
+    """Whether each user gets text faster by a step; False where a pace is not known."""
+    pace = judged.users_pace
+    faster = other.users_pace
+    if pace is None or faster is None:
+        return False
+    return faster.likely >= STEP * pace.likely
+
+
 def serves(judged: Judged) -> bool:
     """Whether a way runs, and is not too slow."""
     return judged.fits and not is_too_slow(judged)

@@ -288,6 +288,29 @@ def test_a_finding_names_the_machine_that_is_too_small() -> None:
         assert "raspberry-pi-5-4gb" in memory.reason
 
 
+def test_users_wait_for_their_turn_where_memory_does_not_hold_all() -> None:
+    """vLLM queues requests: memory of one machine does so too. llama.cpp serves all at once."""
+    asked: dict[str, Any] = {
+        "parallel": 64,
+        "context_tokens": 65_536,
+        "min_tokens_per_second": 0,
+    }
+    queued = together(
+        "minimax-m2.7",
+        "2x dgx spark",
+        "tensor",
+        runtime="vllm",
+        quantization="nvfp4",
+        **asked,
+    ).judged
+    assert queued.fits
+    assert queued.speed is not None
+    assert queued.speed.waiting
+    assert queued.workload.parallel == 64
+    refused = together("glm-4.6", "2x dgx spark", runtime="llama.cpp", **asked).judged
+    assert "memory" in refused.failed
+
+
 # ------------------------------------------------------------------ refusals
 
 
