@@ -176,7 +176,7 @@ def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
         return RunPlace.ACCELERATORS
     by_offload = {
         "model": RunPlace.BY_PARTS,
-        "partial": RunPlace.BY_PARTS,
+        "partial": RunPlace.BY_LAYERS,
         "sequential": RunPlace.BY_LAYERS,
     }
     return by_offload.get(judged.offload or "", RunPlace.RAM)
