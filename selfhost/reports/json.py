@@ -27,6 +27,7 @@ from ..core.answering import other_catalogue
 from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
 from ..core.records import FrozenDict, Record, brief, brief_lines
 from ..core.workload import as_typed
+from ..judge.checks import Finding
 from ..judge.record import Range, Report, Speed, Verdict, exit_code
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -158,6 +159,18 @@ def _(speed: Speed) -> Object:
     members = fields(speed)
     full_context = _rounded(speed.full_context_tokens_per_second)
     members["full_context_tokens_per_second"] = full_context
+    return members
+
+
+@record.register
+def _(finding: Finding) -> Object:
+    """A finding, with figures rounded as a speed is: beyond that they depend on the computer's own
+    library of mathematics.
+    """
+    members = fields(finding)
+    for name in ("needs", "has", "short"):
+        if isinstance(members[name], float):
+            members[name] = _rounded(members[name])
     return members
 
 
