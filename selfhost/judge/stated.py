@@ -429,7 +429,9 @@ class _Reading:
         guess = None
         others = []
         if flag is None:
-            guess = nearest(name, known)
+            guess = USUAL.long_names.get(name)
+            if guess not in known:
+                guess = nearest(name, known)
             for row in self.table.programs:
                 if name in row.runtime.named_options:
                     others.append(row.runtime.id)
