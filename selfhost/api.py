@@ -609,7 +609,7 @@ def _remedy_for_kind(typed: str, choices: Sequence[str]) -> str | None:
 
     `use="coding"` means "code", and `use="image"` is a modality.
     """
-    from .advice.listing import kind_meant
+    from .catalogue.uses import kind_meant
     from .core.units import nearest
 
     kind = kind_meant(typed)

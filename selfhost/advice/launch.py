@@ -92,11 +92,19 @@ class Launch(Record):
         return self.lines.by_use.get(use or "", "")
 
     def for_all_users(self, several: str, one: str) -> str:
-        """The line of the program for a use by several users, if there are several and it has one;
-        else the line `one`.
+        """The line of the program for a use by several users, if there are several, or an agent
+        that asks an API, and the program has one; else the line `one`.
         """
-        template = self.template(several) if self.workload.parallel > 1 else ""
+        is_served = self.workload.parallel > 1 or self.is_for_agent
+        template = self.template(several) if is_served else ""
         return template or one
+
+    @property
+    def is_for_agent(self) -> bool:
+        """Whether a program asks the model, and no person at a terminal: the purpose asks for a
+        use, such as function calling.
+        """
+        return self.question.stated.wanted_use is not None
 
     @property
     def default_command(self) -> str:

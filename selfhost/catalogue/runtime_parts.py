@@ -546,11 +546,14 @@ class LayerPlacement(Stated):
     - `spread`: several accelerators get whole layers each, in text models.
     - `leaves_experts`: in a mixture of experts, the experts stay in RAM instead of whole
       layers.
+    - `left_empty_mib`: what the program leaves empty on a card, beside the memory that is counted,
+      where part of the model lies in RAM: the most, the likely and the least.
     """
 
     split: bool = False
     spread: bool = False
     leaves_experts: bool = False
+    left_empty_mib: tuple[int, ...] = read_by(minimum=0, default=(0, 0, 0))
 
 
 class PaceRules(Stated):

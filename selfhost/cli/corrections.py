@@ -5,8 +5,9 @@ each with the most likely meaning.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
-from ..core.errors import UsageError
+from ..core.errors import UnknownModelError, UsageError
 from ..core.records import listed_choices
 from ..core.synonyms import meant, options_elsewhere
 from ..core.units import canonical, nearest
@@ -34,12 +35,29 @@ def unknown_command(word: str, rest: Sequence[str]) -> UsageError:
     if guess is None:
         guess = nearest(word, list(COMMANDS))
     if guess is None:
-        line = shell_line(["check", word, *rest])
+        line = shell_line(["check", *_model_meant([word, *rest])])
         remedy = f"to judge a model: selfhost {line}"
     else:
         line = shell_line([guess, *rest])
         remedy = f"did you mean `selfhost {line}`?"
     return UsageError(f"unknown command {word!r}", remedy=remedy)
+
+
+def _model_meant(words: Sequence[str]) -> list[str]:
+    """The words with the name of a model in place of those before the first option, where a known
+    one is near.
+    """
+    from ..catalogue.index import open_catalogue
+    from ..catalogue.searching import resolve
+
+    typed = list(takewhile(lambda word: not word.startswith("-"), words))
+    options = words[len(typed) :]
+    try:
+        resolve(" ".join(typed), open_catalogue())
+    except UnknownModelError as error:
+        if error.nearest:
+            return [error.nearest[0], *options]
+    return list(words)
 
 
 def unknown_options(command: str, words: Sequence[str]) -> UsageError:
@@ -135,7 +153,7 @@ def _likely_choice(
     """
     if not word:
         return None
-    from ..advice.listing import kind_meant
+    from ..catalogue.uses import kind_meant
 
     kind = kind_meant(word)
     guesses = [meant(word, help_texts().values, choices), kind]

@@ -704,3 +704,12 @@ def test_a_program_option_that_selfhost_has_is_named(
     code, _, error = run(capsys, "check", "mistral-7b", "--runtime-option", typed)
     assert code == 2
     assert remedy in error
+
+
+def test_a_slip_in_a_model_without_a_command_is_told_the_line_that_judges_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The line repeated the slip, and failed again."""
+    assert cli.main(["gema", "3", "--context", "8k"]) == 2
+    told = capsys.readouterr().err
+    assert "to judge a model: selfhost check gemma-3 --context 8k\n" in told
