@@ -31,7 +31,8 @@ _SIMPLE = {"str": "string", "int": "integer", "float": "number", "bool": "boolea
 _TEXTS = "tuple[str, ...]"
 _PROFILE = "name short title kind"
 _ERRORS = {"errors": "tuple[NotJudged, ...]", "errors_not_listed": "int"}
-# objects that no record is alone: keys of a record with the type there, then others with theirs
+# objects that no record is alone: keys of a record with the type there, then others with theirs; a
+# key that is there at times alone has a "?" before it
 OBJECTS: dict[str, dict[str, str]] = {
     "Model": {"@ModelSpec": keys_of("model"), "license": "str | None"},
     "ListedModel": {
@@ -45,6 +46,24 @@ OBJECTS: dict[str, dict[str, str]] = {
     },
     "ListedQuality": {"@ModelQuality": keys_of("listed quality")},
     "Ends": {"low_bytes": "int", "high_bytes": "int"},
+    "JoiningLink": {
+        "@Link": "name title transport gigabits_per_second",
+        "assumed": "bool",
+    },
+    "MachinePart": {
+        "machine": "str",
+        "layers": "int | None",
+        "memory": "Sizes | None",
+        "disk_bytes": "int | None",
+        "findings": "tuple[Finding, ...]",
+    },
+    "MachineAlone": {
+        "machine": "str",
+        "can_run": "bool",
+        "@Workload": "runtime quantization",
+        "judged_tokens_per_second": "Range | None",
+    },
+    "Sizes": {"@MemoryNeed": "total_bytes low_bytes high_bytes"},
     "Range": {"low": "float", "likely": "float", "high": "float"},
     "Processor": {"architectures": _TEXTS, "instruction_sets": _TEXTS},
     "NeedsOf": {
@@ -175,6 +194,12 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "monthly_cost": "MonthlyCost | None",
         "shutdown": "Shutdown | None",
         "needs": "NeedsOf | None",
+        "?machines": _TEXTS,
+        "?machines_used": "int",
+        "?link": "JoiningLink",
+        "?split": "str | None",
+        "?per_machine": "tuple[MachinePart, ...]",
+        "?alone": "tuple[MachineAlone, ...]",
     },
     "verdicts/1": {"exit_code": "int", "verdicts": "tuple[verdict/1, ...]", **_ERRORS},
     "verify/1": {
@@ -306,12 +331,16 @@ class _Writer:
         the keys that it names of that record; "" for those of the record's own JSON.
         """
         properties: dict[str, Any] = {}
+        at_times = list(_AT_TIMES)
         for key, value in keys.items():
+            name = key.lstrip("@?")
             if key.startswith("@"):
-                properties |= self._of_record(key[1:], value)
-            else:
-                properties[key] = self._of(value)
-        required = [name for name in properties if name not in _AT_TIMES]
+                properties |= self._of_record(name, value)
+                continue
+            properties[name] = self._of(value)
+            if key.startswith("?"):
+                at_times.append(name)
+        required = [name for name in properties if name not in at_times]
         return {"type": "object", "required": required, "properties": properties}
 
     def _of_record(self, record: str, names: str) -> dict[str, Any]:

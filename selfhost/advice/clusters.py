@@ -182,9 +182,6 @@ class _ClusterLines:
             tag=None,
         )
         addresses = [_address(number) for number in range(self.number)]
-        over = "ethernet"
-        if "thunderbolt" in cluster.link.title.lower():
-            over = "thunderbolt"
         self.values = {
             **launch.values,
             "command": usual.commands[0],
@@ -192,7 +189,7 @@ class _ClusterLines:
             "main": addresses[0],
             "hosts": ",".join(addresses),
             "others": ",".join(f"{one}:{_RPC_PORT}" for one in addresses[1:]),
-            "over": over,
+            "over": cluster.link.over,
         }
 
     def main(self) -> str:

@@ -39,6 +39,7 @@ class _LinkRow(Stated):
     usual: str = read_by(choices=_TRANSPORTS)
     usual_of: tuple[str, ...] = ()
     enable: str = ""
+    over: str = "ethernet"
     source: str
 
 
@@ -60,6 +61,7 @@ class Link(Record):
       activations of one token.
     - `is_assumed`: nobody stated the link: it is the usual one of such machines.
     - `enable`: what to do before the transport works; "" for nothing.
+    - `over`: the word for its cables in commands that set the link up.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Link(Record):
     exchange_seconds: tuple[float, float, float]
     is_assumed: bool
     enable: str
+    over: str
     source: str
 
     @property
@@ -155,6 +158,7 @@ def _link(name: str, row: _LinkRow, transport: str, *, is_assumed: bool) -> Link
         exchange_seconds=(slow, likely, fast),
         is_assumed=is_assumed,
         enable=row.enable if is_rdma else "",
+        over=row.over,
         source=row.source,
     )
 

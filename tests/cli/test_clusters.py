@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helpers.written import run
+from helpers.written import run, validate
 from selfhost import SelfhostError, can_run, check, plan
 from selfhost.machine.named import named
 
@@ -43,7 +43,7 @@ def test_the_json_has_machines_link_and_parts(
 ) -> None:
     _, out, _ = run(capsys, *LARGE, *TWO, "--json")
     answer = json.loads(out)
-    assert answer["schema"] == "selfhost.verdict/1"
+    validate(answer, "verdict-1")
     assert answer["machines"] == ["dgx-spark", "dgx-spark"]
     assert answer["machines_used"] == 2
     assert answer["link"]["name"] == "200gbe"
