@@ -141,7 +141,9 @@ class Sequence(Record):
         context_seconds = max(0.0, single.likely - 1 / empty.decode.likely)
         next_one = computing + self._serving_seconds() + Seconds.of(context_seconds)
         experts = read_experts(self.step, users)
-        reading_experts = experts.share * self._reading_seconds(in_place)
+        reading_experts = 0.0
+        if experts.share:
+            reading_experts = experts.share * self._reading_seconds(in_place)
         gathered = self._gathered_factor(users)
         sampled = self._sampling_seconds()
         # a further sequence costs at most a step of its own, since sequences can be decoded one
