@@ -6,7 +6,7 @@
     python benchmarks/accuracy.py pace --sets        # one line for each file of runs
     python benchmarks/accuracy.py memory --write     # put the tables into docs/accuracy.md
 
-Subjects: memory, pace, other (work that is no text), reports (of other people), order (which model is
+Subjects: memory, pace, clusters (docs/clusters.md), other (work that is no text), reports (of other people), order (which model is
 better), sources (of the scores it rests on), peers (other programs, from their kept answers).
 
 Each line of a pace has the number of runs and of devices, the median distance of the likely figure
@@ -29,8 +29,11 @@ from statistics import median
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "accuracy.md"
+# the pages of subjects that have one of their own
+_PAGES = {"clusters": HERE.parent / "docs" / "clusters.md"}
 sys.path[:0] = [str(HERE / "peers"), str(HERE.parent / "tests")]
 
+import cluster_scores  # noqa: E402
 import orders  # noqa: E402
 import other_work  # noqa: E402
 import paces  # noqa: E402
@@ -293,6 +296,16 @@ def peers_tables() -> Iterator[str]:
     return score.tables()
 
 
+def clusters_held_out_table() -> Iterator[str]:
+    """The runs of several machines in no fit."""
+    return pace_table(cluster_scores.scored(is_fitted=False), 1)
+
+
+def clusters_fitted_table() -> Iterator[str]:
+    """The runs of several machines on which hops and shares were fitted."""
+    return pace_table(cluster_scores.scored(is_fitted=True), 1)
+
+
 def peers_misses() -> Iterator[str]:
     """What selfhost got wrong there."""
     import score
@@ -310,6 +323,10 @@ SUBJECTS: Mapping[str, Mapping[str, Lines]] = {
         "pace in no fit": held_out_table,
         "pace stored before": blind_table,
         "pace in the fit": fitted_table,
+    },
+    "clusters": {
+        "clusters in no fit": clusters_held_out_table,
+        "clusters in the fit": clusters_fitted_table,
     },
     "other": {"other work": other_table},
     "reports": {"reports": reports_table},
@@ -365,11 +382,17 @@ def lines_of(subject: str, *, with_sets: bool) -> Iterator[str]:
 
 
 def write(subject: str) -> None:
-    """Put the tables of a subject into the page, each between its two marks."""
+    """Put the tables of a subject into its page, each between its two marks."""
+    path = page_of(subject)
     for name, lines in SUBJECTS[subject].items():
-        page = PAGE.read_text(encoding="utf-8")
+        page = path.read_text(encoding="utf-8")
         text = "\n".join(lines()).strip()
-        PAGE.write_text(with_table(page, subject, name, text), encoding="utf-8")
+        path.write_text(with_table(page, subject, name, text), encoding="utf-8")
+
+
+def page_of(subject: str) -> Path:
+    """The page that has the tables of a subject."""
+    return _PAGES.get(subject, PAGE)
 
 
 def with_table(page: str, subject: str, name: str, text: str) -> str:
@@ -379,7 +402,7 @@ def with_table(page: str, subject: str, name: str, text: str) -> str:
     before, mark, rest = page.partition(begin)
     _, end_mark, after = rest.partition(end)
     if not mark or not end_mark:
-        raise ValueError(f"docs/accuracy.md lacks the marks of {name}: {begin}")
+        raise ValueError(f"the page lacks the marks of {name}: {begin}")
     return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 

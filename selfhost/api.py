@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .advice.several import Comparison
     from .advice.sizes import ContainerSize
     from .core.workload_fields import WorkloadFields
-    from .machine.clusters import NotedCluster
+    from .machine.clusters import Cluster, NotedCluster
     from .machine.profiles import NotedMachine
 
 _ONLY_OF_RANK = ("top", "use", "modality")
@@ -125,6 +125,8 @@ def check(
             stated,
             together.cluster,
             split=split,
+            carry=_options_of(together.cluster, split, gpu, specs),
+            carry_alone=_options_to_repeat(together.cluster.names[0], gpu, specs),
             notes=together.notes,
         )
     found = machine_found(machine, gpu)
@@ -564,6 +566,24 @@ def _options_to_repeat(
     return "".join(f" {shell_word(word)}" for word in words)
 
 
+def _options_of(
+    cluster: Cluster,
+    split: str | None,
+    gpu: str | None,
+    specs: Sequence[PathLike],
+) -> str:
+    """The options with which a command asks about the machines together; a space before each."""
+    words = []
+    for name in cluster.names:
+        words += ["--machine", name]
+    if not cluster.link.is_assumed:
+        words += ["--link", cluster.link.option]
+    if split is not None:
+        words += ["--split", split]
+    together = "".join(f" {shell_word(word)}" for word in words)
+    return together + _options_to_repeat(None, gpu, specs)
+
+
 def _refuse_unknown_kind(
     key: str,
     value: str | None,
@@ -589,7 +609,7 @@ def _remedy_for_kind(typed: str, choices: Sequence[str]) -> str | None:
 
     `use="coding"` means "code", and `use="image"` is a modality.
     """
-    from .advice.listing import kind_meant
+    from .catalogue.uses import kind_meant
     from .core.units import nearest
 
     kind = kind_meant(typed)

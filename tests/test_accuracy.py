@@ -23,7 +23,7 @@ TABLES = [
 @pytest.mark.parametrize(("subject", "name"), TABLES)
 def test_each_table_has_its_place_in_the_page(subject: str, name: str) -> None:
     """Whoever runs `--write` finds the table where the page speaks of it."""
-    page = accuracy.PAGE.read_text(encoding="utf-8")
+    page = accuracy.page_of(subject).read_text(encoding="utf-8")
     written = accuracy.with_table(page, subject, name, "| figures of today |")
     assert written.count("| figures of today |") == 1
     # what stands outside of the marks is as it was

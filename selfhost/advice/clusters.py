@@ -16,9 +16,9 @@ from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
 from ..catalogue.runtime_parts import ClusterSplit
 from ..core import units
-from ..core.quoting import shell_word
 from ..core.workload import Workload
 from ..judge.cluster_choice import ClusterAnswer, best_on_cluster
+from ..judge.clusters import waits_together
 from ..judge.pace import Wait
 from ..judge.quality import quality_of_workload
 from ..judge.record import Room, Verdict
@@ -29,7 +29,13 @@ from .launch import Launch, fill_partly
 from .makers import understand_on
 from .notes import note_on_tag, notes_on_question
 from .steps import Steps, steps
-from .understood import Model, Sentences, Understood, judged_in_model_defaults
+from .understood import (
+    Model,
+    Sentences,
+    Understood,
+    judged_in_model_defaults,
+    remark,
+)
 from .verdicts import Advice, check_with
 
 # the addresses in printed lines: of the link between the machines, in a private network (RFC 1918)
@@ -46,11 +52,13 @@ def check_on_cluster(
     split: str | None = None,
     today: str | None = None,
     carry: str = "",
+    carry_alone: str = "",
     notes: Sentences = (),
 ) -> Verdict:
     """The verdict on machines that serve the model together. `split` is `layers` or `tensor`; None
-    takes the best way, which may be one of the machines alone. The other arguments are those of
-    `check_with`.
+    takes the best way, which may be one of the machines alone. `carry_alone` are the options that
+    name the main machine alone, for which other models are looked for. The other arguments are
+    those of `check_with`.
     """
     main = cluster.main
     if not isinstance(model, Understood):
@@ -73,7 +81,11 @@ def check_on_cluster(
             carry=carry,
             notes=notes,
         )
-        return verdict.replace(cluster=answer)
+        copies: Sentences = ()
+        if cluster.are_equal and verdict.model.writes_text:
+            copies = remark("copies", count=len(cluster.machines))
+        first_notes = (*verdict.first_notes, *copies)
+        return verdict.replace(cluster=answer, first_notes=first_notes)
     judged = answer.judged
     spec = judged.model
     bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
@@ -84,7 +96,7 @@ def check_on_cluster(
         judged=judged,
         machine=main,
         day=today or units.utc_today(),
-        carry=f" --machine {shell_word(cluster.names[0])}",
+        carry=carry_alone,
         loss=loss,
         answer=answer,
     )
@@ -93,7 +105,7 @@ def check_on_cluster(
         offers = further.api_offers()
     return Verdict.conclude(
         judged,
-        main.replace(name=cluster.name),
+        main.replace(name=answer.together.cluster.name),
         asked=understood.asked,
         offered=bool(offers),
         shutdown=shutdown_of(spec, offers, catalogue, further.day),
@@ -126,8 +138,8 @@ class _ClusterAdvice(Advice):
         return usual.replace(setup=tuple(lines.setup()), commands=(main,))
 
     def waits(self) -> tuple[Wait, ...]:
-        """None but the wait for the stated prompt, which the pace of all machines has."""
-        return ()
+        """How long the first token takes on all machines together."""
+        return waits_together(self.answer.together)
 
     def room(self) -> Room | None:
         """Not worked out for several machines."""
@@ -153,7 +165,7 @@ class _ClusterLines:
     """The lines that start a model on several machines."""
 
     def __init__(self, advice: _ClusterAdvice, usual: Steps) -> None:
-        cluster = advice.answer.cluster
+        cluster = advice.answer.together.cluster
         runtime = advice.judged.question.runtime
         assert runtime is not None, "a way has a program"
         self.cluster = cluster

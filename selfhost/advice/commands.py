@@ -21,6 +21,7 @@ from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import Question
 from ..machine.record import Machine
+from ..needs.picture_size import STATED_SIZES
 from ..needs.training import type_not_quantized_again
 from .launch import (
     Launch,
@@ -247,6 +248,9 @@ class _Setting(Record):
             named = launch.runtime.named_options.get(name)
             if named is None:
                 options.append("")
+            elif named.changes in STATED_SIZES:
+                # the line itself states the size
+                continue
             elif named.changes == "split_mode" and "one_device" in self.needed:
                 # the option for one device sets the split mode, too
                 continue

@@ -33,6 +33,7 @@ from ..judge.record import Judged, Question
 from ..judge.table import FileRow
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS
+from ..needs.picture_size import STATED_SIZES, resized, size_asked
 from ..needs.records import likely_bytes
 
 # lines to type; () where none is known
@@ -67,6 +68,11 @@ class Launch(Record):
         return self.judged.model
 
     @property
+    def sized_spec(self) -> ModelSpec:
+        """The judged model, with the size that options state for its pictures or clips."""
+        return resized(self.spec, self.settings)
+
+    @property
     def workload(self) -> Workload:
         """The judged workload, with every default filled in."""
         return self.judged.workload
@@ -86,11 +92,19 @@ class Launch(Record):
         return self.lines.by_use.get(use or "", "")
 
     def for_all_users(self, several: str, one: str) -> str:
-        """The line of the program for a use by several users, if there are several and it has one;
-        else the line `one`.
+        """The line of the program for a use by several users, if there are several, or an agent
+        that asks an API, and the program has one; else the line `one`.
         """
-        template = self.template(several) if self.workload.parallel > 1 else ""
+        is_served = self.workload.parallel > 1 or self.is_for_agent
+        template = self.template(several) if is_served else ""
         return template or one
+
+    @property
+    def is_for_agent(self) -> bool:
+        """Whether a program asks the model, and no person at a terminal: the purpose asks for a
+        use, such as function calling.
+        """
+        return self.question.stated.wanted_use is not None
 
     @property
     def default_command(self) -> str:
@@ -208,12 +222,13 @@ def _stated_way(launch: Launch) -> StatedWay | None:
     parts do not move.
     """
     offload = launch.judged.offload
-    if launch.spec.needs is None:
+    needs = launch.sized_spec.needs
+    if needs is None:
         return None
-    if offload is None:
+    if offload is None or launch.runtime.memory.component_files:
         return None
     wanted = (offload, launch.workload.quantization)
-    for way in launch.spec.needs.ways:
+    for way in needs.ways:
         if (way.offload, way.quantization) == wanted:
             return way
     return None
@@ -235,6 +250,7 @@ def _words(
         "chunked": way is not None and way.is_chunked,
         "variant": spec.repository in lines.variants.get(launch.quantization, ()),
         "guidance": spec.family in lines.guided_families,
+        "size": not STATED_SIZES.isdisjoint(launch.settings),
     }
     words = {}
     for name in BLANKS:
@@ -257,6 +273,11 @@ def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
     size: Figures = {"height": None, "width": None, "frames": None}
     if way is not None:
         size = {"height": way.height, "width": way.width, "frames": way.frames}
+    asked = None
+    if not STATED_SIZES.isdisjoint(launch.settings):
+        asked = size_asked(launch.spec, launch.settings)
+    if asked is not None:
+        size = {"height": asked.height, "width": asked.width, "frames": asked.frames}
     return {
         "context_tokens": tokens,
         "total_context_tokens": tokens
@@ -357,7 +378,7 @@ def _devices_beside_ram(launch: Launch) -> list[str]:
 
 def _figures_of_model(launch: Launch) -> Figures:
     """The template values that a pipeline needs of the model, and the scaling of its context."""
-    spec = launch.spec
+    spec = launch.sized_spec
     figures: Figures = {
         "components": _components_to_quantize(spec),
         "count": None if spec.denoising is None else spec.denoising.steps,

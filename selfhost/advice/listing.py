@@ -28,7 +28,7 @@ from ..catalogue.names import latin_spelling
 from ..catalogue.offers import snapshot_day
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, MODALITIES, USES
-from ..catalogue.uses import uses_table
+from ..catalogue.uses import kind_meant, uses_table
 from ..core import units
 from ..core.answering import catalogue_day
 from ..core.errors import (
@@ -257,17 +257,6 @@ def kinds_in(words: Sequence[str]) -> KindsMeant:
 
 def _only(names: Collection[str]) -> str | None:
     return next(iter(names)) if len(names) == 1 else None
-
-
-def kind_meant(word: str) -> str:
-    """The use or modality that a word means, in the singular or the plural; else the word."""
-    word = word.lower()
-    synonyms = uses_table().kinds
-    for reading in (word, word.removesuffix("s")):
-        kind = synonyms.get(reading, reading)
-        if kind in (*USES, *MODALITIES):
-            return kind
-    return word
 
 
 def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:

@@ -119,6 +119,16 @@ class LeastMachine(Record):
     accelerator: LeastAccelerator
     is_slow: bool
 
+    @property
+    def shares_memory(self) -> bool:
+        """Whether a GPU of the machine shares the RAM, as in a Mac."""
+        return any(card.unified for card in self.machine.cards)
+
+    @property
+    def needs_own_gpu_memory(self) -> bool:
+        """Whether the model needs a GPU, and no GPU of the machine shares the RAM."""
+        return self.accelerator.required and not self.shares_memory
+
 
 class KnownMachine(Verdict):
     """The verdict on a known machine, by the keys of `selfhost plan --format json`.
@@ -146,6 +156,26 @@ class KnownMachine(Verdict):
     is_fast_enough: bool
     is_comfortable: bool
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the machine runs the model with little left, or perhaps too slowly."""
+        return self.is_tight or not self.is_fast_enough
+
+    @property
+    def ram_bytes(self) -> int:
+        """The bytes of RAM that programs get on the machine; 0 where they are not known."""
+        return self.memory_limit_bytes or 0
+
+    @property
+    def gpu_bytes_for_all(self) -> int:
+        """The memory of one GPU that holds what lies on accelerators here."""
+        return smallest_total_bytes(gpus.UNKNOWN, self.placed.on_cards.high_bytes)
+
+
+def _memory_order(known: KnownMachine) -> tuple[int, int]:
+    """The sort key of machines by their memory, the least first."""
+    return known.accelerator_memory_bytes, known.ram_bytes
+
 
 class JoinedMachines(Record):
     """Several of a known machine that run the model together, where one does not.
@@ -170,12 +200,14 @@ class Plan(Report):
 
     `machines` are all profiles, first those on which the model runs, from the smallest. `joined`
     are two of a machine that people join, where one does not run the model. `options` are the
-    options of `selfhost check` under which these were judged.
+    options of `selfhost check` under which these were judged. `contexts` is the number of contexts
+    of the stated length, of which all sequences may share one.
     """
 
     asked: str
     model: ModelSpec
     workload: Workload
+    contexts: int
     needs: Needs | None
     least: LeastMachine | None
     reasons: tuple[Finding, ...]
@@ -197,6 +229,49 @@ class Plan(Report):
     def fitting(self) -> tuple[KnownMachine, ...]:
         """The machines that run the model, the smallest first."""
         return tuple(known for known in self.machines if known.can_run)
+
+    @cached_property
+    def with_smaller_gpus(self) -> tuple[KnownMachine, ...]:
+        """The known machines that surely run the model and whose GPUs each have less memory than
+        the GPU of the least machine.
+        """
+        if self.least is None:
+            return ()
+        with_smaller = []
+        for known in self.fitting:
+            cards = known.machine.own_memory_cards
+            sizes = [card.memory_total_bytes or 0 for card in cards]
+            if not sizes or known.is_doubtful:
+                continue
+            if max(sizes) < self.least.accelerator.memory_bytes:
+                with_smaller.append(known)
+        return tuple(with_smaller)
+
+    @property
+    def split_on(self) -> KnownMachine | None:
+        """The known machine with the least GPU memory that runs a part of the model on a smaller
+        GPU and the rest in RAM, where the least machine does not contradict it; None for none.
+        """
+        least = self.least
+        split = [
+            known for known in self.with_smaller_gpus if known.placement == "split"
+        ]
+        if least is not None and not least.needs_own_gpu_memory:
+            split = [known for known in split if known.ram_bytes < least.memory_bytes]
+        return min(split, key=_memory_order, default=None)
+
+    @property
+    def whole_on(self) -> KnownMachine | None:
+        """The known machine whose one smaller GPU holds all of the model, with other settings or in
+        another type than the least machine; None for none.
+        """
+        whole = []
+        for known in self.with_smaller_gpus:
+            is_one = len(known.machine.own_memory_cards) == 1
+            is_waiting = known.speed is not None and known.speed.waiting
+            if known.placement == "accelerator" and is_one and not is_waiting:
+                whole.append(known)
+        return min(whole, key=_memory_order, default=None)
 
     @property
     def exit_code(self) -> int:
@@ -245,6 +320,7 @@ def plan_with(
         asked=meant.asked,
         model=meant.spec,
         workload=question.workload,
+        contexts=question.contexts,
         needs=needs,
         least=found.least,
         reasons=tuple(reasons),

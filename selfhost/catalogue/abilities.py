@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from math import exp, hypot, log
+from math import hypot, log
 
 from ..core.records import DATE, Record, Stated, read_by
 from ..core.tables import shipped_record
@@ -88,14 +88,6 @@ class Abilities(Stated):
         """The logarithm of the parameters of a dense model as able as this mixture."""
         weight = self.total_weight
         return weight * log(total) + (1 - weight) * log(active)
-
-    def equal_parameters(self, ability: Ability, day: str) -> float:
-        """The parameters of a dense model of that day that is expected to be as able: the line
-        inverted. Far from the sizes that models have, the number is good for an order alone.
-        """
-        return exp(
-            (ability.ability - self.base - self.per_year * years(day)) / self.per_size
-        )
 
     @property
     def halving_months(self) -> float:

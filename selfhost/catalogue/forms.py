@@ -149,9 +149,10 @@ class _Ending:
         """
         if self._is_mlx():
             return self._mlx_form()
-        quantization = self._narrow_gguf_type()
-        if quantization is not None:
-            return Form(quantization=quantization)
+        types = self._narrow_gguf_types()
+        if types:
+            notes = ("several_types",) if len(types) > 1 else ()
+            return Form(quantization=types[0], notes=notes)
         is_packed = not self.others <= {"qat", "unquantized"}
         if is_packed and "cloud" not in self.words:
             return _packed_form(self.words)
@@ -159,16 +160,13 @@ class _Ending:
         is_container = quantization is None and not self.others
         return Form(quantization=quantization, is_container=is_container)
 
-    def _narrow_gguf_type(self) -> str | None:
-        """The first GGUF type of less than 16 bits; None where the files may be no GGUF."""
-        for type in self.gguf_types.values():
-            if type in _WIDE:
-                continue
-            if type == "MXFP4" and self.others:
-                # with other words MXFP4 may be the type of safetensors files
-                return None
-            return type
-        return None
+    def _narrow_gguf_types(self) -> Sequence[str]:
+        """The GGUF types of less than 16 bits; () where the files may be no GGUF."""
+        types = [type for type in self.gguf_types.values() if type not in _WIDE]
+        if types and types[0] == "MXFP4" and self.others:
+            # with other words MXFP4 may be the type of safetensors files
+            return ()
+        return tuple(dict.fromkeys(types))
 
     def _type_as_trained(self) -> str | None:
         """The type of weights that were not quantized afterwards; None where the words do not

@@ -37,6 +37,7 @@ COMPANIONS = ("draft", "mtp", "adapter")
 # placeholders of a command that are filled only for models that need them
 BLANKS = (
     "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
+    "size",
 )  # fmt: skip
 
 # values of `--runtime-option` by the name of the option

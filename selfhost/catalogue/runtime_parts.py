@@ -20,6 +20,7 @@ CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
     "gpu_layers", "experts_in_ram", "picture_tokens", "split_mode", "gpu_shares",
     "cache_streams", "parts_of_layers", "device", "lean",
+    "picture_width", "picture_height", "clip_frames", "denoising_steps",
 )  # fmt: skip
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of
@@ -545,11 +546,14 @@ class LayerPlacement(Stated):
     - `spread`: several accelerators get whole layers each, in text models.
     - `leaves_experts`: in a mixture of experts, the experts stay in RAM instead of whole
       layers.
+    - `left_empty_mib`: what the program leaves empty on a card, beside the memory that is counted,
+      where part of the model lies in RAM: the most, the likely and the least.
     """
 
     split: bool = False
     spread: bool = False
     leaves_experts: bool = False
+    left_empty_mib: tuple[int, ...] = read_by(minimum=0, default=(0, 0, 0))
 
 
 class PaceRules(Stated):

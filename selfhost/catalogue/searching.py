@@ -39,6 +39,8 @@ from .names import (
     sizes_in,
     unwrap,
 )
+from .spec_values import MODALITIES, USES
+from .uses import kind_meant
 
 _Words = list[str]
 
@@ -156,6 +158,9 @@ class _UnknownName(Record):
             error = self._thing_error(table)
             if error is not None:
                 return error
+        wish = self._wish_error()
+        if wish is not None:
+            return wish
         # where a maker and a line of models have one name (Typhoon), the line is meant
         error = self._thing_error("line")
         maker = maker_called(self.name, self.catalogue)
@@ -248,6 +253,20 @@ class _UnknownName(Record):
             return UnknownModelError(message, remedy=remedy)
         near = partial(near_names, self.last_part, catalogue)
         return UnknownModelError(message, nearest=near, remedy=remedy)
+
+    def _wish_error(self) -> UnknownModelError | None:
+        """The error for words that want a model and name none, such as `best picture model`: the
+        list that has such models. None for a name.
+        """
+        wish = unchecked_record(_Wish, self.catalogue.section("things", "wish"))
+        left = [word for word in self.name.lower().split() if word not in wish.words]
+        kind = ""
+        if len(left) == 1 and kind_meant(left[0]) in (*USES, *MODALITIES):
+            kind = f" {left[0]}"
+        elif left:
+            return None
+        message = fill(wish.message, {"typed": self.quoted})
+        return UnknownModelError(message, remedy=fill(wish.remedy, {"kind": kind}))
 
     def _thing(self) -> Thing | None:
         """The tool, service or file that has the name as its title or alias."""
@@ -433,6 +452,14 @@ class _ThingSentence(Stated):
 
     message: str
     before_command: str = ""
+
+
+class _Wish(Stated):
+    """The table `wish` of things.toml: the words, and what is said where only these are typed."""
+
+    message: str
+    remedy: str
+    words: tuple[str, ...]
 
 
 def _form_of(name: str) -> str:

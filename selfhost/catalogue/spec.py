@@ -249,12 +249,14 @@ class StatedWay(Sized):
 
 class StatedNeeds(Sized):
     """The memory and disk space that somebody states for a model; `ways` are the ways of offloading
-    its components.
+    its components. `high_size`: width, height and frames for which `high_bytes` are stated, where
+    these are not the model's own.
     """
 
     related = "low_bytes at_most high_bytes"
     low_bytes: int | None = _BYTES
     high_bytes: int | None = _BYTES
+    high_size: tuple[int, ...] = read_by(minimum=1, default=())
     dtype: str | None = _PLAIN_DTYPE
     disk_bytes: int | None = _BYTES
     instruction_sets: tuple[str, ...] = read_by(default=())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..core.records import Stated
 from ..core.tables import shipped_record
+from .spec_values import MODALITIES, USES
 
 
 class Use(Stated):
@@ -39,3 +40,14 @@ class UsesTable(Stated):
 
 def uses_table() -> UsesTable:
     return shipped_record(UsesTable, "uses")
+
+
+def kind_meant(word: str) -> str:
+    """The use or modality that a word means, in the singular or the plural; else the word."""
+    word = word.lower()
+    synonyms = uses_table().kinds
+    for reading in (word, word.removesuffix("s")):
+        kind = synonyms.get(reading, reading)
+        if kind in (*USES, *MODALITIES):
+            return kind
+    return word

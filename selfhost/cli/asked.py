@@ -269,9 +269,9 @@ def _lacks_bandwidth(machine: Machine) -> bool:
     return not machine.accelerators and processor_of(machine).chip is None
 
 
-def options_to_repeat(options: Options) -> str:
+def options_to_repeat(options: Options, *, alone: str | None = None) -> str:
     """Return the options that a proposed next call needs besides those of the workload, with a
-    space before each.
+    space before each. `alone` is the one machine to name in place of several.
     """
     from ..core.quoting import shell_word
 
@@ -280,10 +280,14 @@ def options_to_repeat(options: Options) -> str:
         words.append("--measure")
     if options.no_measure:
         words.append("--no-measure")
-    for text in (options.machine or "").split(_JOINER):
-        if text:
-            words += ["--machine", text]
-    for flag, value in (("--link", options.link), ("--split", options.split)):
+    together: list[tuple[str, str | None]] = []
+    if alone is not None:
+        together.append(("--machine", alone))
+    else:
+        for text in (options.machine or "").split(_JOINER):
+            together.append(("--machine", text or None))
+        together += [("--link", options.link), ("--split", options.split)]
+    for flag, value in together:
         if value is not None:
             words += [flag, value]
     repeatable = {"--gpu": options.gpu, "--set": options.set, "--specs": options.specs}

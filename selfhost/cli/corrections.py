@@ -5,8 +5,9 @@ each with the most likely meaning.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
-from ..core.errors import UsageError
+from ..core.errors import UnknownModelError, UsageError
 from ..core.records import listed_choices
 from ..core.synonyms import meant, options_elsewhere
 from ..core.units import canonical, nearest
@@ -34,12 +35,29 @@ def unknown_command(word: str, rest: Sequence[str]) -> UsageError:
     if guess is None:
         guess = nearest(word, list(COMMANDS))
     if guess is None:
-        line = shell_line(["check", word, *rest])
+        line = shell_line(["check", *_model_meant([word, *rest])])
         remedy = f"to judge a model: selfhost {line}"
     else:
         line = shell_line([guess, *rest])
         remedy = f"did you mean `selfhost {line}`?"
     return UsageError(f"unknown command {word!r}", remedy=remedy)
+
+
+def _model_meant(words: Sequence[str]) -> list[str]:
+    """The words with the name of a model in place of those before the first option, where a known
+    one is near.
+    """
+    from ..catalogue.index import open_catalogue
+    from ..catalogue.searching import resolve
+
+    typed = list(takewhile(lambda word: not word.startswith("-"), words))
+    options = words[len(typed) :]
+    try:
+        resolve(" ".join(typed), open_catalogue())
+    except UnknownModelError as error:
+        if error.nearest:
+            return [error.nearest[0], *options]
+    return list(words)
 
 
 def unknown_options(command: str, words: Sequence[str]) -> UsageError:
@@ -55,6 +73,8 @@ def unknown_options(command: str, words: Sequence[str]) -> UsageError:
 
 def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
     """The remedy for unknown options: what to type instead. None where no option is near."""
+    from ..judge.table import USUAL
+
     texts = help_texts()
     flags = [option.flag.removeprefix("--") for option in options_of(command)]
     flags += ["json", "help"]
@@ -65,9 +85,16 @@ def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
         return texts.stated[first]
     if first in texts.stated or first in ("machine", "gpu", "set"):
         return texts.judges_machines.get(command)
+    if "runtime-option" in flags:
+        of_program = _option_of_program(first)
+        if of_program is not None:
+            return of_program
     guesses = []
     for name in names:
+        stated_by = USUAL.stated_by.get(name, "")[2:]
         guess = meant(name, options_elsewhere(), flags) or nearest(name, flags)
+        if guess is None and stated_by in flags:
+            guess = stated_by
         field = field_meant(name)
         if field is not None and FLAGS[field][2:] in flags:
             # the word of Python and of agents
@@ -78,6 +105,26 @@ def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
         return None
     listed = " ".join(guesses)
     return f"did you mean {listed}?"
+
+
+def _option_of_program(name: str) -> str | None:
+    """The remedy for an option of a program such as llama.cpp that `--runtime-option` takes; None
+    for other words.
+    """
+    from ..catalogue.index import open_catalogue
+    from ..judge.table import USUAL
+
+    own_name = USUAL.long_names.get(name, name)
+    catalogue = open_catalogue()
+    programs = []
+    for id in catalogue.runtime_ids():
+        option = catalogue.runtime(id).named_options.get(own_name)
+        if option is not None:
+            value = "VALUE" if "{value}" in option.line else "yes"
+            programs.append(catalogue.runtime(id).name)
+    if not programs:
+        return None
+    return f"for {listed_choices(programs)}: --runtime-option {own_name}={value}"
 
 
 def unknown_choice(
@@ -106,7 +153,7 @@ def _likely_choice(
     """
     if not word:
         return None
-    from ..advice.listing import kind_meant
+    from ..catalogue.uses import kind_meant
 
     kind = kind_meant(word)
     guesses = [meant(word, help_texts().values, choices), kind]

@@ -16,7 +16,7 @@ from ..core.errors import SelfhostError, UsageError
 from ..core.records import Record
 from ..judge.record import Verdict
 from ..machine.record import Machine
-from .asked import measured_where_unknown, workload_of
+from .asked import measured_where_unknown, options_to_repeat, workload_of
 from .parser import Options
 from .progress import Progress
 
@@ -118,6 +118,7 @@ def _judge_together(
         cluster,
         split=options.split,
         carry=carry,
+        carry_alone=options_to_repeat(options, alone=cluster.names[0]),
     )
 
 

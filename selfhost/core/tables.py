@@ -330,7 +330,6 @@ class Shape(Record):
     - `type_in_file`: `dict`, the type that a right value has in a file.
     - `empty`: `{}`, what stands for a value that is missing or wrong.
     - `may_be_none`: whether the annotation allows None, too.
-    - `joins_lines`: whether each text becomes one line.
     - `is_as_stated`: whether a right value is the same in the file and in the record.
     """
 
@@ -340,7 +339,6 @@ class Shape(Record):
     type_in_file: type
     empty: object
     may_be_none: bool
-    joins_lines: bool
     is_as_stated: bool
 
     @property
@@ -500,7 +498,6 @@ def shape_of(
         type_in_file=_PLAIN.get(outer, list if outer in _LISTS else dict),
         empty=_EMPTY.get(outer),
         may_be_none=without_none != annotation,
-        joins_lines=joins_lines,
         is_as_stated=is_as_stated,
     )
 

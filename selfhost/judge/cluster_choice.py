@@ -1,7 +1,7 @@
 """The best way of running a model on several machines: together, or on one of them alone.
 
-The number of machines is a setting like others: it costs a step, so that a second machine has to
-bring more than it takes to join it (`rating`). What the user stated removes ways.
+The number of machines is a setting like others. What one machine runs in the model's usual type,
+all together have to run faster by a step (`rating`). What the user stated removes ways.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ..machine.record import Machine
 from .choice import best_way, in_way
 from .clusters import PartOfMachine, Together, judge_together
 from .judging import judge
-from .rating import STEP, rating_of, serves
+from .rating import is_a_step_faster, is_rough, rating_of, serves
 from .record import Judged, Question
 from .table import table_of
-from .ways import Way, usual_and_smaller
+from .ways import Way, types_to_have, usual_and_smaller
 
 
 class Alone(Record):
@@ -32,8 +32,8 @@ class Alone(Record):
 class ClusterAnswer(Record):
     """How several machines run a model.
 
-    - `together`: the best way on all of them. `alone`: the best way on each unlike machine by
-      itself, the main one first.
+    - `together`: the best way on all of them, or on fewer of equal ones.
+    - `alone`: the best way on each unlike machine by itself, the main one first.
     - `takes_one`: one machine alone does better, or as well. `best_alone` is that machine.
     """
 
@@ -69,10 +69,17 @@ def best_on_cluster(
     cluster: Cluster,
     split: str | None = None,
 ) -> ClusterAnswer:
-    """Return the best way to run the model on the machines. `question` is asked for the main one,
-    in the model's own defaults. A stated `split` asks for all machines together.
+    """Return the best way to run the model on the machines: all, fewer of equal ones, or one.
+    `question` is asked for the main one, in the model's own defaults. A stated `split` asks for
+    all machines together.
     """
     together = best_together(question, catalogue, cluster, split)
+    if split is None and cluster.are_equal:
+        # a further machine adds a hop, and its number may not divide the heads
+        for number in range(len(cluster.machines) - 1, 1, -1):
+            fewer = best_together(question, catalogue, cluster.first(number))
+            if _is_better(fewer, together):
+                together = fewer
     alone = []
     for machine in cluster.kinds:
         asked = question
@@ -104,11 +111,7 @@ def _is_enough(one: Judged, together: Judged) -> bool:
     is_larger = way is not None and way.most_share is not None
     if not serves(one) or not (one.question.is_usual_type or is_larger):
         return False
-    pace = one.users_pace
-    faster = together.users_pace
-    if pace is None or faster is None:
-        return True
-    return faster.likely < STEP * pace.likely
+    return not is_a_step_faster(together, one)
 
 
 def best_together(
@@ -135,7 +138,18 @@ def best_together(
 
 
 def _is_better(other: Together, best: Together) -> bool:
-    return rating_of(_with_way(other.judged)) < rating_of(_with_way(best.judged))
+    """Whether a way is better than the best so far.
+
+    Another program has to serve what that does not, or be faster by a step: programs have other
+    usual types, and a larger file alone is no gain (as on one machine, `choice`).
+    """
+    judged = _with_way(other.judged)
+    so_far = _with_way(best.judged)
+    if judged.workload.runtime == so_far.workload.runtime or not serves(so_far):
+        return rating_of(judged) < rating_of(so_far)
+    if not serves(judged) or is_rough(judged.quantization or "", judged.model):
+        return False
+    return is_a_step_faster(judged, so_far)
 
 
 def _questions(
@@ -150,10 +164,27 @@ def _questions(
         if first is None:
             continue
         yield first
-        for smaller in usual_and_smaller(first)[1:]:
-            other = in_way(question, smaller, catalogue, cluster.main)
+        for quantization in _other_types(first):
+            typed = way.replace(quantization=quantization)
+            other = in_way(question, typed, catalogue, cluster.main)
             if other is not None:
                 yield other
+
+
+def _other_types(first: Question) -> Iterator[str]:
+    """Yield the types to try beside that of the question: the smaller ones, and those that somebody
+    publishes for a program that quantizes no files itself.
+    """
+    runtime = first.runtime
+    assert runtime is not None, "a way has a program"
+    names = [way.quantization for way in usual_and_smaller(first)]
+    if first.stated.quantization is None and runtime.conversion is None:
+        for row in types_to_have(first):
+            if row.repository is not None:
+                names.append(row.quantization)
+    for name in dict.fromkeys(names):
+        if name is not None and name != first.workload.quantization:
+            yield name
 
 
 def _programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]:

@@ -30,6 +30,8 @@ from .pace.text import pace_of_text, with_first_token
 _EXCHANGES = 2
 # the most machines of which published runs tell both paces
 _MEASURED_MACHINES = 4
+# and the slowest link: Ethernet of 1 Gb/s
+_SLOWEST_MEASURED_GIGABITS = 0.9
 # how much slower or faster what no run tells may be (a guess)
 _UNTOLD = Amount(1.6, 1.0, 1 / 1.6)
 # how fast several machines read a prompt, of one machine's pace: 0.26 to 1.09 times in eight
@@ -87,8 +89,16 @@ class _Together(Record):
 
     @property
     def _is_untold(self) -> bool:
-        """Whether no published run is like this: of more machines, or of unlike ones."""
-        return self._number > _MEASURED_MACHINES or not self.model.cluster.are_equal
+        """Whether no published run is like this: of more machines, of unlike ones, or by radio."""
+        if self._number > _MEASURED_MACHINES or not self.model.cluster.are_equal:
+            return True
+        return self._is_by_radio
+
+    @property
+    def _is_by_radio(self) -> bool:
+        """Whether the link is slower than any cable of a published run."""
+        rate = self.model.cluster.link.gigabits_per_second
+        return rate < _SLOWEST_MEASURED_GIGABITS
 
     def speed(self) -> Speed:
         """The pace of all together."""
@@ -144,7 +154,11 @@ class _Together(Record):
     @property
     def _hops(self) -> Seconds:
         """The time between the machines for one token."""
-        return Seconds(*self.model.rules.hop_seconds) * (self._number - 1)
+        hop = Seconds(*self.model.rules.hop_seconds)
+        if self._is_by_radio:
+            # hops were measured over cables, whose latency they have
+            hop += Seconds(*self.model.cluster.link.exchange_seconds)
+        return hop * (self._number - 1)
 
     @property
     def _by_tensor(self) -> Seconds:

@@ -27,7 +27,9 @@ from .checks.speed import no_pace_finding, speed_check, wait_check, why_no_pace
 from .cluster_pace import pace_on_machines
 from .cluster_parts import DividedModel
 from .devices import usable_cards
-from .pace import Speed
+from .judging import waits_at
+from .pace import Speed, Wait
+from .question import recounted
 from .record import MEMORY_CHECKS, Judged, Question
 
 # over TCP, tensors need a link as fast as this; over slower ones they lose to layers (four GB10 on
@@ -70,10 +72,12 @@ class Together(Record):
 
     - `judged`: the question, the worst finding of all machines for each check, the needs of the
       fullest machine, and the pace of all together.
-    - `split`: how the model is divided; None where the program divides none.
+    - `cluster`: the machines. `split`: how the model is divided; None where the program divides
+      none.
     - `parts`: the part of each machine, in the order of the cluster; empty where it has none.
     """
 
+    cluster: Cluster
     judged: Judged
     split: str | None
     parts: tuple[PartOfMachine, ...] = ()
@@ -107,6 +111,20 @@ def judge_together(
     return judged or refused[:1]
 
 
+def waits_together(together: Together) -> tuple[Wait, ...]:
+    """The waits for the first token behind the stated prompt, else behind prompts of usual lengths;
+    none where the pace is not known.
+    """
+
+    def pace_behind(asked: Question) -> Speed:
+        way = _ClusterWay(
+            question=asked, cluster=together.cluster, split=together.split
+        )
+        return pace_on_machines(way.model)
+
+    return waits_at(together.judged, pace_behind)
+
+
 class _Refusal(NamedTuple):
     """Why machines do not run a model together in a way: the wording, and its figures."""
 
@@ -136,7 +154,8 @@ class _ClusterWay(Record):
         return len(self.cluster.machines)
 
     @cached_property
-    def _model(self) -> DividedModel:
+    def model(self) -> DividedModel:
+        """The model as it is divided in this way."""
         assert self.split is not None, "a refused way is not judged"
         assert self._rules is not None, "a refused way is not judged"
         return DividedModel(
@@ -170,13 +189,13 @@ class _ClusterWay(Record):
         link = self.cluster.link
         if not link.is_rdma and link.gigabits_per_second < _TENSOR_GIGABITS:
             return _Refusal("slow-link", {"link": link.title})
-        if any(len(self._model.cards_of(one)) > 1 for one in self.cluster.kinds):
+        if any(len(self.model.cards_of(one)) > 1 for one in self.cluster.kinds):
             return _Refusal("several-gpus")
         for name, size in self._sizes_to_divide(rules):
             if size % self._number:
                 return _Refusal("divides", {"what": name})
         model = self.question.spec.architecture
-        if model is None or not self._model.program.account.divides_layers:
+        if model is None or not self.model.program.account.divides_layers:
             return None
         quantization = self.question.workload.quantization or ""
         if not divides_over(self._number, model, quantization):
@@ -211,24 +230,84 @@ class _ClusterWay(Record):
         judged = Judged(
             question=question, findings=tuple(findings), needs=question.needs
         )
-        return Together(judged=judged, split=self.split)
+        return Together(cluster=self.cluster, judged=judged, split=self.split)
 
     # -------------------------------------------------------------- the judgement
 
     def judge(self) -> Together:
-        """The judgement of all machines, and the pace of all together."""
+        """The judgement of all machines, and the pace of all together. Where memory does not hold
+        all users at once, users may wait.
+        """
+        question = self.question
+        if question.needs is None:
+            findings = [
+                *model_checks(question),
+                runtime_check(question, self.cluster.main),
+            ]
+            judged = Judged(question=question, findings=tuple(findings))
+            return Together(cluster=self.cluster, judged=judged, split=self.split)
+        all_at_once = self._judged_with(self)
+        if not question.lets_users_wait:
+            return all_at_once
+        if all_at_once.judged.deciding.isdisjoint(MEMORY_CHECKS):
+            return all_at_once
+        most = self._most_at_once()
+        return all_at_once if most is None else self._judged_with(most)
+
+    def _most_at_once(self) -> _ClusterWay | None:
+        """The same way for the most users that memory surely holds; None where it does not hold
+        even one.
+        """
+        held = 0
+        too_many = self.question.workload.parallel
+        while too_many - held > 1:
+            users = (held + too_many) // 2
+            if self._of(users).has_room:
+                held = users
+            else:
+                too_many = users
+        return self._of(held) if held else None
+
+    def _of(self, users: int) -> _ClusterWay:
+        """The same way for so many users."""
+        workload = self.question.workload.replace(parallel=users)
+        asked = recounted(self.question, workload, self.cluster.main)
+        return self.replace(question=asked)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether each machine surely holds its part."""
+        for part in self._parts():
+            for name in MEMORY_CHECKS:
+                found = part.finding(name)
+                if found is not None and found.decides:
+                    return False
+        return True
+
+    def _pace_for(self, users: int) -> Speed:
+        """The pace of this way, for so many users who may have to wait for their turn."""
+        speed = pace_on_machines(self.model)
+        at_once = self.question.workload.parallel
+        if at_once == users or speed.decode is None:
+            return speed
+        # the sequences that are computed at once serve all users in turn
+        total = speed.parallel_total if at_once > 1 else speed.decode
+        return speed.replace(
+            parallel_total=total, each_of=users, waiting=users - at_once
+        )
+
+    def _judged_with(self, at_once: _ClusterWay) -> Together:
+        """The judgement of the question, where the machines serve the users of `at_once` at a
+        time.
+        """
         question = self.question
         findings = list(model_checks(question))
-        if question.needs is None:
-            findings.append(runtime_check(question, self.cluster.main))
-            judged = Judged(question=question, findings=tuple(findings))
-            return Together(judged=judged, split=self.split)
-        parts = self._parts()
+        parts = at_once._parts()
         fullest = max(parts, key=lambda part: part.fullness)
         findings += _worst_of_each_check(parts)
         why_not = why_no_pace(findings)
         if why_not is None:
-            speed = pace_on_machines(self._model)
+            speed = at_once._pace_for(question.workload.parallel)
             main = self.cluster.main
             findings.append(speed_check(question, fullest.needs, main, speed))
             wait = wait_check(question, speed)
@@ -244,16 +323,21 @@ class _ClusterWay(Record):
             needs=fullest.needs.replace(missing_bytes=question.missing_bytes),
             speed=speed,
         )
-        return Together(judged=judged, split=self.split, parts=tuple(parts))
+        return Together(
+            cluster=self.cluster,
+            judged=judged,
+            split=self.split,
+            parts=tuple(parts),
+        )
 
     def _parts(self) -> list[PartOfMachine]:
         """The part of each machine, with what that machine's checks find."""
         found: dict[tuple[Machine, Needs, bool], tuple[Finding, ...]] = {}
         parts = []
         machines = self.cluster.machines
-        for number, part in enumerate(self._model.parts()):
+        for number, part in enumerate(self.model.parts()):
             machine = machines[number]
-            stores = number == 0 or self._model.program.clusters.whole_files
+            stores = number == 0 or self.model.program.clusters.whole_files
             # equal machines with equal parts are checked once
             key = (machine, part.needs, stores)
             if key not in found:
@@ -285,7 +369,7 @@ class _ClusterWay(Record):
         yield accelerator_check(needs, limited, question)
         if stores:
             yield disk_check(needs, machine, question)
-        on_gpu = bool(machine.accelerators) and needs.placement == "accelerator"
+        on_gpu = bool(needs.on_cards.terms)
         yield cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
         yield runtime_check(question, machine)
 
@@ -294,7 +378,7 @@ class _ClusterWay(Record):
         limit = machine.memory_limit_bytes
         if limit is None or not any(card.unified for card in machine.cards):
             return machine
-        share = self._model.program.clusters.most_share
+        share = self.model.program.clusters.most_share
         return machine.replace(memory_limit_bytes=int(limit * share))
 
 

@@ -9,10 +9,9 @@ how long a person waits for the first token.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
-from ..core import units
 from ..core.purposes import purposes_table
 from ..core.records import Record
 from ..machine.record import Machine
@@ -31,7 +30,7 @@ from .checks.speed import (
     work_check,
 )
 from .devices import usable_cards
-from .pace import Range, Wait
+from .pace import Wait
 from .pace.text import pace_of_text
 from .question import recounted
 from .record import MEMORY_CHECKS, PACE_CHECKS, Judged, Question, Speed
@@ -149,6 +148,33 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     if in_ram.lacking_bytes() == inf:
         return in_ram
     return min((in_ram, *seen), key=Judged.lacking_bytes)
+
+
+def _users_with_room(without_room: Judged, other: Judged) -> float:
+    """The number of users that just have room, if memory grows for each user as between the two
+    layouts; infinite where the layouts do not tell.
+    """
+    users = without_room.workload.parallel
+    left_bytes = _left_bytes(without_room)
+    more_bytes = left_bytes - _left_bytes(other)
+    of_one_user = more_bytes / (other.workload.parallel - users)
+    if not 0 < of_one_user < inf:
+        return inf
+    return users + left_bytes // of_one_user
+
+
+def _left_bytes(layout: Judged) -> float:
+    """The bytes that the tighter one of RAM and accelerators has left; below 0 where that lacks
+    some, infinite where nothing is known of either.
+    """
+    left_bytes = inf
+    for check in MEMORY_CHECKS:
+        finding = layout.finding(check)
+        if finding is None:
+            continue
+        if isinstance(finding.has, int) and isinstance(finding.needs, int):
+            left_bytes = min(left_bytes, finding.has - finding.needs)
+    return left_bytes
 
 
 def _in_surer_batches(
@@ -317,23 +343,40 @@ class _OnMachine(Record):
     def _most_at_once(self, all_at_once: Judged) -> Judged | None:
         """The layout of the most users that have room as surely as one has, of fewer users than
         were asked for; None where not even one has room, or all have as surely.
+
+        Two layouts tell how memory grows with the users, so that a million users take as few
+        layouts as ten.
         """
+        most = layout_of_users(1, self.question, self.machine)
+        least_sure = most.deciding
 
-        def layout_of(users: int) -> Judged:
-            return layout_of_users(users, self.question, self.machine)
+        def has_room(layout: Judged) -> bool:
+            return not layout.failed and layout.deciding <= least_sure
 
-        alone = layout_of(1)
-
-        def is_as_sure(layout: Judged) -> bool:
-            return not layout.failed and layout.deciding <= alone.deciding
-
-        def have_room(users: int) -> bool:
-            return is_as_sure(layout_of(users))
-
-        if not is_as_sure(alone) or is_as_sure(all_at_once):
+        if not has_room(most) or has_room(all_at_once):
             return None
-        fewer = range(1, all_at_once.workload.parallel)
-        return layout_of(units.count_while(have_room, fewer))
+        more = all_at_once
+        other: Judged | None = None
+        takes_middle = True
+        while more.workload.parallel - most.workload.parallel > 1:
+            least_users = most.workload.parallel
+            most_users = more.workload.parallel
+            users = (least_users + most_users) // 2
+            if other is not None and not takes_middle:
+                by_growth = min(_users_with_room(more, other), most_users - 1)
+                users = max(least_users + 1, int(by_growth))
+            layout = layout_of_users(users, self.question, self.machine)
+            if has_room(layout):
+                most = layout
+                if other is None or other.workload.parallel < most_users:
+                    other = layout
+            else:
+                other = more
+                more = layout
+            left = more.workload.parallel - most.workload.parallel
+            # memory may grow in steps: then every second number is the middle
+            takes_middle = not takes_middle and left > (most_users - least_users) // 2
+        return most
 
     def _with_waiting_users(self, layout: Judged) -> Judged:
         """The layout of the users that are served at once, with its pace, while the others wait."""
@@ -359,37 +402,33 @@ def waits_of(judged: Judged, machine: Machine) -> tuple[Wait, ...]:
     The wait is for the stated prompt, or for prompts of usual lengths where none was stated
     (`specs/common/purposes.toml`).
     """
-    if judged.question.step is None:
-        return ()
-    if judged.decode_tokens_per_second is None:
+
+    def pace_behind(asked: Question) -> Speed:
+        """The pace of the same layout behind another prompt."""
+        return pace_of_text(asked, judged.placed, _machine_for(asked, machine))
+
+    return waits_at(judged, pace_behind)
+
+
+def waits_at(
+    judged: Judged, pace_behind: Callable[[Question], Speed]
+) -> tuple[Wait, ...]:
+    """`waits_of` where a function gives the pace of the question behind another prompt."""
+    question = judged.question
+    if question.step is None or judged.decode_tokens_per_second is None:
         return ()
     if judged.workload.prompt_tokens is not None:
         return judged.stated_wait
+    trained_tokens = question.trained_tokens
     waits = []
     for usual in purposes_table().wait:
         tokens = usual.prompt_tokens
-        seconds = _seconds_behind(tokens, judged, machine)
+        if trained_tokens is not None and tokens > trained_tokens:
+            continue
+        workload = question.workload.replace(prompt_tokens=tokens)
+        step = step_of(question.spec, question.runtime, workload)
+        asked = question.replace(workload=workload, step=step)
+        seconds = pace_behind(asked).first_token_seconds
         if seconds is not None:
             waits.append(Wait(prompt_tokens=tokens, what=usual.what, seconds=seconds))
     return tuple(waits)
-
-
-def _seconds_behind(
-    prompt_tokens: int,
-    judged: Judged,
-    machine: Machine,
-) -> Range | None:
-    """The wait for the first token behind a prompt of the given length.
-
-    None where the model was not trained for that length, and where nothing tells how fast prompts
-    are read.
-    """
-    question = judged.question
-    trained_tokens = question.trained_tokens
-    if trained_tokens is not None and prompt_tokens > trained_tokens:
-        return None
-    machine = _machine_for(question, machine)
-    workload = question.workload.replace(prompt_tokens=prompt_tokens)
-    step = step_of(question.spec, question.runtime, workload)
-    asked = question.replace(workload=workload, step=step)
-    return pace_of_text(asked, judged.placed, machine).first_token_seconds

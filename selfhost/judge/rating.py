@@ -176,7 +176,7 @@ def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
         return RunPlace.ACCELERATORS
     by_offload = {
         "model": RunPlace.BY_PARTS,
-        "partial": RunPlace.BY_PARTS,
+        "partial": RunPlace.BY_LAYERS,
         "sequential": RunPlace.BY_LAYERS,
     }
     return by_offload.get(judged.offload or "", RunPlace.RAM)
@@ -232,6 +232,15 @@ def runs_as_well(
         return False
     pace = judged.users_pace
     return pace is None or pace.likely <= STEP * slower.likely
+
+
+def is_a_step_faster(other: Judged, judged: Judged) -> bool:
+    """Whether each user gets text faster by a step; False where a pace is not known."""
+    pace = judged.users_pace
+    faster = other.users_pace
+    if pace is None or faster is None:
+        return False
+    return faster.likely >= STEP * pace.likely
 
 
 def serves(judged: Judged) -> bool:

@@ -248,6 +248,15 @@ class Question(Record):
         return self.workload.parallel > 1 and self.runtime.batches.queues_requests
 
     @property
+    def contexts(self) -> int:
+        """The contexts of the stated length that the program keeps: one for each sequence, or one
+        that all of them share.
+        """
+        if self.runtime is None:
+            return self.workload.parallel
+        return self.runtime.contexts_of(self.workload)
+
+    @property
     def runtime_follows(self) -> tuple[str, ...]:
         """The options for whose sake the runtime was taken, where nobody named one: without them a
         runtime may be taken that runs elsewhere. Empty where there are none.
@@ -799,6 +808,10 @@ class Verdict(Judged, Report):
     @property
     def finetune_method(self) -> str | None:
         return self.workload.finetune_method
+
+    @property
+    def kv_cache_type(self) -> str | None:
+        return self.workload.kv_cache_type
 
     @property
     def context_tokens(self) -> int | None:

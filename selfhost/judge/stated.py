@@ -23,6 +23,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
+from ..needs.picture_size import STATED_SIZES, why_not_resized
 from .checks import OptionFault, error_of
 from .record import NamedFiles
 from .table import USUAL, ProgramRow, ProgramTable
@@ -428,7 +429,9 @@ class _Reading:
         guess = None
         others = []
         if flag is None:
-            guess = nearest(name, known)
+            guess = USUAL.long_names.get(name)
+            if guess not in known:
+                guess = nearest(name, known)
             for row in self.table.programs:
                 if name in row.runtime.named_options:
                     others.append(row.runtime.id)
@@ -540,6 +543,8 @@ def _why_refused(case: Case, option: RuntimeOption) -> str | None:
     """The reason why the program refuses the option for the model, or why what the option asks for
     is not computed; None without one.
     """
+    if option.changes in STATED_SIZES:
+        return why_not_resized(case.spec)
     match option.changes:
         case "split_mode":
             return need.why_split_refused(case)
@@ -555,6 +560,8 @@ def _without_effect(case: Case, option: RuntimeOption) -> str:
     match option.changes:
         case "experts_in_ram" if case.spec.is_dense:
             return "dense"
+        case "clip_frames" if case.spec.modality == "image":
+            return "still"
         case "cache_streams" if option.to == ONE_STREAM:
             if any(part.kind == "compressed" for part in case.model.attention):
                 return "compressed"

@@ -36,6 +36,7 @@ class UsualPrograms(Stated):
     - `library`: for a tag of its library.
     - `packed`: for a quantization that the usual program does not load, and for several users.
     - `stated_by`: for options of programs, the option of selfhost that states the same.
+    - `long_names`: by the long name of a program's option, the name under which selfhost has it.
     """
 
     by_modality: Mapping[str, tuple[str, ...]]
@@ -45,6 +46,7 @@ class UsualPrograms(Stated):
     library: str
     packed: tuple[str, ...]
     stated_by: Mapping[str, str]
+    long_names: Mapping[str, str]
 
 
 USUAL = shipped_record(UsualPrograms, "usual_programs")

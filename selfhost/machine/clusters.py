@@ -32,8 +32,10 @@ SURE_JOINER = " ++ "
 _BEFORE_COUNT = r"(?:an?\s+|the\s+|my\s+)?(?:(?:cluster|pair|set|stack)\s+of\s+)?"
 _TIMES = r"(?:\s*[x×*]\s+|\s*[x×*](?=[a-z(])|\s+)"
 _UNIT = r"(?:nodes?\s+|machines?\s+|hosts?\s+|computers?\s+)?(?:of\s+)?"
+_JOINED = r"(?:linked|joined|connected|wired)(?:\s+together)?"
+_BEHIND = rf"(?:,?\s+(?:in\s+a|as\s+a)?\s*(?:cluster|{_JOINED}))?"
 _PLURAL = re.compile(
-    r"\b(air|book|desktop|halo|mac|macbook|mini|node|pi|pro|server|spark|station|studio)s\b",
+    r"\b(air|book|desktop|halo|mac|macbook|mini|pc|pi|pro|server|spark|station|studio)s\b",
     re.IGNORECASE,
 )
 
@@ -65,6 +67,10 @@ class Cluster(Record):
     def are_equal(self) -> bool:
         """Whether all machines are alike."""
         return len(self.kinds) == 1
+
+    def first(self, number: int) -> Cluster:
+        """The cluster of the first so many machines."""
+        return self.replace(machines=self.machines[:number], names=self.names[:number])
 
     @property
     def name(self) -> str:
@@ -166,7 +172,7 @@ def _counts(text: str) -> list[tuple[int, str]]:
     """Each number before or after a text that may count machines, with the rest of the text."""
     plain = text.strip()
     number = _number_pattern()
-    before = rf"(?is){_BEFORE_COUNT}{number}{_TIMES}{_UNIT}(.+)"
+    before = rf"(?is){_BEFORE_COUNT}{number}{_TIMES}{_UNIT}(.+?){_BEHIND}"
     found = []
     match = re.fullmatch(before, plain)
     if match is not None:

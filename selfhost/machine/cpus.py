@@ -97,6 +97,7 @@ class SeriesRow(NamedRow):
     vectors: str = "avx2"
     core: str | None = None
     core_gb_per_s: float | None = None
+    sockets: int | None = None
     cores: int = 0
     threads: int = 1
     architecture: str | None = None

@@ -206,10 +206,12 @@ def _processor(
     """The name of the computer's processor: of one that is told by its kind alone, `r720 dual
     xeon`, the product's. None where the description tells GPUs alone.
 
-    Raises `UnknownMachineError` where the description tells too little.
+    Raises `UnknownMachineError` where the description tells too little, or more processors than one
+    machine holds.
     """
     named = about.processor
     if named is not None:
+        _refuse_processors(about, named)
         words = {*named.split()} - {"2x", "dual"}
         if not cpus.names_a_kind_alone(words):
             return named
@@ -226,6 +228,25 @@ def _processor(
     if about.memory.ram_gib is None or has_digit(" ".join(about.ignored)):
         raise unknown_machine(about.text)
     return _UNNAMED_PROCESSOR
+
+
+def _refuse_processors(about: Description, named: str) -> None:
+    """Raise `UnknownMachineError` for more processors than the sockets of one machine take."""
+    series = cpus.series_called(named)
+    count = cpus.processors_named(named)
+    if series is None or series.sockets is None or count <= series.sockets:
+        return
+    written = cpus.written_name(named).removeprefix(f"{count}x ")
+    several = series.sockets if series.sockets > 1 else None
+    raise bad_name(
+        "sockets",
+        about.text,
+        count=count,
+        series=series.name,
+        most=series.sockets,
+        several=several,
+        written=written,
+    )
 
 
 def _host_of(cards: NamedCards) -> str | None:

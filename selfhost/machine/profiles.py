@@ -246,6 +246,10 @@ def _names_by_spelling() -> Mapping[str, Sequence[str]]:
     return names_of_key
 
 
+# words of people who mean the computer before them
+_OWN = frozenset(("here", "local", "localhost", "mine", "my", "our", "this"))
+
+
 def unknown_machine(typed: str) -> SelfhostError:
     """Return the error for a name of no known machine. It lists names that are spelled alike or
     hold the typed name.
@@ -260,7 +264,8 @@ def unknown_machine(typed: str) -> SelfhostError:
         keys += all_near(wanted, list(names_of_key))
         keys += [key for key in sorted(names_of_key) if wanted in key]
     near = dict.fromkeys(names_of_key[key][-1] for key in keys)
-    return bad_name("machine", typed, list(near)[:3])
+    is_own = not _OWN.isdisjoint(wanted.split("-"))
+    return bad_name("machine", typed, list(near)[:3], own=is_own)
 
 
 def machine_called(text: str) -> NotedMachine | None:

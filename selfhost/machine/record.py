@@ -306,18 +306,11 @@ class Machine(ShownRecord):
         return read(measure=measure, root=root)
 
     @classmethod
-    def from_json(
-        cls,
-        data: object,
-        file: str = "machine",
-        *,
-        unnamed: str = RECORDED,
-    ) -> Machine:
+    def from_json(cls, data: object, file: str = "machine") -> Machine:
         """Return the record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are
         ignored; missing keys become unread.
 
-        `unnamed` is the name for a machine without one, `file` the name of the input in errors.
-        `MachineFileError` carries the first 20 problems.
+        `file` is the name of the input in errors. `MachineFileError` carries the first 20 problems.
 
         >>> record = {"schema": "selfhost.machine/1", "memory_total_bytes": 16 * 2**30}
         >>> can_run("llama-3.3-70b", machine=Machine.from_json(record))
@@ -338,7 +331,7 @@ class Machine(ShownRecord):
             values[name] = cls._defaults[name]
         # a machine read without `--name` has this name in its record
         if values.get("name", UNNAMED) == UNNAMED:
-            values["name"] = unnamed
+            values["name"] = RECORDED
         return cls(**values)
 
     @classmethod

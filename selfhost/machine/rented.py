@@ -28,7 +28,8 @@ class _Series(Stated):
     """A row of `type`: the types of one series, whose names begin with a letter of `begins`.
 
     `gib` is the memory for each virtual processor, by the word `kind` of the name. `gpus` is the
-    number of GPUs, by the number of virtual processors.
+    number of GPUs, by the number of virtual processors. `counts` are the numbers of virtual
+    processors with which the series is rented; empty where not all of them are known.
     """
 
     provider: str
@@ -40,6 +41,7 @@ class _Series(Stated):
     gib: Mapping[str, float] = {}
     any_host: bool = False
     processors: Mapping[str, int] | None = None
+    counts: frozenset[int] = frozenset()
     gpu: str | None = None
     gpus: Mapping[str, int] = {}
 
@@ -53,9 +55,10 @@ class _CloudTable(Stated):
     constrained: str
     # the virtual processors of a size: 2 for `large`
     sizes: Mapping[str, int]
-    multiples: frozenset[int]
     most_processors: int
     type: tuple[_Series, ...]
+    # the virtual processors of all types that were seen at a provider
+    counts: Mapping[str, frozenset[int]]
     sources: Mapping[str, str]
 
 
@@ -176,8 +179,7 @@ def _type_called(name: str) -> _CloudType | None:
         else:
             kind = groups.get("kind", "")
             gib = series.gib.get(kind, 0.0) * processors
-        is_rented = fewer < processors <= _table().most_processors
-        if gib and is_rented:
+        if gib and fewer < processors and _is_rented(series, processors):
             return _CloudType(
                 series=series, memory_gib=gib, processors=fewer or processors
             )
@@ -194,6 +196,14 @@ def _processors_of(series: _Series, size: str) -> int:
     count = int(size.removesuffix(word) or 1)
     if not word:
         return count
-    if count not in _table().multiples:
-        return 0
     return count * _table().sizes.get(word, 0)
+
+
+def _is_rented(series: _Series, processors: int) -> bool:
+    """Whether the series is rented with so many virtual processors, as far as that is known."""
+    if series.processors is not None:
+        return True
+    counts = series.counts or _table().counts.get(series.provider)
+    if not counts:
+        return processors <= _table().most_processors
+    return processors in counts

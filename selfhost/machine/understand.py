@@ -339,34 +339,51 @@ def _mac(
     a Mac.
     """
     words = vocabulary()
+    named = [mention for mention in mentions if mention.chip is not None]
     is_mac = phrase.has_free(words.macs)
-    chips = [mention.chip for mention in mentions if mention.chip is not None]
-    if not chips and is_mac:
-        chips = _chips_of_macs(phrase)
-        near = [chip.words.removeprefix("apple ") for chip in chips]
-        # a Mac of that name and year may be sold with a processor of Intel's, too
-        intel = find_product(Phrase(f"{phrase.text} intel"))
-        if intel is not None and intel.system == "macos":
-            near.append("intel")
-        if len(near) > 1:
-            year = _years_of_macs(phrase)
-            raise bad_name("macs", phrase.text, near, count=len(near), year=year)
-    if chips and setting.system == "windows" and setting.scope == "host":
-        raise bad_name("mac_windows", phrase.text)
-    if not chips:
-        is_chip = any(fits(words.shape.chip, word) for word in phrase.free_words)
-        if is_mac or (is_chip and phrase.has_free(_OF_APPLE)):
+    chip = None
+    if named:
+        chip = named[0].chip
+    elif is_mac:
+        chip = _chip_of_mac(phrase)
+    if chip is None:
+        if is_mac or _names_a_chip_of_apple(phrase):
             raise bad_name("mac", phrase.text)
         return None
-    for mention in mentions:
+    if setting.system == "windows" and setting.scope == "host":
+        raise bad_name("mac_windows", phrase.text)
+    for mention in named:
         # `m4 ultra`, which nobody sold
-        is_chip = mention.chip is not None
-        if is_chip and phrase.free_word(mention.run.end) in _OF_CHIPS:
+        if phrase.free_word(mention.run.end) in _OF_CHIPS:
             raise bad_name("mac", phrase.text)
     for at, word in list(phrase.free.items()):
         if fits(words.shape.mac, word):
             phrase.claim(at)
-    return chips[0]
+    return chip
+
+
+def _names_a_chip_of_apple(phrase: Phrase) -> bool:
+    """Whether a word has the shape of a chip, and another says that it is Apple's."""
+    shape = vocabulary().shape.chip
+    if not phrase.has_free(_OF_APPLE):
+        return False
+    return any(fits(shape, word) for word in phrase.free_words)
+
+
+def _chip_of_mac(phrase: Phrase) -> cpus.Chip | None:
+    """The chip of the Mac that the free words name, None for an unknown Mac. Raises
+    `UnknownMachineError` where such a Mac is sold with several processors.
+    """
+    chips = _chips_of_macs(phrase)
+    near = [chip.words.removeprefix("apple ") for chip in chips]
+    # a Mac of that name and year may be sold with a processor of Intel's, too
+    intel = find_product(Phrase(f"{phrase.text} intel"))
+    if intel is not None and intel.system == "macos":
+        near.append("intel")
+    if len(near) > 1:
+        year = _years_of_macs(phrase)
+        raise bad_name("macs", phrase.text, near, count=len(near), year=year)
+    return chips[0] if chips else None
 
 
 def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
@@ -539,25 +556,33 @@ def _refuse_changed_cards(phrase: Phrase, mentions: Sequence[Mention]) -> None:
         if not mention.gpus:
             continue
         card = mention.gpus[0].label
-        before = phrase.run(0, mention.run.start).words
-        telling = [word for word in before if word not in _BEFORE_A_CARD]
-        word = telling[-1] if telling else ""
-        if word in words.denied:
+        before = _word_before(phrase, mention)
+        if before in words.denied:
             raise bad_name("denied_gpu", phrase.text, card=card)
-        if word in words.vague:
+        if before in words.vague:
             raise bad_name(
-                "vague_count", phrase.text, word=word, card=card, most=MOST_CARDS
+                "vague_count", phrase.text, word=before, card=card, most=MOST_CARDS
             )
-        maker = gpus.vendor_of(word)
-        is_bare = len(mention.run.words) == 1
-        if is_bare and maker not in (
-            gpus.UNKNOWN,
-            gpus.vendor_of(mention.gpus[0].name),
-        ):
-            raise unknown_gpu([word, *mention.run.words])
-        suffix = phrase.free_word(mention.run.places[-1] + 1)
+        if _is_of_another_maker(before, mention):
+            raise unknown_gpu([before, *mention.run.words])
+        suffix = phrase.free_word(mention.run.end)
         if suffix in words.suffixes:
             raise unknown_gpu([*mention.run.words, suffix])
+
+
+def _word_before(phrase: Phrase, mention: Mention) -> str:
+    """The last word before a name that tells something; empty where none does."""
+    words = phrase.run(0, mention.run.start).words
+    telling = [word for word in words if word not in _BEFORE_A_CARD]
+    return telling[-1] if telling else ""
+
+
+def _is_of_another_maker(word: str, mention: Mention) -> bool:
+    """Whether a word names a maker, and the GPU behind it, named by one word, is another's."""
+    if len(mention.run.words) > 1:
+        return False
+    maker = gpus.vendor_of(word)
+    return maker not in (gpus.UNKNOWN, gpus.vendor_of(mention.gpus[0].name))
 
 
 def _refuse_counts(

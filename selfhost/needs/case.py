@@ -262,6 +262,7 @@ class Case(Record):
     - `settings`: the values that the requested program options set, by the setting that they
       change.
     - `text_alone`: the encoders of images are not loaded.
+    - `size_times`: how many times as many pixels options ask for as the model's own size has.
     - `draft`: the case of the draft model.
     - `instruction_sets`: of the machine's CPU; None where not known.
     - `device`: the accelerators that hold the model; None where the RAM holds the model.
@@ -281,6 +282,7 @@ class Case(Record):
     settings: Mapping[str, str] = {}
     cache_types: CacheTypes = CacheTypes(keys="f16", values="f16")
     text_alone: bool = False
+    size_times: float = 1.0
     companions: Companions = Companions()
     draft: Case | None = None
     instruction_sets: tuple[str, ...] | None = None

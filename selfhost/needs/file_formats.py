@@ -38,6 +38,7 @@ from .case import (
 )
 from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf_memory
+from .picture_size import resized, size_asked
 from .quantization import (
     GGUF_QUANTIZATIONS,
     MIXES,
@@ -94,6 +95,8 @@ def case_of(
     elif row is not UNKNOWN_ROW:
         spec = _without_cache_that_is_not_known(spec, runtime)
     settings = runtime.settings_of(workload.runtime_options)
+    size = size_asked(spec, settings)
+    spec = resized(spec, settings)
     is_text_alone = settings.get("projector") == "none"
     return Case(
         spec=spec,
@@ -107,6 +110,7 @@ def case_of(
         runtime=runtime,
         workload=workload,
         settings=settings,
+        size_times=1.0 if size is None else size.times,
         cache_types=CacheTypes.of(workload.kv_cache_type or "f16"),
         text_alone=is_text_alone or takes_text_alone(spec, runtime),
     )

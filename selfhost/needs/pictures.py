@@ -59,6 +59,7 @@ class _DiffusersTable(Stated):
     decoder_numbers: tuple[float, ...]
     component_megapixel: tuple[int, ...]
     component_clip: tuple[int, ...]
+    component_pass: tuple[float, ...]
     component_source: str
     rounding: float
     quantized_source: str
@@ -516,11 +517,24 @@ class _ComponentFiles(_Offloading):
         sizes = _sizes_of_component_files(self.case)
         return {name: size.bytes for name, size in sizes.items()}
 
+    def _of_clip(self) -> Size:
+        """The memory for a clip beside the weights: by what the spec states beyond all weights in
+        16 bits, which is a pass of the denoiser, else what clips took.
+        """
+        stated = self.case.spec.needs
+        if stated is not None and stated.low_bytes:
+            a_pass = stated.low_bytes - 2 * self.parameters
+            if a_pass > 0:
+                return Size(
+                    *[int(a_pass * times) for times in _DIFFUSERS.component_pass]
+                )
+        return Size(*_DIFFUSERS.component_clip).scaled(self.case.size_times)
+
     def needs(self, files: Term) -> Needs:
         """Files and memory: whole on an accelerator, a component of it at a time, or as many of its
         layers as have room.
         """
-        working = Size(*_DIFFUSERS.component_clip)
+        working = self._of_clip()
         if self.case.spec.modality == "image":
             working = self._by_pixel(_DIFFUSERS.component_megapixel)
         line = f"{working.likely:,} bytes; {working.least:,} to {working.most:,}"

@@ -17,7 +17,7 @@ from ..judge.pace.words import reader_words
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from .labels import LABELS
 from .layout import Paragraph, Span, clean, line, strong
-from .words import HERE, place_words
+from .words import ATTENTION, HERE, needs_attention, place_words
 
 if TYPE_CHECKING:
     from ..advice.api_route import Shutdown
@@ -133,6 +133,7 @@ def answer_cell(answer: Verdict) -> Span:
         return Span(f"{sign} {_refusal(answer)}", answer.route)
     reservation = _reservation(answer)
     if reservation:
+        sign = ATTENTION if needs_attention(answer) else sign
         return Span(f"{sign} {reservation}", Outcome.WARN)
     return Span(f"{sign} {_route_words(answer)}", answer.route)
 

@@ -25,17 +25,21 @@ def rows_of_machines(answer: ClusterAnswer) -> Iterator[Cells]:
     if answer.takes_one:
         yield _together_row(answer)
         return
-    if not answer.cluster.are_equal:
+    if not answer.together.cluster.are_equal:
         yield from _rows_of_parts(answer.parts)
+    number = len(answer.cluster.machines)
+    if len(answer.parts) < number:
+        used = f"{len(answer.parts)} of {number}"
+        yield "machines", used, "more are no better; --split takes all"
     if answer.parts:
-        yield "link", answer.cluster.link.title, _link_words(answer)
+        yield "link", answer.together.cluster.link.title, _link_words(answer)
     for one in answer.alone:
         yield _alone_row(one, answer)
 
 
 def place_note(answer: ClusterAnswer) -> str:
     """The words behind the memory of the fullest machine: `on each`."""
-    if answer.cluster.are_equal:
+    if answer.together.cluster.are_equal:
         return "on each"
     return f"on {_fullest(answer.parts).machine.name}, the fullest"
 
@@ -66,8 +70,8 @@ def _rows_of_parts(parts: Sequence[PartOfMachine]) -> Iterator[Cells]:
 
 def _link_words(answer: ClusterAnswer) -> str:
     """How the model is divided, and whether the link is assumed."""
-    words = f"{_transport(answer.cluster.link)}, {split_words(answer.split)}"
-    if answer.cluster.link.is_assumed:
+    words = f"{_transport(answer.together.cluster.link)}, {split_words(answer.split)}"
+    if answer.together.cluster.link.is_assumed:
         words += "; assumed: --link states another"
     return words
 
@@ -94,7 +98,10 @@ def _alone_row(one: Alone, answer: ClusterAnswer) -> Cells:
 def _together_row(answer: ClusterAnswer) -> Cells:
     """What all machines together do, where one is taken."""
     judged = answer.together.judged
-    words = f"{answer.cluster.name} together{_way_words(judged)}"
+    if answer.together.is_refused:
+        found = judged.finding("runtime")
+        return "together", "not divided", "" if found is None else found.reason
+    words = f"{answer.together.cluster.name} together{_way_words(judged)}"
     return "together", _pace_words(judged), words
 
 

@@ -27,6 +27,7 @@ from ..core.answering import other_catalogue
 from ..core.errors import MAX_PROBLEMS, Problem, SelfhostError
 from ..core.records import FrozenDict, Record, brief, brief_lines
 from ..core.workload import as_typed
+from ..judge.checks import Finding
 from ..judge.record import Range, Report, Speed, Verdict, exit_code
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -162,6 +163,18 @@ def _(speed: Speed) -> Object:
 
 
 @record.register
+def _(finding: Finding) -> Object:
+    """A finding, with figures rounded as a speed is: beyond that they depend on the computer's own
+    library of mathematics.
+    """
+    members = fields(finding)
+    for name in ("needs", "has", "short"):
+        if isinstance(members[name], float):
+            members[name] = _rounded(members[name])
+    return members
+
+
+@record.register
 def _(row: openness.OpennessRow) -> Object:
     """An answer on openness, with the answers that it follows from; `unknown` is null."""
     members = fields(row, "name why sources assumed")
@@ -286,9 +299,12 @@ def _together(answer: ClusterAnswer) -> Object:
                 "judged_tokens_per_second": record(one.judged.users_pace),
             }
         )
+    machines_used = len(answer.together.cluster.machines)
+    if answer.takes_one:
+        machines_used = 1
     return {
         "machines": [machine.name for machine in answer.cluster.machines],
-        "machines_used": 1 if answer.takes_one else len(answer.cluster.machines),
+        "machines_used": machines_used,
         "link": link,
         "split": answer.split,
         "per_machine": parts,

@@ -23,9 +23,11 @@ from .labels import LABELS
 from .layout import Blocks, Cells, Hint, Paragraph, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
 from .words import (
+    ATTENTION,
     RANGES,
     catalogue_words,
     is_old,
+    needs_attention,
     old_data_blocks,
     pace_title,
     place_words,
@@ -43,7 +45,7 @@ _LONG_NAME = 32
 # the models on the disk that are named
 _STORED = 4
 # the sign of a model that runs, but not well or not quite as asked
-_TIGHT = Span("!", Outcome.WARN)
+_ATTENTION = Span(ATTENTION, Outcome.WARN)
 _PARTLY_OPEN = "openness-partly"
 _LONG_WAIT = "wait-long"
 # free memory is shown if it is less than this share of the memory that models may take (assumed)
@@ -319,8 +321,8 @@ def sign_of(row: Verdict) -> Span:
     """The sign of the answer; `!` for a model that runs with a reservation, which the footer
     tells.
     """
-    if row.can_run and (_is_tight(row) or row.has(_PARTLY_OPEN, _LONG_WAIT)):
-        return _TIGHT
+    if needs_attention(row):
+        return _ATTENTION
     return Span(LABELS.routes[row.route].sign, row.route)
 
 
@@ -374,4 +376,4 @@ def legend(rows: Sequence[Verdict]) -> list[str]:
         reasons.append("more than two minutes until the first word")
     if not reasons:
         return []
-    return [f"{_TIGHT}: {'; '.join(reasons)}"]
+    return [f"{_ATTENTION}: {'; '.join(reasons)}"]

@@ -32,7 +32,7 @@ from .layout import (
 )
 from .machine_text import memory_cells
 from .model_figures import have_paces, wait_of
-from .words import PLACES, pace_of, pace_title, run_words
+from .words import ATTENTION, PLACES, pace_of, pace_title, run_words
 
 # machines of the first screen, and pairs of them
 _SHOWN = 6
@@ -128,9 +128,9 @@ def _least_words(plan: Plan, least: LeastMachine) -> str:
     """`needs 5.20 GiB of RAM, or a GPU with 4.90 GiB`."""
     gpu = f"a GPU with {units.binary(least.accelerator.memory_bytes, up=True)}"
     ram = _ram_words(least.memory_bytes)
-    if _shares_memory(least):
+    if least.shares_memory:
         need = f"needs {ram}, which a GPU shares"
-    elif _needs_own_gpu_memory(least):
+    elif least.needs_own_gpu_memory:
         need = f"needs {gpu}"
     elif least.is_slow:
         need = f"needs {gpu}, or (slowly) {ram}"
@@ -141,51 +141,45 @@ def _least_words(plan: Plan, least: LeastMachine) -> str:
     return f"{need}, but no listed machine runs it under your conditions"
 
 
-def _with_smaller_gpus(plan: Plan, least: LeastMachine) -> list[KnownMachine]:
-    """The known machines that surely run the model and whose GPUs each have less memory than the
-    GPU of the least machine.
-    """
-    with_smaller = []
-    for known in plan.fitting:
-        sizes = [
-            card.memory_total_bytes or 0 for card in known.machine.own_memory_cards
-        ]
-        if not sizes or _doubts(known):
-            continue
-        if max(sizes) < least.accelerator.memory_bytes:
-            with_smaller.append(known)
-    return with_smaller
-
-
 def _with_less_words(plan: Plan, least: LeastMachine) -> str:
     """How known machines with smaller GPUs run the model, where the need alone would contradict
     them; empty otherwise.
     """
-    needs_gpu = _needs_own_gpu_memory(least)
-    with_smaller = _with_smaller_gpus(plan, least)
-    split = [known for known in with_smaller if known.placement == "split"]
-    if not needs_gpu:
-        split = [known for known in split if _ram_of(known) < least.memory_bytes]
-    if split:
-        smallest = min(
-            split, key=lambda known: (known.accelerator_memory_bytes, _ram_of(known))
-        )
-        whole = " to hold all of it" if needs_gpu else ""
-        gpu = units.binary(smallest.accelerator_memory_bytes)
-        ram = units.binary(_ram_of(smallest))
+    needs_gpu = least.needs_own_gpu_memory
+    split = plan.split_on
+    if split is not None:
+        whole = ""
+        if needs_gpu:
+            whole = f" to hold all of it{_smaller_words(plan)}"
+        gpu = units.binary(split.accelerator_memory_bytes)
+        ram = units.binary(split.ram_bytes)
         return f"{whole}; with {gpu} of GPU memory and {ram} of RAM it runs too"
-    words = ""
-    if needs_gpu and any(map(_is_whole_on_several, with_smaller)):
-        words = " or several smaller ones"
+    words = _smaller_words(plan) if needs_gpu else ""
+    if needs_gpu and any(map(_is_whole_on_several, plan.with_smaller_gpus)):
+        words += " or several smaller ones"
     # a machine on which users wait does not hold all of them, whether in doubt or not
     if any(known.speed and known.speed.waiting for known in plan.fitting):
         words += f" for all {plan.workload.parallel} at once"
     return words
 
 
-def _ram_of(known: KnownMachine) -> int:
-    """The bytes of RAM that programs get on the machine; 0 where they are not known."""
-    return known.memory_limit_bytes or 0
+def _smaller_words(plan: Plan) -> str:
+    """`, 21.0 GiB with q8_0 cache`: the GPU that holds all of the model with settings that a known
+    machine has; empty where none has.
+    """
+    known = plan.whole_on
+    if known is None:
+        return ""
+    settings = ", ".join(_other_settings(plan, known))
+    gpu = units.binary(known.gpu_bytes_for_all, up=True)
+    return f", {gpu} with {settings}" if settings else f", or {gpu}"
+
+
+def _other_settings(plan: Plan, known: KnownMachine) -> list[str]:
+    """The settings and the type of a known machine that the plan does not have."""
+    usual = run_words(plan.workload, plan.contexts)
+    settings = run_words(known.workload, plan.contexts)
+    return [part for part in settings if part not in usual]
 
 
 def _is_whole_on_several(known: KnownMachine) -> bool:
@@ -193,16 +187,6 @@ def _is_whole_on_several(known: KnownMachine) -> bool:
     if known.placement != "accelerator" or len(known.machine.own_memory_cards) < 2:
         return False
     return known.speed is None or not known.speed.waiting
-
-
-def _needs_own_gpu_memory(least: LeastMachine) -> bool:
-    """Whether the model needs a GPU and no GPU of the least machine shares the RAM."""
-    return least.accelerator.required and not _shares_memory(least)
-
-
-def _shares_memory(least: LeastMachine) -> bool:
-    """Whether a GPU of the least machine shares the RAM, as in a Mac."""
-    return any(card.unified for card in least.machine.cards)
 
 
 def _machines_counted(plan: Plan) -> str:
@@ -227,7 +211,7 @@ def _machines_counted(plan: Plan) -> str:
 
 def _workload_words(plan: Plan) -> str:
     """The settings of the run, with the wanted pace."""
-    parts = run_words(plan.workload)
+    parts = run_words(plan.workload, plan.contexts)
     wanted = plan.workload.min_tokens_per_second
     if wanted:
         pace = f"at least {units.stated(wanted)} tokens/s"
@@ -244,12 +228,12 @@ def _least_rows(
     verbose: bool,
 ) -> Iterator[FigureRow]:
     """Yield the parts of the least machine as a price list has them: part, figure and note."""
-    needs_gpu = _needs_own_gpu_memory(least)
+    needs_gpu = least.needs_own_gpu_memory
     gpu_memory = units.binary(least.accelerator.memory_bytes, up=True)
     if needs_gpu:
         yield "GPU memory", gpu_memory, _gpu_words(plan, least)
     yield "RAM", units.binary(least.memory_bytes, up=True), _reserve_words(least)
-    runs_without_gpu = not needs_gpu and not _shares_memory(least)
+    runs_without_gpu = not needs_gpu and not least.shares_memory
     if runs_without_gpu:
         beside = known_figure(
             least.accelerator.memory_beside_bytes, _ram_words, "unknown RAM"
@@ -282,7 +266,9 @@ def _gpu_words(plan: Plan, least: LeastMachine) -> str:
         why = f"on one GPU that reads {prompt} within {limit}; few processors do"
     for known in plan.machines:
         if known.machine == least.machine:
-            why += f"; that of {known.name} does"
+            settings = ", ".join(_other_settings(plan, known))
+            with_settings = f", with {settings}" if settings else ""
+            why += f"; that of {known.name} does{with_settings}"
     return why
 
 
@@ -405,17 +391,15 @@ def _doubts(known: KnownMachine) -> list[str]:
 
 def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
     """Yield a row for each machine, with the likely pace, and the settings that differ there."""
-    usual = run_words(plan.workload)
     rows = []
     for known in shown:
         doubts = _doubts(known)
         sign = Span("✓", Route.LOCAL)
         if doubts:
-            sign = Span("?", Route.UNKNOWN)
+            sign = Span(ATTENTION, Outcome.WARN)
         place = PLACES.get(known.placement, "-")
         if known.by_shared_gpu:
             place = "GPU"
-        otherwise = [part for part in run_words(known.workload) if part not in usual]
         row = (
             sign,
             strong(known.name),
@@ -424,7 +408,7 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
             wait_of(known),
             known.kind,
             ", ".join([place, *doubts]),
-            ", ".join(otherwise),
+            ", ".join(_other_settings(plan, known)),
         )
         rows.append(row)
     title = pace_title(known.speed for known in shown)
@@ -433,7 +417,10 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
     if left_out:
         yield line(Hint(f"{left_out} more: ", "-v"))
     if any(map(_doubts, shown)):
-        yield line("?: little memory left, or slow; slow?: perhaps too slow")
+        yield line(
+            f"{ATTENTION}: little memory left, a limit to raise first, or slow;"
+            " slow?: perhaps too slow"
+        )
     if have_paces(shown):
         below = "the line below gives its range"
         yield line(Hint("~ is the likely pace; ", below, ".", shows="range"))

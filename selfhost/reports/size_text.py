@@ -100,9 +100,15 @@ def _single(size: ContainerSize, *, verbose: bool) -> Blocks:
 def _workload_line(size: ContainerSize) -> Paragraph:
     """`Q4_K_M in llama.cpp, 4,096 tokens of context for each of 4 users`."""
     workload = size.workload
-    users = "1 user" if workload.parallel == 1 else f"each of {workload.parallel} users"
+    users = "1 user"
+    joint = "for"
+    if size.runtime.contexts_of(workload) < workload.parallel:
+        users = f"{workload.parallel} users"
+        joint = "shared by"
+    elif workload.parallel > 1:
+        users = f"each of {workload.parallel} users"
     if workload.context_tokens is not None:
-        users = f"{units.tokens(workload.context_tokens)} of context for {users}"
+        users = f"{units.tokens(workload.context_tokens)} of context {joint} {users}"
     return line(f"{format_words(workload)}, {users}", indent=2)
 
 

@@ -31,7 +31,8 @@ def verify_document(comparison: Verification) -> Blocks:
         f": {_inside(comparison)}",
     )
     run = comparison.run
-    asked = run_words(verdict.workload.replace(context_tokens=run.context_tokens))
+    workload = verdict.workload.replace(context_tokens=run.context_tokens)
+    asked = run_words(workload, verdict.question.contexts)
     yield line(", ".join([*asked, f"seen in: {run.tool}"]), indent=2)
     yield line()
     yield Table.of("verify", map(_row, comparison.differences))

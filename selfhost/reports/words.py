@@ -12,12 +12,14 @@ from ..core import units
 from ..core.answering import way_to_newer_catalogue
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.record import Route, Speed, Verdict
+from ..judge.record import TIGHT_CODES, Route, Speed, Verdict
 from ..machine.record import Disk, Machine
 from ..needs.records import Needs
 from .labels import LABELS
 from .layout import Blocks, Hint, line
 
+# the sign of a model that runs, but not without attention
+ATTENTION = "!"
 # the place word for the computer on which the command runs
 HERE = "here"
 # the short word for each memory that holds a model
@@ -145,11 +147,7 @@ def fact_label(fact: str) -> str:
 
 def asked_words(verdict: Verdict) -> str:
     """The settings that were judged, with every default named, and the download."""
-    runtime = verdict.question.runtime
-    contexts = None
-    if runtime is not None:
-        contexts = runtime.contexts_of(verdict.workload)
-    how = run_words(verdict.workload, contexts)
+    how = run_words(verdict.workload, verdict.question.contexts)
     conditions = _condition_words(verdict.workload)
     if not how and conditions:
         return f"You asked for: {', '.join(conditions)}"
@@ -190,11 +188,10 @@ def format_words(workload: Workload) -> str:
     return " in ".join(filter(None, (workload.quantization, workload.runtime)))
 
 
-def run_words(workload: Workload, contexts: int | None = None) -> list[str]:
+def run_words(workload: Workload, contexts: int) -> list[str]:
     """The settings of the run, a part each: `8,192 tokens of context for each of 4 sequences`.
 
-    `contexts`: how many contexts of that length the program keeps; one for each sequence where left
-    out.
+    `contexts` is the number of contexts of that length that the program keeps.
     """
     parts = []
     form = format_words(workload)
@@ -204,7 +201,7 @@ def run_words(workload: Workload, contexts: int | None = None) -> list[str]:
         context = f"{units.tokens(workload.context_tokens)} of context"
         if workload.parallel > 1:
             of_each = "shared by"
-            if contexts is None or contexts == workload.parallel:
+            if contexts == workload.parallel:
                 of_each = "for each of"
             context += f" {of_each} {workload.parallel} sequences"
         parts.append(context)
@@ -224,6 +221,16 @@ def run_words(workload: Workload, contexts: int | None = None) -> list[str]:
             task += f" by {workload.finetune_method}"
         parts.append(task)
     return parts
+
+
+def needs_attention(answer: Verdict) -> bool:
+    """Whether a model that runs has the sign `!`: next to no memory is left, a limit must be raised
+    first, the model is less open than asked for, or its first word comes late.
+    """
+    if not answer.can_run:
+        return False
+    codes = (*TIGHT_CODES, "openness-partly", "wait-long")
+    return answer.waits_for_setting or answer.has(*codes)
 
 
 def _download_words(verdict: Verdict) -> str:

@@ -452,3 +452,25 @@ def test_the_words_of_a_pipeline_are_filled_in(model: str, words: str) -> None:
     assert words in line
     assert "{guidance}" not in line
     assert "{steps}" not in line
+
+
+@pytest.mark.parametrize(
+    ("purpose", "program"),
+    [
+        pytest.param("agent", "mlx_lm.server", id="an agent asks an API"),
+        pytest.param("chat", "mlx_lm.generate", id="a person types"),
+    ],
+)
+def test_an_agent_gets_the_program_that_serves(purpose: str, program: str) -> None:
+    asked = Workload(runtime="mlx", purpose=purpose)
+    verdict = check("llama-3.1-8b", asked, machine="macbook pro m4 max 48gb")
+    assert verdict.commands[-1].startswith(f"{program} --model ")
+
+
+def test_numbers_of_gpus_that_nobody_read_are_told_to_be_looked_up() -> None:
+    """The 4090 of a description is no second GPU of a system: CUDA puts the fastest first."""
+    verdict = check("qwen3-8b", gpu="RTX 3060 + RTX 4090", machine="desktop 32gb")
+    assert "CUDA_DEVICE_ORDER=" in verdict.commands[-1]
+    assert any(
+        "nvidia-smi tells the system's numbers" in line for line in verdict.setup
+    )

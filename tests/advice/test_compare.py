@@ -13,6 +13,24 @@ from selfhost.reports.compare_text import compare_document
 from selfhost.reports.layout import plain
 
 
+@pytest.mark.parametrize(
+    ("model", "place"),
+    [
+        # macOS lets a GPU use 48 of 64 GiB: the headline raises that, and the pace is the GPU's
+        pytest.param("gpt-oss-120b", "GPU", id="once a limit is raised"),
+        pytest.param("gpt-oss-20b", "GPU", id="within the limit"),
+    ],
+)
+def test_a_model_is_in_the_memory_whose_pace_is_told(model: str, place: str) -> None:
+    compared = compare([model, "qwen3-8b"], machine="macbook-pro-m3-max-64gb")
+    (row,) = (
+        line
+        for line in plain(compare_document(compared)).splitlines()
+        if line[:3] == "in "
+    )
+    assert row.split()[1] == place
+
+
 def types(*models: str, machine: str = "rtx 4090", **fields: Any) -> list[str | None]:
     compared = compare(models, machine=machine, **fields)
     return [each.verdict.quantization for each in compared.models]

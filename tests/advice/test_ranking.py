@@ -155,7 +155,9 @@ def test_a_license_that_nobody_knows_halves_what_a_model_counts_for() -> None:
 
 def test_two_kinds_of_work_at_once_name_none() -> None:
     """Neither is what the list is for."""
-    assert kinds_in(["code", "math"]) == (None, None)
+    meant = kinds_in(["code", "math"])
+    assert meant.use is None
+    assert meant.modality is None
 
 
 def test_files_in_memory_are_free_for_the_model_whose_own_they_are() -> None:

@@ -579,3 +579,17 @@ def test_a_file_named_after_another_model_is_noted(name: str, named: str) -> Non
 def test_a_file_named_after_its_repository_has_no_note() -> None:
     name = "unsloth/Qwen3-30B-A3B-GGUF/Qwen3-30B-A3B-Q4_K_M.gguf"
     assert resolve(name, CATALOGUE).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "type"),
+    [
+        pytest.param("llama 3.1 8b q4_k_m q8_0", "Q4_K_M", id="words"),
+        pytest.param("mistral-7b-Q8_0.Q4_0.gguf", "Q8_0", id="file"),
+    ],
+)
+def test_of_two_quantizations_in_a_name_one_is_told(name: str, type: str) -> None:
+    """The first was taken without a word, and the second may have been meant."""
+    meant = understand_name(CATALOGUE, name, Workload())
+    assert meant.workload.quantization == type
+    assert any("names several quantizations" in note for note in meant.notes)

@@ -249,3 +249,31 @@ def test_a_library_without_models_leaves_nothing_to_run(typed: str) -> None:
     assert isinstance(error, NotAModelError)
     assert error.kind == "library"
     assert "nothing to run here" in error.message
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed"),
+    [
+        pytest.param("something like chatgpt", "selfhost list", id="like a product"),
+        pytest.param("best model", "selfhost list", id="any"),
+        pytest.param("picture model", "selfhost list picture", id="a kind"),
+        pytest.param("best coding model", "selfhost list coding", id="a use"),
+    ],
+)
+def test_a_wish_names_the_list_that_fulfils_it(typed: str, listed: str) -> None:
+    with pytest.raises(UnknownModelError) as unknown:
+        resolve(typed, open_catalogue())
+    assert (unknown.value.remedy or "").endswith(f": {listed}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        pytest.param("r1 7b", "deepseek-r1-distill-qwen-7b", id="a size"),
+        pytest.param("R1-8B", "deepseek-r1-0528-qwen3-8b", id="what Ollama has"),
+        pytest.param("r1", "deepseek-r1", id="bare"),
+        pytest.param("r1-1776", "r1-1776", id="another model"),
+    ],
+)
+def test_r1_is_deepseeks(typed: str, meant: str) -> None:
+    assert resolve(typed, open_catalogue()).spec_id == meant

@@ -323,7 +323,7 @@ def test_what_would_fit_under_a_condition_is_marked() -> None:
         named = f"qwen3-4b-instruct-2507 {fits[1]}"
         assert squeezed(named) in squeezed(seen.answer.replace("~29 tokens/s", ""))
 
-    visit(["qwen3-4b-instruct", *ON_MAC, "--context", "128k"], walk)
+    visit(["qwen3-4b-instruct", *ON_MAC, "--context", "256k"], walk)
 
 
 @needs_plain_sockets

@@ -659,7 +659,7 @@ def test_two_screens_call_one_thing_alike(
             run(capsys, "machine", "--machine", name, "--json")[1], encoding="utf-8"
         )
     one = run(capsys, "check", "gpt-oss-20b", "--machine", str(mac))[1]
-    assert one.startswith("✓ RUNS ONCE A LIMIT IS RAISED")
+    assert one.startswith("! RUNS ONCE A LIMIT IS RAISED")
     assert (
         "(runs once a" in run(capsys, "audit", str(policy), "--machines", str(mac))[1]
     )

@@ -66,7 +66,7 @@ def test_one_machine_has_none_of_these_keys(
 
 
 def test_one_is_taken_where_it_does_as_well(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = run(capsys, "check", "qwen3-8b", *TWO)
+    _, out, _ = run(capsys, "check", "qwen3-8b", "--runtime", "llama.cpp", *TWO)
     assert "RUNS  Qwen3 8B on dgx-spark" in out
     assert "2 × dgx-spark together" in out
 

@@ -265,6 +265,33 @@ def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
         pytest.param(
             "list --ctx 5 -n 3", "options --ctx -n", "--context --top?", id="synonyms"
         ),
+        pytest.param(
+            "check a -ctk q8_0", "option -ctk", "mean --kv-cache?", id="a stated cache"
+        ),
+        pytest.param(
+            "check a -ngl 99",
+            "unknown option -ngl",
+            "llama.cpp: --runtime-option ngl=VALUE",
+            id="an option of a program",
+        ),
+        pytest.param(
+            "check a --tensor-split 3,1",
+            "unknown option --tensor-split",
+            "llama.cpp: --runtime-option ts=VALUE",
+            id="its long name",
+        ),
+        pytest.param(
+            "check a --enforce-eager",
+            "unknown option --enforce-eager",
+            "vLLM: --runtime-option enforce-eager=yes",
+            id="a switch of a program",
+        ),
+        pytest.param(
+            "check a --flash-attn",
+            "unknown option --flash-attn",
+            "leave the option out",
+            id="what a program does by itself",
+        ),
         pytest.param("check a -vx", "x", "selfhost check --help", id="joined letters"),
         pytest.param(
             "check a --private=1", "takes no value", "--private alone", id="a switch"
@@ -677,3 +704,12 @@ def test_a_program_option_that_selfhost_has_is_named(
     code, _, error = run(capsys, "check", "mistral-7b", "--runtime-option", typed)
     assert code == 2
     assert remedy in error
+
+
+def test_a_slip_in_a_model_without_a_command_is_told_the_line_that_judges_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The line repeated the slip, and failed again."""
+    assert cli.main(["gema", "3", "--context", "8k"]) == 2
+    told = capsys.readouterr().err
+    assert "to judge a model: selfhost check gemma-3 --context 8k\n" in told

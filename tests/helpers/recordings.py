@@ -82,7 +82,7 @@ def read_back(text: str, name: str) -> Machine:
     """
     written = json.loads(text)
     validate(written, "machine-1")
-    return Machine.from_json(written, unnamed=name)
+    return Machine.from_json(written).replace(name=name)
 
 
 class Altered(RecordedHost):

@@ -298,3 +298,21 @@ def test_a_draft_leaves_the_first_token_where_it_is() -> None:
     assert drafted.first_token_seconds == alone.first_token_seconds is not None
     assert drafted.parallel_total is None
     assert "the total of 4 sequences at once with a draft is not known" in drafted.how
+
+
+def test_ollama_may_leave_part_of_a_card_empty() -> None:
+    """Qwen3 30B-A3B in Ollama on 12 GB: 25 tokens/s beside a Ryzen 7 7800X3D (ollama/ollama#11688).
+    Of a model that a card of 4 GB just holds the slow end is with a part in RAM
+    (AlexsJones/llmfit#933: 30.8).
+    """
+    workload = Workload(quantization="Q4_K_M", runtime="ollama")
+    typed = "ryzen 7 7800x3d rtx 4070 32gb"
+    speed = speed_of(check("qwen3-30b-a3b", workload, machine=typed))
+    assert speed.decode is not None
+    assert speed.decode.low < 25 < speed.decode.likely
+    assert "differs between its versions" in speed.how
+    workload = Workload(quantization="Q8_0", runtime="ollama")
+    small = speed_of(check("qwen3.5-2b", workload, machine="rtx 3050 ti laptop 16gb"))
+    assert small.decode is not None
+    assert small.decode.low < 30.8
+    assert "small card" in small.how

@@ -4,57 +4,30 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from statistics import median
 from typing import Any
 
 import pytest
 
-from helpers.paths import TRUTH
-from selfhost.advice.understood import understand
-from selfhost.catalogue.index import Catalogue, open_catalogue
-from selfhost.core.workload import Workload
+from helpers.cluster_runs import (
+    catalogue,
+    cluster,
+    compared,
+    judged_run,
+    question,
+    runs,
+    together,
+)
 from selfhost.judge.cluster_choice import ClusterAnswer, best_on_cluster
 from selfhost.judge.cluster_parts import DividedModel
-from selfhost.judge.clusters import Together, judge_together
+from selfhost.judge.clusters import judge_together
 from selfhost.judge.judging import judge
-from selfhost.judge.record import Question
-from selfhost.machine.clusters import Cluster, cluster_named
-from selfhost.machine.named import named
 from selfhost.needs.records import likely_bytes
 
 GIB = 2**30
 GB = 10**9
 WEIGHTS = ("weights", "repacked_weights", "embeddings")
-
-
-@cache
-def catalogue() -> Catalogue:
-    return open_catalogue(())
-
-
-def cluster(text: str, link: str | None = None) -> Cluster:
-    found = cluster_named(text, named, link)
-    assert found is not None
-    return found.cluster
-
-
-def question(model: str, machines: Cluster, **stated: Any) -> Question:
-    understood = understand(catalogue(), model, Workload(**stated))
-    return understood.question(catalogue(), machines.main)
-
-
-def together(
-    model: str,
-    text: str,
-    split: str | None = None,
-    link: str | None = None,
-    **stated: Any,
-) -> Together:
-    machines = cluster(text, link)
-    judged, *_ = judge_together(question(model, machines, **stated), machines, split)
-    return judged
 
 
 def answer(model: str, text: str, **stated: Any) -> ClusterAnswer:
@@ -66,28 +39,7 @@ def answer(model: str, text: str, **stated: Any) -> ClusterAnswer:
 # ------------------------------------------------------------------ published runs
 
 
-def runs() -> list[dict[str, Any]]:
-    table = json.loads((TRUTH / "clusters.json").read_text(encoding="utf-8"))
-    return list(table["runs"])
-
-
 RUNS = runs()
-COMPARED = [run for run in RUNS if "apart" not in run]
-
-
-def judged_run(run: dict[str, Any]) -> Together:
-    stated: dict[str, Any] = {"runtime": run["runtime"]}
-    if "quantization" in run:
-        stated["quantization"] = run["quantization"]
-    if "users" in run:
-        stated["parallel"] = run["users"]
-    if "prompt_tokens" in run:
-        stated["prompt_tokens"] = run["prompt_tokens"]
-        if run["prompt_tokens"] > 3_500:
-            stated["context_tokens"] = run["prompt_tokens"] + 512
-    if run.get("eager"):
-        stated["runtime_options"] = {"enforce-eager": "yes"}
-    return together(run["model"], run["machines"], run["split"], run["link"], **stated)
 
 
 @cache
@@ -96,14 +48,7 @@ def errors() -> list[tuple[bool, bool, float]]:
     how far the likely pace is off.
     """
     found = []
-    for run in COMPARED:
-        speed = judged_run(run).judged.speed
-        if speed is None:
-            continue
-        pace = speed.parallel_total if run.get("users", 1) > 1 else speed.decode
-        if pace is None:
-            # refused, or not known: no pace is told
-            continue
+    for run, pace in compared():
         seen = run["tokens_per_second"]
         is_inside = pace.low <= seen <= pace.high
         found.append((run["fitted"], is_inside, abs(pace.likely / seen - 1)))
@@ -255,6 +200,34 @@ def test_a_second_equal_machine_is_never_told_as_worse(model: str, two: str) -> 
         assert rating_of(taken) <= rating_of(alone)
 
 
+@pytest.mark.parametrize(
+    ("model", "runtime"),
+    [
+        pytest.param("qwen3-235b-a22b", None, id="any program"),
+        pytest.param("glm-4.6", "llama.cpp", id="by layers"),
+        pytest.param("minimax-m2.7", "vllm", id="by tensor or layers"),
+    ],
+)
+def test_a_further_equal_machine_is_never_told_as_worse(
+    model: str, runtime: str | None
+) -> None:
+    """A third Spark divides no heads, and a fourth adds a hop: then fewer of them are taken."""
+    from selfhost.judge.rating import rating_of
+
+    before = answer(model, "2x dgx spark", runtime=runtime).judged
+    for number in (3, 4, 5):
+        taken = answer(model, f"{number}x dgx spark", runtime=runtime).judged
+        assert taken.fits or not before.fits
+        if taken.workload.runtime == before.workload.runtime:
+            assert rating_of(taken) <= rating_of(before)
+        else:
+            # another program is taken for its pace
+            assert taken.users_pace is not None
+            assert before.users_pace is not None
+            assert taken.users_pace.likely > before.users_pace.likely
+        before = taken
+
+
 def test_more_context_never_takes_less_on_a_machine() -> None:
     small, large = (
         together("glm-4.6", "2x dgx spark", runtime="llama.cpp", context_tokens=tokens)
@@ -285,7 +258,8 @@ def test_rdma_decides_the_pace_of_tensors_and_not_of_layers() -> None:
             assert pace is not None
             paces[split, link] = pace.likely
     assert paces["tensor", "200gbe,tcp"] < 0.7 * paces["tensor", "200gbe,rdma"]
-    assert paces["layers", "200gbe,tcp"] == paces["layers", "200gbe,rdma"]
+    by_rdma = paces["layers", "200gbe,rdma"]
+    assert paces["layers", "200gbe,tcp"] == pytest.approx(by_rdma, rel=0.02)
 
 
 def test_unlike_machines_get_layers_by_their_memory() -> None:
@@ -312,6 +286,29 @@ def test_a_finding_names_the_machine_that_is_too_small() -> None:
     assert memory is not None
     if memory.severity:
         assert "raspberry-pi-5-4gb" in memory.reason
+
+
+def test_users_wait_for_their_turn_where_memory_does_not_hold_all() -> None:
+    """vLLM queues requests: memory of one machine does so too. llama.cpp serves all at once."""
+    asked: dict[str, Any] = {
+        "parallel": 64,
+        "context_tokens": 65_536,
+        "min_tokens_per_second": 0,
+    }
+    queued = together(
+        "minimax-m2.7",
+        "2x dgx spark",
+        "tensor",
+        runtime="vllm",
+        quantization="nvfp4",
+        **asked,
+    ).judged
+    assert queued.fits
+    assert queued.speed is not None
+    assert queued.speed.waiting
+    assert queued.workload.parallel == 64
+    refused = together("glm-4.6", "2x dgx spark", runtime="llama.cpp", **asked).judged
+    assert "memory" in refused.failed
 
 
 # ------------------------------------------------------------------ refusals
@@ -418,7 +415,7 @@ def test_a_mac_has_no_build_of_vllm_beside_a_spark() -> None:
 
 
 def test_one_machine_is_taken_where_it_does_as_well() -> None:
-    taken = answer("qwen3-8b", "2x dgx spark")
+    taken = answer("qwen3-8b", "2x dgx spark", runtime="llama.cpp")
     assert taken.takes_one
     assert taken.parts == ()
 

@@ -33,6 +33,12 @@ def read(text: str, link: str | None = None) -> Cluster | None:
         pytest.param("a pair of dgx sparks", ["dgx-spark"] * 2, id="pair"),
         pytest.param("cluster of 4 dgx spark", ["dgx-spark"] * 4, id="cluster of"),
         pytest.param("2 nodes of dgx spark", ["dgx-spark"] * 2, id="nodes"),
+        pytest.param(
+            "two DGX Sparks linked together", ["dgx-spark"] * 2, id="linked together"
+        ),
+        pytest.param(
+            "4x Mac mini M4 16GB cluster", ["mac-mini-m4-16gb"] * 4, id="cluster behind"
+        ),
         pytest.param("2x gb10", ["dgx-spark"] * 2, id="by the chip of one computer"),
         pytest.param(
             "4x mac studio m3 ultra 512gb",
@@ -91,6 +97,9 @@ def test_several_machines_are_read(text: str, names: list[str]) -> None:
         pytest.param("ryzen ai max+ 395 128gb", id="a plus in a name"),
         pytest.param("dgx spark", id="one"),
         pytest.param("2x nothing", id="unknown"),
+        # how many H100 has a node?
+        pytest.param("4 H100 SXM nodes with 2TB RAM", id="nodes of GPUs"),
+        pytest.param("gb200 nvl72", id="a rack"),
     ],
 )
 def test_one_machine_stays_one(text: str) -> None:

@@ -170,7 +170,7 @@ def test_every_none_has_its_one_reason(
     changed = machine.replace(**{fact: getattr(other, fact)})
     explained(changed)
     written = json.loads(json.dumps(changed.to_json()))
-    assert Machine.from_json(written, unnamed=changed.name) == changed
+    assert Machine.from_json(written).replace(name=changed.name) == changed
     for entry in machine.unread:
         if entry.fact in FACTS and entry.fact != fact:
             assert changed.why_unread(entry.fact) == entry

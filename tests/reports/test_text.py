@@ -16,7 +16,9 @@ from helpers import report_samples as samples
 from helpers.paths import MACHINES, RECORDS
 from helpers.screens import drawn
 from selfhost import Workload, check
+from selfhost.advice.plan import plan_with
 from selfhost.advice.several import comparison, describe
+from selfhost.api import size
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.offers import Offer
 from selfhost.core import units
@@ -42,6 +44,8 @@ from selfhost.reports.layout import (
     plain,
     problems_text,
 )
+from selfhost.reports.plan_text import plan_document
+from selfhost.reports.size_text import size_document
 from selfhost.reports.words import first_way
 
 WIDTHS = (80, 60, 40)
@@ -499,7 +503,7 @@ def shown(model: str, machine: str | Machine = LAPTOP, **fields: Any) -> str:
     ("model", "headline"),
     [
         # training data and methods published in part, the paper not known
-        pytest.param("minicpm5-2b", "✓ RUNS, ONLY PARTLY OPEN", id="in part"),
+        pytest.param("minicpm5-2b", "! RUNS, ONLY PARTLY OPEN", id="in part"),
         pytest.param("olmo-3-7b-instruct", "✓ RUNS ", id="whole"),
         pytest.param("mistral-7b", "✗ RULED OUT", id="closed data"),
     ],
@@ -762,3 +766,7 @@ def test_a_context_is_told_as_the_program_divides_it(option: str, words: str) ->
     verdict = check("qwen3-8b", workload, machine="rtx 4090")
     shown = plain(check_text.check_document([verdict]))
     assert f"16,384 tokens of context {words}" in shown
+    planned = plan_with(open_catalogue(), "qwen3-8b", workload, ())
+    assert f"16,384 tokens of context {words}" in plain(plan_document(planned))
+    sized = plain(size_document([size("qwen3-8b", workload)]))
+    assert f"16,384 tokens of context {words}".replace("sequences", "users") in sized

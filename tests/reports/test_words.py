@@ -137,7 +137,7 @@ def test_how_it_would_run_is_said_in_parts(
     workload: Workload, parts: list[str]
 ) -> None:
     """What is usual, such as a cache of 16 bits, is left out."""
-    assert run_words(workload) == parts
+    assert run_words(workload, workload.parallel) == parts
 
 
 @pytest.mark.parametrize(

@@ -544,7 +544,8 @@ class _OnCards(_Layout):
         """The ruling whether the accelerators have room for the bytes that decide, now or once they
         are idle; and if they have, whether parts of the model stay in RAM.
 
-        The least bytes leave it open in training, and where an option makes the runtime take less.
+        The least bytes leave it open in training, and where an option makes the runtime take less
+        or states what lies on the accelerators: then nothing moves to the RAM by itself.
         """
         needs = self.needs
         is_lean = "lean" in self.question.settings
@@ -554,6 +555,8 @@ class _OnCards(_Layout):
         elif self.question.workload.task == "finetune":
             # training is placed by the memory that is free now
             ruling = self._ruling_of_part("", is_idle=False)
+        elif placing_options(self.question, _LAYER_SETTINGS):
+            ruling = self._ruling_of_part("placed", is_idle=not self._now_only)
         if ruling is not None:
             return ruling
         if not self._have_room():

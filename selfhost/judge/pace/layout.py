@@ -44,6 +44,9 @@ from .tables import SumRow, pace_tables
 
 # if the shares on GPUs reach 1 minus this, all layers lie on GPUs: the difference is rounding
 _ROUNDED = 1e-6
+# on a card of up to this memory, what a program leaves empty may be where it has the whole model
+_SMALL_CARD_BYTES = 4.5 * units.GB
+NO_SHARE = Amount.of(0)
 
 
 class UsedGpu(NamedTuple):
@@ -73,6 +76,8 @@ class LaidOut(Record):
     - `at_once`: each of several GPUs has a part of every layer, instead of whole layers.
     - `experts_apart`: experts of a mixture are left to the RAM, instead of whole layers.
     - `on_shared`: the share of the layers computed by a GPU that shares the RAM.
+    - `left_empty`: the share of the weights that would fill what the program leaves empty on cards.
+      Of a model that lies on a small card whole, it is the share that may not fit: `may_spill`.
     """
 
     machine: Machine
@@ -85,6 +90,8 @@ class LaidOut(Record):
     at_once: bool = False
     experts_apart: bool = False
     on_shared: Range = Range.of(1)
+    left_empty: Amount = NO_SHARE
+    may_spill: float = 0.0
 
     # -------------------------------------------------------------- what computes it
 
@@ -139,9 +146,9 @@ class LaidOut(Record):
             return Amount.of(0)
         # the lowest share on GPUs is the slow end
         return Amount(
-            slow=1 - on_gpus.low,
-            likely=1 - on_gpus.likely,
-            fast=1 - on_gpus.high,
+            slow=min(1.0, 1 - on_gpus.low + self.left_empty.slow),
+            likely=min(1.0, 1 - on_gpus.likely + self.left_empty.likely),
+            fast=min(1.0, 1 - on_gpus.high + self.left_empty.fast),
         )
 
     @property
@@ -179,7 +186,7 @@ class LaidOut(Record):
         if self.is_divided:
             return self._seconds_divided(step)
         if not self.is_split:
-            return self._seconds_on_gpus(step)
+            return self._seconds_unless_spilt(step)
         in_ram = self.in_ram
         most = self._seconds_with_ram(step, in_ram.slow)
         likely = self._seconds_with_ram(step, in_ram.likely)
@@ -188,6 +195,14 @@ class LaidOut(Record):
         # slower
         fastest = min(likely.fast, least.fast)
         return Seconds(most.slow, likely.likely, fastest)
+
+    def _seconds_unless_spilt(self, step: Step) -> Seconds:
+        """The seconds on GPUs, with the slow end of a step whose small card leaves part in RAM."""
+        taken = self._seconds_on_gpus(step)
+        if not self.may_spill or self.cores is None:
+            return taken
+        spilt = self._seconds_with_ram(step, self.may_spill)
+        return taken._replace(slow=max(taken.slow, spilt.slow))
 
     def _seconds_divided(self, step: Step) -> Seconds:
         """The seconds of the slowest GPU's part of every layer, and of adding up the parts layer by
@@ -347,7 +362,11 @@ class LaidOut(Record):
                 return how
             row = sum_row(self.gpus[0].gpu.device, step.program, len(self.gpus))
             return f"{how}; what adding up the parts takes: {row.basis}"
-        if not self.is_split or self.cores is None:
+        if self.cores is None:
+            return how
+        if not self.is_split:
+            if self.may_spill:
+                how += "; the slow end is with a part in RAM, if little of this small card is free"
             return how
         memory = self.cores.memory
         apart = self.apart(step, self.in_ram.likely)
@@ -357,7 +376,10 @@ class LaidOut(Record):
         least = 1 - self.in_ram.slow
         most = 1 - self.in_ram.fast
         on_gpus = units.between(units.percent, least, most)
-        return f"{on_gpus} of the layers {how}, the rest in RAM: {memory.how}"
+        how = f"{on_gpus} of the layers {how}, the rest in RAM: {memory.how}"
+        if self.left_empty.slow:
+            how += "; how full the program makes a card differs between its versions"
+        return how
 
 
 def _summed_per_second(gpu: Gpu, row: SumRow) -> Range:
@@ -397,6 +419,11 @@ def laid_out(
     tokens_per_crossing = 0
     if setup.copies_weights:
         tokens_per_crossing = setup.batch
+    left_empty = _left_empty(question, weights_bytes)
+    may_spill = 0.0
+    if not in_ram_bytes:
+        may_spill = _share_that_may_spill(placed, machine, left_empty)
+        left_empty = NO_SHARE
     at_once = question.splits_tensors
     if program is not None and "tensor_parallel" in program.command_lines.options:
         at_once = True
@@ -412,6 +439,8 @@ def laid_out(
         at_once=at_once,
         experts_apart=_leaves_experts(question),
         on_shared=_share_on_shared(question, placed, machine),
+        left_empty=left_empty,
+        may_spill=may_spill,
     )
 
 
@@ -432,6 +461,43 @@ def _shares_by_gpu(weights_bytes: Counter[str]) -> dict[int, float]:
         if size and place != "host":
             shares[index_of(place)] = size / total
     return shares
+
+
+def _left_empty(question: Question, weights_bytes: Mapping[str, int]) -> Amount:
+    """What the program leaves empty on the cards that it uses, as a share of all weights."""
+    program = question.runtime
+    if program is None or "gpu_layers" in question.settings:
+        return NO_SHARE
+    total = sum(weights_bytes.values())
+    on_cards = total - weights_bytes.get("host", 0)
+    used = sum(1 for place, size in weights_bytes.items() if size and place != "host")
+    shares = []
+    for mib in program.layers.left_empty_mib:
+        empty = used * mib * units.MIB
+        shares.append(min(empty, on_cards) / total if total else 0.0)
+    return Amount(*shares)
+
+
+def _share_that_may_spill(placed: Needs, machine: Machine, left_empty: Amount) -> float:
+    """The share of the weights that may not fit on a small card beside what the program leaves
+    empty; 0 on larger cards, and where all fits with that.
+    """
+    counted = Counter[str]()
+    weights_bytes = _weights_by_place(placed)
+    for term in placed.terms:
+        counted[term.where] += term.bytes
+    empty = (left_empty.slow + left_empty.likely) / 2
+    spilt = 0.0
+    for place, size in weights_bytes.items():
+        if place == "host" or not size or index_of(place) >= len(machine.cards):
+            continue
+        capacity = machine.cards[index_of(place)].memory_total_bytes
+        if capacity is None or capacity > _SMALL_CARD_BYTES:
+            continue
+        total = weights_bytes.total()
+        over = counted[place] / total + empty - capacity / total
+        spilt += max(0.0, min(over, size / total))
+    return spilt
 
 
 def _leaves_experts(question: Question) -> bool:

@@ -109,6 +109,8 @@ def _what_is_made(job: Job, denoising: Denoising) -> str:
     clip = _clip_of(denoising)
     if clip is not None:
         size = f", {clip_words(*clip)}"
+    elif denoising.width and denoising.height:
+        size = f", {denoising.width} × {denoising.height} pixels"
     elif job.spec.native_pixels:
         size = f", {job.spec.native_pixels} × {job.spec.native_pixels} pixels"
     count = f"{denoising.operations / 1e12:,.0f} × 10^12 operations in all"

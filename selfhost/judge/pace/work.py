@@ -43,7 +43,8 @@ def pace_of_work(
     """Return the pace of work that writes no text. Where the pace is not known, `work` is None and
     `how` says why.
     """
-    spec = question.spec
+    # the case has the model with the size that options state for its pictures
+    spec = question.spec if question.case is None else question.case.spec
     workload = question.workload
     unit = TRAINED if workload.task == "finetune" else _UNITS[spec.modality]
     if unit == MUSIC:

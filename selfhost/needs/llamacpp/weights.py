@@ -118,7 +118,8 @@ def needs_of_weights(case: Case, files: Term) -> Needs:
     in_file = _without_ngrams(_in_file(case, files, usual), case)
     if case.is_on_device:
         weights = _on_devices(in_file, case.row)
-        terms = *_with_experts_apart(case, weights), _tables_in_ram(in_file)
+        apart = _with_experts_apart(case, in_file, weights)
+        terms = *apart, _tables_in_ram(in_file)
         return Needs(terms=terms)
     return _SecondLayout(in_file.scaled(), case).needs()
 
@@ -458,23 +459,37 @@ def largest_experts_bytes(case: Case) -> int:
     return sum(largest.values())
 
 
-def _with_experts_apart(case: Case, weights: Term) -> Terms:
+def _with_experts_apart(case: Case, in_file: _InFile, weights: Term) -> Terms:
     """The terms of the weights where options keep experts in RAM: all weights but experts, the
     experts on the devices by layers, and the experts in RAM.
+
+    In a mix of its publisher's own the experts have their share of the file, and of its range. What
+    is no expert may have up to twice its bits: publishers give it 8 where experts have 4.
     """
     tensors = _expert_tensors(case)
     in_ram = layers_in_ram(case, tensors)
     if not any(in_ram.values()):
         return (weights,)
-    size = sum_bytes(tensors)
+    usual_bytes = sum_bytes(tensors)
+    size = usual_bytes
+    if in_file.scale is not None:
+        of_file, of_tensors = in_file.scale
+        size = usual_bytes * of_file // of_tensors
+    rest_bytes = weights.bytes - size
     line = f"{weights.bytes:,} - {size:,} bytes of experts"
-    terms = [weights.resized(weights.bytes - size, line)]
+    rest = weights.resized(rest_bytes, line)
+    if in_file.scale is not None:
+        low = rest_bytes * weights.low_bytes // weights.bytes
+        high = min(rest.high_bytes, 2 * rest_bytes)
+        rest = rest.replace(low_bytes=low, high_bytes=high)
+    terms = [rest]
     layers = layers_with_experts(case)
     runs = _runs_on_devices(in_ram, layers)
     device_bytes = []
     for run in runs:
         of_names = [tensor for tensor in tensors if tensor.name in run.names]
-        device_bytes.append(sum_bytes(of_names) * run.layers // len(layers))
+        of_layers = sum_bytes(of_names) * run.layers // len(layers)
+        device_bytes.append(of_layers * size // usual_bytes)
     ram_bytes = size - sum(device_bytes)
     error = 0
     if len(in_ram) < len(tensors):
@@ -483,13 +498,24 @@ def _with_experts_apart(case: Case, weights: Term) -> Terms:
     for run, run_bytes in zip(runs, device_bytes, strict=True):
         run_error = min(error, run_bytes)
         experts = _experts_of(weights, run_bytes, run.layers, run_error)
+        if in_file.scale is not None:
+            experts = _with_share_of_range(experts, weights)
         terms.append(
             experts.replace(first_layer=run.first_layer, stop_layer=run.stop_layer)
         )
     layers_of_ram = frozenset[int]().union(*in_ram.values())
     experts = _experts_of(weights, ram_bytes, len(layers_of_ram), error)
+    if in_file.scale is not None:
+        experts = _with_share_of_range(experts, weights)
     terms.append(experts.replace(split=Split.HOST))
     return tuple(terms)
+
+
+def _with_share_of_range(part: Term, weights: Term) -> Term:
+    """A part of the weights, with its share of their range added to its own."""
+    less_bytes = (weights.bytes - weights.low_bytes) * part.bytes // weights.bytes
+    more_bytes = (weights.high_bytes - weights.bytes) * part.bytes // weights.bytes
+    return part.widened(min(less_bytes, part.low_bytes), more_bytes)
 
 
 class _Run(Record):

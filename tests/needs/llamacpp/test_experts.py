@@ -130,3 +130,73 @@ def test_layers_of_a_run_are_divided_between_gpus() -> None:
     shares = [LayerShare(where=f"accelerator:{index}", layers=6) for index in (1, 0)]
     held = {term.where: term.bytes for term in model.divided(shares).terms}
     assert held == {"accelerator:0": 20, "accelerator:1": 40}
+
+
+RTX_4070 = "i5-12600k 64gb ddr5-6000, RTX 4070 12GB"
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "options", "fits"),
+    [
+        pytest.param(
+            "qwen3-coder-next", "UD-Q4_K_XL", {"n-cpu-moe": "40"}, True, id="80B"
+        ),
+        pytest.param(
+            "qwen3.6-35b-a3b",
+            "UD-Q5_K_XL",
+            {"ot": ".ffn_(up|down)_(ch|)exps=CPU"},
+            True,
+            id="two of three",
+        ),
+        pytest.param(
+            "qwen3.6-35b-a3b",
+            "UD-Q5_K_XL",
+            {"ot": ".ffn_up_(ch|)exps=CPU"},
+            False,
+            id="one of three",
+        ),
+        pytest.param(
+            "qwen3.5-122b-a10b",
+            "UD-IQ4_XS",
+            {"ot": r"blk\.(3|[4-9]|[0-9][0-9]+)\.ffn_(up|down|gate)_(ch|)exps=CPU"},
+            True,
+            id="122B, three layers",
+        ),
+        pytest.param(
+            "qwen3.5-122b-a10b",
+            "UD-IQ4_XS",
+            {"ot": ".ffn_(up|down)_(ch|)exps=CPU"},
+            False,
+            id="122B, two of three",
+        ),
+    ],
+)
+def test_mixes_of_their_publishers_fit_where_people_ran_them(
+    model: str, quantization: str, options: dict[str, str], fits: bool
+) -> None:
+    """carteakey/lllms, docs/bench-results.md, 2026: what ran on 12 GB, and what was out of memory.
+
+    All that is not known of such a file was told of the few weights beside the experts: of 0.5 to
+    10.3 GiB on a GPU that held them.
+    """
+    workload = Workload(
+        runtime="llama.cpp",
+        quantization=quantization,
+        kv_cache_type="q8_0",
+        context_tokens=2048,
+        runtime_options=options,
+    )
+    assert check(model, workload, machine=RTX_4070).can_run is fits
+
+
+def test_what_likely_fits_as_it_was_placed_is_not_refused() -> None:
+    """Options state what lies on the GPU, so that the most that it may be decides nothing alone."""
+    workload = Workload(
+        runtime="llama.cpp",
+        quantization="UD-Q4_K_XL",
+        runtime_options={"n-cpu-moe": "40"},
+    )
+    verdict = check("qwen3-coder-next", workload, machine=RTX_4070)
+    (found,) = (each for each in verdict.findings if each.check == "accelerator")
+    assert found.code == "accelerator-tight"
+    assert "as the options place it" in found.reason

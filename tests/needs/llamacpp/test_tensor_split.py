@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from helpers.needs_of import case_asked, catalogue, runtime
 from helpers.paths import TRUTH
-from selfhost import needs
+from selfhost import Workload, check, needs
 from selfhost.needs.llamacpp.files import SIZES
 from selfhost.needs.llamacpp.tensor_split import portions
 from selfhost.needs.records import ACCELERATOR, Device
@@ -128,3 +128,32 @@ def test_what_adding_up_takes_widens_the_buffer() -> None:
     ]
     assert compute.high_bytes - compute.low_bytes > 600_000_000
     assert "what NCCL takes is a guess" in compute.source
+
+
+def bytes_by_card(**changes: Any) -> list[int]:
+    workload = Workload(
+        runtime="llama.cpp",
+        quantization="IQ3_S",
+        kv_cache_type="q8_0",
+        context_tokens=160_000,
+        runtime_options={"sm": "tensor", "no-mmproj": "yes"},
+    )
+    verdict = check(
+        "qwen3.8-27b", workload.replace(**changes), machine="2x RTX 3060 12GB, 64GB RAM"
+    )
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    places = verdict.needs.memory.places
+    return [place.total_bytes for place in places if place.where != "host"]
+
+
+def test_the_models_own_block_is_split_too() -> None:
+    """A sweep of llama.cpp b11041 on two RTX 3060, 2026-09-22: 9,241 and 9,233 MiB without a draft,
+    10,453 and 10,445 with eight tokens drafted by the block, which are five states more to go back
+    to than the three that are told.
+    """
+    without = bytes_by_card()
+    drafting = bytes_by_card(draft="mtp")
+    five_states = 5 * 48 * (3 * 48 * 128 + 2 * 3 * 16 * 128 + 128 * 48 * 128) * 4 // 2
+    for alone, both in zip(without, drafting, strict=True):
+        assert both - alone + five_states == pytest.approx(1212 * 2**20, rel=0.03)
