@@ -85,8 +85,9 @@ def _without_blanks(value: Any) -> Any:
         return value
     kept = {}
     for key, inner in value.items():
-        if inner not in (None, [], {}) and inner is not False:
-            kept[key] = _without_blanks(inner)
+        told = _without_blanks(inner)
+        if told not in (None, [], {}) and told is not False:
+            kept[key] = told
     return kept
 
 
@@ -169,7 +170,8 @@ def _(answer: Plan) -> Object:
     for name, known in smaller.items():
         with_smaller_gpu[name] = None
         if known is not None:
-            with_smaller_gpu[name] = json.fields(known, json.keys_of("brief machine"))
+            keys = json.keys_of("brief smaller gpu")
+            with_smaller_gpu[name] = json.fields(known, keys)
     return {
         "model": _model(answer.model),
         "least": least,
