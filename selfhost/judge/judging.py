@@ -171,17 +171,6 @@ def _cache_bytes(terms: Iterable[Term]) -> int:
     return sum(term.bytes for term in terms if term.name in _CACHES)
 
 
-def _end_of_range(holds: Callable[[int], bool], numbers: range) -> range:
-    """The end of the range that begins with a number for which `holds` is true. It is true for the
-    first of all, and likely false for the last few alone.
-    """
-    step = 1
-    while step < len(numbers) and not holds(numbers[-step]):
-        numbers = numbers[:-step]
-        step *= 2
-    return numbers[-step:]
-
-
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
     """The best of layouts that are or may be too slow: the first that may be fast enough, else the
     first of all.
