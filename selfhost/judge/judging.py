@@ -9,14 +9,15 @@ how long a person waits for the first token.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from math import inf
 
 from ..core import units
 from ..core.purposes import purposes_table
 from ..core.records import Record
 from ..machine.record import Machine
-from ..needs.records import Needs
+from ..needs.records import Needs, Term
 from .batches import with_automatic_batch
 from .checks import CHECKS, Outcome
 from .checks.accelerator import accelerator_check
@@ -30,12 +31,15 @@ from .checks.speed import (
     why_no_pace,
     work_check,
 )
-from .devices import usable_cards
+from .devices import percent_of, usable_bytes_of, usable_cards
 from .pace import Range, Wait
 from .pace.text import pace_of_text
 from .question import recounted
 from .record import MEMORY_CHECKS, PACE_CHECKS, Judged, Question, Speed
 from .step import step_of
+
+# the terms of memory that each user has
+_CACHES = ("kv_cache", "recurrent_state")
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -114,6 +118,73 @@ def layout_of_users(
         if layout.placement != "host":
             return layout
     return first_layout_with_room(recounted(question, workload, machine), machine)
+
+
+def with_most_users(question: Question, machine: Machine) -> Judged | None:
+    """The layout on the machine's only accelerator, with the pace as if it held at once the most
+    users that the caches allow: no layout of the question is faster. None where it may hold all
+    users, and where that is not told.
+    """
+    machine = _machine_for(question, machine)
+    stated = question.workload
+    is_told = question.lets_users_wait and question.wants_gpu
+    if not is_told or stated.prompt_tokens is not None or len(machine.cards) != 1:
+        return None
+    alone = layout_of_users(1, question, machine)
+    if alone.failed or not alone.is_on_accelerators:
+        return None
+    users = _most_users_by_caches(question, alone, machine)
+    if users is None or users >= stated.parallel:
+        return None
+    served = alone.question.replace(workload=stated.replace(parallel=users))
+    on_machine = _OnMachine(question=question, machine=machine)
+    layout = on_machine.with_waiting_users(alone.replace(question=served))
+    placed = layout.placed.replace(missing_bytes=question.missing_bytes)
+    return layout.replace(needs=placed)
+
+
+def _most_users_by_caches(
+    question: Question,
+    alone: Judged,
+    machine: Machine,
+) -> int | None:
+    """The most users that have room at once on all accelerators together, where one is `alone`: as
+    if nothing but caches grew with the users. None where that is not told.
+    """
+    users = question.workload.parallel
+    accelerator = alone.finding("accelerator")
+    if accelerator is None or question.needs is None or not question.wants_gpu:
+        return None
+    if not isinstance(accelerator.has, int) or not isinstance(accelerator.needs, int):
+        return None
+    one_bytes = _cache_bytes(alone.placed.on_cards.terms)
+    all_bytes = _cache_bytes(question.needs.terms)
+    next_bytes = min(one_bytes, (all_bytes - one_bytes) / (users - 1))
+    if next_bytes <= 0:
+        return None
+    if accelerator.has < accelerator.needs:
+        # one has no room by these bytes either, and is judged by fewer
+        return None
+    percent = percent_of(question.case)
+    card_bytes = 0
+    for card in machine.cards:
+        card_bytes += usable_bytes_of(card, percent) or 0
+    return 1 + int(max(0, card_bytes - accelerator.needs) / next_bytes)
+
+
+def _cache_bytes(terms: Iterable[Term]) -> int:
+    return sum(term.bytes for term in terms if term.name in _CACHES)
+
+
+def _end_of_range(holds: Callable[[int], bool], numbers: range) -> range:
+    """The end of the range that begins with a number for which `holds` is true. It is true for the
+    first of all, and likely false for the last few alone.
+    """
+    step = 1
+    while step < len(numbers) and not holds(numbers[-step]):
+        numbers = numbers[:-step]
+        step *= 2
+    return numbers[-step:]
 
 
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
@@ -199,7 +270,7 @@ class _OnMachine(Record):
         if layout.deciding.isdisjoint(MEMORY_CHECKS):
             return layout
         at_once = self._most_at_once(layout)
-        return layout if at_once is None else self._with_waiting_users(at_once)
+        return layout if at_once is None else self.with_waiting_users(at_once)
 
     def best_layout(self) -> Judged:
         """The first layout that has room for all users and is fast enough, with its pace.
@@ -248,7 +319,9 @@ class _OnMachine(Record):
         cards = usable_cards(
             self.machine, question.runtime, question.workload, question.most_cards
         )
-        machine = self.machine.replace(accelerators=cards)
+        machine = self.machine
+        if cards != machine.accelerators:
+            machine = machine.replace(accelerators=cards)
         needs = with_automatic_batch(question, machine)
         stored_bytes = stored_in_memory(needs, machine, question)
         layouts: Iterable[Needs] = (needs,)
@@ -317,8 +390,12 @@ class _OnMachine(Record):
     def _most_at_once(self, all_at_once: Judged) -> Judged | None:
         """The layout of the most users that have room as surely as one has, of fewer users than
         were asked for; None where not even one has room, or all have as surely.
+
+        The caches tell how many have room at the most, mostly a few more than do: a million users
+        take as few layouts as ten.
         """
 
+        @cache
         def layout_of(users: int) -> Judged:
             return layout_of_users(users, self.question, self.machine)
 
@@ -333,9 +410,12 @@ class _OnMachine(Record):
         if not is_as_sure(alone) or is_as_sure(all_at_once):
             return None
         fewer = range(1, all_at_once.workload.parallel)
-        return layout_of(units.count_while(have_room, fewer))
+        most_users = _most_users_by_caches(self.question, alone, self.machine)
+        if most_users is not None:
+            fewer = _end_of_range(have_room, fewer[:most_users])
+        return layout_of(fewer[0] + units.count_while(have_room, fewer[1:]))
 
-    def _with_waiting_users(self, layout: Judged) -> Judged:
+    def with_waiting_users(self, layout: Judged) -> Judged:
         """The layout of the users that are served at once, with its pace, while the others wait."""
         users = self.question.workload.parallel
         at_once = layout.workload.parallel
