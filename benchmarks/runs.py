@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from selfhost import Machine, Workload
+from selfhost.catalogue.index import Catalogue
+from selfhost.judge.pace.tables import pace_tables
 from selfhost.machine.gpus import every_card, vendor_of
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
@@ -79,6 +81,8 @@ _NEW_VULKAN_YEAR = "2026"
 _WHOLE = "whole"
 _ONE_BATCH = "one batch"
 _UNSTATED = "unstated"
+# the tool that chooses no tokens, by which sequences at once are timed where a file names no tool
+_UNSAMPLED = "llama-batched-bench"
 
 # what the models of `speed.json` are called in the catalogue
 MEASURED_NAMES = {
@@ -428,6 +432,8 @@ def _run(key: str, row: Row, work: str, measured: float) -> TextRun:
             )
         case "together":
             workload = _together(row, workload)
+            if program == "llama.cpp" and row.get("tool", _UNSAMPLED) == _UNSAMPLED:
+                measured = _as_served(row["spec"], workload.parallel, measured)
         case "decode":
             if "drafted" in row:
                 workload = workload.replace(draft="mtp")
@@ -474,6 +480,21 @@ def _together(row: Row, workload: Workload) -> Workload:
         context_tokens=max(_SHORT_TOKENS, tokens + 1),
         prompt_tokens=row["prompt_tokens"],
     )
+
+
+@cache
+def _catalogue() -> Catalogue:
+    return Catalogue.open()
+
+
+def _as_served(spec: str, sequences: int, measured: float) -> float:
+    """The tokens per second that llama.cpp's server would give where llama-batched-bench, which
+    chooses no tokens, gives so many.
+    """
+    architecture = _catalogue().spec(spec).architecture
+    words = 0 if architecture is None else architecture.vocabulary or 0
+    chosen = (sequences - 1) * words * pace_tables().batch.word_seconds.likely
+    return sequences / (sequences / measured + chosen)
 
 
 def _stated_options(program: str, row: Row, machine: Machine) -> dict[str, str]:

@@ -416,6 +416,12 @@ class LocalCost(Record):
     electricity_per_month: Range | None = None
     unknown: tuple[Unread, ...] = ()
 
+    @property
+    def likely_falls_behind(self) -> bool:
+        """Whether the load of a day likely takes more than the day."""
+        hours = self.hours_per_day
+        return hours is not None and hours.likely > _HOURS_PER_DAY
+
 
 class MonthlyCost(Record):
     """The monthly cost of a load, by API offers and on the machine.

@@ -19,6 +19,7 @@ from collections.abc import (
 )
 from functools import cached_property
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import NamedTuple
 
 from ..catalogue.abilities import abilities_table
@@ -51,11 +52,11 @@ from ..core.workload import (
 from ..judge.checks import Outcome
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
-from ..judge.choice import best_way
+from ..judge.choice import best_way, most_pace
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.rating import leaves_room
-from ..judge.record import DeferredAdvice, Report, Route, Verdict
+from ..judge.record import DeferredAdvice, Judged, Report, Route, Verdict
 from ..machine.record import Machine
 from .api_route import offers_for
 from .measured import ModelQuality, quality_of_model
@@ -358,6 +359,7 @@ class Lister:
         self._use = use or self._wanted_use
         # the answers that are known already; each other one is put there once it is judged
         self._answers: MutableMapping[str, Answer] = {} if judged is None else judged
+        self._usual_ways: dict[str, Judged | WorkloadError | None] = {}
         self._modality = modality
         self._named = named
         self._today = units.utc_today()
@@ -386,9 +388,7 @@ class Lister:
         rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
         judged_models = 0
-        while waiting:
-            if len(rows) >= most and not self._seeks_room(rows, waiting[0][0]):
-                break
+        while waiting and self._takes_more(rows, most, waiting[0][0]):
             place, verdict = heappop(waiting)
             if verdict is not None:
                 rows.append(verdict)
@@ -396,6 +396,10 @@ class Lister:
             if only_running and place.route != _ROUTES.index(Route.LOCAL):
                 # no model that is left runs
                 break
+            by_usual = self._place_by_usual(place)
+            if by_usual > place:
+                heappush(waiting, (by_usual, None))
+                continue
             judged = self._answer(place.id)
             judged_models += 1
             if tell is not None:
@@ -479,6 +483,23 @@ class Lister:
         wanted = self._workload.min_tokens_per_second
         return DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
 
+    def _place_by_usual(self, place: ListPlace) -> ListPlace:
+        """The best place that `key` can give a model of several users, told by its usual way alone:
+        the search for its best way judges many. `place` is the place by its outline.
+        """
+        if place.id in self._answers:
+            return place
+        usual = self._usual(place.id)
+        if not isinstance(usual, Judged):
+            return place
+        pace = most_pace(usual, self._catalogue, self._machine)
+        if pace == inf:
+            return place
+        outline = self._catalogue.outlines[place.id]
+        worth = self._standing(place.id).worth * share_of_pace(pace)
+        later = self._place(Route.LOCAL, outline, worth)
+        return max(place, later._replace(is_slow=pace < self._least_pace))
+
     def _best_share(self, outline: Outline) -> float:
         """The share of its worth that a model may have by its pace, which the memory bounds."""
         return share_of_pace(self._bounds.tokens_per_second(outline))
@@ -540,8 +561,17 @@ class Lister:
             return list(rows)
         return [taken, *(row for row in rows if row is not taken)]
 
-    def _seeks_room(self, rows: Sequence[Verdict], place: ListPlace) -> bool:
-        """Whether none of the rows leaves room, and a model at that place may come before them."""
+    def _takes_more(
+        self,
+        rows: Sequence[Verdict],
+        most: int,
+        place: ListPlace,
+    ) -> bool:
+        """Whether the first `most` rows are not known yet, or none of them leaves room, and a model
+        at that place may come before them.
+        """
+        if len(rows) < most:
+            return True
         if not rows or self._with_room(rows) is not None:
             return False
         return self._may_be_first(place, rows[0])
@@ -635,16 +665,30 @@ class Lister:
             self._answers[id] = self._judged(id)
         return self._answers[id]
 
-    def _judged(self, id: str) -> Answer:
+    def _usual(self, id: str) -> Judged | WorkloadError | None:
+        """The judgement of a model in its usual way, which is made once and kept for its answer."""
+        if id not in self._usual_ways:
+            self._usual_ways[id] = self._judged_in_usual(id)
+        return self._usual_ways[id]
+
+    def _judged_in_usual(self, id: str) -> Judged | WorkloadError | None:
         catalogue = self._catalogue
-        machine = self._machine
         try:
-            question = ask(catalogue.spec(id), self._workload, catalogue, machine)
+            question = ask(catalogue.spec(id), self._workload, catalogue, self._machine)
         except SpecError:
             return None
         except WorkloadError as error:
             return error
-        judged = best_way(judge(question, machine), catalogue, machine)
+        return judge(question, self._machine)
+
+    def _judged(self, id: str) -> Answer:
+        catalogue = self._catalogue
+        machine = self._machine
+        usual = self._usual(id)
+        del self._usual_ways[id]
+        if not isinstance(usual, Judged):
+            return usual
+        judged = best_way(usual, catalogue, machine)
         is_offered = False
         if judged.failed:
             is_offered = bool(offers_for(catalogue, judged, self._today))

@@ -245,16 +245,17 @@ def _service(runtime: RuntimeSpec) -> Service:
 def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     """The size, with a note where the node's memory holds its request but not its limit.
 
-    Raises `SelfhostError` where the stated memory or disk of the node is too small. A size that was
-    not stated bounds nothing.
+    Raises `SelfhostError` where the memory or the disk of the node is too small. A size that is not
+    known bounds nothing.
     """
     memory = stated.memory_total_bytes
     if memory is not None:
         _expect_room("node-memory", size, given=memory, takes=size.request_bytes)
     stored = bytes_to_store(size.needs, None)
-    if stated.disks and stored is not None:
-        free = max(disk.free_bytes or 0 for disk in stated.disks)
-        _expect_room("node-disk", size, given=free, takes=stored.least)
+    disks = stated.disks or ()
+    free = [disk.free_bytes for disk in disks if disk.free_bytes is not None]
+    if free and stored is not None:
+        _expect_room("node-disk", size, given=max(free), takes=stored.least)
     limit = size.limit_bytes
     if memory is None or limit <= memory:
         return size

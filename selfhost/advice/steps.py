@@ -151,7 +151,9 @@ def _numbers_of_cards(launch: Launch, lines: Lines) -> Iterator[str]:
     """
     has_numbers = False
     for variable in launch.runtime.gpus.numbered_by.values():
-        has_numbers = has_numbers or any(variable in line for line in lines)
+        # a shell of Windows sets the variable in another form
+        name, _, _ = variable.partition("=")
+        has_numbers = has_numbers or any(name in line for line in lines)
     if has_numbers and all(card.driver is None for card in launch.cards):
         yield "# the GPUs are numbered as they were named; nvidia-smi tells the system's numbers"
 

@@ -12,7 +12,14 @@ import copy
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from time import monotonic
 
-from ..advice.listing import Answer, ListPlace, Ranking, count_rows, words_typed
+from ..advice.listing import (
+    Answer,
+    ListPlace,
+    Ranking,
+    count_rows,
+    words_in_names,
+    words_typed,
+)
 from ..advice.verdicts import check_with
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.spec_values import MODALITIES, USES
@@ -286,16 +293,15 @@ class _View:
     ) -> None:
         options = copy.copy(question.options)
         options.words = words_typed(typed.split(), catalogue)
-        ids = chosen_ids(options, catalogue, question.workload)
         self.lister = lister_of(
             options, catalogue, question.workload, question.machine, judged
         )
-        ruled_out = self.lister.ruled_out
-        self.ids = [id for id in ids if id not in ruled_out]
         # counted as in `list`: of all models, whatever the other filters leave
-        self._ruled_out = len(ruled_out)
+        self._ruled_out = len(self.lister.ruled_out)
         self._question = question
         self._options = options
+        self._catalogue = catalogue
+        self.ids = self._ids_of(options.words)
         # the places in the list by id: computing one takes longer than sorting all
         self._places: dict[str, ListPlace] = {}
 
@@ -311,7 +317,7 @@ class _View:
             if not rows:
                 summary += " Press f to see all."
         else:
-            summary = _why_no_verdict(answers)
+            summary = self._why_no_verdict(answers)
         title = pace_title(row.speed for row in rows)
         return ShownRows(rows=tuple(rows), pace_title=title, summary=summary)
 
@@ -349,13 +355,29 @@ class _View:
         )
         return "".join(summary_line(ranking, self._question.workload).parts)
 
+    def _why_no_verdict(self, answers: Sequence[Answer]) -> str:
+        """The sentence in place of a summary where no model has a verdict: the first error, if any,
+        else the words of a filter that match models.
+        """
+        for answer in answers:
+            if isinstance(answer, WorkloadError):
+                return sentence(answer)
+        near = []
+        for name in words_in_names(self._options.words, self._catalogue):
+            # the other filters may leave no model of that name
+            if self._ids_of([name]):
+                near.append(name)
+        if not near:
+            return "No model matches."
+        return f"No model matches. Did you mean {' or '.join(near)}?"
 
-def _why_no_verdict(answers: Sequence[Answer]) -> str:
-    """The sentence in place of a summary where no model has a verdict: the first error, if any."""
-    for answer in answers:
-        if isinstance(answer, WorkloadError):
-            return sentence(answer)
-    return "No model matches."
+    def _ids_of(self, words: Sequence[str]) -> list[str]:
+        """The ids of the models that those words of a filter leave, besides the other filters."""
+        options = copy.copy(self._options)
+        options.words = words
+        ids = chosen_ids(options, self._catalogue, self._question.workload)
+        ruled_out = self.lister.ruled_out
+        return [id for id in ids if id not in ruled_out]
 
 
 def may_fit(row: Verdict) -> bool:

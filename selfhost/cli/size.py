@@ -13,10 +13,11 @@ from ..catalogue.index import Catalogue, open_catalogue
 from ..core.errors import SelfhostError, UsageError
 from ..core.templates import fill
 from ..judge import Route, exit_code
+from ..machine.record import Machine
 from ..reports import json
 from ..reports.container_files import container_file
 from ..reports.size_text import size_document
-from .asked import NotedMachines, changed, workload_of
+from .asked import NotedMachines, changed, one_machine, workload_of
 from .models import names_in
 from .output import (
     complain_of_names,
@@ -43,7 +44,7 @@ def run(words: Sequence[str]) -> int:
     options = SizeOptions.read("size", words)
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
-    (machine,) = changed(options, NotedMachines(machines=(node(),)))
+    machine = _node_of(options)
     sizes = []
     errors = {}
     names = names_in(options, options.models)
@@ -73,6 +74,16 @@ def run(words: Sequence[str]) -> int:
     note_faulty_specs(catalogue)
     complain_of_names(options, errors, code)
     return code
+
+
+def _node_of(options: SizeOptions) -> Machine:
+    """The machine that the options name, else the one that is assumed, as --set and --gpu change
+    it.
+    """
+    if options.machine is not None:
+        return one_machine(options)
+    (machine,) = changed(options, NotedMachines(machines=(node(),)))
+    return machine
 
 
 def _refuse_unservable(

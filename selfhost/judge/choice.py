@@ -36,7 +36,7 @@ from .devices import (
     places,
     usable_cards,
 )
-from .judging import judge, layout_for
+from .judging import judge, layout_for, with_most_users
 from .pace.tables import pace_tables
 from .pace.words import likely_words
 from .question import asked_again
@@ -94,14 +94,26 @@ def best_way(
     runtime = usual.question.runtime
     if usual.question.needs is None or runtime is None:
         return usual
-    question = usual.question.replace(way=Way(runtime=runtime))
-    choice = _Choice(
-        usual=usual.replace(question=question),
-        runtime=runtime,
-        catalogue=catalogue,
-        machine=machine,
-    )
+    choice = _Choice.of(usual, runtime, catalogue, machine)
     return choice.with_reason(choice.best())
+
+
+def most_pace(
+    usual: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+) -> float:
+    """The most tokens per second that each of several users likely gets in any way, told by the
+    judgement in the model's own defaults alone; infinite where that does not tell.
+    """
+    runtime = usual.question.runtime
+    if usual.question.needs is None or runtime is None or not has_waiting_users(usual):
+        return inf
+    choice = _Choice.of(usual, runtime, catalogue, machine)
+    if choice.takes_other_programs:
+        return inf
+    total = _most_in_total(choice.usual, machine, end="likely")
+    return inf if total is None else total / usual.question.workload.parallel
 
 
 def best_under(
@@ -169,6 +181,23 @@ class _Choice(Record):
     runtime: RuntimeSpec
     catalogue: Catalogue
     machine: Machine
+
+    @classmethod
+    def of(
+        cls,
+        usual: Judged,
+        runtime: RuntimeSpec,
+        catalogue: Catalogue,
+        machine: Machine,
+    ) -> _Choice:
+        """The choice among the ways of what was judged in the model's own defaults."""
+        question = usual.question.replace(way=Way(runtime=runtime))
+        return cls(
+            usual=usual.replace(question=question),
+            runtime=runtime,
+            catalogue=catalogue,
+            machine=machine,
+        )
 
     @property
     def question(self) -> Question:
@@ -261,6 +290,11 @@ class _Choice(Record):
     def _servers(self) -> Sequence[RuntimeSpec]:
         """The programs beside the usual one that serve many requests."""
         return servers(self.question, self.catalogue)
+
+    @property
+    def takes_other_programs(self) -> bool:
+        """Whether another program than the usual one may be taken."""
+        return bool(self._servers)
 
     def _preferred_servers(self) -> list[RuntimeSpec]:
         """The programs that suit so many accelerators better than the usual one."""
@@ -392,6 +426,9 @@ class _Choice(Record):
             if not trial.settings:
                 by_type[quantization] = own
             if not (may_be_faster or own.may_gain(best)):
+                continue
+            most = with_most_users(own.question, self.machine)
+            if most is not None and self._better(best, most) is best:
                 continue
             best = self._better(best, judge(own.question, self.machine))
             if self._is_settled(best):
@@ -559,43 +596,13 @@ class _Choice(Record):
             return False
         if pace.high * _MOST_GAIN < wanted:
             return True
-        total = self._most_in_total(first)
-        return total is not None and total < wanted * first.question.workload.parallel
-
-    def _most_in_total(self, first: Judged) -> float | None:
-        """The most tokens per second that all users together get in any type and with any setting
-        of a program on accelerators, where some users wait. None where that is not known, and for
-        mixtures, of which more users read more experts.
-
-        The smallest type and a cache of half the bytes leave room for the most users at once. A
-        step takes as long as for one user, and longer for each other user. Both may shrink as the
-        bits of the weights do, or as the cache does. Without graphs nobody's serving takes time.
-        """
-        question = first.question
-        speed = first.speed
-        if speed is None or not speed.waiting or not question.wants_gpu:
-            return None
-        if not first.model.is_dense:
-            return None
-        single = speed.decode
-        total = speed.parallel_total
-        users = speed.each_of - speed.waiting
-        cache_bytes = likely_bytes(first.placed.terms, "kv_cache") / users
-        weights_bytes = likely_bytes(first.placed.terms, "weights")
-        if single is None or total is None or not cache_bytes or not weights_bytes:
-            return None
-        share = min(1.0, _smallest_weights_bytes(question) / weights_bytes)
-        if not share:
-            return None
-        room_bytes = _card_bytes(question, self.machine) - share * weights_bytes
-        most_users = max(1.0, _HALF * room_bytes / cache_bytes)
-        one_seconds = 1 / single.high
-        next_seconds = (users / total.high - one_seconds) / max(1, users - 1)
-        next_seconds -= pace_tables().batch.sequence_seconds.fast
-        seconds = one_seconds + (most_users - 1) * max(0.0, next_seconds)
-        fastest_seconds = seconds * min(share, 1 / _HALF)
+        single = None if first.speed is None else first.speed.decode
+        total = _most_in_total(first, self.machine, end="high")
+        if single is None or total is None:
+            return False
         # the ends of the total are as far apart as those of one user, too
-        return most_users / fastest_seconds * single.high / single.likely
+        total *= single.high / single.likely
+        return total < wanted * first.question.workload.parallel
 
     # -------------------------------------------------------------- the reason
 
@@ -971,6 +978,48 @@ def _computes_users_in_ram(judged: Judged) -> bool:
     if judged.workload.parallel == 1 or judged.placement != "host":
         return False
     return not judged.is_on_accelerators
+
+
+def _most_in_total(
+    first: Judged,
+    machine: Machine,
+    *,
+    end: str,
+) -> float | None:
+    """The most tokens per second that all users together get in any type and with any setting of a
+    program on accelerators, where some users wait: by the "likely" figures of `first`, or by the
+    "high" ends. None where that is not known, and for mixtures, of which more users read more
+    experts.
+
+    The smallest type and a cache of half the bytes leave room for the most users at once. A step
+    takes as long as for one user, and longer for each other user. Both may shrink as the bits of
+    the weights do, or as the cache does. Without graphs nobody's serving takes time.
+    """
+    question = first.question
+    speed = first.speed
+    if speed is None or not speed.waiting or not question.wants_gpu:
+        return None
+    if not first.model.is_dense:
+        return None
+    users = speed.each_of - speed.waiting
+    cache_bytes = likely_bytes(first.placed.terms, "kv_cache") / users
+    weights_bytes = likely_bytes(first.placed.terms, "weights")
+    if speed.decode is None or speed.parallel_total is None:
+        return None
+    if not cache_bytes or not weights_bytes:
+        return None
+    share = min(1.0, _smallest_weights_bytes(question) / weights_bytes)
+    if not share:
+        return None
+    room_bytes = _card_bytes(question, machine) - share * weights_bytes
+    most_users = max(1.0, _HALF * room_bytes / cache_bytes)
+    one_seconds: float = 1 / getattr(speed.decode, end)
+    all_seconds: float = users / getattr(speed.parallel_total, end)
+    serving = pace_tables().batch.sequence_seconds
+    next_seconds = (all_seconds - one_seconds) / max(1, users - 1)
+    next_seconds -= serving.likely if end == "likely" else serving.fast
+    seconds = one_seconds + (most_users - 1) * max(0.0, next_seconds)
+    return most_users / (seconds * min(share, 1 / _HALF))
 
 
 def _smallest_weights_bytes(question: Question) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import KernelRule
@@ -174,6 +175,8 @@ def percent_of(case: Case | None) -> float:
     return _GPU_ONLY_PERCENT if share is None else round(100 * float(share), 6)
 
 
+# cached: each layout of each way asks it about the same few devices
+@lru_cache(maxsize=256)
 def usable_bytes_of(device: Accelerator, percent: float | None = None) -> int | None:
     """The bytes that a program may take of a device now: the given percentage, or all but the
     margin that llama.cpp leaves free.

@@ -15,7 +15,7 @@ from math import inf
 from ..core.purposes import purposes_table
 from ..core.records import Record
 from ..machine.record import Machine
-from ..needs.records import Needs
+from ..needs.records import Needs, Term
 from .batches import with_automatic_batch
 from .checks import CHECKS, Outcome
 from .checks.accelerator import accelerator_check
@@ -35,6 +35,9 @@ from .pace.text import pace_of_text
 from .question import recounted
 from .record import MEMORY_CHECKS, PACE_CHECKS, Judged, Question, Speed
 from .step import step_of
+
+# the terms of memory that each user has
+_CACHES = ("kv_cache", "recurrent_state")
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -113,6 +116,59 @@ def layout_of_users(
         if layout.placement != "host":
             return layout
     return first_layout_with_room(recounted(question, workload, machine), machine)
+
+
+def with_most_users(question: Question, machine: Machine) -> Judged | None:
+    """The layout on the machine's only accelerator, with the pace as if it held at once the most
+    users that the caches allow: no layout of the question is faster. None where it may hold all
+    users, and where that is not told.
+    """
+    machine = _machine_for(question, machine)
+    stated = question.workload
+    is_told = question.lets_users_wait and question.wants_gpu
+    if not is_told or stated.prompt_tokens is not None:
+        return None
+    alone = layout_of_users(1, question, machine)
+    if alone.failed or not alone.is_on_accelerators:
+        return None
+    users = _most_users_by_caches(question, alone, machine)
+    if users is None or users >= stated.parallel:
+        return None
+    served = alone.question.replace(workload=stated.replace(parallel=users))
+    on_machine = _OnMachine(question=question, machine=machine)
+    layout = on_machine.with_waiting_users(alone.replace(question=served))
+    placed = layout.placed.replace(missing_bytes=question.missing_bytes)
+    return layout.replace(needs=placed)
+
+
+def _most_users_by_caches(
+    question: Question,
+    alone: Judged,
+    machine: Machine,
+) -> int | None:
+    """The most users that have room at once on the machine's only accelerator, where one is
+    `alone`: as if nothing but caches grew with the users. None where that is not told.
+    """
+    users = question.workload.parallel
+    accelerator = alone.finding("accelerator")
+    if accelerator is None or question.needs is None or len(machine.cards) != 1:
+        return None
+    if not isinstance(accelerator.has, int) or not isinstance(accelerator.needs, int):
+        return None
+    one_bytes = _cache_bytes(alone.placed.on_cards.terms)
+    all_bytes = _cache_bytes(question.needs.terms)
+    next_bytes = min(one_bytes, (all_bytes - one_bytes) / (users - 1))
+    if next_bytes <= 0:
+        return None
+    left_bytes = accelerator.has - accelerator.needs
+    if left_bytes < 0:
+        # one has no room by these bytes either, and is judged by fewer
+        return None
+    return 1 + int(left_bytes / next_bytes)
+
+
+def _cache_bytes(terms: Iterable[Term]) -> int:
+    return sum(term.bytes for term in terms if term.name in _CACHES)
 
 
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
@@ -225,7 +281,7 @@ class _OnMachine(Record):
         if layout.deciding.isdisjoint(MEMORY_CHECKS):
             return layout
         at_once = self._most_at_once(layout)
-        return layout if at_once is None else self._with_waiting_users(at_once)
+        return layout if at_once is None else self.with_waiting_users(at_once)
 
     def best_layout(self) -> Judged:
         """The first layout that has room for all users and is fast enough, with its pace.
@@ -274,7 +330,9 @@ class _OnMachine(Record):
         cards = usable_cards(
             self.machine, question.runtime, question.workload, question.most_cards
         )
-        machine = self.machine.replace(accelerators=cards)
+        machine = self.machine
+        if cards != machine.accelerators:
+            machine = machine.replace(accelerators=cards)
         needs = with_automatic_batch(question, machine)
         stored_bytes = stored_in_memory(needs, machine, question)
         layouts: Iterable[Needs] = (needs,)
@@ -378,7 +436,7 @@ class _OnMachine(Record):
             takes_middle = not takes_middle and left > (most_users - least_users) // 2
         return most
 
-    def _with_waiting_users(self, layout: Judged) -> Judged:
+    def with_waiting_users(self, layout: Judged) -> Judged:
         """The layout of the users that are served at once, with its pace, while the others wait."""
         users = self.question.workload.parallel
         at_once = layout.workload.parallel

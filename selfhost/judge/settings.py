@@ -335,7 +335,8 @@ SETTINGS = (
         may_help=_lacks_room,
         asked=_without_encoder,
         is_taken=True,
-        # a model that sees is asked for: it has to be twice as fast without, or not run with it
+        # a model that sees is asked for: it has to be twice as fast without, or as fast as people
+        # read, or not run with it
         cost_steps=4.0,
         least_shares={"projector": 0.0, "projector_compute": 0.0},
     ),

@@ -154,10 +154,7 @@ class ProgramRow(Record):
     def types_on_gpus(self) -> list[str]:
         """The types that the program lists for accelerators, the best first."""
         listed = self.runtime.gpus.quantizations
-        if not listed:
-            # the sizes of all types take time
-            return []
-        types = self.types
+        types = need.quantizations_of(self.spec, self.runtime, listed)
         return [name for name in listed if name in types]
 
     def type_row(self, quantization: str | None) -> FileRow:
@@ -173,6 +170,9 @@ class ProgramRow(Record):
         """The name in the program's files of a type that may be typed under other names; None where
         the size of no such files can be told.
         """
+        if typed in need.quantizations_of(self.spec, self.runtime, (typed,)):
+            # the sizes of all types take time
+            return typed
         # the usual type may be asked for by name even where its size is unknown
         known = (*self.types, self.usual_type)
         also = QUANTIZATION_NAMES.loaded_as.get(typed, ())

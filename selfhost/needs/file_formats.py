@@ -284,9 +284,13 @@ def _casts_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
 
 # cached: of a model that does not fit, each layout asks which smaller types there are
 @lru_cache(maxsize=512)
-def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
+def quantizations_of(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    among: tuple[str, ...] | None = None,
+) -> tuple[str, ...]:
     """The quantizations of a model for a runtime, of those whose size is known, the best quality
-    first.
+    first. `among`: the only ones that matter, because many sizes take time; None: all matter.
     """
     parts = runtime.parts.get(spec.id)
     if parts is not None:
@@ -300,6 +304,8 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
         return names
     sized = []
     for name in dict.fromkeys(names):
+        if among is not None and name not in among:
+            continue
         files = name
         if is_cast(spec, runtime, name):
             # the published files are downloaded and cast while they load

@@ -392,7 +392,7 @@ def size_of(case: Case) -> Term | Unread:
     return _size_of(case.replace(workload=_ANY_WORKLOAD, device=None))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _size_of(case: Case) -> Term | Unread:
     """The size of the files of a case without its workload and place."""
     stated = published_size(case)

@@ -43,12 +43,14 @@ _OF_BAD_THINGS = {
 # the answer where a limit on a GPU that shares the RAM has to be raised
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
 _TOO_SLOW_FOR_LOAD = "RUNS, TOO SLOW FOR THE LOAD"
+_LIKELY_TOO_SLOW_FOR_LOAD = "RUNS, LIKELY TOO SLOW FOR THE LOAD"
 _SLOWLY = "RUNS SLOWLY"
 _LONG_WAIT = "RUNS, LONG WAIT"
 _SLOW_WHEN_FULL = "RUNS, SLOW WHEN FULL"
 # headlines of models that run, but not well, with the words behind a count of such models
 _NOT_WELL = {
     _TOO_SLOW_FOR_LOAD: "too slow for the load",
+    _LIKELY_TOO_SLOW_FOR_LOAD: "likely too slow for the load",
     _SLOWLY: "slowly",
     _LONG_WAIT: "after a long wait",
     _SLOW_WHEN_FULL: "slow once the context is full",
@@ -206,6 +208,8 @@ def _reservation(answer: Verdict) -> str:
         here = answer.monthly_cost.here
         if here is not None and here.keeps_up is False:
             return _TOO_SLOW_FOR_LOAD
+        if here is not None and here.likely_falls_behind:
+            return _LIKELY_TOO_SLOW_FOR_LOAD
     if is_slow(answer):
         return _SLOWLY
     if _lacks_pace_of_work(answer):

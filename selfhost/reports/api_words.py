@@ -168,7 +168,7 @@ def _local_rows(local: LocalCost, place: str) -> Iterator[FigureRow]:
             yield f"{place}: electricity", f"{bill.likely:,.2f}", note
     hours = local.hours_per_day
     if hours is not None:
-        keeps_up = "keeps up" if hours.likely <= 24 else "cannot keep up"
+        keeps_up = "cannot keep up" if local.likely_falls_behind else "keeps up"
         if local.keeps_up is None:
             keeps_up = f"probably {keeps_up}"
         note = f"{units.pace(hours.low, hours.high)} hours of work: it {keeps_up}"

@@ -85,8 +85,9 @@ def _without_blanks(value: Any) -> Any:
         return value
     kept = {}
     for key, inner in value.items():
-        if inner not in (None, [], {}) and inner is not False:
-            kept[key] = _without_blanks(inner)
+        told = _without_blanks(inner)
+        if told not in (None, [], {}) and told is not False:
+            kept[key] = told
     return kept
 
 
@@ -167,13 +168,12 @@ def _(answer: Plan) -> Object:
     smaller = {"whole_on": answer.whole_on, "split_on": answer.split_on}
     with_smaller_gpu: Object = {}
     for name, known in smaller.items():
-        with_smaller_gpu[name] = None
         if known is not None:
-            with_smaller_gpu[name] = json.fields(known, json.keys_of("brief machine"))
+            with_smaller_gpu[name] = json.fields(known, json.keys_of("brief smaller"))
     return {
         "model": _model(answer.model),
         "least": least,
-        "with_smaller_gpu": with_smaller_gpu,
+        "with_smaller_gpu": with_smaller_gpu or None,
         "reasons": _each(answer.reasons, "finding"),
         "machines": _each(answer.machines[:_MACHINES], "machine"),
         "machines_not_listed": len(answer.machines[_MACHINES:]),

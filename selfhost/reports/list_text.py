@@ -48,6 +48,7 @@ _STORED = 4
 _ATTENTION = Span(ATTENTION, Outcome.WARN)
 _PARTLY_OPEN = "openness-partly"
 _LONG_WAIT = "wait-long"
+_HOURS = "speed-hours"
 # free memory is shown if it is less than this share of the memory that models may take (assumed)
 _NEARLY_ALL = 0.95
 
@@ -374,6 +375,8 @@ def legend(rows: Sequence[Verdict]) -> list[str]:
         reasons.append("only partly as open as you asked")
     if any(row.has(_LONG_WAIT) for row in running):
         reasons.append("more than two minutes until the first word")
+    if any(row.has(_HOURS) for row in running):
+        reasons.append("an hour or more for a picture, or a video without a GPU")
     if not reasons:
         return []
     return [f"{_ATTENTION}: {'; '.join(reasons)}"]

@@ -52,10 +52,13 @@ def measured_lines(verdict: Verdict) -> Iterator[str]:
             yield f"about alike here: {', '.join(quality.alike[:_MOST_ALIKE])}"
         return
     if quality.use is not None and rows:
-        told = _told(rows, " outside the order")
-        yield f"ranked {BY_SIZE_AND_AGE}; measured {told}"
+        boards = units.plural(len({row.board for row in rows}), "board")
+        scores = (
+            f"its scores on {boards} of other work: selfhost show {verdict.model.id}"
+        )
+        yield f"ranked {BY_SIZE_AND_AGE}; {scores}"
     elif quality.use is not None:
-        yield f"ranked {BY_SIZE_AND_AGE}: not measured for {quality.use}"
+        yield f"ranked {BY_SIZE_AND_AGE}: no measurement by others is known"
     elif rows:
         yield f"measured {_told(rows)}"
 
@@ -68,20 +71,18 @@ def _counted(
     return counted or rows
 
 
-def _told(rows: Sequence[MeasuredRow], which: str = "") -> str:
-    """`on 5 boards by LMArena and Aider, newest: Arena text 1451 Elo (2026-04, thinking)`; `which`
-    says more of the boards.
-    """
+def _told(rows: Sequence[MeasuredRow]) -> str:
+    """`on 5 boards by LMArena and Aider, newest: Arena text 1451 Elo (2026-04, thinking)`."""
     boards = {row.board for row in rows}
     newest = _score_words(rows[0])
     if len(boards) == 1:
-        return f"on 1 board{which}: {newest}"
+        return f"on 1 board: {newest}"
     by = Counter(row.table for row in rows)
     named = [who for who, _ in by.most_common(_MOST_NAMED)]
     more = len(by) - len(named)
     if more:
         named.append(units.plural(more, "other"))
-    return f"on {len(boards)} boards{which} by {_listed(named)}, newest: {newest}"
+    return f"on {len(boards)} boards by {_listed(named)}, newest: {newest}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -44,8 +44,8 @@ from .words import (
     would_run,
 )
 
-_TOO_MUCH = (
-    "That may be more than the machine has: run them one after another. A [[together]] in the"
+_ONE_BY_ONE = (
+    "more than the machine has: run them one after another. A [[together]] in the"
     " policy of `selfhost audit` judges them together, and counts shared files once."
 )
 
@@ -113,31 +113,40 @@ def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
     if len(cards) == 1 and not cards[0].unified:
         memories["accelerator"] = "GPU memory"
     shares = []
+    may_be_too_much = False
     is_too_much = False
     for check, name in memories.items():
         needs = []
+        likely = []
         limits = []
         for verdict in running:
             finding = verdict.finding(check)
             if finding is None:
                 continue
             if isinstance(finding.needs, int) and isinstance(finding.has, int):
+                place = verdict.placed.on_cards
+                if check == "memory":
+                    place = verdict.placed.on_host
                 needs.append(finding.needs)
+                likely.append(min(place.total_bytes, finding.needs))
                 limits.append(finding.has)
         if len(needs) > 1:
             taken_bytes = sum(needs)
             limit_bytes = max(limits)
-            shares.append(
-                f"{units.binary(taken_bytes)} of {units.binary(limit_bytes)} of {name}"
-            )
-            if taken_bytes > limit_bytes:
-                is_too_much = True
+            taken = units.binary(sum(likely))
+            if units.binary(taken_bytes) != taken:
+                taken += f", up to {units.binary(taken_bytes)},"
+            shares.append(f"{taken} of {units.binary(limit_bytes)} of {name}")
+            may_be_too_much = may_be_too_much or taken_bytes > limit_bytes
+            is_too_much = is_too_much or sum(likely) > limit_bytes
     if shares:
-        yield f"Each is judged alone. All at once they take up to {' and '.join(shares)}."
+        yield f"Each is judged alone. All at once they take {' and '.join(shares)}."
     else:
         yield "Each is judged alone."
     if is_too_much:
-        yield _TOO_MUCH
+        yield f"That is {_ONE_BY_ONE}"
+    elif may_be_too_much:
+        yield f"That may be {_ONE_BY_ONE}"
 
 
 def note_blocks(verdicts: Sequence[Verdict], *, verbose: bool) -> Blocks:

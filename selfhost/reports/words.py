@@ -225,11 +225,11 @@ def run_words(workload: Workload, contexts: int) -> list[str]:
 
 def needs_attention(answer: Verdict) -> bool:
     """Whether a model that runs has the sign `!`: next to no memory is left, a limit must be raised
-    first, the model is less open than asked for, or its first word comes late.
+    first, the model is less open than asked for, or its first word or its work takes long.
     """
     if not answer.can_run:
         return False
-    codes = (*TIGHT_CODES, "openness-partly", "wait-long")
+    codes = (*TIGHT_CODES, "openness-partly", "wait-long", "speed-hours")
     return answer.waits_for_setting or answer.has(*codes)
 
 

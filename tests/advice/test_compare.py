@@ -9,6 +9,7 @@ import pytest
 
 from selfhost import Load, Workload, check, compare
 from selfhost.catalogue.index import open_catalogue
+from selfhost.reports.check_text import check_document
 from selfhost.reports.compare_text import compare_document
 from selfhost.reports.layout import plain
 
@@ -102,6 +103,19 @@ def test_the_cost_and_the_wait_have_rows_where_they_were_asked_for() -> None:
     )
     assert "first word" not in plainly
     assert "a month by API" not in plainly
+
+
+def test_a_load_that_likely_takes_more_than_a_day_is_in_the_headline() -> None:
+    """`52 hours of work a day` stood far below a bare RUNS where the fast end may just do."""
+    asked = Workload(load=Load.parse("14M:3500k"))
+    verdict = check("qwen3-8b", asked, machine="rtx 3060")
+    assert verdict.monthly_cost is not None
+    here = verdict.monthly_cost.here
+    assert here is not None
+    assert here.likely_falls_behind
+    assert here.keeps_up is None
+    headline = plain(check_document([verdict])).splitlines()[0]
+    assert "RUNS, LIKELY TOO SLOW FOR THE LOAD" in headline
 
 
 def test_what_is_too_slow_for_the_load_does_not_count_as_running_well() -> None:

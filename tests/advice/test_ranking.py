@@ -215,6 +215,22 @@ def test_no_model_gets_a_better_place_than_its_best_case(number: int) -> None:
         assert lister.best_key(outline) <= lister.key(answer), answer.model.id
 
 
+def test_a_list_for_many_users_begins_as_that_of_judging_all() -> None:
+    """A model's best way is looked for only where its usual way does not tell that others serve so
+    many users better.
+    """
+    catalogue = open_catalogue()
+    machine = load("desktop-rtx4090-24gb").machine
+    chat = chosen(catalogue, modality="text", use="chat")
+    ids = Random(3).sample(chat, 40)
+    lister = Lister(catalogue, Workload(parallel=1_000), machine)
+    first = lister.first(5, ids)
+    running = [row for row in lister.all(ids).models if row.can_run]
+    assert [row.model.id for row in first.models] == [
+        row.model.id for row in running[:5]
+    ]
+
+
 @pytest.mark.parametrize(
     ("profile", "workload"),
     [

@@ -28,6 +28,7 @@ OFFICE = "desktop-i3-8gb-no-gpu"
 # so few models that all are judged at once
 FEW = ["smollm2"]
 ON_MAC = ["--machine", MAC]
+EMBEDDING = ["--use", "embedding"]
 
 needs_plain_sockets = pytest.mark.skipif(
     sys.platform == "win32",
@@ -528,6 +529,30 @@ def test_browse_shows_the_rows_of_list_in_their_order(
     # the filter is told alike, with what it leaves out
     first = " ".join(capsys.readouterr().out.partition("\n\n")[0].split())
     assert shown.summary in first
+
+
+@pytest.mark.parametrize(
+    ("typed", "options", "hint"),
+    [
+        pytest.param(
+            "mistrall", [], r" Did you mean mistral( or [\w.-]+)*\?", id="slip"
+        ),
+        pytest.param("mistral zzqq", [], r" Did you mean mistral\?", id="odd word"),
+        pytest.param(
+            "gemma qwen", [], r" Did you mean gemma or qwen\?", id="two makers"
+        ),
+        pytest.param("zzqqzz", [], "", id="nothing near"),
+        pytest.param("smollm2", EMBEDDING, "", id="another filter"),
+    ],
+)
+def test_a_filter_that_matches_nothing_says_what_would(
+    typed: str, options: list[str], hint: str
+) -> None:
+    """`list` named three models where this screen said only that none matches."""
+    read = BrowseOptions.read("browse", [*options, *ON_MAC])
+    question = BrowseQuestion(read, one_machine(read))
+    (shown,) = Rows(question).as_judged(question, typed)
+    assert re.fullmatch(rf"No model matches\.{hint}", shown.summary)
 
 
 def test_a_purpose_says_which_models_it_leaves() -> None:

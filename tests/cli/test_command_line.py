@@ -168,7 +168,7 @@ def test_a_repeated_option_drops_nothing_silently(
         return
     if option.joiner:
         # several machines that serve one model together
-        needed = NEEDED.get(command, ["x"] if command == "verify" else [])
+        needed = NEEDED.get(command, ["x"] if command in ("size", "verify") else [])
         options = Options.read(command, [*needed, flag, "a", flag, "b"])
         joined = getattr(options, option.destination)
         assert joined.split(option.joiner) == ["a", "b"]
@@ -603,6 +603,36 @@ def test_the_json_of_sizes_has_its_schema(capsys: pytest.CaptureFixture[str]) ->
     code, alone, _ = run(capsys, "size", "mistral-7b", "--json")
     assert code == 0
     assert set(json.loads(alone)) == set(answer)
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param("macbook air m2 16gb", id="a disk of unknown size"),
+        pytest.param("m6a.xlarge", id="no known disk"),
+        pytest.param("RTX 4090, 32 GB of RAM", id="a GPU"),
+    ],
+)
+def test_a_container_is_sized_for_the_machine_that_is_named(
+    capsys: pytest.CaptureFixture[str], machine: str
+) -> None:
+    """Only `size` of the commands had no --machine: Python and agents could name one."""
+    named = ("llama-3.1-8b", "--machine", machine, "--json")
+    code, out, _ = run(capsys, "size", *named)
+    assert code == 0
+    (container,) = json.loads(out)["containers"]
+    _, out, _ = run(capsys, "check", *named)
+    workload = json.loads(out)["workload"]
+    assert container["workload"]["quantization"] == workload["quantization"]
+
+
+def test_a_container_that_the_named_machine_cannot_hold_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = ("--machine", "laptop with 8gb")
+    code, out, err = run(capsys, "size", "gpt-oss-20b", *small)
+    assert (code, out) == (2, "")
+    assert "gpt-oss 20B does not fit on a node of 8.00 GiB" in err
 
 
 @pytest.mark.parametrize(

@@ -306,6 +306,12 @@ def test_a_plan_lists_ten_machines_and_counts_the_others() -> None:
     assert answer["least"] == full["least"]
 
 
+def test_a_row_of_a_list_says_where_and_with_which_cache_the_model_runs() -> None:
+    """A need of 27 GB stood alone for a card of 24, without the RAM that holds a part of it."""
+    rows = answer_of("list", {"machine": "RTX 4090 64gb"}).content["models"]
+    assert all(row["placement"] and row["kv_cache_type"] for row in rows)
+
+
 def test_without_the_sdk_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -300,6 +300,34 @@ def test_a_draft_leaves_the_first_token_where_it_is() -> None:
     assert "the total of 4 sequences at once with a draft is not known" in drafted.how
 
 
+def test_a_server_chooses_each_token_on_the_processor() -> None:
+    """Qwen2.5 Coder 1.5B with 32 requests on an RTX 3060: 1,204 tokens/s of llama.cpp's server,
+    where llama-batched-bench had 2,690 (speed_parallel.json).
+    """
+    workload = Workload(
+        quantization="Q4_K_M", runtime="llama.cpp", parallel=32, context_tokens=512
+    )
+    verdict = check("qwen2.5-coder-1.5b-instruct", workload, machine="rtx 3060 12gb")
+    speed = speed_of(verdict)
+    assert speed.parallel_total is not None
+    assert speed.parallel_total.low < 1204 < speed.parallel_total.high
+    assert speed.parallel_total.likely < 2690
+    assert "chosen on the processor" in speed.how
+
+
+def test_many_requests_to_a_mixture_do_not_outpace_a_server_for_many() -> None:
+    """gpt-oss 20B with 16 requests on an H100: 918 tokens/s of llama.cpp (speed_programs.json)."""
+    totals = {}
+    for runtime in ("llama.cpp", "ollama", "vllm"):
+        workload = Workload(runtime=runtime, parallel=32, context_tokens=8192)
+        total = speed_of(
+            check("gpt-oss-20b", workload, machine="h100 sxm")
+        ).parallel_total
+        assert total is not None
+        totals[runtime] = total.likely
+    assert totals["vllm"] > max(totals["llama.cpp"], totals["ollama"])
+
+
 def test_ollama_may_leave_part_of_a_card_empty() -> None:
     """Qwen3 30B-A3B in Ollama on 12 GB: 25 tokens/s beside a Ryzen 7 7800X3D (ollama/ollama#11688).
     Of a model that a card of 4 GB just holds the slow end is with a part in RAM

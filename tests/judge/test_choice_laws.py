@@ -27,8 +27,8 @@ from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.cli.asked import workload_of
 from selfhost.cli.check import CheckOptions
 from selfhost.core.units import GIB
-from selfhost.judge.choice import in_way, neighbours
-from selfhost.judge.judging import judge
+from selfhost.judge.choice import best_way, in_way, most_pace, neighbours
+from selfhost.judge.judging import judge, with_most_users
 from selfhost.judge.question import ask
 from selfhost.judge.rating import Rating, leaves_room, rating_of, runs_as_well
 from selfhost.judge.record import Judged, Question
@@ -479,6 +479,7 @@ _EXCEPTIONS = {
     "judge/rating.py": "is the order",
     "judge/record.py": "names the place of one way",
     "judge/settings.py": "says where a setting may help",
+    "advice/api_route.py": "compares the hours of a load with those of a day",
     "advice/launch.py": "writes the command of one way",
     "advice/listing.py": "orders models, not ways of one",
     "advice/notes.py": "words for one way",
@@ -574,6 +575,44 @@ def test_a_successor_stays_before_what_it_supersedes() -> None:
     rows = Lister(CATALOGUE, Workload(), machine).first(2, ids).models
     assert [row.model.id for row in rows] == ["qwen3-8b", "qwen2.5-7b-instruct"]
     assert [leaves_room(row) for row in rows] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("id", "machine", "users"),
+    [
+        pytest.param("qwen3-8b", "desktop-rtx4090-24gb", 1_000, id="dense"),
+        pytest.param("ling-3.0-tiny", "desktop-rtx4090-24gb", 1_000, id="mixture"),
+        pytest.param("jamba-reasoning-3b", "server-a100-80gb", 3_000, id="recurrent"),
+        pytest.param("qwen2.5-3b-instruct", "desktop-rtx3060-12gb", 300, id="small"),
+    ],
+)
+def test_no_way_of_many_users_is_faster_than_its_bounds(
+    id: str, machine: str, users: int
+) -> None:
+    """By these bounds a way is left unjudged, and a list does not look for a model's best way."""
+    found = load(machine).machine
+
+    def asked(**stated: Any) -> Question:
+        workload = Workload(parallel=users, **stated)
+        return ask(CATALOGUE.spec(id), workload, CATALOGUE, found)
+
+    usual = judge(asked(), found)
+    best = best_way(usual, CATALOGUE, found).users_pace
+    assert best is not None
+    assert best.likely <= most_pace(usual, CATALOGUE, found)
+    for quantization in ("bfloat16", "fp8"):
+        for cache_type in ("f16", "fp8"):
+            question = asked(
+                runtime="vllm", quantization=quantization, kv_cache_type=cache_type
+            )
+            bound = with_most_users(question, found)
+            pace = judge(question, found).users_pace
+            if bound is None or pace is None:
+                # one user has no room
+                continue
+            assert bound.users_pace is not None
+            assert pace.likely <= bound.users_pace.likely
+            assert pace.high <= bound.users_pace.high
 
 
 def test_the_neighbours_are_settings_of_the_table() -> None:

@@ -6,6 +6,7 @@ mixture-of-experts model each token chooses its own experts (`experts`).
 
 from __future__ import annotations
 
+from ...core import units
 from ...core.records import Record
 from ...needs.case import DRAFTED_TOKENS, Companions
 from . import Speed, Step
@@ -140,20 +141,29 @@ class Sequence(Record):
         context_seconds = max(0.0, single.likely - 1 / empty.decode.likely)
         next_one = computing + self._serving_seconds() + Seconds.of(context_seconds)
         experts = read_experts(self.step, users)
-        reading_experts = experts.share * self._reading_seconds(in_place)
+        reading_experts = 0.0
+        if experts.share:
+            reading_experts = experts.share * self._reading_seconds(in_place)
+        gathered = self._gathered_factor(users)
+        sampled = self._sampling_seconds()
         # a further sequence costs at most a step of its own, since sequences can be decoded one
         # after the other
         most_of_next = single.likely - reading_experts
         rates = []
-        for next_seconds, growth in zip(next_one, experts.growth, strict=True):
+        ends = zip(next_one, experts.growth, gathered, sampled, strict=True)
+        for next_seconds, growth, longer, sampling in ends:
             another = max(0.0, min(next_seconds, most_of_next))
             taken = single.likely + (users - 1) * another
-            taken += reading_experts * (growth - 1)
+            taken += reading_experts * (growth - 1) * longer
+            taken = min(taken, users * single.likely)
+            taken += (users - 1) * sampling
             rates.append(users / taken)
         how = (
             f"{pace.how}; of {users:,} sequences at once an estimate: the weights are read once,"
             " and each sequence is computed, reads its context and is served"
         )
+        if max(sampled):
+            how += "; its next token is chosen on the processor"
         total = _with_ends_of_one(Range(*rates), self.single)
         return pace.replace(parallel_total=total, how=how)
 
@@ -164,6 +174,34 @@ class Sequence(Record):
         if self.step.replays:
             return pace_tables().batch.sequence_seconds
         return NO_SECONDS
+
+    def _gathered_factor(self, users: int) -> Amount:
+        """The factor by which llama.cpp takes longer to read an expert for a few tokens of several
+        sequences than for one token, on GPUs whose memory is fast.
+        """
+        figures = pace_tables().batch
+        gpus = self.layout.gpus
+        if self.step.other_program or not gpus:
+            return Amount.of(1)
+        slowest = min(gpu.peak_bandwidth.likely for _, gpu in gpus)
+        if slowest < figures.gathered_from_gb_per_s * units.GB:
+            return Amount.of(1)
+        # as more tokens share experts, more of them go through kernels for blocks of tokens
+        reached = min(1.0, (users - 1) / (figures.gathered_tokens - 1))
+        longer = []
+        for factor in figures.gathered:
+            longer.append(1 + (factor - 1) * reached)
+        return Amount(*longer)
+
+    def _sampling_seconds(self) -> Seconds:
+        """The seconds in which llama.cpp's server chooses a sequence's next token on the processor,
+        among all words of the model.
+        """
+        architecture = self.step.architecture
+        if self.step.other_program or architecture is None:
+            return NO_SECONDS
+        words = architecture.vocabulary or 0
+        return pace_tables().batch.word_seconds * words
 
     def _batch_factor(self, pace: Speed) -> Amount:
         """The factor by which a token takes longer than a token of a prompt, where several are

@@ -343,7 +343,9 @@ class BatchFigures(Figures):
     """The figures of several sequences at once, and of attention to a prompt.
 
     How evenly tokens choose experts: `preferred` of several texts, `evenness` of one text, and
-    `uneven` the same by architecture, where a prompt leaves experts out on a GPU.
+    `uneven` the same by architecture, where a prompt leaves experts out on a GPU. `gathered`: the
+    factor by which llama.cpp takes longer to read an expert for `gathered_tokens` sequences.
+    `word_seconds`: what its server takes for each word among which it chooses a token.
     """
 
     preferred: Amount
@@ -352,6 +354,10 @@ class BatchFigures(Figures):
     attended_on_processor: Range
     attended_on_gpu: Range
     sequence_seconds: Seconds
+    gathered: Amount
+    gathered_tokens: int
+    gathered_from_gb_per_s: float
+    word_seconds: Seconds
 
 
 class SplitFigures(Figures):
