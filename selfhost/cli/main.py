@@ -231,7 +231,7 @@ def _help(words: Sequence[str]) -> str:
 
 def _overview() -> str:
     """The text of `selfhost --help`."""
-    from .texts import help_texts
+    from .texts import fitted, help_texts
 
     texts = help_texts()
     width = max(map(len, COMMANDS))
@@ -239,6 +239,13 @@ def _overview() -> str:
     for name, purpose in COMMANDS.items():
         lines.append(f"  {name:<{width}}  {purpose}")
     examples = texts.examples["overview"]
-    return "\n".join(
-        [texts.overview, *lines, "", f"examples:\n{examples}", "", texts.exit_codes, ""]
-    )
+    lines = [
+        texts.overview,
+        *lines,
+        "",
+        f"examples:\n{examples}",
+        "",
+        texts.exit_codes,
+        "",
+    ]
+    return fitted("\n".join(lines))

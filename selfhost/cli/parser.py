@@ -239,7 +239,7 @@ def help_of(command: str, *, full: bool = False) -> str:
     """The help of a command, with examples and exit codes. Unless it is `full`, it has the options
     that most questions need, and leaves out what stands behind the examples.
     """
-    from .texts import help_texts
+    from .texts import fitted, help_texts
 
     parser = CommandParser(command, full=full)
     parser.add_words()
@@ -256,7 +256,7 @@ def help_of(command: str, *, full: bool = False) -> str:
             f"\n{count} more options, and how it works: selfhost {command} --help all\n"
         )
         examples, _, _ = examples.partition("\n\n")
-    return f"{options}\nexamples:\n{examples}\n\nexit codes:\n{codes}"
+    return fitted(f"{options}\nexamples:\n{examples}\n\nexit codes:\n{codes}")
 
 
 def _help_formatter(prog: str) -> argparse.HelpFormatter:

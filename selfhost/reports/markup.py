@@ -192,6 +192,9 @@ def _as_html(text: str) -> str:
     words = escape(clean(text))
     if isinstance(text, Hint):
         typed = escape(clean(text.typed))
+        if text.shows == "all":
+            # who reads a page may not know the command line that wrote it
+            typed = f"the option {typed} of selfhost"
         before = escape(clean(text.before))
         behind = escape(clean(text.behind))
         return f'<span class="hint {text.shows}">{before}<span>{typed}</span>{behind}</span>'

@@ -171,7 +171,8 @@ def _typed_lines(command: str, room: int) -> Iterator[str]:
     if command.startswith("#") or os.name == "nt":
         yield command
         return
-    first, *others = re.findall(_SHELL_WORD, command)
+    goes_on = command.endswith(" \\")
+    first, *others = re.findall(_SHELL_WORD, command.removesuffix(" \\"))
     typed = first
     for word in others:
         if cell_len(f"{typed} {word} \\") > room:
@@ -179,7 +180,8 @@ def _typed_lines(command: str, room: int) -> Iterator[str]:
             typed = f"  {word}"
         else:
             typed = f"{typed} {word}"
-    yield typed
+    # the command has the next line of the report too
+    yield f"{typed} \\" if goes_on else typed
 
 
 def _cell(part: str, *, has_bars: bool) -> Text:

@@ -24,6 +24,43 @@ def test_no_line_is_wider_than_80_columns(
     ] == []
 
 
+@pytest.mark.parametrize("columns", [40, 60])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["--help"], id="overview"),
+        pytest.param(["list", "--help", "all"], id="with-a-paragraph"),
+        pytest.param(["verify", "--help"], id="with-remarks"),
+    ],
+)
+def test_a_help_fits_a_narrow_terminal(
+    words: list[str],
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The terminal broke `exit codes` and each remark within a word. A command to type stays on one
+    line, for its second line would be another command.
+    """
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(words) == 0
+    usual = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(words) == 0
+    narrow = capsys.readouterr().out
+    # nothing is left out
+    assert "".join(narrow.split()) == "".join(usual.split())
+    wide = [line for line in narrow.splitlines() if len(line) > columns]
+    assert [
+        line for line in wide if not line.startswith(("  selfhost ", "  ollama "))
+    ] == []
+    # the same examples, each whole
+    for line in usual.partition("examples:")[2].splitlines():
+        example = line.strip().partition("  ")[0]
+        if example.startswith("selfhost "):
+            assert f"  {example}" in narrow.splitlines()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_option_and_word_is_explained(command: str) -> None:
     """The first words of each explanation, for argparse breaks the lines."""

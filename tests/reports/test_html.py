@@ -148,6 +148,22 @@ def test_a_page_marks_what_another_page_offers_in_its_own_way() -> None:
     assert typed["models"] == "--all"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("check mistral-7b --machine m6a.xlarge", id="check"),
+        pytest.param("plan gpt2", id="plan"),
+    ],
+)
+def test_a_page_says_whose_option_shows_more(words: str, tmp_path: Path) -> None:
+    """`Every figure with its source: -v` says nothing to those to whom a page is sent."""
+    path = tmp_path / "page.html"
+    assert main([*words.split(), "--output", str(path)]) == 0
+    shown = parsed(path.read_text("utf-8")).text_content()
+    assert ": the option -v of selfhost\n" in shown
+    assert ": -v" not in shown
+
+
 @pytest.mark.parametrize("model", ["mistral-7b", "llama-3.3-70b", "gpt-4o", "sdxl"])
 def test_the_summary_is_one_line_that_any_console_prints(model: str) -> None:
     """The answer in words and the model's name, without the sign that some consoles lack."""

@@ -47,6 +47,20 @@ def test_a_line_to_type_breaks_where_a_shell_goes_on(typed: str, width: int) -> 
         assert len(shown) <= width or len(words) <= 2
 
 
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_no_line_to_type_holds_a_backslash_alone(width: int) -> None:
+    """The first line of a command that has two ends in a backslash itself, which stood on a line of
+    its own where the address before it was wider than the terminal.
+    """
+    address = "https://api.example/v1beta/openai/chat/completions-of-a-model"
+    typed = [f"curl {address} \\", '  -H "Content-Type: application/json"']
+    lines = drawn(commands(typed), width).splitlines()
+    assert [shown for shown in lines if shown.strip() == "\\"] == []
+    assert all(shown.endswith(" \\") for shown in lines[:-1])
+    joined = "\n".join(lines).replace("\\\n", " ")
+    assert shlex.split(joined) == shlex.split("\n".join(typed).replace("\\\n", " "))
+
+
 def test_a_comment_with_a_command_stays_one_line() -> None:
     """Its second line would be a command."""
     lines = drawn(commands(["# with Docker:", f"# {LONG}"]), 40).splitlines()
