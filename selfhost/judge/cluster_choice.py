@@ -6,7 +6,7 @@ all together have to run faster by a step (`rating`). What the user stated remov
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
@@ -45,7 +45,7 @@ class ClusterAnswer(Record):
     @property
     def best_alone(self) -> Alone:
         """The machine that runs the model best by itself."""
-        return min(self.alone, key=lambda one: rating_of(_with_way(one.judged)))
+        return _best_of(self.alone)
 
     @property
     def judged(self) -> Judged:
@@ -73,13 +73,6 @@ def best_on_cluster(
     `question` is asked for the main one, in the model's own defaults. A stated `split` asks for
     all machines together.
     """
-    together = best_together(question, catalogue, cluster, split)
-    if split is None and cluster.are_equal:
-        # a further machine adds a hop, and its number may not divide the heads
-        for number in range(len(cluster.machines) - 1, 1, -1):
-            fewer = best_together(question, catalogue, cluster.first(number))
-            if _is_better(fewer, together):
-                together = fewer
     alone = []
     for machine in cluster.kinds:
         asked = question
@@ -87,13 +80,26 @@ def best_on_cluster(
             asked = _asked_on(question, catalogue, machine)
         judged = best_way(judge(asked, machine), catalogue, machine)
         alone.append(Alone(machine=machine, judged=judged))
-    answer = ClusterAnswer(
-        cluster=cluster, together=together, alone=tuple(alone), takes_one=False
+    # what one machine does as well is no reason to join them
+    one = None if split is not None else _best_of(alone).judged
+    together = best_together(question, catalogue, cluster, split, one)
+    if one is not None and cluster.are_equal:
+        # a further machine adds a hop, and its number may not divide the heads
+        for number in range(len(cluster.machines) - 1, 1, -1):
+            fewer = best_together(question, catalogue, cluster.first(number), one=one)
+            if _is_better(fewer, together, one):
+                together = fewer
+    return ClusterAnswer(
+        cluster=cluster,
+        together=together,
+        alone=tuple(alone),
+        takes_one=one is not None and _is_enough(one, together.judged),
     )
-    if split is not None:
-        return answer
-    takes_one = _is_enough(answer.best_alone.judged, together.judged)
-    return answer.replace(takes_one=takes_one)
+
+
+def _best_of(alone: Sequence[Alone]) -> Alone:
+    """The machine that runs the model best by itself."""
+    return min(alone, key=lambda found: rating_of(_with_way(found.judged)))
 
 
 def _is_enough(one: Judged, together: Judged) -> bool:
@@ -119,15 +125,18 @@ def best_together(
     catalogue: Catalogue,
     cluster: Cluster,
     split: str | None = None,
+    one: Judged | None = None,
 ) -> Together:
-    """The best way on all machines; the first refusal where no program divides the model."""
+    """The best way on all machines; the first refusal where no program divides the model. `one`:
+    the best way on one machine alone; None where nobody asks about one.
+    """
     best: Together | None = None
     refused: Together | None = None
     for asked in _questions(question, catalogue, cluster):
         for judged in judge_together(asked, cluster, split):
             if judged.is_refused:
                 refused = refused or judged
-            elif best is None or _is_better(judged, best):
+            elif best is None or _is_better(judged, best, one):
                 best = judged
     if best is not None:
         return best
@@ -137,12 +146,20 @@ def best_together(
     return first
 
 
-def _is_better(other: Together, best: Together) -> bool:
+def _is_better(other: Together, best: Together, one: Judged | None) -> bool:
     """Whether a way is better than the best so far.
+
+    First come the ways that do more than `one` machine alone: a larger type at the pace of one
+    machine must not hide a type in which all are faster.
 
     Another program has to serve what that does not, or be faster by a step: programs have other
     usual types, and a larger file alone is no gain (as on one machine, `choice`).
     """
+    if one is not None:
+        gains = not _is_enough(one, other.judged)
+        gained = not _is_enough(one, best.judged)
+        if gains != gained:
+            return gains
     judged = _with_way(other.judged)
     so_far = _with_way(best.judged)
     if judged.workload.runtime == so_far.workload.runtime or not serves(so_far):

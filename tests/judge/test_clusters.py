@@ -23,6 +23,7 @@ from selfhost.judge.cluster_choice import ClusterAnswer, best_on_cluster
 from selfhost.judge.cluster_parts import DividedModel
 from selfhost.judge.clusters import judge_together
 from selfhost.judge.judging import judge
+from selfhost.machine.links import link_called
 from selfhost.needs.records import likely_bytes
 
 GIB = 2**30
@@ -226,6 +227,24 @@ def test_a_further_equal_machine_is_never_told_as_worse(
             assert before.users_pace is not None
             assert taken.users_pace.likely > before.users_pace.likely
         before = taken
+
+
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(name, id=name) for name in ("qwen3-32b", "gemma-3-27b-it")],
+)
+def test_a_faster_link_is_never_told_as_slower(model: str) -> None:
+    """Four Sparks: a large type that a faster link brings to the pace of one machine must not
+    hide a smaller type in which all four are twice as fast.
+    """
+    before = 0.0
+    for link in ("50gbe", "100gbe", "200gbe", "400gbe"):
+        machines = cluster("4x dgx spark").replace(link=link_called(link))
+        asked = question(model, machines)
+        taken = best_on_cluster(asked, catalogue(), machines).judged
+        assert taken.users_pace is not None
+        assert taken.users_pace.likely >= before
+        before = taken.users_pace.likely
 
 
 def test_more_context_never_takes_less_on_a_machine() -> None:
