@@ -33,7 +33,7 @@ def unknown_command(word: str, rest: Sequence[str]) -> UsageError:
     known = ("--version", *COMMANDS)
     guess = meant(word.lower(), help_texts().commands, known)
     if guess is None:
-        guess = nearest(word, list(COMMANDS))
+        guess = _command_near(word, rest)
     if guess is None:
         line = shell_line(["check", *_model_meant([word, *rest])])
         remedy = f"to judge a model: selfhost {line}"
@@ -41,6 +41,27 @@ def unknown_command(word: str, rest: Sequence[str]) -> UsageError:
         line = shell_line([guess, *rest])
         remedy = f"did you mean `selfhost {line}`?"
     return UsageError(f"unknown command {word!r}", remedy=remedy)
+
+
+def _command_near(word: str, rest: Sequence[str]) -> str | None:
+    """The command that a typing slip most likely meant. None where no command is near, and where a
+    family of models is nearer, as `mistral` is to `mistrl`, unless the words behind name a model.
+    """
+    command = nearest(word, list(COMMANDS))
+    if command is None:
+        return None
+    from ..catalogue.index import open_catalogue
+    from ..catalogue.names import id_of
+
+    catalogue = open_catalogue()
+    typed = takewhile(lambda behind: not behind.startswith("-"), rest)
+    if id_of(" ".join(typed), catalogue) is not None:
+        return command
+    outlines = catalogue.outlines.values()
+    families = {outline.family for outline in outlines if outline.family}
+    if nearest(word, [*COMMANDS, *sorted(families)]) == command:
+        return command
+    return None
 
 
 def _model_meant(words: Sequence[str]) -> list[str]:

@@ -736,10 +736,20 @@ def test_a_program_option_that_selfhost_has_is_named(
     assert remedy in error
 
 
-def test_a_slip_in_a_model_without_a_command_is_told_the_line_that_judges_it(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        pytest.param("gema 3 --context 8k", "check gemma-3 --context 8k", id="family"),
+        pytest.param("mistrl 7b", "check mistral:7b", id="nearer than a command"),
+        pytest.param("plam gpt2", "plan gpt2", id="a command before a model"),
+        pytest.param("lits qwen", "list qwen", id="a command before a word"),
+        pytest.param("chek", "check", id="a command alone"),
+    ],
+)
+def test_a_slip_in_the_first_word_is_told_the_line_that_was_meant(
+    capsys: pytest.CaptureFixture[str], typed: str, line: str
 ) -> None:
-    """The line repeated the slip, and failed again."""
-    assert cli.main(["gema", "3", "--context", "8k"]) == 2
+    """The line repeated the slip in a model, or was `selfhost list 7b`."""
+    assert cli.main(typed.split()) == 2
     told = capsys.readouterr().err
-    assert "to judge a model: selfhost check gemma-3 --context 8k\n" in told
+    assert re.search(rf"(: |`)selfhost {line}(`\?)?\n", told)

@@ -807,6 +807,28 @@ def test_nothing_scrolls_sideways(page: Any) -> None:
             assert wide <= width, f"{asked} on {width} px"
 
 
+@pytest.mark.parametrize(
+    ("fragment", "line"),
+    [
+        pytest.param(
+            "ask=plan&model=gemma-4-31b-it&purpose=agent",
+            "selfhost plan gemma-4-31b-it --for agent",
+            id="the-wait-of-a-plan",
+        ),
+        pytest.param(
+            "model=gemma-4-31b-it&machine=RTX+4090&purpose=agent&verbose=on",
+            'selfhost check gemma-4-31b-it --machine "RTX 4090" --for agent -v',
+            id="long-names-of-providers",
+        ),
+    ],
+)
+def test_a_wide_table_fits_a_phone(fragment: str, line: str, page: Any) -> None:
+    """These were 431 and 494 px wide on 390."""
+    ask(page, fragment, line)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_it_is_light_or_dark_as_the_system_is(page: Any) -> None:
     colours = []
     for scheme in ("light", "dark"):
