@@ -420,7 +420,9 @@ class _Choice(Record):
                 # what the settings can save is not enough
                 continue
             question = self._tried(trial, first)
-            own = None if question is None else self._unplaced(question)
+            if question is None or _is_made_for_a_limit(question, best):
+                continue
+            own = self._unplaced(question)
             if own is None:
                 continue
             if not trial.settings:
@@ -874,6 +876,15 @@ class _Unplaced(Record):
             return True
         most_bytes = least_bytes_with(settings, self.needs.terms, end="high_bytes")
         return most_bytes <= limit_bytes
+
+
+def _is_made_for_a_limit(question: Question, best: Judged) -> bool:
+    """Whether the file would have to be made, while the best so far is published and waits for a
+    limit alone: raising a limit is less work than making a file of one in 16 bits.
+    """
+    if not (best.fits and best.waits_for_setting):
+        return False
+    return question.is_unlisted and not best.question.is_unlisted
 
 
 def _may_be_faster(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bool:
