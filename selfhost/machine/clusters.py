@@ -29,6 +29,8 @@ MOST_MACHINES = 16
 # be GPUs, as in `--machine 'RTX 4090' --machine 'RTX 3090'`
 JOINER = " + "
 SURE_JOINER = " ++ "
+# how the name of the file of a machine's record ends
+_RECORDS = (".json", ".jsonl")
 _BEFORE_COUNT = r"(?:an?\s+|the\s+|my\s+)?(?:(?:cluster|pair|set|stack)\s+of\s+)?"
 _TIMES = r"(?:\s*[x×*]\s+|\s*[x×*](?=[a-z(])|\s+)"
 _UNIT = r"(?:nodes?\s+|machines?\s+|hosts?\s+|computers?\s+)?(?:of\s+)?"
@@ -230,6 +232,8 @@ def _tells_machine(piece: str, read: ReadMachine) -> bool:
     """
     if machine_called(piece) is not None or rented(piece) is not None:
         return True
+    if piece.strip().endswith(_RECORDS):
+        return _is_read(piece.strip(), read)
     try:
         about = read_description(piece)
     except SelfhostError:

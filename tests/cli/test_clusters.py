@@ -167,6 +167,26 @@ def test_a_file_may_hold_several_records(
     assert answer["can_run"] is True
 
 
+def test_a_list_of_one_record_is_one_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sparks.json"
+    file.write_text(json.dumps([record("dgx spark")]), encoding="utf-8")
+    code, out, err = run(capsys, "check", "gpt2", "--machine", str(file))
+    assert (code, err) == (0, "")
+    assert "dgx-spark" in out
+
+
+def test_files_of_records_are_joined_by_a_sign(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "spark.json"
+    file.write_text(json.dumps(record("dgx spark")), encoding="utf-8")
+    joined = f"{file} + {file}"
+    _, out, _ = run(capsys, *LARGE, "--machine", joined, "--json")
+    assert json.loads(out)["machines"] == ["dgx-spark", "dgx-spark"]
+
+
 def test_a_broken_file_tells_all_faults(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
