@@ -187,6 +187,25 @@ def test_files_of_records_are_joined_by_a_sign(
     assert json.loads(out)["machines"] == ["dgx-spark", "dgx-spark"]
 
 
+@pytest.mark.parametrize("is_main", [True, False], ids=["main", "second"])
+def test_memory_that_is_not_known_is_no_reason_against(
+    is_main: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The machine with unknown memory may hold what the other one does not."""
+    untold = record("dgx spark") | {"name": "untold"}
+    for key in ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes"):
+        untold[key] = None
+    file = tmp_path / "untold.json"
+    file.write_text(json.dumps(untold), encoding="utf-8")
+    names = [str(file), "dgx spark"]
+    if not is_main:
+        names.reverse()
+    code, out, _ = run(capsys, *LARGE, "--machine", names[0], "--machine", names[1])
+    assert code == 3
+    assert "untold: " in out
+    assert "memory not known" in out
+
+
 def test_a_broken_file_tells_all_faults(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
