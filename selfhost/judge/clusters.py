@@ -305,7 +305,7 @@ class _ClusterWay(Record):
         parts = at_once._parts()
         fullest = max(parts, key=lambda part: part.fullness)
         findings += _worst_of_each_check(
-            self._telling(parts), are_equal=self.cluster.are_equal
+            self._telling(parts), differ=len(self.cluster.kinds) > 1
         )
         why_not = why_no_pace(findings)
         if why_not is None:
@@ -406,7 +406,7 @@ def _order(found: Finding) -> int:
 def _worst_of_each_check(
     parts: Sequence[PartOfMachine],
     *,
-    are_equal: bool,
+    differ: bool,
 ) -> Iterator[Finding]:
     """Yield the worst finding of each check, of equally bad ones that of the fullest machine. Where
     machines differ, what did not pass names its machine.
@@ -421,7 +421,7 @@ def _worst_of_each_check(
             if worst is not None and found.severity <= worst.severity:
                 continue
             worst = found
-            if not are_equal and found.severity:
+            if differ and found.severity:
                 reason = f"{part.machine.name}: {found.reason}"
                 worst = found.in_words(reason, found.remedy)
         if worst is not None:

@@ -29,6 +29,8 @@ MOST_MACHINES = 16
 # be GPUs, as in `--machine 'RTX 4090' --machine 'RTX 3090'`
 JOINER = " + "
 SURE_JOINER = " ++ "
+# the RAM that systems report of the same modules differs by what firmware and kernel keep (assumed)
+_SAME_RAM = 0.98
 # how the name of the file of a machine's record ends
 _RECORDS = (".json", ".jsonl")
 _BEFORE_COUNT = r"(?:an?\s+|the\s+|my\s+)?(?:(?:cluster|pair|set|stack)\s+of\s+)?"
@@ -62,13 +64,16 @@ class Cluster(Record):
 
     @property
     def kinds(self) -> tuple[Machine, ...]:
-        """The unlike machines, the main one first."""
+        """The machines whose records differ, the main one first."""
         return tuple(dict.fromkeys(self.machines))
 
     @property
     def are_equal(self) -> bool:
-        """Whether all machines are alike."""
-        return len(self.kinds) == 1
+        """Whether all machines are built alike: system, processor, RAM and GPUs. Their names may
+        differ, and what is free on them.
+        """
+        builds = {_build_of(machine) for machine in self.kinds}
+        return len(builds) == 1 and _have_as_much_ram(self.kinds)
 
     def first(self, number: int) -> Cluster:
         """The cluster of the first so many machines."""
@@ -82,6 +87,30 @@ class Cluster(Record):
             number = self.machines.count(machine)
             counted.append(f"{number} × {machine.name}" if number > 1 else machine.name)
         return JOINER.join(counted)
+
+
+def _build_of(machine: Machine) -> tuple[object, ...]:
+    """The system, the processor and the GPUs of a machine, without what changes from day to day."""
+    cards = []
+    for card in machine.cards:
+        own_bytes = None if card.unified else card.memory_total_bytes
+        cards.append((card.name, own_bytes))
+    return (
+        machine.system,
+        machine.architecture,
+        machine.cpu_model,
+        machine.cpu_cores_physical,
+        tuple(cards),
+    )
+
+
+def _have_as_much_ram(machines: Sequence[Machine]) -> bool:
+    """Whether the machines have as much RAM, or it is not known of all."""
+    totals = [machine.memory_total_bytes for machine in machines]
+    known = [total for total in totals if total is not None]
+    if len(known) < len(totals):
+        return not known
+    return min(known) >= _SAME_RAM * max(known)
 
 
 class NotedCluster(NamedTuple):

@@ -25,7 +25,7 @@ def rows_of_machines(answer: ClusterAnswer) -> Iterator[Cells]:
     if answer.takes_one:
         yield _together_row(answer)
         return
-    if not answer.together.cluster.are_equal:
+    if len(answer.together.cluster.kinds) > 1:
         yield from _rows_of_parts(answer.parts)
     number = len(answer.cluster.machines)
     if len(answer.parts) < number:
@@ -39,7 +39,7 @@ def rows_of_machines(answer: ClusterAnswer) -> Iterator[Cells]:
 
 def place_note(answer: ClusterAnswer) -> str:
     """The words behind the memory of the fullest machine: `on each`."""
-    if answer.together.cluster.are_equal:
+    if len(answer.together.cluster.kinds) == 1:
         return "on each"
     return f"on {_fullest(answer.parts).machine.name}, the fullest"
 

@@ -167,6 +167,20 @@ def test_a_file_may_hold_several_records(
     assert answer["can_run"] is True
 
 
+def test_two_hosts_of_one_product_divide_tensors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Records that were read on two hosts have names of their own, and other free memory."""
+    rows = [record("dgx spark") | {"name": f"spark-{number}"} for number in (1, 2)]
+    rows[1]["memory_available_bytes"] = 100 * 2**30
+    file = tmp_path / "sparks.json"
+    file.write_text(json.dumps(rows), encoding="utf-8")
+    asked = ("check", "minimax-m2.7", "--runtime", "vllm", "--quant", "nvfp4")
+    code, out, _ = run(capsys, *asked, "--machine", str(file), "--split", "tensor")
+    assert code == 0
+    assert "spark-1 + spark-2" in out
+
+
 def test_a_list_of_one_record_is_one_machine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

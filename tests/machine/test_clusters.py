@@ -13,6 +13,7 @@ from selfhost.machine.clusters import (
 )
 from selfhost.machine.links import link_called, link_names
 from selfhost.machine.named import named
+from selfhost.machine.record import Machine
 from selfhost.machine.words import UnknownMachineError
 
 
@@ -174,3 +175,26 @@ def test_a_link_that_does_not_exist_is_refused(typed: str, words: str) -> None:
 def test_each_link_names_itself() -> None:
     for name in link_names():
         assert link_called(name).name == name
+
+
+def spark(**facts: object) -> Machine:
+    return named("dgx spark").machine.replace(**facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "are_equal"),
+    [
+        pytest.param({"name": "spark-2"}, True, id="another name"),
+        pytest.param({"memory_available_bytes": 90 * 2**30}, True, id="less is free"),
+        pytest.param({"memory_total_bytes": 64 * 2**30}, False, id="less RAM"),
+        pytest.param({"memory_total_bytes": None}, False, id="RAM not known"),
+        pytest.param({"cpu_model": "AMD Ryzen 9 7950X"}, False, id="processor"),
+        pytest.param({"accelerators": ()}, False, id="no GPU"),
+    ],
+)
+def test_machines_of_one_build_are_alike(
+    facts: dict[str, object], are_equal: bool
+) -> None:
+    """Two records of the same product, read on two hosts, differ in what is free."""
+    both = cluster_of([spark(), spark(**facts)])
+    assert both.are_equal is are_equal
