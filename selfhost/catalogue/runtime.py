@@ -92,12 +92,19 @@ class RuntimeSpec(Stated):
 
     def settings_of(self, options: _Options) -> dict[str, str]:
         """The values that the requested options set, by the setting that they change. Of two
-        options for one setting the first counts.
+        options for one setting the first counts, or both with a comma between them where the second
+        adds to the first.
         """
-        settings = {}
+        settings: dict[str, str] = {}
         for name, option in self.named_options.items():
-            if name in options and option.changes not in settings:
-                settings[option.changes] = option.to or options[name]
+            if name not in options:
+                continue
+            value = option.to or options[name]
+            before = settings.get(option.changes)
+            if before is None:
+                settings[option.changes] = value
+            elif option.adds:
+                settings[option.changes] = f"{before},{value}"
         return settings
 
     def contexts_of(self, workload: Workload) -> int:

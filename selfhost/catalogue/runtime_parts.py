@@ -114,7 +114,8 @@ class RuntimeOption(Stated):
     `choices`; else, with `place`, patterns of the names of tensors, each with `=` and the place,
     with commas between them; else up to `most_numbers` numbers with commas between them.
     `uncounted`: choices under which the memory is not computed, each with the reason. `makers`:
-    choices that name a device, each with the makers whose GPUs the device may be.
+    choices that name a device, each with the makers whose GPUs the device may be. `adds`: beside
+    another option for the same setting, both count.
     """
 
     line: str
@@ -127,6 +128,7 @@ class RuntimeOption(Stated):
     most_numbers: int = read_by(minimum=1, default=1)
     least: float = 1.0
     most: float = 1.0
+    adds: bool = False
     source: str
 
     @property

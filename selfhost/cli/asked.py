@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .parser import Options
 
 _MOST_FILE_BYTES = 6 << 20
+# how the name of the file of a machine's record ends
+_RECORDS = (".json", ".jsonl")
 # between the machines of a repeated option: `joiner` of options.toml
 _JOINER = " ++ "
 # the fields of a Load that have their own option
@@ -122,9 +124,9 @@ def _cluster_named(options: Options) -> NotedCluster | None:
         return None
     from ..machine.clusters import NotedCluster, cluster_named, cluster_of
 
-    if os.path.isfile(text) and text.endswith((".json", ".jsonl")):
+    if os.path.isfile(text) and text.endswith(_RECORDS):
         several = _several_in(text)
-        if several is None:
+        if several is None or len(several.machines) == 1:
             return None
         cluster = cluster_of(several.machines, options.link)
         return NotedCluster(cluster, several.notes)
@@ -195,6 +197,9 @@ def _machines_named(options: Options) -> NotedMachines:
         return NotedMachines(machines=(machine,), notes=() if note is None else (note,))
     if os.path.isdir(text):
         return _machines_in(text)
+    if text.endswith(_RECORDS) and os.path.isfile(text):
+        # a list of one record
+        return _several_in(text) or _machine_in(input_path(text))
     return _machine_in(input_path(text))
 
 
@@ -221,7 +226,7 @@ def _machine_called(text: str) -> NotedMachine | None:
         known = machine_called(text)
         if known is not None:
             return known
-    if is_there or text in ("", "-") or text.endswith((".json", ".jsonl")):
+    if is_there or text in ("", "-") or text.endswith(_RECORDS):
         return None
     # a path to nothing; a description has spaces, as in "i5-8250U 16GB 1TB/s"
     if "/" in text and " " not in text.strip():

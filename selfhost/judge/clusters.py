@@ -18,7 +18,7 @@ from ..machine.clusters import Cluster
 from ..machine.record import Machine
 from ..needs.records import Needs
 from ..needs.servers import divides_over
-from .checks import CHECKS, Finding, failing, finding
+from .checks import CHECKS, Finding, Outcome, failing, finding
 from .checks.accelerator import accelerator_check
 from .checks.model import model_checks
 from .checks.runtime import cpu_check, runtime_check
@@ -304,7 +304,9 @@ class _ClusterWay(Record):
         findings = list(model_checks(question))
         parts = at_once._parts()
         fullest = max(parts, key=lambda part: part.fullness)
-        findings += _worst_of_each_check(parts)
+        findings += _worst_of_each_check(
+            self._telling(parts), differ=len(self.cluster.kinds) > 1
+        )
         why_not = why_no_pace(findings)
         if why_not is None:
             speed = at_once._pace_for(question.workload.parallel)
@@ -329,6 +331,20 @@ class _ClusterWay(Record):
             split=self.split,
             parts=tuple(parts),
         )
+
+    def _telling(self, parts: Sequence[PartOfMachine]) -> Sequence[PartOfMachine]:
+        """The parts whose findings tell whether the model fits: where layers go by room, and the
+        room of some machine is not known, the findings of such machines alone. It may hold what the
+        others do not.
+        """
+        if not self.model.rules.by_room:
+            return parts
+        unknown = []
+        for part in parts:
+            memory = part.finding("memory")
+            if memory is not None and memory.outcome is Outcome.UNKNOWN:
+                unknown.append(part)
+        return unknown or parts
 
     def _parts(self) -> list[PartOfMachine]:
         """The part of each machine, with what that machine's checks find."""
@@ -387,12 +403,15 @@ def _order(found: Finding) -> int:
     return CHECKS.index(found.check)
 
 
-def _worst_of_each_check(parts: Sequence[PartOfMachine]) -> Iterator[Finding]:
+def _worst_of_each_check(
+    parts: Sequence[PartOfMachine],
+    *,
+    differ: bool,
+) -> Iterator[Finding]:
     """Yield the worst finding of each check, of equally bad ones that of the fullest machine. Where
     machines differ, what did not pass names its machine.
     """
     by_fullness = sorted(parts, key=lambda part: -part.fullness)
-    differ = len({part.machine for part in parts}) > 1
     for check in CHECKS:
         worst: Finding | None = None
         for part in by_fullness:

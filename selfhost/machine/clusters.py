@@ -19,7 +19,7 @@ from .links import Link, link_called, usual_link
 from .profiles import NotedMachine, machine_called
 from .record import Machine
 from .rented import rented
-from .understand import read_description
+from .understand import Description, read_description
 from .words import UnknownMachineError
 
 # more machines than this are told as no cluster: llama.cpp takes 16 servers (ggml-rpc.h,
@@ -29,6 +29,12 @@ MOST_MACHINES = 16
 # be GPUs, as in `--machine 'RTX 4090' --machine 'RTX 3090'`
 JOINER = " + "
 SURE_JOINER = " ++ "
+# as people join whole machines; between other words, these signs join the parts of one machine
+_JOINERS = re.compile(r"\s(?:\+|(?:and|&)\s)\s*", re.IGNORECASE)
+# the RAM that systems report of the same modules differs by what firmware and kernel keep (assumed)
+_SAME_RAM = 0.98
+# how the name of the file of a machine's record ends
+_RECORDS = (".json", ".jsonl")
 _BEFORE_COUNT = r"(?:an?\s+|the\s+|my\s+)?(?:(?:cluster|pair|set|stack)\s+of\s+)?"
 _TIMES = r"(?:\s*[x×*]\s+|\s*[x×*](?=[a-z(])|\s+)"
 _UNIT = r"(?:nodes?\s+|machines?\s+|hosts?\s+|computers?\s+)?(?:of\s+)?"
@@ -60,13 +66,16 @@ class Cluster(Record):
 
     @property
     def kinds(self) -> tuple[Machine, ...]:
-        """The unlike machines, the main one first."""
+        """The machines whose records differ, the main one first."""
         return tuple(dict.fromkeys(self.machines))
 
     @property
     def are_equal(self) -> bool:
-        """Whether all machines are alike."""
-        return len(self.kinds) == 1
+        """Whether all machines are built alike: system, processor, RAM and GPUs. Their names may
+        differ, and what is free on them.
+        """
+        builds = {_build_of(machine) for machine in self.kinds}
+        return len(builds) == 1 and _have_as_much_ram(self.kinds)
 
     def first(self, number: int) -> Cluster:
         """The cluster of the first so many machines."""
@@ -80,6 +89,30 @@ class Cluster(Record):
             number = self.machines.count(machine)
             counted.append(f"{number} × {machine.name}" if number > 1 else machine.name)
         return JOINER.join(counted)
+
+
+def _build_of(machine: Machine) -> tuple[object, ...]:
+    """The system, the processor and the GPUs of a machine, without what changes from day to day."""
+    cards = []
+    for card in machine.cards:
+        own_bytes = None if card.unified else card.memory_total_bytes
+        cards.append((card.name, own_bytes))
+    return (
+        machine.system,
+        machine.architecture,
+        machine.cpu_model,
+        machine.cpu_cores_physical,
+        tuple(cards),
+    )
+
+
+def _have_as_much_ram(machines: Sequence[Machine]) -> bool:
+    """Whether the machines have as much RAM, or it is not known of all."""
+    totals = [machine.memory_total_bytes for machine in machines]
+    known = [total for total in totals if total is not None]
+    if len(known) < len(totals):
+        return not known
+    return min(known) >= _SAME_RAM * max(known)
 
 
 class NotedCluster(NamedTuple):
@@ -126,19 +159,15 @@ def cluster_named(
     a text that surely names several.
     """
     is_sure = SURE_JOINER in text
-    pieces = text.split(SURE_JOINER) if is_sure else re.split(r"\s\+\s", text)
-    if len(pieces) == 1 and not _may_be_counted(text):
+    pieces = text.split(SURE_JOINER) if is_sure else _JOINERS.split(text)
+    parts = None
+    if len(pieces) > 1:
+        parts = _parts(pieces, read, is_sure=is_sure)
+    if parts is None and JOINER not in text and _may_be_counted(text):
+        # `2x (ryzen 7950x and rtx 3090, 64gb)`
+        parts = _parts([text], read, is_sure=False)
+    if parts is None:
         return None
-    parts = []
-    for piece in pieces:
-        part = _counted(piece.strip(), read)
-        if part is None:
-            is_machine = is_sure or (len(pieces) > 1 and _tells_machine(piece, read))
-            noted = read(piece.strip()) if is_machine else None
-            if noted is None:
-                return None
-            part = _Counted(1, piece.strip(), noted)
-        parts.append(part)
     machines = []
     names = []
     notes = []
@@ -155,6 +184,28 @@ def cluster_named(
     if len(machines) == 1:
         return None
     return NotedCluster(cluster_of(machines, link, names), tuple(notes))
+
+
+def _parts(
+    pieces: Sequence[str],
+    read: ReadMachine,
+    *,
+    is_sure: bool,
+) -> list[_Counted] | None:
+    """The machines that each piece of a text names; None where a piece names no whole machine.
+    `is_sure`: each piece was given as a machine.
+    """
+    parts = []
+    for piece in pieces:
+        part = _counted(piece.strip(), read)
+        if part is None:
+            is_machine = is_sure or (len(pieces) > 1 and _tells_machine(piece, read))
+            noted = read(piece.strip()) if is_machine else None
+            if noted is None:
+                return None
+            part = _Counted(1, piece.strip(), noted)
+        parts.append(part)
+    return parts
 
 
 def _number_pattern() -> str:
@@ -223,18 +274,32 @@ def _read_or_none(name: str, read: ReadMachine) -> NotedMachine | None:
         return None
 
 
+def _is_one_gpu(about: Description) -> bool:
+    """Whether a text names one GPU and no more of a machine."""
+    if about.product is not None or about.processor is not None:
+        return False
+    cards = [card for named in about.cards for card in named.accelerators]
+    return len(cards) == 1 and about.memory.ram_gib is None
+
+
 def _tells_machine(piece: str, read: ReadMachine) -> bool:
     """Whether a piece of a text names a whole machine: a known one, a type of a cloud, a record, or
     a description with a product, a chip of Apple's, or a processor and its memory. A GPU alone is a
     part of the machine beside it.
     """
-    if machine_called(piece) is not None or rented(piece) is not None:
-        return True
+    if piece.strip().endswith(_RECORDS):
+        return _is_read(piece.strip(), read)
+    known = machine_called(piece)
+    is_called = known is not None or rented(piece) is not None
     try:
         about = read_description(piece)
     except SelfhostError:
         # a record, which `read` knows by its path
-        return _is_read(piece, read)
+        return is_called or _is_read(piece, read)
+    if is_called:
+        # "RTX 3060 12GB" is also said for a desktop that has one
+        is_its_name = known is not None and known.machine.name == piece.strip()
+        return is_its_name or not _is_one_gpu(about)
     if about.product is not None or about.chip is not None:
         return True
     return about.processor is not None and about.memory.ram_gib is not None

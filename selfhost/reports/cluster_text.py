@@ -25,7 +25,7 @@ def rows_of_machines(answer: ClusterAnswer) -> Iterator[Cells]:
     if answer.takes_one:
         yield _together_row(answer)
         return
-    if not answer.together.cluster.are_equal:
+    if len(answer.together.cluster.kinds) > 1:
         yield from _rows_of_parts(answer.parts)
     number = len(answer.cluster.machines)
     if len(answer.parts) < number:
@@ -39,7 +39,7 @@ def rows_of_machines(answer: ClusterAnswer) -> Iterator[Cells]:
 
 def place_note(answer: ClusterAnswer) -> str:
     """The words behind the memory of the fullest machine: `on each`."""
-    if answer.together.cluster.are_equal:
+    if len(answer.together.cluster.kinds) == 1:
         return "on each"
     return f"on {_fullest(answer.parts).machine.name}, the fullest"
 
@@ -106,13 +106,18 @@ def _together_row(answer: ClusterAnswer) -> Cells:
 
 
 def _pace_words(judged: Judged) -> str:
-    """The pace, or that the model does not run."""
+    """The pace, or that the model does not run, or that nothing tells whether it does."""
     if not judged.fits:
-        return "does not run"
+        return "not known" if _is_untold(judged) else "does not run"
     pace = judged.users_pace
     if pace is None:
         return "runs"
     return f"~{units.speed(pace.likely)}"
+
+
+def _is_untold(judged: Judged) -> bool:
+    """Whether nothing tells if the model runs: facts are missing, and no check fails."""
+    return all(found.outcome is not Outcome.FAIL for found in judged.findings)
 
 
 def _way_words(judged: Judged) -> str:
@@ -120,7 +125,10 @@ def _way_words(judged: Judged) -> str:
     if not judged.fits:
         for found in judged.findings:
             if found.decides and found.check in _MEMORY:
-                return ", too little memory"
+                reason = (
+                    "memory not known" if _is_untold(judged) else "too little memory"
+                )
+                return f", {reason}"
         return ""
     workload = judged.workload
     return f", {workload.quantization} in {workload.runtime}"

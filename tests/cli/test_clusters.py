@@ -167,6 +167,59 @@ def test_a_file_may_hold_several_records(
     assert answer["can_run"] is True
 
 
+def test_two_hosts_of_one_product_divide_tensors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Records that were read on two hosts have names of their own, and other free memory."""
+    rows = [record("dgx spark") | {"name": f"spark-{number}"} for number in (1, 2)]
+    rows[1]["memory_available_bytes"] = 100 * 2**30
+    file = tmp_path / "sparks.json"
+    file.write_text(json.dumps(rows), encoding="utf-8")
+    asked = ("check", "minimax-m2.7", "--runtime", "vllm", "--quant", "nvfp4")
+    code, out, _ = run(capsys, *asked, "--machine", str(file), "--split", "tensor")
+    assert code == 0
+    assert "spark-1 + spark-2" in out
+
+
+def test_a_list_of_one_record_is_one_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sparks.json"
+    file.write_text(json.dumps([record("dgx spark")]), encoding="utf-8")
+    code, out, err = run(capsys, "check", "gpt2", "--machine", str(file))
+    assert (code, err) == (0, "")
+    assert "dgx-spark" in out
+
+
+def test_files_of_records_are_joined_by_a_sign(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "spark.json"
+    file.write_text(json.dumps(record("dgx spark")), encoding="utf-8")
+    joined = f"{file} + {file}"
+    _, out, _ = run(capsys, *LARGE, "--machine", joined, "--json")
+    assert json.loads(out)["machines"] == ["dgx-spark", "dgx-spark"]
+
+
+@pytest.mark.parametrize("is_main", [True, False], ids=["main", "second"])
+def test_memory_that_is_not_known_is_no_reason_against(
+    is_main: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The machine with unknown memory may hold what the other one does not."""
+    untold = record("dgx spark") | {"name": "untold"}
+    for key in ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes"):
+        untold[key] = None
+    file = tmp_path / "untold.json"
+    file.write_text(json.dumps(untold), encoding="utf-8")
+    names = [str(file), "dgx spark"]
+    if not is_main:
+        names.reverse()
+    code, out, _ = run(capsys, *LARGE, "--machine", names[0], "--machine", names[1])
+    assert code == 3
+    assert "untold: " in out
+    assert "memory not known" in out
+
+
 def test_a_broken_file_tells_all_faults(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from selfhost.machine.clusters import (
 )
 from selfhost.machine.links import link_called, link_names
 from selfhost.machine.named import named
+from selfhost.machine.record import Machine
 from selfhost.machine.words import UnknownMachineError
 
 
@@ -62,6 +63,15 @@ def read(text: str, link: str | None = None) -> Cluster | None:
             ["dgx-spark", "mac-studio-m3-ultra-512gb"],
             id="of two makers",
         ),
+        pytest.param("dgx spark and dgx spark", ["dgx-spark"] * 2, id="in a sentence"),
+        pytest.param("dgx spark & dgx spark", ["dgx-spark"] * 2, id="by a sign"),
+        pytest.param("dgx spark +dgx spark", ["dgx-spark"] * 2, id="a space left out"),
+        pytest.param(
+            "2x (ryzen 7950x and rtx 3090, 64gb)",
+            ["amd-ryzen-7950x-rtx-3090-64gb"] * 2,
+            id="parts of one, counted",
+        ),
+        pytest.param("8x h100 + 8x h100", ["server-8x-h100"] * 2, id="hosts by GPUs"),
         pytest.param(
             "2x dgx spark + mac studio m3 ultra 512gb",
             ["dgx-spark", "dgx-spark", "mac-studio-m3-ultra-512gb"],
@@ -100,6 +110,12 @@ def test_several_machines_are_read(text: str, names: list[str]) -> None:
         # how many H100 has a node?
         pytest.param("4 H100 SXM nodes with 2TB RAM", id="nodes of GPUs"),
         pytest.param("gb200 nvl72", id="a rack"),
+        pytest.param(
+            "Ryzen 9 5950X, 64GB DDR4-3600, RTX 3090 + RTX 3060 12GB",
+            id="a GPU that is also said for a desktop",
+        ),
+        pytest.param("rtx 3060 12gb and rtx 3080 10gb", id="two such GPUs"),
+        pytest.param("ryzen 7950x 64gb and rtx 3090", id="parts of one in a sentence"),
     ],
 )
 def test_one_machine_stays_one(text: str) -> None:
@@ -174,3 +190,26 @@ def test_a_link_that_does_not_exist_is_refused(typed: str, words: str) -> None:
 def test_each_link_names_itself() -> None:
     for name in link_names():
         assert link_called(name).name == name
+
+
+def spark(**facts: object) -> Machine:
+    return named("dgx spark").machine.replace(**facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "are_equal"),
+    [
+        pytest.param({"name": "spark-2"}, True, id="another name"),
+        pytest.param({"memory_available_bytes": 90 * 2**30}, True, id="less is free"),
+        pytest.param({"memory_total_bytes": 64 * 2**30}, False, id="less RAM"),
+        pytest.param({"memory_total_bytes": None}, False, id="RAM not known"),
+        pytest.param({"cpu_model": "AMD Ryzen 9 7950X"}, False, id="processor"),
+        pytest.param({"accelerators": ()}, False, id="no GPU"),
+    ],
+)
+def test_machines_of_one_build_are_alike(
+    facts: dict[str, object], are_equal: bool
+) -> None:
+    """Two records of the same product, read on two hosts, differ in what is free."""
+    both = cluster_of([spark(), spark(**facts)])
+    assert both.are_equal is are_equal

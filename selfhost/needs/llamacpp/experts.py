@@ -50,13 +50,14 @@ def layers_in_ram(case: Case, experts: Iterable[FileTensors]) -> LayersByTensor:
 
 
 def _matched(stated: str, name: str, layers: list[int]) -> frozenset[int]:
-    """The layers of the tensor that the value of the option keeps in RAM."""
-    if stated == ALL_LAYERS:
-        return frozenset(layers)
-    if stated.isdecimal():
-        return frozenset(layer for layer in layers if layer < int(stated))
-    patterns = _patterns(stated)
+    """The layers of the tensor that the values of the options keep in RAM."""
     found = set()
+    for part in stated.split(","):
+        if part == ALL_LAYERS:
+            found.update(layers)
+        elif part.isdecimal():
+            found.update(layer for layer in layers if layer < int(part))
+    patterns = _patterns(stated)
     for layer in layers:
         named = name.replace(_ANY_LAYER, str(layer))
         if any(pattern.search(named) for pattern in patterns):
@@ -68,8 +69,9 @@ def _patterns(stated: str) -> list[re.Pattern[str]]:
     """The patterns of `-ot`, without the place behind each."""
     patterns = []
     for part in stated.split(","):
-        pattern, _, _ = part.rpartition("=")
-        patterns.append(re.compile(pattern, re.ASCII))
+        pattern, sign, _ = part.rpartition("=")
+        if sign:
+            patterns.append(re.compile(pattern, re.ASCII))
     return patterns
 
 

@@ -51,6 +51,23 @@ def test_all_experts_are_those_of_all_layers() -> None:
     assert in_ram(cpu_moe="yes") == in_ram(n_cpu_moe=str(LAYERS))
 
 
+@pytest.mark.parametrize(
+    ("options", "layers"),
+    [
+        pytest.param({"ot": "exps=CPU", "n_cpu_moe": "4"}, 24, id="all, and four"),
+        pytest.param(
+            {"ot": r"blk\.[5-9]\.ffn_.*_exps=CPU", "n_cpu_moe": "5"}, 10, id="others"
+        ),
+        pytest.param({"cpu_moe": "yes", "n_cpu_moe": "4"}, 24, id="two switches"),
+    ],
+)
+def test_options_together_keep_what_either_does(
+    options: dict[str, str], layers: int
+) -> None:
+    """common/arg.cpp: each of the options adds patterns to one list."""
+    assert in_ram(**options) == in_ram(n_cpu_moe=str(layers))
+
+
 def test_any_layers_take_as_much_as_the_first() -> None:
     """Twelve layers in the middle take what the first twelve do."""
     middle = in_ram(ot=r"blk\.([6-9]|1[0-7])\.ffn_.*_exps=CPU")
