@@ -222,8 +222,9 @@ class ProgramRow(Record):
         """The published types that come nearest to the usual GGUF type; none where somebody
         publishes that one.
 
-        The first is the smallest published type that is larger than the usual one. The published
-        types from the usual one down to the smallest default follow.
+        That is a publisher's own mix of as many bits. Without one, the first is the smallest
+        published type that is larger than the usual one, and the published types from the usual one
+        down to the smallest default follow.
         """
         types = set()
         for files in self.spec.files:
@@ -236,6 +237,10 @@ class ProgramRow(Record):
                     return []
                 if files.repository:
                     types.add(name)
+        group = self.usual_type.rpartition("_")[0]
+        mixes = sorted(name for name in types if name.startswith(f"UD-{group}_"))
+        if mixes:
+            return mixes
         order = GGUF_QUANTIZATIONS
         usual_place = order.index(self.usual_type)
         last_place = order.index(SMALLEST_DEFAULT)

@@ -456,6 +456,24 @@ def test_files_that_no_program_here_loads_lead_to_others_of_the_model(
     assert any("other files of the model" in note for note in verdict.understood_as)
 
 
+@pytest.mark.parametrize(
+    ("model", "type", "download_gb"),
+    [
+        # Niko1221/Strata docs/QUANTS.md: 111.3 GB; of Q4_K_M no file is known
+        pytest.param("qwen3.8-flash-next", "UD-Q4_K_XL", 111.3, id="own-mix-alone"),
+        pytest.param("qwen3.8-27b", "Q4_K_M", None, id="usual-type-beside-it"),
+    ],
+)
+def test_the_mix_that_is_published_is_taken(
+    model: str, type: str, download_gb: float | None
+) -> None:
+    """Nobody makes Q4_K_M of 360 GB where the publisher has a mix of four bits."""
+    verdict = check(model, Workload(), machine=profile("strix-halo-128gb"))
+    assert verdict.workload.quantization == type
+    if download_gb is not None:
+        assert verdict.download_bytes == pytest.approx(download_gb * 1e9, rel=0.02)
+
+
 def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -> None:
     """Its users load it with Sentence Transformers (the card of thenlper/gte-base); a file made for
     llama.cpp would be in F16, no smaller than what is published. Of bge-base-en-v1.5 there is one.
