@@ -27,6 +27,9 @@ OFF = {
     "ai-muninn.com/en/blog/dgx-spark-gemma4-26b-nvfp4-52-toks, 2026-04-05": (
         "the pace is that of the likeliest recipe, with attention in 16 bits, and not theirs"
     ),
+    "kyuz0/amd-strix-halo-toolboxes#125": (
+        "Flash Next is told about twice as fast as people see: 20 to 50 tokens/s for 17 to 20"
+    ),
 }
 
 
@@ -97,7 +100,7 @@ def test_old_files_of_deepseek_keep_every_head() -> None:
 
 def test_of_a_mixture_with_tables_few_parameters_are_read() -> None:
     """kyuz0/amd-strix-halo-toolboxes#125: 17 to 20 tokens/s, where all parameters allow 2."""
-    workload = Workload(runtime="llama.cpp")
+    workload = Workload(runtime="llama.cpp", quantization="Q4_K_M")
     verdict = check("qwen3.8-flash-next", workload, machine="strix-halo-128gb")
     assert verdict.speed is not None
     assert verdict.speed.decode is not None
