@@ -14,7 +14,7 @@ The hops and s stand in the program's file in `specs/runtimes/`, the exchanges i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..catalogue.runtime_parts import BY_TENSOR
 from ..core.records import Record
@@ -110,7 +110,7 @@ class _Together(Record):
         undrafted = main.undrafted_tokens_per_second
         speed = main.replace(
             decode=decode,
-            prompt=None if main.prompt is None else main.prompt * _PROMPT,
+            prompt=self._prompt,
             how=f"{main.how}; {self._words()}",
             first_token_seconds=None,
             full_context_tokens_per_second=None if full is None else full / times,
@@ -142,14 +142,19 @@ class _Together(Record):
     @property
     def _by_layers(self) -> Seconds:
         """The machines' shares one after the other, and a hop from each to the next."""
+        taken = NO_SECONDS
+        for speed, share in self._shares:
+            taken += _token_seconds(speed) * share
+        return taken + self._hops
+
+    @property
+    def _shares(self) -> Iterator[tuple[Speed, float]]:
+        """Yield the pace of each place's machine alone, and the share of the layers there."""
         slots = self.model.slots
         layers = max(1, sum(slot.share.layers for slot in slots))
-        taken = NO_SECONDS
         for slot in slots:
             machine = self.model.cluster.machines[slot.machine]
-            share = slot.share.layers / layers
-            taken += _token_seconds(self.alone[machine]) * share
-        return taken + self._hops
+            yield self.alone[machine], slot.share.layers / layers
 
     @property
     def _hops(self) -> Seconds:
@@ -196,8 +201,28 @@ class _Together(Record):
             least, likely, most = gain
             return total * Range(least, likely, most) / self._unsure
         # a step of all users passes the machines as a token of one does
-        step = self._main.each_of / total + self._hops
+        step = self._hops
+        for speed, share in self._shares:
+            if speed.parallel_total is None:
+                return None
+            step += speed.each_of / speed.parallel_total * share
+        if self._is_untold:
+            step *= _UNTOLD
         return self._main.each_of / (step * self._unsure)
+
+    @property
+    def _prompt(self) -> Range | None:
+        """The tokens per second at which a prompt is read; None where that of a machine is not
+        known.
+        """
+        if self.model.split == BY_TENSOR:
+            return None if self._main.prompt is None else self._main.prompt * _PROMPT
+        seconds = NO_SECONDS
+        for speed, share in self._shares:
+            if speed.prompt is None:
+                return None
+            seconds += 1 / speed.prompt * share
+        return 1 / seconds * _PROMPT
 
     def _words(self) -> str:
         """The clause on what the machines take together."""

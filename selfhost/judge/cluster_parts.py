@@ -155,17 +155,21 @@ class DividedModel(Record):
         first_layers_first = [Place(index=index) for index in range(len(slots))]
         first_layers_first.reverse()
         proportions.reverse()
-        # the output matrix counts as a layer
-        numbered = self._layers + 1
-        shares = shares_in_proportion(first_layers_first, proportions, numbered)
+        counted = self._layers
+        if self.rules.by_room:
+            # llama.cpp counts the output matrix, which the main machine has, as a layer
+            counted += 1
+        shares = shares_in_proportion(first_layers_first, proportions, counted)
         layers_at = {share.where: share.layers for share in shares}
         filled = []
         stop = self._layers
         for index, slot in enumerate(slots):
+            # the place of a slot is told by its number
             where = Place(index=index).where
             layers = layers_at.get(where, 0)
-            if index == 0:
+            if index == 0 and self.rules.by_room:
                 layers = max(0, layers - 1)
+            layers = min(layers, stop)
             share = LayerShare(where=where, layers=layers)
             filled.append(slot._replace(share=share, stop=stop))
             stop -= layers
@@ -200,31 +204,44 @@ class DividedModel(Record):
             terms: list[Term] = []
             layers = 0
             placement = "host"
-            for slot in self.slots:
-                if slot.machine == number:
-                    terms += self._terms_of(slot, is_main=slot is self.slots[0])
-                    layers += slot.share.layers
-                    placement = slot.whole.placement
+            slots = [slot for slot in self.slots if slot.machine == number]
+            for slot in slots:
+                terms += self._terms_of(
+                    slot,
+                    is_main=slot is self.slots[0],
+                    is_first=slot is slots[0],
+                )
+                layers += slot.share.layers
+                placement = slot.whole.placement
             needs = self.needs.replace(
                 placement=placement, terms=tuple(terms), evictable_bytes=0
             )
             yield PartNeeds(needs, layers)
 
-    def _terms_of(self, slot: LayerPlace, *, is_main: bool) -> Iterator[Term]:
+    def _terms_of(
+        self,
+        slot: LayerPlace,
+        *,
+        is_main: bool,
+        is_first: bool,
+    ) -> Iterator[Term]:
         """Yield the terms of one place: its share of what is divided by layers, and what each place
-        or the main one alone holds.
+        holds, the first place of each machine (the program itself), or the main place alone.
         """
         whole = slot.whole
         model = DivisibleModel(
             ram_needs=whole, card_needs=whole, layers=max(1, self._layers)
         )
         for term in whole.terms:
+            is_held = is_main or term.split is Split.EACH
+            if term.name in PROGRAMS:
+                is_held = is_held or is_first
             if term.split is Split.LAYERS:
                 output_bytes = term.output_bytes if is_main else 0
                 if slot.share.layers or output_bytes:
                     part = model.part_of(term, slot.share, slot.stop, output_bytes)
                     yield part.replace(where=term.where)
-            elif is_main or term.split is Split.EACH or term.name in PROGRAMS:
+            elif is_held:
                 yield term
 
 

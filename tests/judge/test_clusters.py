@@ -158,7 +158,18 @@ def test_no_machine_needs_more_than_one_alone(
             assert part.needs.memory.total_bytes <= alone.memory.total_bytes
 
 
-@pytest.mark.parametrize(("model", "text", "runtime"), WAYS)
+@pytest.mark.parametrize(
+    ("model", "text", "runtime"),
+    [
+        *WAYS,
+        pytest.param(
+            "llama-3.3-70b-instruct",
+            "raspberry pi 5 1gb + mac studio m3 ultra 512gb",
+            "llama.cpp",
+            id="a main machine without room for a layer",
+        ),
+    ],
+)
 def test_all_layers_lie_on_some_machine(model: str, text: str, runtime: str) -> None:
     """Of the weights nothing is lost, and the output matrix is counted once."""
     machines = cluster(text)
@@ -291,6 +302,25 @@ def test_unlike_machines_get_layers_by_their_memory() -> None:
     assert large.layers is not None
     assert small.layers is not None
     assert large.layers > 2 * small.layers
+
+
+@pytest.mark.parametrize(
+    "users", [pytest.param(1, id="one user"), pytest.param(4, id="four users")]
+)
+def test_the_machine_that_is_named_first_hardly_decides_the_pace(users: int) -> None:
+    """Each reads its own layers. By the step of the first alone four users got 108 or 53."""
+    large = "mac studio m3 ultra 96gb"
+    small = "mac mini m4 pro 64gb"
+    paces = []
+    for text in (f"{large} + {small}", f"{small} + {large}"):
+        judged = together(
+            "gpt-oss-120b", text, "layers", runtime="llama.cpp", parallel=users
+        ).judged
+        assert judged.speed is not None
+        pace = judged.speed.parallel_total or judged.speed.decode
+        assert pace is not None
+        paces.append(pace.likely)
+    assert paces[0] == pytest.approx(paces[1], rel=0.15)
 
 
 def test_a_finding_names_the_machine_that_is_too_small() -> None:
