@@ -92,10 +92,10 @@ class _Together(Record):
         """Whether no published run is like this: of more machines, of unlike ones, or by radio."""
         if self._number > _MEASURED_MACHINES or not self.model.cluster.are_equal:
             return True
-        return self._is_by_radio
+        return self._is_slower_than_measured
 
     @property
-    def _is_by_radio(self) -> bool:
+    def _is_slower_than_measured(self) -> bool:
         """Whether the link is slower than any cable of a published run."""
         rate = self.model.cluster.link.gigabits_per_second
         return rate < _SLOWEST_MEASURED_GIGABITS
@@ -160,14 +160,14 @@ class _Together(Record):
     def _hops(self) -> Seconds:
         """The time between the machines for one token."""
         hop = Seconds(*self.model.rules.hop_seconds)
-        if self._is_by_radio:
+        if self._is_slower_than_measured:
             # hops were measured over cables, whose latency they have
             hop += Seconds(*self.model.cluster.link.exchange_seconds)
         return hop * (self._number - 1)
 
     @property
     def _by_tensor(self) -> Seconds:
-        """One machine's time, less what the others take off it, and the exchanges."""
+        """One machine's time, of which the machines divide a part, and the exchanges."""
         step = self.model.question.step
         undivided = self.model.rules.undivided_dense
         if step is not None and step.has_experts:
