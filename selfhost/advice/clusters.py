@@ -11,23 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.offers import Offer
 from ..catalogue.runtime_parts import ClusterSplit
 from ..core import units
 from ..core.workload import Workload
 from ..judge.cluster_choice import ClusterAnswer, best_on_cluster
 from ..judge.clusters import waits_together
 from ..judge.pace import Wait
-from ..judge.quality import quality_of_workload
 from ..judge.record import Room, Verdict
 from ..machine.clusters import Cluster
-from .api_route import shutdown_of
 from .faster import FasterSetting
 from .launch import Launch, fill_partly
 from .makers import understand_on
-from .notes import note_on_tag, notes_on_question
+from .notes import notes_on_question
 from .steps import Steps, steps
 from .understood import (
     Model,
@@ -36,7 +32,7 @@ from .understood import (
     judged_in_model_defaults,
     remark,
 )
-from .verdicts import Advice, check_with
+from .verdicts import Advice, check_with, concluded, loss_as_loaded
 
 # the addresses in printed lines: of the link between the machines, in a private network (RFC 1918)
 _ADDRESS = "10.0.0.{number}"
@@ -87,9 +83,6 @@ def check_on_cluster(
         first_notes = (*verdict.first_notes, *copies)
         return verdict.replace(cluster=answer, first_notes=first_notes)
     judged = answer.judged
-    spec = judged.model
-    bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
-    loss = quality_of_workload(judged.workload, spec, is_halved=bits == 16)
     further = _ClusterAdvice(
         catalogue=catalogue,
         understood=understood,
@@ -97,25 +90,11 @@ def check_on_cluster(
         machine=main,
         day=today or units.utc_today(),
         carry=carry_alone,
-        loss=loss,
+        loss=loss_as_loaded(judged),
         answer=answer,
     )
-    offers: tuple[Offer, ...] = ()
-    if judged.failed:
-        offers = further.api_offers()
-    return Verdict.conclude(
-        judged,
-        main.replace(name=answer.together.cluster.name),
-        asked=understood.asked,
-        offered=bool(offers),
-        shutdown=shutdown_of(spec, offers, catalogue, further.day),
-        understood_as=(*understood.notes, *note_on_tag(understood, judged)),
-        loss=loss,
-        loaded_bits=bits,
-        first_notes=notes,
-        further=further,
-        cluster=answer,
-    )
+    together = main.replace(name=answer.together.cluster.name)
+    return concluded(further, together, notes).replace(cluster=answer)
 
 
 class _ClusterAdvice(Advice):

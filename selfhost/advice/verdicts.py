@@ -70,9 +70,6 @@ def check_with(
         catalogue, model, workload, machine, follows_machine=follows_machine
     )
     judged = with_undrafted_pace(judged, catalogue, machine)
-    spec = judged.model
-    bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
-    loss = quality_of_workload(judged.workload, spec, is_halved=bits == 16)
     further = Advice(
         catalogue=catalogue,
         understood=understood,
@@ -80,8 +77,17 @@ def check_with(
         machine=machine,
         day=today or units.utc_today(),
         carry=carry,
-        loss=loss,
+        loss=loss_as_loaded(judged),
     )
+    return concluded(further, machine, notes)
+
+
+def concluded(further: Advice, machine: Machine, notes: Sentences) -> Verdict:
+    """The verdict on what the advice is about, on the machine, whose name the verdict has. `notes`
+    come before the verdict's own notes.
+    """
+    judged = further.judged
+    understood = further.understood
     offers: tuple[Offer, ...] = ()
     if judged.failed:
         offers = further.api_offers()
@@ -90,13 +96,23 @@ def check_with(
         machine,
         asked=understood.asked,
         offered=bool(offers),
-        shutdown=shutdown_of(spec, offers, catalogue, further.day),
+        shutdown=shutdown_of(judged.model, offers, further.catalogue, further.day),
         understood_as=(*understood.notes, *note_on_tag(understood, judged)),
-        loss=loss,
-        loaded_bits=bits,
+        loss=further.loss,
+        loaded_bits=_loaded_bits(judged),
         first_notes=notes,
         further=further,
     )
+
+
+def loss_as_loaded(judged: Judged) -> Quality | None:
+    """The loss by quantization of the weights as the program loads them."""
+    is_halved = _loaded_bits(judged) == 16
+    return quality_of_workload(judged.workload, judged.model, is_halved=is_halved)
+
+
+def _loaded_bits(judged: Judged) -> int | None:
+    return need.loaded_bits(judged.question.runtime, judged.model, judged.workload)
 
 
 class Advice(DeferredAdvice):
