@@ -655,6 +655,7 @@ class _Choice(Record):
                 "tag",
                 best,
                 program=runtime.name,
+                usual_program=self.runtime.name,
                 model=best.model.name,
                 runtime=self.runtime.id,
                 type=best.quantization,

@@ -190,18 +190,22 @@ def _other_programs(question: Question, catalogue: Catalogue) -> Iterator[Runtim
 
 
 def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
-    """The way in Ollama, where only its library has a file in the type that was taken, and the user
-    stated no program; None elsewhere.
+    """The way in Ollama, where its library has a file of the model and nobody publishes the type
+    that was taken; None elsewhere, and where the user stated a program or another type.
     """
-    if question.stated.runtime is not None or are_files_fixed(question):
-        return None
+    stated = question.stated
     usual = question.type_row
+    if stated.runtime is not None or are_files_fixed(question):
+        return None
     if usual is None or usual.repository is not None:
         return None
-    by_tag = usual.replace(runtime=catalogue.runtime(USUAL.library))
-    if not by_tag.has_tag:
+    by_tag = program_row(question.spec, catalogue.runtime(USUAL.library))
+    type = by_tag.type_of_tag
+    if type is None:
         return None
-    return Way(runtime=by_tag.runtime, quantization=by_tag.quantization, is_other=True)
+    if stated.quantization is not None and type != usual.quantization:
+        return None
+    return Way(runtime=by_tag.runtime, quantization=type, is_other=True)
 
 
 # ------------------------------------------------------------------ training

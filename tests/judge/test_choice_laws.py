@@ -103,7 +103,18 @@ def way_of(verdict: Judged) -> tuple[object, ...]:
     )
 
 
-@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 1))
+@pytest.mark.parametrize(
+    ("id", "machine", "workload"),
+    [
+        *_questions(NUMBER, 1),
+        pytest.param(
+            "granite-3.1-1b-a400m-instruct",
+            "desktop-rtx3060-12gb",
+            Workload(),
+            id="only-the-library-of-the-program-has-the-type",
+        ),
+    ],
+)
 def test_a_wish_that_the_answer_meets_changes_nothing(
     id: str, machine: str, workload: Workload
 ) -> None:
@@ -121,18 +132,35 @@ def test_a_wish_that_the_answer_meets_changes_nothing(
         assert way_of(again) == way_of(verdict), wish
 
 
-def test_a_type_that_only_the_library_has_is_taken_from_there() -> None:
-    """Law 1: nobody publishes the larger type, so that llama.cpp was told to make it, while the
-    same type stated was answered with Ollama's tag.
+@pytest.mark.parametrize(
+    ("id", "machine", "quantization"),
+    [
+        pytest.param(
+            "granite-3.1-1b-a400m-instruct",
+            "macbook-pro-m4-max-48gb",
+            "Q8_0",
+            id="a-larger-type-than-the-usual-one",
+        ),
+        pytest.param(
+            "qwen2-math-7b-instruct",
+            "laptop-ddr4-16gb",
+            "Q4_0",
+            id="another-type-of-four-bits",
+        ),
+    ],
+)
+@pytest.mark.parametrize("runtime", [None, "ollama"])
+def test_a_file_that_only_the_library_has_is_taken_from_there(
+    id: str, machine: str, quantization: str, runtime: str | None
+) -> None:
+    """Laws 1 and 2: nobody publishes a GGUF file, so that somebody would have to make one; Ollama's
+    library has one (`library_tags.quantizations` of its file has the source of its type).
     """
-    id = "granite-3.1-1b-a400m-instruct"
-    machine = "macbook-pro-m4-max-48gb"
-    asked = Workload(context_tokens=32_768)
-    verdict = answer(id, machine, asked)
-    stated = answer(id, machine, asked.replace(quantization="Q8_0"))
+    verdict = answer(id, machine, Workload(runtime=runtime))
+    stated = answer(id, machine, Workload(runtime=runtime, quantization=quantization))
     assert verdict is not None
     assert stated is not None
-    assert verdict.runtime == "ollama"
+    assert (verdict.runtime, verdict.quantization) == ("ollama", quantization)
     assert way_of(verdict) == way_of(stated)
 
 
