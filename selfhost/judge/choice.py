@@ -19,6 +19,7 @@ from typing import NamedTuple
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.spec_values import SAME_TYPES
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
@@ -321,7 +322,11 @@ class _Choice(Record):
             return None
         typed = self.question.stated.quantization
         if typed is not None:
-            names = (self.usual.quantization, need.canonical_quantization(typed))
+            names = {self.usual.quantization, need.canonical_quantization(typed)}
+            for name, others in SAME_TYPES.items():
+                # one type has a name in GGUF files and another elsewhere
+                if not names.isdisjoint((name, *others)):
+                    names.update((name, *others))
             if first.quantization not in names:
                 return None
         is_present = first.has("runtime-present")
@@ -350,14 +355,24 @@ class _Choice(Record):
     def _may_suit_servers(self) -> bool:
         """Whether a program that serves many requests may be better than the usual one: where that
         is only too slow, or memory does not hold all of several users at once, or does not run the
-        stated type.
+        stated type, or would not take that type by itself.
         """
-        if not self.machine.accelerators or self._suits_its_users(self.usual):
+        if not self.machine.accelerators:
+            return False
+        if self._suits_its_users(self.usual) and self._is_own_type:
             return False
         stated = self.question.stated
         if stated.parallel > 1 or stated.quantization is not None:
             return True
         return self.usual.deciding.issubset(PACE_CHECKS)
+
+    @property
+    def _is_own_type(self) -> bool:
+        """Whether the usual program takes the type by itself, here or on another machine."""
+        if self.question.stated.quantization is None:
+            return True
+        row = program_row(self.question.spec, self.runtime)
+        return self.usual.quantization in (*row.types_in_turn, *row.types_on_gpus)
 
     def _suits_its_users(self, best: Judged) -> bool:
         """Whether each user likely gets text as fast as people read, and of several users the
