@@ -25,7 +25,6 @@ from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs import needs_on
-from ..needs.quantization import BITS_PER_WEIGHT
 from ..needs.records import Device, Needs, Split, Term, Terms, likely_bytes
 from .checks import phrase
 from .checks.space import AvailableRam, available_ram
@@ -475,12 +474,10 @@ class _Choice(Record):
         if finding is not None and isinstance(finding.has, int):
             room_bytes = max(room_bytes, finding.has)
         for way in larger_types(first.question):
-            format = first.workload.format or ""
-            size = need.weights_files(first.model, format, way.quantization or "")
-            if isinstance(size, Term):
-                assert way.most_share is not None, "a larger type has a share"
-                if size.bytes > way.most_share * room_bytes:
-                    continue
+            assert way.most_share is not None, "a larger type has a share"
+            weights_bytes = _least_weights_bytes(first.question, way)
+            if weights_bytes > way.most_share * room_bytes:
+                continue
             yield way
 
     def _holds_longer_context(self, judged: Judged) -> bool:
@@ -918,9 +915,10 @@ def _may_be_faster(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bo
     pace = best.users_pace
     if pace is None or not _is_a_step_below_reading(best):
         return False
-    bits = BITS_PER_WEIGHT.get(best.quantization or "", inf)
-    smaller_bits = BITS_PER_WEIGHT.get(trial.in_type.quantization or "", 1)
-    faster = pace.likely * bits / smaller_bits
+    smaller_bytes = _least_weights_bytes(best.question, trial.in_type)
+    if not smaller_bytes:
+        return True
+    faster = pace.likely * likely_bytes(best.placed.terms, "weights") / smaller_bytes
     return not units.is_slower(faster, READING_TOKENS_PER_SECOND)
 
 
@@ -1051,12 +1049,15 @@ def _most_in_total(
 
 def _smallest_weights_bytes(question: Question) -> int:
     """The bytes of the weights in the smallest type to try; 0 where a size is not known."""
-    sizes = []
-    for way in usual_and_smaller(question):
-        format = question.workload.format or ""
-        size = need.weights_files(question.spec, format, way.quantization or "")
-        sizes.append(size.low_bytes if isinstance(size, Term) else 0)
-    return min(sizes)
+    ways = usual_and_smaller(question)
+    return min(_least_weights_bytes(question, way) for way in ways)
+
+
+def _least_weights_bytes(question: Question, in_type: Way) -> int:
+    """The least bytes of the weights in the type of a way; 0 where their size is not known."""
+    format = question.workload.format or ""
+    size = need.weights_files(question.spec, format, in_type.quantization or "")
+    return size.low_bytes if isinstance(size, Term) else 0
 
 
 def _accelerator_names(judged: Judged, machine: Machine) -> str:

@@ -244,6 +244,12 @@ def _ways_in(
             Workload(parallel=8),
             id="a-processor-computes-users-faster-in-a-smaller-type",
         ),
+        pytest.param(
+            "glm-4-9b-0414",
+            "strix-halo-128gb",
+            Workload(context_tokens=32_768),
+            id="types-differ-by-more-bytes-than-their-bits-say",
+        ),
     ],
 )
 def test_no_setting_typed_by_hand_beats_the_answer(
