@@ -403,9 +403,11 @@ class _Choice(Record):
 
     def _in_larger_type(self, first: Judged) -> Judged | None:
         """The way in the largest type that is better than the usual one, and leaves room for a
-        longer context; None for no such type.
+        longer context; None for no such type, and where the usual one is too slow already.
         """
         if share_of_gpu_memory(first) is None or not first.model.writes_text:
+            return None
+        if not first.deciding.isdisjoint(PACE_CHECKS):
             return None
         for way in self._larger_types(first):
             judged = self._judged(way)

@@ -85,8 +85,8 @@ class Rating(NamedTuple):
     A field decides where all fields before it are equal. The fields that do not count for a kind of
     ways have the values of `_UNRATED`, so that they are equal.
 
-    - Text: all but the places and `lacking_bytes`. `order` is of ways that do not run or do not
-      serve, of which nothing else is told: 0 for the model's usual type, 1 for another.
+    - Text: all but the places and `lacking_bytes`. `order` is of ways that do not run, of which
+      nothing else is told: 0 for the model's usual type, 1 for another.
     - Pictures and training, whose pace is seldom known: `place`, the place if the disk had room,
       `lacking_bytes`, and `order`, the turn of the way in its program's list.
     """
@@ -112,16 +112,12 @@ def rating_of(judged: Judged) -> Rating:
     if question.stated.task == "finetune" or takes_first_of_list(question):
         return _rating_by_place(judged, way)
     runs = runs_of(judged)
-    unserved = _unserved(judged)
-    if runs is Runs.NOT or unserved:
+    if runs is Runs.NOT:
         # all of these fail alike: the usual type of the model stays
-        return _UNRATED._replace(
-            runs=runs,
-            unserved=unserved,
-            order=int(not question.is_usual_type),
-        )
+        return _UNRATED._replace(order=int(not question.is_usual_type))
     return _UNRATED._replace(
         runs=runs,
+        unserved=_unserved(judged),
         is_slow=is_slower_than_reading(judged),
         is_rough=is_rough(judged.quantization or "", judged.model),
         is_cramped=_is_cramped(judged, way),
@@ -355,7 +351,7 @@ def _worth(judged: Judged, way: Way) -> float:
     wait = judged.first_word_seconds
     if wait is not None:
         worth -= steps_between(1.0, max(wait.likely, _SHORT_WAIT_SECONDS))
-    if is_slower_than_reading(judged):
+    if is_slower_than_reading(judged) or _unserved(judged):
         # a smaller type is taken for its pace, if that is worth more than its loss
         worth -= _lost_steps(judged)
     else:

@@ -30,7 +30,13 @@ from selfhost.core.units import GIB
 from selfhost.judge.choice import best_way, in_way, most_pace, neighbours
 from selfhost.judge.judging import judge, with_most_users
 from selfhost.judge.question import ask
-from selfhost.judge.rating import Rating, leaves_room, rating_of, runs_as_well
+from selfhost.judge.rating import (
+    Rating,
+    is_a_step_faster,
+    leaves_room,
+    rating_of,
+    runs_as_well,
+)
 from selfhost.judge.record import Judged, Question
 from selfhost.judge.settings import SETTINGS, RunSetting, Situation, least_bytes_with
 from selfhost.judge.ways import Way, usual_and_smaller
@@ -308,12 +314,56 @@ def test_settings_that_bring_a_split_model_pace_are_taken(
 def test_what_is_far_too_slow_for_all_is_so_in_every_way(
     id: str, machine: str, users: int
 ) -> None:
-    """Law 2, where so many users wait that no other way is tried: each type and setting of such a
-    model was judged, eight ways of each of 180 models that might run instead.
+    """Law 2, where so many users wait that no way can serve them, and no other one is tried: each
+    type and setting of such a model was judged, eight ways of each of 180 models that might run
+    instead.
     """
     verdict = answer(id, machine, Workload(parallel=users))
     assert verdict is not None
     assert "speed" in verdict.failed
+    for judged in _every_way(verdict, load(machine).machine):
+        assert "speed" in judged.failed, way_of(judged)
+
+
+@pytest.mark.parametrize(
+    ("id", "machine", "workload"),
+    [
+        pytest.param(
+            "qwen3-8b",
+            "desktop-rtx4090-24gb",
+            Workload(parallel=200, prompt_tokens=4_000, max_wait_seconds=10),
+            id="in-another-program",
+        ),
+        pytest.param(
+            "qwen3-8b",
+            "desktop-rtx4090-24gb",
+            Workload(parallel=200, purpose="agent"),
+            id="in-a-smaller-type",
+        ),
+        pytest.param(
+            "qwen3-8b",
+            "server-a100-80gb",
+            Workload(parallel=400, prompt_tokens=4_000, max_wait_seconds=10),
+            id="with-a-smaller-cache",
+        ),
+    ],
+)
+def test_a_wait_that_no_way_keeps_does_not_end_the_search(
+    id: str, machine: str, workload: Workload
+) -> None:
+    """Law 2, where the last of the users waits too long in every way: the usual way stayed, which
+    served 1 user at once where another way serves 2, and 89 where another serves 182.
+    """
+    verdict = answer(id, machine, workload)
+    by_hand = answer(
+        id,
+        machine,
+        workload.replace(runtime="vllm", quantization="fp8", kv_cache_type="fp8"),
+    )
+    assert verdict is not None
+    assert by_hand is not None
+    assert "wait" in verdict.failed
+    assert not is_a_step_faster(by_hand, verdict)
     _assert_that_no_way_is_better(verdict, machine)
 
 
