@@ -395,10 +395,8 @@ class _Choice(Record):
         larger = self._in_larger_type(first)
         if larger is not None:
             return larger
-        if self._is_settled(first):
+        if self._is_settled(first) or self._is_hopeless(first):
             return first
-        if self._is_hopeless(first):
-            return self._in_usual_type(first)
         return self._best_smaller_or_lighter(first)
 
     def _in_larger_type(self, first: Judged) -> Judged | None:
@@ -459,15 +457,6 @@ class _Choice(Record):
         if needs is None or needs.memory is None:
             return None
         return _Unplaced(question=question, needs=needs, machine=self.machine)
-
-    def _in_usual_type(self, first: Judged) -> Judged:
-        """What does not run in any type, in the model's usual type: the one to tell about."""
-        usual = first.question.usual_type
-        if usual not in first.question.in_turn:
-            return first
-        way = first.question.way
-        assert way is not None, "each judged question has a way"
-        return self._better(first, self._judged(way.replace(quantization=usual)))
 
     def _larger_types(self, first: Judged) -> Iterator[Way]:
         """Yield the types larger than the usual one whose files alone leave room."""

@@ -85,8 +85,7 @@ class Rating(NamedTuple):
     A field decides where all fields before it are equal. The fields that do not count for a kind of
     ways have the values of `_UNRATED`, so that they are equal.
 
-    - Text: all but the places and `lacking_bytes`. `order` is of ways that do not run, of which
-      nothing else is told: 0 for the model's usual type, 1 for another.
+    - Text: all but the places, `lacking_bytes` and `order`. Of ways that do not run nothing counts.
     - Pictures and training, whose pace is seldom known: `place`, the place if the disk had room,
       `lacking_bytes`, and `order`, the turn of the way in its program's list.
     """
@@ -113,8 +112,8 @@ def rating_of(judged: Judged) -> Rating:
         return _rating_by_place(judged, way)
     runs = runs_of(judged)
     if runs is Runs.NOT:
-        # all of these fail alike: the usual type of the model stays
-        return _UNRATED._replace(order=int(not question.is_usual_type))
+        # all of these fail alike: the first way stays
+        return _UNRATED
     return _UNRATED._replace(
         runs=runs,
         unserved=_unserved(judged),
