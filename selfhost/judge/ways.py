@@ -333,22 +333,6 @@ def _in_other_runtimes(question: Question, catalogue: Catalogue) -> Iterator[Way
             yield Way(runtime=other, quantization=type, is_other=True)
 
 
-def types_to_fit(question: Question, catalogue: Catalogue) -> Sequence[Way]:
-    """The ways in each type that is tried in turn; for pictures, in the types of all runtimes."""
-    runtime = question.runtime
-    if runtime is None:
-        return ()
-    if question.in_turn:
-        return [Way(runtime=runtime, quantization=name) for name in question.in_turn]
-    if not takes_first_of_list(question):
-        return ()
-    ways = []
-    for name in runtime.gpus.quantizations:
-        ways.append(Way(runtime=runtime, quantization=name))
-    ways += _in_other_runtimes(question, catalogue)
-    return ways
-
-
 def takes_first_of_list(question: Question) -> bool:
     """Whether the types of a program's list are ways: for pictures and video, if the user stated no
     type, named no files, and stated no runtime without such a list.
