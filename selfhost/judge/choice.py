@@ -19,7 +19,6 @@ from typing import NamedTuple
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec_values import SAME_TYPES
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
@@ -55,7 +54,7 @@ from .rating import (
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation, least_bytes_with
-from .table import USUAL, program_row
+from .table import USUAL, names_of_type, program_row
 from .ways import (
     Way,
     is_preferred,
@@ -315,11 +314,8 @@ class _Choice(Record):
             return None
         typed = self.question.stated.quantization
         if typed is not None:
-            names = {self.usual.quantization, need.canonical_quantization(typed)}
-            for name, others in SAME_TYPES.items():
-                # one type has a name in GGUF files and another elsewhere
-                if not names.isdisjoint((name, *others)):
-                    names.update((name, *others))
+            names = names_of_type(self.usual.quantization)
+            names |= names_of_type(need.canonical_quantization(typed))
             if first.quantization not in names:
                 return None
         is_present = first.has("runtime-present")

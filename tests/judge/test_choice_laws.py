@@ -130,6 +130,12 @@ _UNTRIED = ("BF16", "F16", "F32")
             id="a-type-with-another-name-in-gguf-files",
         ),
         pytest.param(
+            "glm-ocr",
+            "macbook-pro-m4-max-48gb",
+            Workload(),
+            id="a-type-with-another-name-in-the-library",
+        ),
+        pytest.param(
             "phi-4-reasoning-vision-15b",
             "desktop-rtx4090-24gb",
             Workload(),
