@@ -165,15 +165,9 @@ def _(answer: Plan) -> Object:
     least = None
     if answer.least is not None:
         least = json.fields(answer.least, json.keys_of("brief least"))
-    smaller = {"whole_on": answer.whole_on, "split_on": answer.split_on}
-    with_smaller_gpu: Object = {}
-    for name, known in smaller.items():
-        if known is not None:
-            with_smaller_gpu[name] = json.fields(known, json.keys_of("brief smaller"))
     return {
         "model": _model(answer.model),
         "least": least,
-        "with_smaller_gpu": with_smaller_gpu or None,
         "reasons": _each(answer.reasons, "finding"),
         "machines": _each(answer.machines[:_MACHINES], "machine"),
         "machines_not_listed": len(answer.machines[_MACHINES:]),
