@@ -530,21 +530,7 @@ class _Prediction(Record):
             return _why("cache-type")
         if term == "compute" and self._had_other_buffer:
             return _why("other-buffer", batch=MICRO_BATCH_TOKENS)
-        if term in ("weights", "repacked_weights") and self._repacked_otherwise:
-            return _why("repacked")
         return _why("in-ram") if self._was_part_in_ram else None
-
-    @property
-    def _repacked_otherwise(self) -> bool:
-        """Whether the run repacked weights, and the predicted command forbids repacking."""
-        if not self.run.figures_of("repacked_weights"):
-            return False
-        runtime = self.verdict.question.runtime
-        if runtime is None:
-            return False
-        if "unpacked" not in runtime.command_lines.options:
-            return False
-        return bool(runtime.crashing_sets(self.verdict.machine.instruction_sets))
 
     @property
     def _had_other_buffer(self) -> bool:
