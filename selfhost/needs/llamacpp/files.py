@@ -226,8 +226,8 @@ def _size_by_bits(
     source += "; the architecture is not known"
     if recipe != case.quantization:
         shares = MIXES[case.quantization].shares.values()
-        low = min((share.least for share in shares), default=1.0)
-        high = max((share.most for share in shares), default=1.0)
+        low = min((least for least, _, _ in shares), default=1.0)
+        high = max((most for _, _, most in shares), default=1.0)
         both = low + high
         size = int(size * both / 2)
         least = least * low * 2 / both
