@@ -25,8 +25,6 @@ from ..judge.devices import gpu_maker
 from ..judge.judging import layout_of_users
 from ..judge.pace.text import pace_of_text
 from ..judge.pace.words import likely_words
-from ..judge.quality import quality_of
-from ..judge.rating import is_rough
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
 from .launch import CONVERTED, bytes_worth_bounding
@@ -384,24 +382,6 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
         users=users if users > 1 else None,
         option=option,
         program=runtime.name if service is None else service.program,
-    )
-
-
-def note_on_smaller(smaller: Judged | None) -> Sentences:
-    """The note on the `smaller` type of a model that GPUs would hold whole; () for none."""
-    if smaller is None:
-        return ()
-    name = smaller.quantization or ""
-    row = smaller.question.type_row
-    loss = None
-    if is_rough(name, smaller.model):
-        loss = quality_of(name, smaller.model).text
-    return remark(
-        "on-gpu",
-        type=name,
-        pace=likely_words(smaller.users_pace),
-        made=row is not None and not row.is_ready,
-        loss=loss,
     )
 
 

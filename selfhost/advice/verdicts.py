@@ -36,7 +36,6 @@ from .notes import (
     note_on_clock,
     note_on_conversations,
     note_on_hidden_cards,
-    note_on_smaller,
     note_on_surer,
     note_on_tag,
     note_on_users,
@@ -235,8 +234,6 @@ class Advice(DeferredAdvice):
         if machine.accelerators:
             notes += note_on_users(judged, machine)
             notes += note_on_surer(judged, surer(self.search))
-        if judged.fits:
-            notes += note_on_smaller(self.search.smaller)
         chosen = judged.question.chosen
         if chosen is not None and judged.workload.task == "finetune":
             # no fine print, because the length of the examples decides what is learned
