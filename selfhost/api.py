@@ -436,8 +436,8 @@ def _cluster_found(
         for name, value in (("link", link), ("split", split)):
             if value is not None:
                 message = f"{name} is for machines that serve one model together"
-                remedy = 'write machines=["dgx spark", "dgx spark"]'
-                raise InputError(f"{message}; {remedy}", remedy=remedy)
+                remedy = 'write machine="2x dgx spark"'
+                raise InputError(f"{message}; {remedy}")
         return None
     if gpu is None:
         return together

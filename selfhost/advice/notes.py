@@ -22,8 +22,6 @@ from ..core.records import Record
 from ..core.workload import FLAGS, CacheTypes
 from ..judge.devices import gpu_maker
 from ..judge.pace.words import likely_words
-from ..judge.quality import quality_of
-from ..judge.rating import is_rough
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
 from .launch import CONVERTED
@@ -303,24 +301,6 @@ def note_on_clock(machine: Machine, today: str) -> Sentences:
     if day is None or day <= today:
         return ()
     return remark("future", day=day, today=today)
-
-
-def note_on_smaller(smaller: Judged | None) -> Sentences:
-    """The note on the `smaller` type of a model that GPUs would hold whole; () for none."""
-    if smaller is None:
-        return ()
-    name = smaller.quantization or ""
-    row = smaller.question.type_row
-    loss = None
-    if is_rough(name, smaller.model):
-        loss = quality_of(name, smaller.model).text
-    return remark(
-        "on-gpu",
-        type=name,
-        pace=likely_words(smaller.users_pace),
-        made=row is not None and not row.is_ready,
-        loss=loss,
-    )
 
 
 def note_on_surer(judged: Judged, surer: Judged | None) -> Sentences:

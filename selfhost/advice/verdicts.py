@@ -35,7 +35,6 @@ from .notes import (
     fine_print,
     note_on_clock,
     note_on_idle_cards,
-    note_on_smaller,
     note_on_surer,
     note_on_tag,
     note_on_users,
@@ -231,8 +230,6 @@ class Advice(DeferredAdvice):
         if machine.accelerators:
             notes += note_on_users(judged)
             notes += note_on_surer(judged, surer(self.search))
-        if judged.fits:
-            notes += note_on_smaller(self.search.smaller)
         chosen = judged.question.chosen
         if chosen is not None and judged.workload.task == "finetune":
             # no fine print, because the length of the examples decides what is learned

@@ -100,7 +100,7 @@ def _json_model(wanted: Wanted) -> Object:
     entry.
     """
     return {
-        **fields(wanted, "name label severity require_runtime machines"),
+        **fields(wanted, "name label severity require_runtime machines joined link"),
         **fields(wanted.asked, " ".join(ASKED)),
         "members": [member.name for member in wanted.members],
     }

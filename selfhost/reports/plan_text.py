@@ -13,6 +13,7 @@ from ..core.quoting import shell_word
 from ..judge.checks import Outcome
 from ..judge.checks.space import desktop_bytes
 from ..judge.record import Route
+from .answer_words import ATTENTION
 from .layout import (
     AS_TOPIC,
     Blocks,
@@ -32,7 +33,7 @@ from .layout import (
 )
 from .machine_text import memory_cells
 from .model_figures import have_paces, wait_of
-from .words import ATTENTION, PLACES, pace_of, pace_title, run_words
+from .words import PLACES, pace_of, pace_title, run_words
 
 # machines of the first screen, and pairs of them
 _SHOWN = 6
