@@ -115,7 +115,8 @@ class RuntimeOption(Stated):
     with commas between them; else up to `most_numbers` numbers with commas between them.
     `uncounted`: choices under which the memory is not computed, each with the reason. `makers`:
     choices that name a device, each with the makers whose GPUs the device may be. `adds`: beside
-    another option for the same setting, both count.
+    another option for the same setting, both count. `contradicts`: an option that says the
+    opposite.
     """
 
     line: str
@@ -129,6 +130,7 @@ class RuntimeOption(Stated):
     least: float = 1.0
     most: float = 1.0
     adds: bool = False
+    contradicts: str = ""
     source: str
 
     @property
