@@ -622,6 +622,7 @@ class ClusterSplit(Stated):
       it.
     - `unlike`: the machines may differ. `by_room`: each gets layers in proportion to its free
       memory, else all get as many.
+    - `main_first`: the main machine has the first layers, else the last ones.
     - `before`: lines to type first; `others`: the line on each other machine; `main`: the line on
       the main one. {command} is the program's usual line for one machine.
     """
@@ -636,6 +637,7 @@ class ClusterSplit(Stated):
     )
     unlike: bool = False
     by_room: bool = False
+    main_first: bool = False
     before: tuple[str, ...] = ()
     others: str = ""
     main: str = ""
@@ -649,6 +651,7 @@ class Clustering(Stated):
     - `most`: the most machines.
     - `whole_files`: each machine downloads all files.
     - `alike`: what must be the same on all machines, as a clause.
+    - `port`: the port on which machines meet, {port} in lines; 0 where no line names it.
     - `most_share`: the most that it takes of the RAM of a machine whose GPU shares it.
     - `unsure`: by the type in which experts were published, how many times as long a token may take
       as the pace of one machine tells, where that is known to be off: the most, the likely, the
@@ -659,5 +662,6 @@ class Clustering(Stated):
     most: int = _COUNT_OR_ZERO
     whole_files: bool = False
     alike: str = ""
+    port: int = _COUNT_OR_ZERO
     most_share: float = read_by(minimum=0.01, maximum=1.0, default=1.0)
     unsure: Mapping[str, tuple[float, ...]] = {}
