@@ -653,9 +653,6 @@ class Clustering(Stated):
     - `alike`: what must be the same on all machines, as a clause.
     - `port`: the port on which machines meet, {port} in lines; 0 where no line names it.
     - `most_share`: the most that it takes of the RAM of a machine whose GPU shares it.
-    - `unsure`: by the type in which experts were published, how many times as long a token may take
-      as the pace of one machine tells, where that is known to be off: the most, the likely, the
-      least.
     """
 
     splits: Mapping[str, ClusterSplit] = read_by(name="split", default={})
@@ -664,4 +661,3 @@ class Clustering(Stated):
     alike: str = ""
     port: int = _COUNT_OR_ZERO
     most_share: float = read_by(minimum=0.01, maximum=1.0, default=1.0)
-    unsure: Mapping[str, tuple[float, ...]] = {}

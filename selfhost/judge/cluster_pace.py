@@ -145,15 +145,7 @@ class _Together(Record):
         seconds = self._by_tensor if is_by_tensor else self._by_layers
         if self._is_untold:
             seconds *= _UNTOLD
-        return seconds * self._unsure
-
-    @property
-    def _unsure(self) -> Amount:
-        """By how much the pace of one machine may be off, where that is known."""
-        model = self.model.question.spec.architecture
-        published = "" if model is None else model.expert_dtype or ""
-        ends = self.model.program.clusters.unsure.get(published, (1.0, 1.0, 1.0))
-        return Amount(*ends)
+        return seconds
 
     @property
     def _by_layers(self) -> Seconds:
@@ -216,7 +208,7 @@ class _Together(Record):
             if not gain or self._number > 2:
                 return None
             least, likely, most = gain
-            return total * Range(least, likely, most) / self._unsure
+            return total * Range(least, likely, most)
         # a step of all users passes the machines as a token of one does
         step = self._hops
         for speed, share in self._shares:
@@ -225,7 +217,7 @@ class _Together(Record):
             step += speed.each_of / speed.parallel_total * share
         if self._is_untold:
             step *= _UNTOLD
-        return self._main.each_of / (step * self._unsure)
+        return self._main.each_of / step
 
     @property
     def _prompt(self) -> Range | None:

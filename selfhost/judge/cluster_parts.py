@@ -164,23 +164,21 @@ class DividedModel(Record):
         """The places that may hold layers, those of the main machine first."""
         holders = []
         for number, machine in enumerate(self.cluster.machines):
-            cards = self.cards_of(machine)
-            if not cards or self.program.account.divides_layers:
-                room_bytes = sum(place.known_bytes for place in cards)
-                room_bytes = room_bytes or self._shared_room_bytes(machine)
-                whole = self.whole_on(machine)
-                holders.append(
-                    _Holder(machine=number, whole=whole, room_bytes=room_bytes)
-                )
-                continue
+            for whole, room_bytes in self._rooms_of(machine):
+                holder = _Holder(machine=number, whole=whole, room_bytes=room_bytes)
+                holders.append(holder)
+        return holders
+
+    def _rooms_of(self, machine: Machine) -> Iterator[tuple[Needs, int]]:
+        """Yield the needs of all layers in each place of a machine, and the free bytes there."""
+        cards = self.cards_of(machine)
+        if cards and not self.program.account.divides_layers:
             on_card = self._counted_on_card(machine)
             for place in cards:
-                whole = whole_on_one(on_card, place.where)
-                room_bytes = place.known_bytes
-                holders.append(
-                    _Holder(machine=number, whole=whole, room_bytes=room_bytes)
-                )
-        return holders
+                yield whole_on_one(on_card, place.where), place.known_bytes
+            return
+        room_bytes = sum(place.known_bytes for place in cards)
+        yield self.whole_on(machine), room_bytes or self._shared_room_bytes(machine)
 
     def _shared_room_bytes(self, machine: Machine) -> int:
         """The bytes that a machine without cards of its own gives a model."""
