@@ -19,7 +19,6 @@ from .judging import judge
 from .question import asked_again
 from .rating import (
     Rating,
-    Runs,
     is_a_step_faster,
     rating_of,
     serves,
@@ -115,8 +114,8 @@ def _best_of(alone: Sequence[Alone]) -> Alone:
 def _is_enough(one: Judged, together: Judged) -> bool:
     """Whether one machine runs the model as well as all together.
 
-    Machines that are joined for a model which one of them runs in its usual type have to be faster
-    by a step: a larger file is not what they were joined for.
+    Machines that are joined for a model which one of them runs in its usual type, or in another
+    program, have to be faster by a step: a larger file is not what they were joined for.
     """
     if not one.fits:
         return False
@@ -125,9 +124,10 @@ def _is_enough(one: Judged, together: Judged) -> bool:
         return True
     way = best.question.way
     is_larger = way is not None and way.most_share is not None
-    if not serves(one) or not (one.question.is_usual_type or is_larger):
+    is_smaller = not (one.question.is_usual_type or is_larger)
+    if is_smaller and one.workload.runtime == together.workload.runtime:
         return False
-    return not is_a_step_faster(together, one)
+    return serves(one) and not is_a_step_faster(together, one)
 
 
 def best_together(
@@ -174,7 +174,7 @@ def _rank_of_program(
     way: Together,
     one: Judged | None,
     in_turn: Sequence[RuntimeSpec | None],
-) -> tuple[bool, Runs, int, bool, float]:
+) -> tuple[bool, int, int, bool, float]:
     """What orders the best ways of several programs, the best first.
 
     Each program has to be faster by a step than the one before it `in_turn`: programs have other

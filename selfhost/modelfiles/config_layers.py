@@ -30,7 +30,7 @@ from .config_weights import Stored
 from .sizes import (
     Unclear,
     grouped,
-    refuse_faults,
+    refuse_contradictions,
     unclear,
 )
 from .source import JsonValues, reason, refuse, short, table_of
@@ -99,7 +99,7 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
         ngrams=ngrams,
         **tables,
     )
-    refuse_faults(keys, architecture)
+    refuse_contradictions(architecture)
     return architecture
 
 
@@ -109,22 +109,17 @@ def _groups(keys: Keys) -> _Groups:
     layers = _layers(keys)
     called = TABLES.called
     attending = [layer.attention() for layer in layers]
-    attention = grouped(keys, attending, width, called)
+    attention = grouped(attending, width, called)
     states = [layer.state() for layer in layers]
-    recurrent = grouped(keys, states, width, called)
-    is_cache_known = not keys.faults
+    recurrent = grouped(states, width, called)
     feed_forward: tuple[FeedForward, ...] = ()
     doubt = None
     try:
         parts = [layer.feed_forward() for layer in layers]
-        feed_forward = grouped(keys, parts, width, called)
+        feed_forward = grouped(parts, width, called)
     except Unclear as why:
-        doubt = str(why)
-    if is_cache_known and keys.faults:
         # the cache is known without the feed-forwards
-        doubt = "; ".join(keys.faults)
-        feed_forward = ()
-        keys.faults.clear()
+        doubt = str(why)
     return _Groups(
         attention=attention, recurrent=recurrent, feed_forward=feed_forward, doubt=doubt
     )
@@ -198,7 +193,7 @@ def _number_of_layers(keys: Keys) -> int:
         # a list or a text names them
         pattern = keys.get(_PATTERN, "layers_block_type")
         if not isinstance(pattern, str | list) or not pattern:
-            return keys.fault(keys.missing("layers"), 1)
+            raise keys.missing("layers")
         layers = len(pattern)
     if layers > MAX_LAYERS:
         refuse(keys.path, "layers", layers=layers, most=MAX_LAYERS)
@@ -259,7 +254,7 @@ def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
         kind = meanings.get(str(name))
         if not kind:
             key = keys.stated(*TABLES.keys.kinds)
-            kind = keys.fault(f"{key}: {short(name)} is not understood", "full")
+            raise Unclear(f"{key}: {short(name)} is not understood")
         if kind == "sliding" and window is None:
             kind = "full"
         kinds.append(kind)
@@ -326,12 +321,12 @@ def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
 def _sizes_by_layer(keys: Keys) -> Mapping[str, JsonValues]:
     """The sizes that `per_layer_config` states, by the number of the layer."""
     stated = keys.get("per_layer_config") or {}
-    not_understood = f"per_layer_config is {short(stated)}, not understood"
+    not_understood = Unclear(f"per_layer_config is {short(stated)}, not understood")
     if not isinstance(stated, dict):
-        return keys.fault(not_understood, {})
+        raise not_understood
     for sizes in stated.values():
         if not isinstance(sizes, dict) or sizes.keys() - _OWN_SIZES:
-            return keys.fault(not_understood, {})
+            raise not_understood
     return stated
 
 
@@ -370,8 +365,7 @@ class _Layer(Record):
         if length is None:
             width = keys.needed("width")
             if width % heads:
-                why = reason("head_dim", width=width, heads=heads)
-                return keys.contradiction(why, None)
+                raise unclear("head_dim", width=width, heads=heads)
             length = width // heads
         # whether keys also serve as values (Gemma 4)
         values_from_keys = kind == "full" and bool(keys.get("attention_k_eq_v"))
@@ -431,9 +425,7 @@ class _Layer(Record):
             return True
         choice = choices[self.number]
         if choice not in ("full", "shared"):
-            choice = self.keys.fault(
-                f"indexer_types: {short(choice)} is not understood", "full"
-            )
+            raise Unclear(f"indexer_types: {short(choice)} is not understood")
         return choice == "full"
 
     # recurrent states
@@ -517,8 +509,7 @@ class _Layer(Record):
             key = keys.stated("experts")
             text = f"a token uses {used:,} of {experts:,} experts"
             name = keys.names.get(key, key)
-            why = f"{keys.stated('used')}: {text} ({name})"
-            return keys.contradiction(why, FeedForward(length=1))
+            raise Unclear(f"{keys.stated('used')}: {text} ({name})")
         length = keys.number("expert_length")
         length = length or keys.needed("intermediate_size", "n_inner")
         has_bias = keys.get("topk_method") == "noaux_tc"
@@ -603,7 +594,7 @@ class _Layer(Record):
         if length:
             return length
         if not ratio:
-            return keys.fault(keys.missing("intermediate_size"), 1)
+            raise keys.missing("intermediate_size")
         return ratio * keys.needed("width")
 
 
@@ -652,8 +643,7 @@ def _cache_layers(keys: Keys) -> int | None:
     if not shared:
         return None
     if shared >= keys.layers:
-        why = f"{key} is {shared:,}, of {keys.layers:,} layers"
-        return keys.contradiction(why, None)
+        raise Unclear(f"{key} is {shared:,}, of {keys.layers:,} layers")
     return keys.layers - shared
 
 

@@ -61,7 +61,6 @@ class GgufTable(Stated):
     fallbacks: Mapping[str, str]
     required: tuple[str, ...]
     tokenizers: tuple[str, ...]
-    rotates_whole_heads: tuple[str, ...]
     attending: Mapping[str, tuple[str, ...]]
     rope_factors: Mapping[str, str]
     indexing: tuple[str, ...]
