@@ -245,8 +245,7 @@ def _machines_in(folder: str) -> NotedMachines:
     fleet = load_machines(folder)
     problems = (*fleet.problems, *fleet.down)
     if problems:
-        grouped = (*fleet.grouped, *fleet.down)
-        raise MachineFileError(problems, grouped=grouped)
+        raise MachineFileError(problems)
     return NotedMachines(machines=tuple(fleet.machines), notes=fleet.notes)
 
 

@@ -106,7 +106,7 @@ def layout_of_users(
     machine: Machine,
 ) -> Judged:
     """The first layout that has room for that number of users, without its pace."""
-    workload = question.workload.replace(parallel=users)
+    workload = question.workload.for_users(users)
     case = question.case
     if question.wants_gpu and case is not None and case.draft is None:
         # accelerators count their own parts: the needs in RAM matter where no part lies on one
@@ -134,7 +134,7 @@ def with_most_users(question: Question, machine: Machine) -> Judged | None:
     users = _most_users_by_caches(question, alone, machine)
     if users is None or users >= stated.parallel:
         return None
-    served = alone.question.replace(workload=stated.replace(parallel=users))
+    served = alone.question.replace(workload=stated.for_users(users))
     on_machine = _OnMachine(question=question, machine=machine)
     layout = on_machine.with_waiting_users(alone.replace(question=served))
     placed = layout.placed.replace(missing_bytes=question.missing_bytes)

@@ -44,6 +44,8 @@ _USUAL_GIB_OF_A_PROCESSOR = 2
 # memory; most desktops have 32 GiB
 _USUAL_RAM_GIB = 32
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
+# of a computer that many people run under either
+_OTHER_SYSTEM = {"linux": "Windows", "windows": "Linux"}
 # words for computers that usually run Windows
 _PERSONAL_COMPUTERS = frozenset(("laptop", "netbook", "desktop", "pc"))
 _MOST_IGNORED = 8
@@ -642,7 +644,12 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
     # told neither by a word nor by the chip
     is_system_open = not about.setting.system and about.chip is None
     if is_system_open and about.scope != "container":
-        yield _note("system", system=_SYSTEM_NAMES[_usual_system(computer)])
+        system = _usual_system(computer)
+        other = _OTHER_SYSTEM.get(system)
+        if system == "linux" and (computer.is_product or computer.is_guest):
+            # a board, a console or a rented machine has Linux as a rule
+            other = None
+        yield _note("system", system=_SYSTEM_NAMES[system], other=other)
     if about.vram_gib is not None and machine.accelerators == _unnamed_gpu(about):
         yield _note("vram")
     elif computer.series is not None and "accelerators" in machine.assumed:
