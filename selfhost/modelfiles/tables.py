@@ -62,7 +62,6 @@ class GgufTable(Stated):
     required: tuple[str, ...]
     tokenizers: tuple[str, ...]
     attending: Mapping[str, tuple[str, ...]]
-    rope_factors: Mapping[str, str]
     indexing: tuple[str, ...]
     compressed: Mapping[str, str]
     latent: Mapping[str, str]
