@@ -112,12 +112,13 @@ def rating_of(judged: Judged) -> Rating:
     if question.stated.task == "finetune" or takes_first_of_list(question):
         return _rating_by_place(judged, way)
     runs = runs_of(judged)
-    if runs is Runs.NOT:
-        # all of these fail alike: the first way stays
-        return _UNRATED
+    unserved = _unserved(judged)
+    if runs is Runs.NOT or (unserved and judged.workload.parallel == 1):
+        # all of these fail alike, of one user: the first way stays
+        return _UNRATED._replace(runs=runs, unserved=unserved)
     return _UNRATED._replace(
         runs=runs,
-        unserved=_unserved(judged),
+        unserved=unserved,
         is_slow=is_slower_than_reading(judged),
         is_rough=is_rough(judged.quantization or "", judged.model),
         is_cramped=_is_cramped(judged, way),
