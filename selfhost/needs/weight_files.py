@@ -76,6 +76,7 @@ _ROUTER = "ffn_gate_inp"
 _RECIPE_ERROR = 0.07
 _SUM_ERROR = 0.005
 _STATE_SIZE = "state the size under [[files]] of the spec"
+_STATE_TYPE = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
 _TENSORS = "parameters of the architecture in their stored types"
 _BY_MLX = (
     "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
@@ -519,6 +520,12 @@ def _by_parameters(case: Case) -> Term | Unread:
         line += f" + {encoder_bytes(case):,} bytes of encoders"
         ends = Size(int(size * 0.995), whole, int(whole * 1.01))
         return computed_term("files", ends, _BY_MLX, line)
+    if spec.architecture is None and "architecture" in spec.unknown:
+        # models of this kind are published in 4 bits as often as in 16
+        return unread(
+            "the spec does not state the type that the weights are stored in",
+            _STATE_TYPE,
+        )
     plain = case.model.dtype
     if plain is None:
         source = (
