@@ -624,10 +624,15 @@ def _as_made(case: Case) -> Term:
         return _as_made_by_rule(case)
     files = _by_recipe(case, recipes.likely)
     ends = [_by_recipe(case, recipe).bytes for recipe in recipes.possible]
-    error = _RECIPE_ERROR if recipes.are_of_publisher else _SUM_ERROR
+    # anybody's files may follow one of several recipes; of a publisher, and of MLX, the list has
+    # one that some files follow nearly
+    has_one = recipes.are_of_publisher or case.format == "mlx"
+    error = _SUM_ERROR
+    if has_one:
+        error = _RECIPE_ERROR
     size = Size(int(min(ends) * (1 - error)), files.bytes, int(max(ends) * (1 + error)))
     how = files.how
-    if recipes.are_of_publisher or len(set(ends)) > 1:
+    if has_one or len(set(ends)) > 1:
         how = How.ASSUMED
     return term("files", size, recipes.likely.source, files.arithmetic, how)
 
