@@ -88,7 +88,7 @@ def check(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
-    machines: Sequence[Machine | str] = (),
+    machines: Sequence[Machine | str] | None = None,
     link: str | None = None,
     split: str | None = None,
     gpu: str | None = None,
@@ -159,7 +159,7 @@ def can_run(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
-    machines: Sequence[Machine | str] = (),
+    machines: Sequence[Machine | str] | None = None,
     link: str | None = None,
     split: str | None = None,
     gpu: str | None = None,
@@ -413,7 +413,7 @@ class _FoundMachine(Record):
 
 def _cluster_found(
     machine: Machine | str | None,
-    machines: Sequence[Machine | str],
+    machines: Sequence[Machine | str] | None,
     link: str | None,
     split: str | None,
     gpu: str | None,
@@ -423,13 +423,14 @@ def _cluster_found(
     Raises `WrongTypeError` for what is none of these, `UnknownMachineError` for an unknown name,
     and `InputError` for a link or a split of one machine.
     """
-    expect_type("machines", machines, (list, tuple), 'write machines=["dgx spark", …]')
+    types = (list, tuple, type(None))
+    expect_type("machines", machines, types, 'write machines=["dgx spark", …]')
     expect_type("link", link, (str, type(None)))
     expect_type("split", split, (str, type(None)))
     if split is not None and split not in CLUSTER_SPLITS:
         message = f"split: {split!r} is not one of {', '.join(CLUSTER_SPLITS)}"
         raise InputError(message)
-    if machines and machine is not None:
+    if machines is not None and machine is not None:
         raise InputError("machine and machines are both given; leave one out")
     together = _named_together(machine, machines, link)
     if together is None:
@@ -442,16 +443,17 @@ def _cluster_found(
     if gpu is None:
         return together
     changed = [machine_found(one, gpu).machine for one in together.cluster.machines]
-    return together._replace(cluster=together.cluster.replace(machines=tuple(changed)))
+    cluster = together.cluster.replace(machines=tuple(changed))
+    return together.replace(cluster=cluster)
 
 
 def _named_together(
     machine: Machine | str | None,
-    machines: Sequence[Machine | str],
+    machines: Sequence[Machine | str] | None,
     link: str | None,
 ) -> NotedCluster | None:
     """The machines of the list, or those that one text names together; None for one machine."""
-    if not machines and not isinstance(machine, str):
+    if machines is None and not isinstance(machine, str):
         return None
     # imported here: most programs name a machine or ask about this one
     from .machine.clusters import NotedCluster, cluster_named, cluster_of
@@ -459,14 +461,14 @@ def _named_together(
     try:
         if isinstance(machine, str):
             return cluster_named(machine, _read_machine, link)
-        found = [machine_found(one, None) for one in machines]
+        found = [machine_found(one, None) for one in machines or ()]
         names = [one.typed or one.machine.name for one in found]
         cluster = cluster_of([one.machine for one in found], link, names)
     except SelfhostError as error:
         _tell_in_python(error, error.remedy)
         raise
     notes = dict.fromkeys(note for one in found for note in one.notes)
-    return NotedCluster(cluster, tuple(notes))
+    return NotedCluster(cluster=cluster, notes=tuple(notes))
 
 
 def _read_machine(name: str) -> NotedMachine:

@@ -413,7 +413,7 @@ def _joined(
         cluster = cluster_of([machine] * _JOINED, names=[known.name] * _JOINED)
         there = meant.for_machine(catalogue, machine)
         question = there.question(catalogue, machine)
-        together = best_together(question, catalogue, cluster)
+        together = best_together(question, catalogue, [cluster])
         judged = together.judged
         if judged.fits:
             yield JoinedMachines(

@@ -129,7 +129,7 @@ def _cluster_named(options: Options) -> NotedCluster | None:
         if several is None or len(several.machines) == 1:
             return None
         cluster = cluster_of(several.machines, options.link)
-        return NotedCluster(cluster, several.notes)
+        return NotedCluster(cluster=cluster, notes=several.notes)
     if os.path.lexists(text):
         return None
     return cluster_named(text, _one_named, options.link)

@@ -91,7 +91,7 @@ def _judge(
     file = Document.read(options.policy)
     catalogue = open_catalogue(options.specs)
     try:
-        policy = read_policy(file, PolicyJudge(catalogue, today))
+        policy = read_policy(file)
     except PolicyError as error:
         unread = Policy(file=options.policy)
         audit = Audit(policy=unread, today=today, problems=error.problems)

@@ -19,7 +19,6 @@ from typing import NamedTuple
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.spec_values import SAME_TYPES
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
@@ -36,10 +35,10 @@ from .devices import (
     places,
     usable_cards,
 )
-from .judging import judge, layout_for, with_most_users
-from .pace.tables import pace_tables
+from .judging import judge, layout_for
 from .pace.words import likely_words
 from .question import asked_again
+from .queues import most_in_total
 from .rating import (
     STEP,
     RunPlace,
@@ -55,7 +54,7 @@ from .rating import (
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation, least_bytes_with
-from .table import USUAL, program_row
+from .table import USUAL, names_of_type, program_row
 from .ways import (
     Way,
     is_preferred,
@@ -104,13 +103,15 @@ def most_pace(
     judgement in the model's own defaults alone; infinite where that does not tell.
     """
     runtime = usual.question.runtime
-    if usual.question.needs is None or runtime is None or not has_waiting_users(usual):
+    if usual.question.needs is None or runtime is None:
         return inf
     choice = _Choice.of(usual, runtime, catalogue, machine)
     if choice.takes_other_programs:
         return inf
-    total = _most_in_total(choice.usual, machine, end="likely")
-    return inf if total is None else total / usual.question.workload.parallel
+    question = usual.question
+    sizes = [_least_weights_bytes(question, way) for way in usual_and_smaller(question)]
+    total = most_in_total(usual, machine, sizes, _card_bytes(question, machine))
+    return inf if total is None else total / question.workload.parallel
 
 
 def best_under(
@@ -315,11 +316,8 @@ class _Choice(Record):
             return None
         typed = self.question.stated.quantization
         if typed is not None:
-            names = {self.usual.quantization, need.canonical_quantization(typed)}
-            for name, others in SAME_TYPES.items():
-                # one type has a name in GGUF files and another elsewhere
-                if not names.isdisjoint((name, *others)):
-                    names.update((name, *others))
+            names = names_of_type(self.usual.quantization)
+            names |= names_of_type(need.canonical_quantization(typed))
             if first.quantization not in names:
                 return None
         is_present = first.has("runtime-present")
@@ -414,9 +412,6 @@ class _Choice(Record):
                 continue
             if not trial.settings:
                 by_type[quantization] = self._unplaced(question)
-            most = with_most_users(question, self.machine)
-            if most is not None and self._better(best, most) is best:
-                continue
             best = self._better(best, judge(question, self.machine))
             if self._is_settled(best):
                 break
@@ -564,15 +559,7 @@ class _Choice(Record):
         wanted = first.workload.min_tokens_per_second
         if pace is None or not wanted:
             return False
-        if pace.high * _MOST_GAIN < wanted:
-            return True
-        single = None if first.speed is None else first.speed.decode
-        total = _most_in_total(first, self.machine, end="high")
-        if single is None or total is None:
-            return False
-        # the ends of the total are as far apart as those of one user, too
-        total *= single.high / single.likely
-        return total < wanted * first.question.workload.parallel
+        return pace.high * _MOST_GAIN < wanted
 
     # -------------------------------------------------------------- the reason
 
@@ -925,48 +912,6 @@ def _computes_users_in_ram(judged: Judged) -> bool:
     if judged.workload.parallel == 1 or judged.placement != "host":
         return False
     return not judged.is_on_accelerators
-
-
-def _most_in_total(
-    first: Judged,
-    machine: Machine,
-    *,
-    end: str,
-) -> float | None:
-    """The most tokens per second that all users together get in any type and with any setting of a
-    program on accelerators, where some users wait: by the "likely" figures of `first`, or by the
-    "high" ends. None where that is not known, and for mixtures, of which more users read more
-    experts.
-
-    The smallest type and a cache of half the bytes leave room for the most users at once. A step
-    takes as long as for one user, and longer for each other user. Both may shrink as the bits of
-    the weights do, or as the cache does. Without graphs nobody's serving takes time.
-    """
-    question = first.question
-    speed = first.speed
-    if speed is None or not speed.waiting or not question.wants_gpu:
-        return None
-    if not first.model.is_dense:
-        return None
-    users = speed.each_of - speed.waiting
-    cache_bytes = likely_bytes(first.placed.terms, "kv_cache") / users
-    weights_bytes = likely_bytes(first.placed.terms, "weights")
-    if speed.decode is None or speed.parallel_total is None:
-        return None
-    if not cache_bytes or not weights_bytes:
-        return None
-    share = min(1.0, _smallest_weights_bytes(question) / weights_bytes)
-    if not share:
-        return None
-    room_bytes = _card_bytes(question, machine) - share * weights_bytes
-    most_users = max(1.0, _HALF * room_bytes / cache_bytes)
-    one_seconds: float = 1 / getattr(speed.decode, end)
-    all_seconds: float = users / getattr(speed.parallel_total, end)
-    serving = pace_tables().batch.sequence_seconds
-    next_seconds = (all_seconds - one_seconds) / max(1, users - 1)
-    next_seconds -= serving.likely if end == "likely" else serving.fast
-    seconds = one_seconds + (most_users - 1) * max(0.0, next_seconds)
-    return most_users / (seconds * min(share, 1 / _HALF))
 
 
 def _smallest_weights_bytes(question: Question) -> int:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import READING_TOKENS_PER_SECOND
+from ..needs.records import CACHES, likely_bytes
 from .checks import Finding
 from .checks.speed import is_too_slow
 from .quality import AS_PUBLISHED, quality_of
@@ -259,8 +260,11 @@ def share_of_gpu_memory(judged: Judged) -> float | None:
 def leaves_room(judged: Judged) -> bool:
     """Whether the model still has its memory when other programs take some more in the next minute:
     neither the RAM nor accelerators that hold all of the model are nearly full. True where a share
-    is not known. Accelerators that hold a part of the model are meant to be full.
+    is not known. Accelerators that hold a part of the model are meant to be full, and so are those
+    that serve as many users as they hold: with less memory they serve fewer at once.
     """
+    if has_waiting_users(judged):
+        return _leaves_room_for_caches(judged)
     if judged.has(*_CRAMPED_CODES):
         return False
     shares = [share_of_gpu_memory(judged)]
@@ -268,6 +272,19 @@ def leaves_room(judged: Judged) -> bool:
     if memory is not None:
         shares.append(_share_taken(memory))
     return all(share is None or share <= _MOST_SHARE for share in shares)
+
+
+def _leaves_room_for_caches(judged: Judged) -> bool:
+    """Whether the accelerators are not nearly full of what does not grow with the users."""
+    finding = judged.finding("accelerator")
+    if finding is None:
+        return False
+    needs_bytes = finding.needs
+    has_bytes = finding.has
+    if not isinstance(needs_bytes, int) or not isinstance(has_bytes, int):
+        return False
+    fixed_bytes = needs_bytes - likely_bytes(judged.placed.on_cards.terms, *CACHES)
+    return fixed_bytes <= _MOST_SHARE * has_bytes
 
 
 def _share_taken(finding: Finding) -> float | None:

@@ -397,6 +397,12 @@ class _Reading:
                 self._check_value(name, value, option, program, workload)
             else:
                 self._note_unknown_option(name, program)
+        contradicting = runtime.contradiction_in(workload.runtime_options)
+        if contradicting is not None:
+            first, second = contradicting
+            self._fault(
+                "runtime_options", "option-contradicts", first=first, second=second
+            )
         if not runtime.serves(workload.parallel):
             self._fault(
                 "parallel",

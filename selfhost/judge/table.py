@@ -16,7 +16,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import Conversion
 from ..catalogue.spec import ModelSpec, PublishedFiles
-from ..catalogue.spec_values import PLAIN_DTYPES, QUANTIZATION_NAMES
+from ..catalogue.spec_values import PLAIN_DTYPES, QUANTIZATION_NAMES, SAME_TYPES
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.workload import Workload
@@ -476,3 +476,12 @@ def _reads_weights_of(spec: ModelSpec, conversion: Conversion) -> bool:
 def _owner(repository: str | None) -> str:
     """The account of a repository; empty without one."""
     return "" if repository is None else repository.partition("/")[0]
+
+
+def names_of_type(quantization: str | None) -> set[str | None]:
+    """The names of one type in the files of all formats: `mxfp4` is MXFP4 in GGUF files."""
+    names = {quantization}
+    for name, others in SAME_TYPES.items():
+        if quantization in (name, *others):
+            names.update((name, *others))
+    return names

@@ -25,7 +25,7 @@ from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from ..needs.weight_files import DTYPES
 from .devices import places
 from .record import NO_FILES, Question
-from .table import USUAL, FileRow, program_row, table_of
+from .table import USUAL, FileRow, names_of_type, program_row, table_of
 
 if TYPE_CHECKING:
     from .settings import RunSetting
@@ -203,7 +203,9 @@ def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
     type = by_tag.type_of_tag
     if type is None:
         return None
-    if stated.quantization is not None and type != usual.quantization:
+    if stated.quantization is not None and type not in names_of_type(
+        usual.quantization
+    ):
         return None
     return Way(runtime=by_tag.runtime, quantization=type, is_other=True)
 

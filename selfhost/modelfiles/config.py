@@ -59,7 +59,7 @@ def read_config(path: str) -> LocalModel:
     try:
         architecture = architecture_of(keys, stored)
     except Unclear as why:
-        keys.unknown["architecture"] = str(why)
+        keys.unknown["architecture"] = str(keys.all_faults(why))
     language = _parameters(keys, architecture)
     counts = language
     hears = isinstance(keys.outer.get("audio_config"), dict)

@@ -19,8 +19,8 @@ from .config_tables import (
     model_type_of,
     model_type_tables,
 )
-from .sizes import Sizes, Unclear, unclear
-from .source import JsonValues, clean, refuse, short, table_of
+from .sizes import Sizes
+from .source import JsonValues, clean, reason, refuse, short, table_of
 from .tables import model_files
 
 # the longest published config.json has 37 kB; tokenizer files given by mistake have megabytes
@@ -164,7 +164,8 @@ class Keys(Sizes):
         layers = self.layers
         if isinstance(entries, list | str) and len(entries) >= layers:
             return entries[:layers]
-        raise unclear("entries", key=self.stated(*keys), layers=layers)
+        why = reason("entries", key=self.stated(*keys), layers=layers)
+        return self.fault(why, None)
 
     def places(self, key: str) -> list[int] | None:
         """The numbers of the layers that a key names, counted from 0; None where the key is
@@ -177,7 +178,9 @@ class Keys(Sizes):
         numbers = []
         for number in value if isinstance(value, list) else [value]:
             if type(number) is not int or number < first:
-                raise Unclear(f"{key} is {short(value)}, not numbers of layers")
+                return self.fault(
+                    f"{key} is {short(value)}, not numbers of layers", None
+                )
             numbers.append(number - first)
         return numbers
 

@@ -30,7 +30,7 @@ from .config_weights import Stored
 from .sizes import (
     Unclear,
     grouped,
-    refuse_contradictions,
+    refuse_faults,
     unclear,
 )
 from .source import JsonValues, reason, refuse, short, table_of
@@ -99,7 +99,7 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
         ngrams=ngrams,
         **tables,
     )
-    refuse_contradictions(architecture)
+    refuse_faults(keys, architecture)
     return architecture
 
 
@@ -109,17 +109,22 @@ def _groups(keys: Keys) -> _Groups:
     layers = _layers(keys)
     called = TABLES.called
     attending = [layer.attention() for layer in layers]
-    attention = grouped(attending, width, called)
+    attention = grouped(keys, attending, width, called)
     states = [layer.state() for layer in layers]
-    recurrent = grouped(states, width, called)
+    recurrent = grouped(keys, states, width, called)
+    is_cache_known = not keys.faults
     feed_forward: tuple[FeedForward, ...] = ()
     doubt = None
     try:
         parts = [layer.feed_forward() for layer in layers]
-        feed_forward = grouped(parts, width, called)
+        feed_forward = grouped(keys, parts, width, called)
     except Unclear as why:
-        # the cache is known without the feed-forwards
         doubt = str(why)
+    if is_cache_known and keys.faults:
+        # the cache is known without the feed-forwards
+        doubt = "; ".join(keys.faults)
+        feed_forward = ()
+        keys.faults.clear()
     return _Groups(
         attention=attention, recurrent=recurrent, feed_forward=feed_forward, doubt=doubt
     )
@@ -193,7 +198,7 @@ def _number_of_layers(keys: Keys) -> int:
         # a list or a text names them
         pattern = keys.get(_PATTERN, "layers_block_type")
         if not isinstance(pattern, str | list) or not pattern:
-            raise keys.missing("layers")
+            return keys.fault(keys.missing("layers"), 1)
         layers = len(pattern)
     if layers > MAX_LAYERS:
         refuse(keys.path, "layers", layers=layers, most=MAX_LAYERS)
@@ -254,7 +259,7 @@ def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
         kind = meanings.get(str(name))
         if not kind:
             key = keys.stated(*TABLES.keys.kinds)
-            raise Unclear(f"{key}: {short(name)} is not understood")
+            kind = keys.fault(f"{key}: {short(name)} is not understood", "full")
         if kind == "sliding" and window is None:
             kind = "full"
         kinds.append(kind)
@@ -321,12 +326,12 @@ def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
 def _sizes_by_layer(keys: Keys) -> Mapping[str, JsonValues]:
     """The sizes that `per_layer_config` states, by the number of the layer."""
     stated = keys.get("per_layer_config") or {}
-    not_understood = Unclear(f"per_layer_config is {short(stated)}, not understood")
+    not_understood = f"per_layer_config is {short(stated)}, not understood"
     if not isinstance(stated, dict):
-        raise not_understood
+        return keys.fault(not_understood, {})
     for sizes in stated.values():
         if not isinstance(sizes, dict) or sizes.keys() - _OWN_SIZES:
-            raise not_understood
+            return keys.fault(not_understood, {})
     return stated
 
 
@@ -365,7 +370,8 @@ class _Layer(Record):
         if length is None:
             width = keys.needed("width")
             if width % heads:
-                raise unclear("head_dim", width=width, heads=heads)
+                why = reason("head_dim", width=width, heads=heads)
+                return keys.contradiction(why, None)
             length = width // heads
         # whether keys also serve as values (Gemma 4)
         values_from_keys = kind == "full" and bool(keys.get("attention_k_eq_v"))
@@ -425,7 +431,9 @@ class _Layer(Record):
             return True
         choice = choices[self.number]
         if choice not in ("full", "shared"):
-            raise Unclear(f"indexer_types: {short(choice)} is not understood")
+            choice = self.keys.fault(
+                f"indexer_types: {short(choice)} is not understood", "full"
+            )
         return choice == "full"
 
     # recurrent states
@@ -509,7 +517,8 @@ class _Layer(Record):
             key = keys.stated("experts")
             text = f"a token uses {used:,} of {experts:,} experts"
             name = keys.names.get(key, key)
-            raise Unclear(f"{keys.stated('used')}: {text} ({name})")
+            why = f"{keys.stated('used')}: {text} ({name})"
+            return keys.contradiction(why, FeedForward(length=1))
         length = keys.number("expert_length")
         length = length or keys.needed("intermediate_size", "n_inner")
         has_bias = keys.get("topk_method") == "noaux_tc"
@@ -594,7 +603,7 @@ class _Layer(Record):
         if length:
             return length
         if not ratio:
-            raise keys.missing("intermediate_size")
+            return keys.fault(keys.missing("intermediate_size"), 1)
         return ratio * keys.needed("width")
 
 
@@ -643,7 +652,8 @@ def _cache_layers(keys: Keys) -> int | None:
     if not shared:
         return None
     if shared >= keys.layers:
-        raise Unclear(f"{key} is {shared:,}, of {keys.layers:,} layers")
+        why = f"{key} is {shared:,}, of {keys.layers:,} layers"
+        return keys.contradiction(why, None)
     return keys.layers - shared
 
 

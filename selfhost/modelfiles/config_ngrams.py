@@ -12,7 +12,6 @@ from math import isqrt
 
 from ..catalogue.architecture import Ngrams
 from .config_keys import Keys
-from .sizes import Unclear
 
 # a file may ask for a prime beyond any number, and for any number of them
 _MOST_ROWS = 1 << 32
@@ -35,7 +34,7 @@ def ngrams_of(keys: Keys) -> tuple[Ngrams, ...]:
     used = (longest - 1) * heads
     layers = _layers_of(numbers, keys.layers)
     if not layers or not 0 < used <= _MOST_PARTS or base * used > _MOST_ROWS:
-        raise Unclear("ple_layer_ids: its table of n-grams is not understood")
+        return keys.fault("ple_layer_ids: its table of n-grams is not understood", ())
     rows = sum(_primes_from(base, used))
     rows = -(-rows // multiple) * multiple
     return (

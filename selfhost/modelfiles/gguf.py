@@ -22,6 +22,7 @@ from ..catalogue.spec import (
     PublishedFiles,
     Safety,
 )
+from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.files import numbered_files
 from ..core.records import Record, shown
 from ..core.units import listed
@@ -177,8 +178,14 @@ def _matrix_types(tensors: Iterable[Tensor]) -> list[str]:
 def _name_by_types(types: Sequence[str]) -> str:
     """The quantization whose files usually have these types."""
     usual = types[0]
-    mixed = f"{usual}_M"
-    return mixed if mixed in BASE_TYPES else usual
+    if usual in ("Q3_K", "Q4_K", "Q5_K"):
+        kinds = [type for type in types if type.endswith("_K")]
+        return f"{usual}_M" if len(kinds) > 1 else f"{usual}_S"
+    if usual not in QUANTIZATIONS["gguf"]:
+        for name, base in _BASES.items():
+            if base == usual:
+                return name
+    return usual
 
 
 class _Layers(Record):
@@ -201,9 +208,10 @@ def _layers(model: GgufModel) -> _Layers:
         return _Layers(
             architecture=architecture, differing=_differing_tensors(model, architecture)
         )
-    except Malformed:
-        raise
-    except Unclear as why:
+    except Unclear as raised:
+        why = model.all_faults(raised)
+        if isinstance(why, Malformed):
+            raise why from None
         model.unknown["architecture"] = str(why)
         if why.refused:
             model.refused = f"llama.cpp refuses this file: {why}."

@@ -26,10 +26,10 @@ from .sizes import (
     Sizes,
     Unclear,
     grouped,
-    refuse_contradictions,
+    refuse_faults,
     unclear,
 )
-from .source import clean, reason
+from .source import clean, reason, short
 from .tables import GgufTable, model_files
 
 _TABLE: GgufTable = model_files().gguf
@@ -90,7 +90,11 @@ class GgufModel(Sizes):
         for name in names:
             if name in self.counts:
                 entries = self.counts[name]
-                raise Malformed(f"{name} lists {entries:,} entries, more than blocks")
+                self.fault(
+                    f"{name} lists {entries:,} entries, more than blocks",
+                    None,
+                    Malformed,
+                )
         return names
 
     @property
@@ -311,7 +315,7 @@ def architecture_of(model: GgufModel) -> Architecture:
     attending = _attention(model, layers, states)
     feeding = [layer.feed_forward() for layer in layers]
     loops = _loops(model)
-    attention = grouped(attending * loops, width)
+    attention = grouped(model, attending * loops, width)
     deepstack_layers = min(model.count("n_deepstack_layers"), model.layers)
     architecture = Architecture(
         row=model.name,
@@ -322,8 +326,8 @@ def architecture_of(model: GgufModel) -> Architecture:
         output_matrix=not row.embeds,
         heads=max([part.heads for part in attention], default=None),
         attention=attention,
-        recurrent=grouped(states, width),
-        feed_forward=grouped(feeding * loops, width),
+        recurrent=grouped(model, states, width),
+        feed_forward=grouped(model, feeding * loops, width),
         cache_layers=_cache_layers(model),
         stored_layers=model.layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
@@ -337,7 +341,7 @@ def architecture_of(model: GgufModel) -> Architecture:
         context_tokens=_context_tokens(model),
         gate=_gate(model),
     )
-    refuse_contradictions(architecture, f"{model.name}: ")
+    refuse_faults(model, architecture, f"{model.name}: ")
     model.unknown["architecture.dtype"] = reason("published-type")
     return architecture
 
@@ -351,7 +355,8 @@ def _count_layers(model: GgufModel) -> None:
         raise unclear("no-architecture", name=name)
     for key in _TABLE.required:
         if model.number(key) is None:
-            raise Malformed(f"its header has no {name}.{key}")
+            model.fault(f"its header has no {name}.{key}", None, Malformed)
+    _refuse_tokenizer(model)
     blocks = model.count("block_count")
     predicting = model.count("nextn_predict_layers")
     layers = blocks - predicting
@@ -361,6 +366,42 @@ def _count_layers(model: GgufModel) -> None:
     model.blocks = blocks
     model.layers = layers
     _refuse_unread_parts(model)
+    _refuse_rotation(model)
+
+
+def _refuse_tokenizer(model: GgufModel) -> None:
+    """Raise `Malformed` for a tokenizer that no llama.cpp reads: its name is no text, or its tokens
+    are no list of texts (src/llama-vocab.cpp, load).
+    """
+    name = model.values.get(_TOKENIZER)
+    if name is not None and not isinstance(name, str):
+        model.fault(f"{_TOKENIZER} is {short(name)}, not a text", None, Malformed)
+    if name in _WITHOUT_TOKENS:
+        return
+    # the header keeps no list of texts, only its length
+    tokens = model.values.get(_TOKENS)
+    if tokens is not None:
+        model.fault(
+            f"{_TOKENS} is {short(tokens)}, not a list of texts", None, Malformed
+        )
+
+
+def _refuse_rotation(model: GgufModel) -> None:
+    """Raise `Unclear` where llama.cpp rotates whole heads alone, and the header rotates another
+    number of their elements ("invalid n_rot", src/llama-model.cpp, load_hparams).
+    """
+    if model.name not in _TABLE.rotates_whole_heads:
+        return
+    rotated = model.number("rope.dimension_count")
+    heads = model.number("attention.head_count", layer=0)
+    if rotated is None or not heads:
+        return
+    length = model.number("attention.key_length")
+    if length is None:
+        length = model.width // heads
+    if length and rotated != length:
+        why = reason("rotation", name=model.name, rotated=rotated, length=length)
+        raise Unclear(why, refused=True)
 
 
 def _refuse_unread_parts(model: GgufModel) -> None:

@@ -61,6 +61,7 @@ class GgufTable(Stated):
     fallbacks: Mapping[str, str]
     required: tuple[str, ...]
     tokenizers: tuple[str, ...]
+    rotates_whole_heads: tuple[str, ...]
     attending: Mapping[str, tuple[str, ...]]
     indexing: tuple[str, ...]
     compressed: Mapping[str, str]

@@ -280,27 +280,43 @@ def test_a_value_is_quoted_as_the_file_has_it(
     ("changes", "told"),
     [
         pytest.param(
-            {"num_hidden_layers": "32"},
-            'num_hidden_layers is "32", neither one whole number nor one for each layer',
-            id="a value that is no number",
-        ),
-        pytest.param({"hidden_size": None}, "hidden_size is missing", id="missing key"),
-        pytest.param(
-            {"num_attention_heads": 0}, "num_attention_heads is 0", id="a zero"
+            {"num_hidden_layers": "32", "hidden_size": 4.5, "vocab_size": []},
+            'num_hidden_layers is "32", neither one whole number nor one for each layer; '
+            "hidden_size is 4.5, neither one whole number nor one for each layer; "
+            "vocab_size is [], neither one whole number nor one for each layer",
+            id="values that are no numbers",
         ),
         pytest.param(
-            {"layer_types": ["x"] * 32},
-            'layer_types: "x" is not understood',
+            {"hidden_size": None, "num_attention_heads": None},
+            "hidden_size is missing; num_attention_heads is missing",
+            id="missing keys",
+        ),
+        pytest.param(
+            {"hidden_size": None, "hiden_size": 4096, "num_attention_heads": 0},
+            "hidden_size is missing (hiden_size: did you mean hidden_size?); "
+            "num_attention_heads is 0",
+            id="a slip and a zero",
+        ),
+        pytest.param(
+            {"hidden_size": "wide", "layer_types": ["x"] * 31 + ["y"]},
+            'hidden_size is "wide", neither one whole number nor one for each layer; '
+            'layer_types: "x" is not understood; layer_types: "y" is not understood',
             id="kinds of layers",
         ),
         pytest.param(
             {"num_attention_heads": "x", "intermediate_size": "y"},
+            'num_attention_heads is "x", neither one whole number nor one for each layer; '
+            'intermediate_size is "y", neither one whole number nor one for each layer',
+            id="cache and weights",
+        ),
+        pytest.param(
+            {"num_attention_heads": "x", "num_key_value_heads": 33},
             'num_attention_heads is "x", neither one whole number nor one for each layer',
-            id="the cache before the weights",
+            id="no contradiction that follows from a fault",
         ),
     ],
 )
-def test_a_fault_of_a_config_is_told(
+def test_every_fault_of_a_config_is_told_at_once(
     changes: dict[str, object], told: str, tmp_path: Path
 ) -> None:
     spec = read_local(config(tmp_path, **changes)).spec
@@ -308,11 +324,13 @@ def test_a_fault_of_a_config_is_told(
     assert again(spec) == spec
 
 
-def test_a_fault_of_the_weights_leaves_the_cache(tmp_path: Path) -> None:
-    spec = read_local(config(tmp_path, num_local_experts=8.5)).spec
+def test_every_fault_of_the_weights_is_told_at_once(tmp_path: Path) -> None:
+    changes = {"num_local_experts": 8.5, "intermediate_size": "y"}
+    spec = read_local(config(tmp_path, **changes)).spec
     assert spec.architecture is not None
     assert spec.unknown["parameters.total"].endswith(
-        ": num_local_experts is 8.5, neither one whole number nor one for each layer"
+        ": num_local_experts is 8.5, neither one whole number nor one for each layer; "
+        'intermediate_size is "y", neither one whole number nor one for each layer'
     )
 
 

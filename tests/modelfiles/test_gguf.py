@@ -180,28 +180,36 @@ def mistral(
     ("keys", "says"),
     [
         pytest.param(
-            {"embedding_length": None},
-            "its header has no llama.embedding_length",
-            id="a missing key",
+            {"context_length": None, "embedding_length": None},
+            "its header has no llama.embedding_length; "
+            "its header has no llama.context_length",
+            id="missing keys",
         ),
         pytest.param(
-            {"attention.head_count": "x"},
+            {"attention.head_count": "x", "attention.head_count_kv": "y"},
             'llama.attention.head_count is "x", neither one whole number nor one for each '
-            "layer",
-            id="a value that is no number",
+            'layer; llama.attention.head_count_kv is "y", neither one whole number',
+            id="values that are no numbers",
         ),
         pytest.param(
-            {"feed_forward_length": [14336] * 5000},
+            {
+                "feed_forward_length": [14336] * 5000,
+                "attention.head_count_kv": [8] * 31,
+            },
             "llama.feed_forward_length lists 5,000 entries, more than blocks",
-            id="a long list",
+            id="lists",
         ),
     ],
 )
-def test_a_fault_of_a_gguf_header_is_told(
+def test_every_fault_of_a_gguf_header_is_told_at_once(
     keys: dict[str, object], says: str, tmp_path: Path
 ) -> None:
+    """Whoever mends one need not come back for the next."""
     path = mistral(tmp_path, {f"llama.{key}": value for key, value in keys.items()})
-    assert says in said(path)
+    told = said(path)
+    assert says in told
+    for key in keys:
+        assert key.rpartition(".")[2] in told
 
 
 def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
@@ -328,6 +336,56 @@ def test_keys_that_contradict_the_tensors_are_not_believed(
 
 
 @pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        pytest.param(
+            {"tokenizer.ggml.model": 5},
+            "cannot be used: tokenizer.ggml.model is 5, not a text",
+            id="a number as the tokenizer",
+        ),
+        pytest.param(
+            {"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": "abc"},
+            'cannot be used: tokenizer.ggml.tokens is "abc", not a list of texts',
+            id="a text as the tokens",
+        ),
+        pytest.param(
+            {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": [1, 2]},
+            "tokenizer.ggml.tokens is [1, 2], not a list of texts",
+            id="numbers as the tokens",
+        ),
+        pytest.param(
+            {"llama.rope.dimension_count": 64},
+            "unknown: llama.rope.dimension_count is 64, but each head has 128 elements",
+            id="half of each head rotated",
+        ),
+    ],
+)
+def test_what_llamacpp_refuses_in_the_header(
+    keys: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    """src/llama-vocab.cpp and llama-model.cpp throw at each of these: "wrong type", "invalid gguf
+    type", "invalid n_rot".
+    """
+    assert says in said(mistral(tmp_path, keys))
+
+
+def test_a_head_that_is_rotated_in_part_does_not_run(tmp_path: Path) -> None:
+    """llama.cpp loads a file of Llama only where each head is rotated whole, and a file without the
+    key.
+    """
+    whole = mistral(tmp_path, {"llama.rope.dimension_count": 128})
+    assert read_local(whole).spec.architecture is not None
+    unstated = mistral(tmp_path, {"llama.rope.dimension_count": None})
+    assert read_local(unstated).spec.architecture is not None
+    part = mistral(tmp_path, {"llama.rope.dimension_count": 64})
+    verdict = check(str(part), Workload(private=True), machine=AWS)
+    assert verdict.route == "neither"
+    (found,) = [one for one in verdict.findings if one.outcome == "fail"]
+    assert found.code == "runtime-cannot-load"
+    assert "each head has 128 elements" in found.reason
+
+
+@pytest.mark.parametrize(
     ("tokenizer", "is_noted"),
     [
         pytest.param("gpt2", False, id="known"),
@@ -363,7 +421,8 @@ def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(
     ("stated", "base", "better", "quantization", "noted"),
     [
         pytest.param(15, "Q4_K", "Q6_K", "Q4_K_M", False, id="as stated"),
-        pytest.param(None, "Q4_K", "Q6_K", "Q4_K_M", False, id="not stated"),
+        pytest.param(None, "Q4_K", "Q6_K", "Q4_K_M", False, id="not stated, two types"),
+        pytest.param(None, "Q4_K", "Q4_K", "Q4_K_S", False, id="not stated, one type"),
         pytest.param(15 + 1024, "Q4_K", "Q6_K", "Q4_K_M", False, id="guessed"),
         pytest.param(15, "Q8_0", "Q8_0", "Q8_0", True, id="another type"),
         pytest.param(999, "Q8_0", "Q8_0", "Q8_0", True, id="unknown number"),
