@@ -76,6 +76,7 @@ _ROUTER = "ffn_gate_inp"
 _RECIPE_ERROR = 0.07
 _SUM_ERROR = 0.005
 _STATE_SIZE = "state the size under [[files]] of the spec"
+_STATE_TYPE = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
 _TENSORS = "parameters of the architecture in their stored types"
 _BY_MLX = (
     "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
@@ -519,6 +520,12 @@ def _by_parameters(case: Case) -> Term | Unread:
         line += f" + {encoder_bytes(case):,} bytes of encoders"
         ends = Size(int(size * 0.995), whole, int(whole * 1.01))
         return computed_term("files", ends, _BY_MLX, line)
+    if spec.architecture is None and "architecture" in spec.unknown:
+        # models of this kind are published in 4 bits as often as in 16
+        return unread(
+            "the spec does not state the type that the weights are stored in",
+            _STATE_TYPE,
+        )
     plain = case.model.dtype
     if plain is None:
         source = (
@@ -617,10 +624,15 @@ def _as_made(case: Case) -> Term:
         return _as_made_by_rule(case)
     files = _by_recipe(case, recipes.likely)
     ends = [_by_recipe(case, recipe).bytes for recipe in recipes.possible]
-    error = _RECIPE_ERROR if recipes.are_of_publisher else _SUM_ERROR
+    # anybody's files may follow one of several recipes; of a publisher, and of MLX, the list has
+    # one that some files follow nearly
+    has_one = recipes.are_of_publisher or case.format == "mlx"
+    error = _SUM_ERROR
+    if has_one:
+        error = _RECIPE_ERROR
     size = Size(int(min(ends) * (1 - error)), files.bytes, int(max(ends) * (1 + error)))
     how = files.how
-    if recipes.are_of_publisher or len(set(ends)) > 1:
+    if has_one or len(set(ends)) > 1:
         how = How.ASSUMED
     return term("files", size, recipes.likely.source, files.arithmetic, how)
 

@@ -77,6 +77,15 @@ class _InFile(Record):
             tensor for tensor in self.loaded if tensor.name.startswith(names)
         )
 
+    def filled(self) -> _InFile:
+        """The same weights, with the tensors that are loaded as large as all of them together."""
+        of_tensors = sum_bytes(self.loaded)
+        loaded = []
+        for tensor in self.loaded:
+            size = tensor.bytes * self.term.bytes // of_tensors
+            loaded.append(tensor.replace(bytes=size))
+        return self.replace(loaded=loaded)
+
     def is_tied(self, row: ArchitectureRow) -> bool:
         """Whether the token table is also the output matrix. A model that embeds has no output
         matrix.
@@ -99,6 +108,8 @@ def needs_of_weights(case: Case, files: Term) -> Needs:
         apart = _with_experts_apart(case, in_file, weights)
         terms = *apart, _tables_in_ram(in_file)
         return Needs(terms=terms)
+    if in_file.is_mix:
+        in_file = in_file.filled()
     return _SecondLayout(in_file, case).needs()
 
 
@@ -196,11 +207,10 @@ def _of_own_mix(
         block = own_block_weights(case).bytes
         line = taken_off(mapped.arithmetic, block, "of the block that drafts")
         mapped = mapped.resized(mapped.bytes - block, line)
-    of_recipe = _loaded(usual.tensors, case.row)
-    recipe_bytes = sum_bytes(of_recipe)
+    of_recipe = sum_bytes(usual.tensors)
     loaded = []
-    for tensor in of_recipe:
-        size = tensor.bytes * mapped.bytes // recipe_bytes
+    for tensor in _loaded(usual.tensors, case.row):
+        size = tensor.bytes * files.bytes // of_recipe
         loaded.append(tensor.replace(bytes=size))
     return _InFile(term=mapped, loaded=loaded, is_mix=True)
 
