@@ -27,9 +27,6 @@ OFF = {
     "ai-muninn.com/en/blog/dgx-spark-gemma4-26b-nvfp4-52-toks, 2026-04-05": (
         "the pace is that of the likeliest recipe, with attention in 16 bits, and not theirs"
     ),
-    "kyuz0/amd-strix-halo-toolboxes#125": (
-        "Flash Next is told about twice as fast as people see: 20 to 50 tokens/s for 17 to 20"
-    ),
 }
 
 

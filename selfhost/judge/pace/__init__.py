@@ -295,6 +295,11 @@ class Step(Record):
         return numbers
 
     @property
+    def has_streams(self) -> bool:
+        """Whether each layer reads and writes several residual streams."""
+        return self.architecture is not None and bool(self.architecture.altup_inputs)
+
+    @property
     def layers_beside_experts(self) -> int:
         """The number of layers in which a network beside the experts computes every token."""
         if self.architecture is None:

@@ -368,6 +368,8 @@ class Gpu(Record):
         row = self.row(step)
         layers = step.blocks_in_layers() if row.half_layers else step.layers
         launching = Seconds(*row.layer_us) * (layers * 1e-6)
+        if step.has_streams and row.program is None:
+            launching *= pace_tables().general.streams_layer
         if not _has_large_layers(step):
             return launching
         if row.large_layer is not None and not is_split:
