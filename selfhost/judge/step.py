@@ -44,12 +44,14 @@ def step_of(
     type = workload.quantization or ""
     rule = runtime.rule_of(type)
     read_bytes = need.decode_bytes_by_type(spec, runtime, workload.format or "", type)
+    shares = need.read_shares(spec, workload.format or "", type)
     launched_layers: Amount | None = None
     if runtime.pace.launches_layers:
         launched_layers = _launched_layers(spec, rule)
         read_bytes = read_bytes or _bytes_by_parameters(spec)
     return step.replace(
         read_bytes=FrozenDict(read_bytes),
+        by_recipe=Amount(shares.most, 1.0, shares.least),
         unpacks_experts=rule is not None and rule.unpacks_experts,
         replays=runtime.pace.replays_graphs,
         other_program=None if runtime.library == MEASURED_PROGRAM else runtime.id,

@@ -9,6 +9,7 @@ model on accelerators, `needs_in_batches` with another batch size.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -28,6 +29,7 @@ from .records import (
     TENSOR_PARALLEL,
     CpuNeed,
     Device,
+    How,
     MemoryNeed,
     Needs,
     Size,
@@ -46,6 +48,7 @@ from .weight_files import (
     cast_to,
     loaded_of,
     loaded_type,
+    read_by_recipes,
     read_bytes,
     read_of_mixture,
     typed_tensors,
@@ -414,6 +417,26 @@ def decode_bytes_by_type(
     return _read_by_token(
         model, ((typed.group.name, typed.type, typed.bytes) for typed in tensors)
     )
+
+
+class ReadShares(NamedTuple):
+    """The least and the most bytes that a token may read, as shares of the likely bytes."""
+
+    least: float
+    most: float
+
+
+def read_shares(spec: ModelSpec, format: str, quantization: str) -> ReadShares:
+    """The range of the bytes that a token reads of packed files, by the recipes that they may
+    follow. Both ends are 1 for other files, and for files whose size is stated.
+    """
+    case = case_of_files(spec, format, quantization)
+    sizes = read_by_recipes(case)
+    files = size_of(case)
+    if not sizes or isinstance(files, Unread) or files.how is How.STATED:
+        return ReadShares(1.0, 1.0)
+    likely = sizes[0]
+    return ReadShares(min(sizes) / likely, max(sizes) / likely)
 
 
 def _has_typed_experts(case: Case) -> bool:

@@ -10,9 +10,10 @@ that a layout adds to the bits of its weights are in `[layouts]` of specs/common
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
+from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.runtime import RuntimeSpec
@@ -953,10 +954,29 @@ def read_of_mixture(case: Case, loaded_bytes: int) -> dict[str, int]:
     A token reads all parts, and of the experts those that it uses. Quantizers leave parts beside
     the experts wider, so that its share of the bytes is larger than that of the parameters.
     """
-    model = case.model
     types = _types_of_mixture(case)
     if not types:
         return {}
+    layers = _read_of_layers(case.model, types)
+    read = layers.read
+    rest_bytes = max(0, loaded_bytes - _unread_bytes(case))
+    if case.format != "mlx" and _packing_of(case.quantization).bits >= _UNPACKED_BITS:
+        # weights in 8 bits are computed with as they are, like those beside them
+        read = {case.quantization: sum(read.values())}
+    return {type: int(rest_bytes * size / layers.total) for type, size in read.items()}
+
+
+class _LayersRead(NamedTuple):
+    """The bytes of linear layers and tables: all of them, and those that one token reads, by
+    type.
+    """
+
+    total: float
+    read: dict[str, float]
+
+
+def _read_of_layers(model: Architecture, types: Mapping[str, str]) -> _LayersRead:
+    """The bytes of the layers and tables of a model whose parts have these types."""
     total = 0.0
     read = dict[str, float]()
     for layer in (*linear_layers(model), *_tables(model)):
@@ -969,11 +989,23 @@ def read_of_mixture(case: Case, loaded_bytes: int) -> dict[str, int]:
         if layer.part == "expert":
             size *= _share_of_experts_read(model)
         read[type] = read.get(type, 0.0) + size
-    rest_bytes = max(0, loaded_bytes - _unread_bytes(case))
-    if case.format != "mlx" and _packing_of(case.quantization).bits >= _UNPACKED_BITS:
-        # weights in 8 bits are computed with as they are, like those beside them
-        read = {case.quantization: sum(read.values())}
-    return {type: int(rest_bytes * size / total) for type, size in read.items()}
+    return _LayersRead(total, read)
+
+
+def read_by_recipes(case: Case) -> list[float]:
+    """The bytes of layers and tables that a token reads of packed files by each recipe that they
+    may follow, the likely one first; [] for other files.
+    """
+    if case.format != "safetensors" or scheme_of(case.quantization) is None:
+        return []
+    recipes = _recipes(case) if case.has_all_tensors else None
+    if recipes is None:
+        return []
+    sizes = []
+    for recipe in recipes.possible:
+        layers = _read_of_layers(case.model, _types_by_recipe(case, recipe))
+        sizes.append(sum(layers.read.values()))
+    return sizes
 
 
 def _types_of_mixture(case: Case) -> dict[str, str]:

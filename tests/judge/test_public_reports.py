@@ -23,11 +23,7 @@ CATALOGUE = open_catalogue()
 
 
 # reports that the answers do not hold, by the source of the report
-OFF = {
-    "ai-muninn.com/en/blog/dgx-spark-gemma4-26b-nvfp4-52-toks, 2026-04-05": (
-        "the pace is that of the likeliest recipe, with attention in 16 bits, and not theirs"
-    ),
-}
+OFF: dict[str, str] = {}
 
 
 def _reports() -> list[Any]:

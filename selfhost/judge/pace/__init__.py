@@ -43,6 +43,7 @@ SHORT_CHAT_TOKENS = 256
 # a step reads the state of a recurrent layer and writes it anew, in numbers of 32 bits
 _READ_AND_WRITTEN = 2
 _STATE_NUMBER_BYTES = 4
+_AS_READ = Amount.of(1)
 
 
 def clip_words(
@@ -171,6 +172,8 @@ class Step(Record):
     - `other_program`: the id of a runtime that does not compute with llama.cpp's code; None for a
       runtime that does. `replays`: the runtime replays a graph of its own kernels. `is_eager`: the
       runtime is started without graphs, so that Python launches these kernels one by one.
+    - `by_recipe`: the bytes that the step may read, as shares of `read_bytes`, where nobody told by
+      which recipe the files were packed.
     - `backend`: the library that computes on the GPU, such as "SYCL"; None where it is not told.
     - `launched_layers`: where Python launches the operations, the number of layers of a dense model
       in 16 bits that take as long to launch; None elsewhere.
@@ -187,6 +190,7 @@ class Step(Record):
     has_experts: bool = False
     unpacks_experts: bool = False
     read_bytes: Mapping[str, int]
+    by_recipe: Amount = _AS_READ
     parameters: int | None = None
     expert_matrices: int = GATED_MATRICES
     replays: bool = False
@@ -215,6 +219,13 @@ class Step(Record):
     def weights_bytes(self) -> int:
         """The bytes of all weights that the step reads."""
         return sum(self.read_bytes.values())
+
+    def reading(self, share: float) -> Step:
+        """The step with that share of the bytes of weights."""
+        read_bytes = {}
+        for name, size in self.read_bytes.items():
+            read_bytes[name] = int(size * share)
+        return self.replace(read_bytes=read_bytes)
 
     @cached_property
     def packed_bytes_by_type(self) -> dict[str, int]:
