@@ -56,18 +56,17 @@ def step_of(
         replays=runtime.pace.replays_graphs,
         other_program=None if runtime.library == MEASURED_PROGRAM else runtime.id,
         launched_layers=launched_layers,
-        backend=_backend(runtime, workload),
+        backend=_stated_backend(runtime, workload),
+        backend_on_intel=runtime.pace.backend_on_intel,
     )
 
 
-def _backend(runtime: RuntimeSpec, workload: Workload) -> str | None:
-    """The backend of the device that an option states, such as "SYCL" of "SYCL0"; without one, the
-    backend of the runtime on Intel's GPUs, or None where its builds differ.
+def _stated_backend(runtime: RuntimeSpec, workload: Workload) -> str | None:
+    """The backend of the device that an option states, such as "SYCL" of "SYCL0"; None without
+    one.
     """
     device = runtime.settings_of(workload.runtime_options).get("device")
-    if device is None:
-        return runtime.pace.backend_on_intel
-    return device.rstrip("0123456789")
+    return None if device is None else device.rstrip("0123456789")
 
 
 def _step_of_model(spec: ModelSpec, workload: Workload) -> Step:

@@ -16,6 +16,7 @@ from functools import cached_property
 from ...catalogue.architecture import Architecture, Attention
 from ...core import units
 from ...core.records import Record
+from ...machine.record import Accelerator
 from ...needs.quantization import BLOCKS
 from .ranges import Amount, Range
 from .tables import pace_tables
@@ -175,6 +176,7 @@ class Step(Record):
     - `by_recipe`: the bytes that the step may read, as shares of `read_bytes`, where nobody told by
       which recipe the files were packed.
     - `backend`: the library that computes on the GPU, such as "SYCL"; None where it is not told.
+      `backend_on_intel`: the one that the runtime then uses on Intel's GPUs, if its builds agree.
     - `launched_layers`: where Python launches the operations, the number of layers of a dense model
       in 16 bits that take as long to launch; None elsewhere.
     - `depth_tokens`: the tokens in the context before the step. `prompt_tokens`: the part of them
@@ -201,6 +203,13 @@ class Step(Record):
     cached_number_bytes: int = 2
     other_program: str | None = None
     backend: str | None = None
+    backend_on_intel: str | None = None
+
+    def backend_on(self, device: Accelerator) -> str | None:
+        """The library that computes on a GPU of that maker; None where it is not told."""
+        if self.backend is None and device.vendor.lower() == "intel":
+            return self.backend_on_intel
+        return self.backend
 
     @property
     def program(self) -> str:

@@ -227,7 +227,8 @@ class Gpu(Record):
 
     def row(self, step: Step) -> DecodingRow:
         """The decoding row of such GPUs with the step's runtime."""
-        return decoding_row(self.device, step.program, step.backend, self.computer)
+        backend = step.backend_on(self.device)
+        return decoding_row(self.device, step.program, backend, self.computer)
 
     def how(self, step: Step) -> str:
         """The clause that says what the pace on the GPU rests on."""
