@@ -51,7 +51,7 @@ OWN_FILES = (
     "elements.js",
     "records.js",
     "program.js",
-    "browser_gpu.js",
+    "visitor.js",
     "worker.js",
     "run_command.py",
     "offline.js",

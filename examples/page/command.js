@@ -12,6 +12,8 @@ const OPTIONS = {
   license: "--license",
   runtime: "--runtime",
   quantization: "--quant",
+  link: "--link",
+  split: "--split",
   from: "--from",
 };
 const SWITCHES = {
@@ -25,6 +27,9 @@ const ONLY_FOR = {
   machine: ["check", "list", "compare"],
   use: ["list"],
   from: ["list"],
+  // of machines that serve one model together
+  link: ["check"],
+  split: ["check"],
 };
 
 /** The words behind `selfhost` that ask this question. */

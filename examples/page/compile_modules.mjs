@@ -16,17 +16,16 @@ runScript("run_command.py");
 python.globals.get("run_command")(words);
 
 runScript("compile_modules.py");
-// nobody reads the docstrings of Python's library here; the program may read its own
 const library = join(page, "pyodide", "python_stdlib.zip");
-compile(library, "next(path for path in sys.path if path.endswith('.zip'))", 2);
+compile(library, "next(path for path in sys.path if path.endswith('.zip'))");
 for (const wheel of wheels) {
-  compile(wheel, "os.getcwd()", 0);
+  compile(wheel, "os.getcwd()");
 }
 
 /** Write an archive anew, its loaded modules compiled; `place` says in Python where they lie. */
-function compile(archive, place, optimize) {
+function compile(archive, place) {
   python.FS.writeFile("/sources.zip", new Uint8Array(bytesOf(archive)));
-  python.runPython(`import os, sys; compile_loaded("/sources.zip", "/compiled.zip", ${place}, ${optimize})`);
+  python.runPython(`import os, sys; compile_loaded("/sources.zip", "/compiled.zip", ${place})`);
   writeFileSync(archive, python.FS.readFile("/compiled.zip"));
 }
 

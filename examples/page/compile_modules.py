@@ -12,12 +12,13 @@ import zipfile
 from pathlib import Path
 
 
-def compile_loaded(
-    archive: str, compiled_archive: str, place: str, optimize: int
-) -> None:
+# the level of `python -OO`, which leaves out docstrings: no answer has one
+_OPTIMIZE = 2
+
+
+def compile_loaded(archive: str, compiled_archive: str, place: str) -> None:
     """Write the archive anew, with those modules compiled that this process has loaded from it.
-    `place` is the path of the archive, or of the folder into which it was unpacked; `optimize` is the
-    level of `python -O`, where 2 leaves out docstrings.
+    `place` is the path of the archive, or of the folder into which it was unpacked.
 
     The others stay as they are: all of Python's library compiled takes 2 MB more on the way.
     """
@@ -31,7 +32,7 @@ def compile_loaded(
             name = entry.filename
             content = sources.read(entry)
             if name in loaded:
-                content = compiled(content, loaded[name], Path(folder), optimize)
+                content = compiled(content, loaded[name], Path(folder))
                 name += "c"
             # a date of its own would give each build another hash
             new_entry = zipfile.ZipInfo(name)
@@ -48,7 +49,7 @@ def loaded_modules(place: str) -> dict[str, str]:
     return modules
 
 
-def compiled(source: bytes, path: str, folder: Path, optimize: int) -> bytes:
+def compiled(source: bytes, path: str, folder: Path) -> bytes:
     """The code of a module as Python stores it; `path` is where tracebacks say it lies."""
     file = folder / "module.py"
     file.write_bytes(source)
@@ -58,7 +59,7 @@ def compiled(source: bytes, path: str, folder: Path, optimize: int) -> bytes:
         cfile=str(target),
         dfile=path,
         doraise=True,
-        optimize=optimize,
+        optimize=_OPTIMIZE,
         # there is no source beside it to compare with
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )

@@ -1,13 +1,13 @@
 // The form is a command line: what it says is shown to copy, kept in the fragment of the address,
 // and answered by the program in the worker.
 import { Answers, ROWS } from "./answer.js";
-import { browserGpu } from "./browser_gpu.js";
 import { fragmentOf, lineOf, questionOf, wordsOf } from "./command.js";
 import { elementWith } from "./elements.js";
 import { errorNodes, recordIsGone } from "./errors.js";
 import { fillForm, loadNames, readForm, showFieldsFor, tellFolded } from "./form.js";
 import { Program } from "./program.js";
 import { isRecord, records, takeFile } from "./records.js";
+import { browserGpu, exampleMachine } from "./visitor.js";
 
 // while somebody types a name, its half is not asked
 const TYPING_MS = 250;
@@ -236,7 +236,12 @@ for (const element of document.querySelectorAll("[disabled]")) {
   element.disabled = false;
 }
 listen();
-askFromAddress();
+if (location.hash === "") {
+  form.elements.machine.value = exampleMachine(usual.machine);
+  ask();
+} else {
+  askFromAddress();
+}
 answers.know(await loadNames());
 // the prepared answer, and one that came before the names
 answers.putIn(answerPlace, readForm(form));

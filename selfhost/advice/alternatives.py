@@ -15,7 +15,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import phrase
 from ..judge.checks.accelerator import placing_options
-from ..judge.checks.speed import lacks_pace
+from ..judge.checks.speed import is_slow, lacks_pace
 from ..judge.choice import METHODS
 from ..judge.quality import quality_of
 from ..judge.rating import (
@@ -40,19 +40,25 @@ class AlternativeSearch(Asking):
     def alternatives(self) -> tuple[Alternative, ...]:
         """The alternatives with the route `local`: first the same model with one wish given up,
         then other models, the best first; last those that are too slow. Of a model that runs, the
-        smaller type that lies in a better place.
+        smaller type that lies in a better place; without one, of a model that runs slowly, models
+        that are clearly faster.
 
         Every alternative meets all other conditions that the user stated.
         """
-        if self.judged.fits:
-            if self.smaller is None:
-                return ()
+        found: list[Alternative] = []
+        if not self.judged.fits:
+            found += self.of_same_model
+        elif self.smaller is not None:
             why = f"fits the GPU whole; {_loss_of(self.smaller)}"
+            file = self.smaller.question.type_row
+            if file is not None and not file.is_ready:
+                why += "; no published file of it is known"
             return (self._of_this(self.smaller, why),)
+        elif not is_slow(self.judged):
+            return ()
         # imported here: most checked models run, and no other model is proposed
         from .proposals import Proposals
 
-        found = list(self.of_same_model)
         others = _MOST_ALTERNATIVES - 1 if found else _MOST_ALTERNATIVES
         proposals = Proposals(
             judged=self.judged,

@@ -65,7 +65,7 @@ class Proposals(Record):
         for is_alike in (True, False):
             ids = set(self._ids(is_alike=is_alike))
             for lister in listers:
-                found += _running(lister, ids, most - len(found))
+                found += self._running(lister, ids, most - len(found))
                 ids.difference_update(row.model.id for row in found)
         shown = {row.model.id for row in found}
         served = self.judged.model.availability
@@ -79,10 +79,43 @@ class Proposals(Record):
         for id in self.named:
             outline = self.catalogue.outlines.get(id)
             if outline is not None and self._is_of_kind(outline):
-                found = _running(lister, {id}, 1)
+                found = self._running(lister, {id}, 1)
                 if found:
                     return found
         return []
+
+    def _running(
+        self,
+        lister: Lister,
+        ids: set[str],
+        most: int,
+    ) -> list[Verdict]:
+        """The first `most` of these models that run fast enough; last those of which too little is
+        known.
+        """
+        if not most or not ids:
+            return []
+        try:
+            rows = lister.first(most, ids).models
+            if any(_is_doubtful(row) or not self._is_better(row) for row in rows):
+                rows = lister.first(_MOST_SOUGHT, ids).models
+        except WorkloadError:
+            # no model takes the stated options
+            return []
+        better = [row for row in rows if self._is_better(row)]
+        return sorted(better, key=_is_doubtful)[:most]
+
+    def _is_better(self, row: Verdict) -> bool:
+        """Whether the model runs fast enough; in place of one that runs, slowly, whether it takes
+        at most half of the time.
+        """
+        if not self.judged.fits:
+            return serves(row)
+        seconds = _seconds(row)
+        slow_seconds = _seconds(self.judged)
+        if seconds is None or not serves(row):
+            return False
+        return slow_seconds is None or seconds <= slow_seconds / 2
 
     def why(self, row: Verdict) -> str:
         """Why a model is proposed: `closest match, from 2026-08, fits the GPU`."""
@@ -213,25 +246,15 @@ class Proposals(Record):
         return wanted_use is None or outline.has_use(wanted_use)
 
 
-def _running(
-    lister: Lister,
-    ids: set[str],
-    most: int,
-) -> list[Verdict]:
-    """The first `most` of these models that run fast enough; last those of which too little is
-    known.
-    """
-    if not most or not ids:
-        return []
-    try:
-        rows = lister.first(most, ids).models
-        if any(map(_is_doubtful, rows)):
-            rows = lister.first(_MOST_SOUGHT, ids).models
-    except WorkloadError:
-        # no model takes the stated options
-        return []
-    serving = [row for row in rows if serves(row)]
-    return sorted(serving, key=_is_doubtful)[:most]
+def _seconds(judged: Judged) -> float | None:
+    """The likely time of a token or of a piece of other work; None where it is not known."""
+    speed = judged.speed
+    if speed is None:
+        return None
+    if speed.work is not None and speed.unit.startswith("seconds"):
+        return speed.work.likely
+    rate = speed.judged or speed.work
+    return None if rate is None else 1 / rate.likely
 
 
 def _is_doubtful(row: Verdict) -> bool:

@@ -15,7 +15,7 @@ from typing import IO
 
 from ..core.errors import SelfhostError
 from ..core.files import forget_inputs
-from .mcp_tools import answer_of, sentence
+from .mcp_tools import Reply, answer_of, sentence
 from .mcp_worker import Answer
 from .output import bug, own_output
 
@@ -28,14 +28,21 @@ def answer_calls() -> int:
     forget_inputs()
     answers = os.fdopen(own_output(), "wb")
     calls: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_hear, args=(sys.stdin.buffer, calls), daemon=True).start()
+    listener = threading.Thread(
+        target=_pass_on,
+        args=(sys.stdin.buffer, calls),
+        daemon=True,
+    )
+    listener.start()
     while True:
-        answer = answer_to(calls.get())
-        answers.write(json.dumps(vars(answer)).encode() + b"\n")
+        line = calls.get()
+        answer = json.dumps(vars(answer_to(line)))
+        answers.write(answer.encode())
+        answers.write(b"\n")
         answers.flush()
 
 
-def _hear(stream: IO[bytes], calls: SimpleQueue[bytes]) -> None:
+def _pass_on(stream: IO[bytes], calls: SimpleQueue[bytes]) -> None:
     """Pass on each line, and end the process behind the last."""
     for line in stream:
         calls.put(line)
@@ -45,12 +52,27 @@ def _hear(stream: IO[bytes], calls: SimpleQueue[bytes]) -> None:
 def answer_to(line: bytes) -> Answer:
     """The answer to a call. An error, or a bug, is its message and remedy."""
     call = json.loads(line)
+    tool = call["tool"]
     try:
-        reply = answer_of(call["tool"], call["arguments"], call["folders"])
-        # half a character, of a file's name that is no text, can be sent to nobody
-        json.dumps([reply.text, reply.content], ensure_ascii=False).encode()
-        return Answer(text=reply.text, content=reply.content)
+        reply = answer_of(tool, call["arguments"], call["folders"])
+        _refuse_half_characters(reply)
+    except SelfhostError as error:
+        return _refusal(error, tool)
     except Exception as error:
-        problem = error if isinstance(error, SelfhostError) else bug(error)
-        text = sentence(problem, call["tool"]).encode("utf-8", "replace").decode()
-        return Answer(text=text, is_error=True)
+        return _refusal(bug(error), tool)
+    return Answer(text=reply.text, content=reply.content)
+
+
+def _refuse_half_characters(reply: Reply) -> None:
+    """Raise `UnicodeEncodeError` for half a character, of a file's name that is no text: it can be
+    sent to nobody.
+    """
+    told = json.dumps([reply.text, reply.content], ensure_ascii=False)
+    told.encode()
+
+
+def _refusal(error: SelfhostError, tool: str) -> Answer:
+    """The answer that says what is wrong; of half a character it has a question mark."""
+    told = sentence(error, tool)
+    sent = told.encode("utf-8", "replace")
+    return Answer(text=sent.decode(), is_error=True)

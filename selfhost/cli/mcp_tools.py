@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import api
+from ..advice.listing import Ranking
 from ..advice.plan import Plan
 from ..advice.several import Comparison
 from ..advice.sizes import ContainerSize
@@ -63,6 +64,8 @@ _ANNOTATIONS: Mapping[str, str] = {
 }
 # the keys of a schema that say what kind of value an argument has
 _KIND = ("type", "enum", "items")
+# the keys that say between which numbers it lies
+_BOUNDS = ("minimum", "maximum")
 _WORKLOAD = tuple([name for name in ARGUMENTS if name in Workload._keys])
 
 
@@ -104,11 +107,19 @@ def check(model: str, **fields: Any) -> Verdict:
     return api.check(model, **fields)
 
 
-def list_models(*, top: int = _LISTED_MODELS, **fields: Any) -> ShownRecord:
+def list_models(*, top: int = _LISTED_MODELS, **fields: Any) -> Ranking:
     """The models that suit this machine, best first: each with its route, memory, download and
     speed.
     """
-    return api.rank(top=top, **fields)
+    # a word of Python's own, which no parameter can have as its name
+    first_row = fields.pop("from", 1)
+    ranking = api.rank(top=first_row - 1 + top, **fields)
+    rows = ranking.models[first_row - 1 :]
+    if first_row > 1 and not rows:
+        last_row = len(ranking.models)
+        message = f"list: from: no model has row {first_row:,}"
+        raise UsageError(message, remedy=f"the last row is {last_row:,}")
+    return ranking.replace(models=rows)
 
 
 def plan(model: str, **fields: Any) -> Plan:
@@ -143,7 +154,7 @@ _ON_A_MACHINE = ("machine", "gpu", *_WORKLOAD, "verbose")
 TOOLS: Mapping[str, Tool] = {
     "check": Tool(
         answer=check,
-        arguments=("model", *_ON_A_MACHINE),
+        arguments=("model", *_ON_A_MACHINE, "link", "split"),
         required=("model",),
         keys=(
             "route",
@@ -159,7 +170,7 @@ TOOLS: Mapping[str, Tool] = {
     ),
     "list": Tool(
         answer=list_models,
-        arguments=("top", "use", "modality", *_ON_A_MACHINE),
+        arguments=("top", "from", "use", "modality", *_ON_A_MACHINE),
         keys=("models",),
     ),
     "plan": Tool(
@@ -326,8 +337,8 @@ def _refuse_wrong_values(tool: str, stated: Object) -> None:
         limits: Limits = {}
         if key in Workload._keys:
             limits = Workload._keys[key].limits
-        elif "minimum" in schema:
-            limits = {"minimum": schema["minimum"]}
+        else:
+            limits = {bound: schema[bound] for bound in _BOUNDS if bound in schema}
         document.root.get(key, _ANNOTATIONS[schema["type"]], **limits)
     if not document.ok:
         raise WorkloadError(document.problems)
@@ -362,6 +373,8 @@ def sentence(error: SelfhostError, tool: str = "") -> str:
     if isinstance(error, UnknownModelError):
         # with the names that were perhaps meant
         told = str(error)
+        if not error.nearest:
+            told += "; `list` names models that run here"
     told = in_python(told)
     remedy = _for_agents(error.remedy)
     return f"{told} ({remedy})" if remedy else told

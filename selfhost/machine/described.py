@@ -44,6 +44,8 @@ _USUAL_GIB_OF_A_PROCESSOR = 2
 # memory; most desktops have 32 GiB
 _USUAL_RAM_GIB = 32
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
+# of a computer that many people run under either
+_OTHER_SYSTEM = {"linux": "Windows", "windows": "Linux"}
 # words for computers that usually run Windows
 _PERSONAL_COMPUTERS = frozenset(("laptop", "netbook", "desktop", "pc"))
 _MOST_IGNORED = 8
@@ -579,7 +581,7 @@ def _title(computer: _Computer) -> str:
             else "a virtual machine"
         )
         parts = [units.plural(computer.guest_cores, "processor")]
-    if computer.about.cards:
+    if computer.cards.label:
         parts.append(computer.cards.label)
     elif not computer.is_guest and computer.about.vram_gib is not None:
         parts += [card.name for card in _gpus(computer)]
@@ -601,8 +603,9 @@ def _named_processor(computer: _Computer) -> list[str]:
 def _name(computer: _Computer, facts: FactValues, ram_gib: float) -> str:
     """The name of the machine for tables and selectors: `amd-ryzen-5-5600x-rtx-3090-64gb`.
 
-    It is made of the things that the description names, not of its words, and of the RAM. So the
-    same machine in other words has the same name.
+    It is made of the things that the description names, not of its words: the parts, the RAM and
+    its kind, and a system that is not the usual one. So the same machine in other words has the
+    same name.
     """
     about = computer.about
     parts = []
@@ -617,7 +620,7 @@ def _name(computer: _Computer, facts: FactValues, ram_gib: float) -> str:
         parts.append(f"{computer.guest_cores} cpus")
     elif computer.is_bare and "cpu_cores_usable" in facts:
         parts.append(f"{facts['cpu_cores_usable']:g} cores")
-    if about.cards:
+    if computer.cards.label:
         parts.append(computer.cards.label)
     elif about.vram_gib is not None:
         maker = gpus.maker_called(about.maker)
@@ -625,6 +628,11 @@ def _name(computer: _Computer, facts: FactValues, ram_gib: float) -> str:
     if not parts:
         parts.append("computer")
     parts.append(f"{ram_gib:.4g} gb")
+    if not computer.is_product and about.memory.ram_kind is not None:
+        parts.append(about.memory.ram_kind)
+    system = about.setting.system
+    if system is not None and system != _usual_system(computer):
+        parts.append(system)
     words = re.findall(r"[a-z0-9.]+", " ".join(parts).lower())
     return re.sub(r"(?<=\d)-(gb|cpus)\b", r"\1", "-".join(words))
 
@@ -642,7 +650,12 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
     # told neither by a word nor by the chip
     is_system_open = not about.setting.system and about.chip is None
     if is_system_open and about.scope != "container":
-        yield _note("system", system=_SYSTEM_NAMES[_usual_system(computer)])
+        system = _usual_system(computer)
+        other = _OTHER_SYSTEM.get(system)
+        if system == "linux" and (computer.is_product or computer.is_guest):
+            # a board, a console or a rented machine has Linux as a rule
+            other = None
+        yield _note("system", system=_SYSTEM_NAMES[system], other=other)
     if about.vram_gib is not None and machine.accelerators == _unnamed_gpu(about):
         yield _note("vram")
     elif computer.series is not None and "accelerators" in machine.assumed:

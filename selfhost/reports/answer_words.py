@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from ..core import units
 from ..judge.checks import CHECKS, WORDS, check_of
-from ..judge.checks.speed import is_slow, is_too_slow
+from ..judge.checks.speed import LONG_WAIT_SECONDS, is_slow, is_too_slow
+from ..judge.pace import IMAGE
 from ..judge.pace.words import reader_words
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from .labels import LABELS
 from .layout import Paragraph, Span, clean, line, strong
-from .words import ATTENTION, HERE, needs_attention, place_words
+from .words import HERE, place_words
 
 if TYPE_CHECKING:
     from ..advice.api_route import Shutdown
@@ -40,6 +41,8 @@ _OF_BAD_THINGS = {
 }
 
 
+# the sign of a model that runs, but not well
+ATTENTION = "!"
 # the answer where a limit on a GPU that shares the RAM has to be raised
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
 _TOO_SLOW_FOR_LOAD = "RUNS, TOO SLOW FOR THE LOAD"
@@ -47,13 +50,24 @@ _LIKELY_TOO_SLOW_FOR_LOAD = "RUNS, LIKELY TOO SLOW FOR THE LOAD"
 _SLOWLY = "RUNS SLOWLY"
 _LONG_WAIT = "RUNS, LONG WAIT"
 _SLOW_WHEN_FULL = "RUNS, SLOW WHEN FULL"
-# headlines of models that run, but not well, with the words behind a count of such models
+_PACE_NOT_KNOWN = "RUNS, PACE NOT KNOWN"
+_ON_CPU = "RUNS ON THE CPU"
+_LIKELY = "LIKELY RUNS"
+_PARTLY_OPEN = "RUNS, ONLY PARTLY OPEN"
+_HOURS = "RUNS, TAKES HOURS"
+# headlines of models that run, but not well, with how they run: behind a count, and below a list
 _NOT_WELL = {
     _TOO_SLOW_FOR_LOAD: "too slow for the load",
     _LIKELY_TOO_SLOW_FOR_LOAD: "likely too slow for the load",
     _SLOWLY: "slowly",
     _LONG_WAIT: "after a long wait",
     _SLOW_WHEN_FULL: "slow once the context is full",
+    _HOURS: "for an hour or more",
+    _PACE_NOT_KNOWN: "at a pace that is not known",
+    _ON_CPU: "on the CPU",
+    ONCE_RAISED: "once a limit is raised",
+    _LIKELY: "with little memory to spare",
+    _PARTLY_OPEN: "only partly as open as asked",
 }
 # a training that takes longer is told in the headline
 _WEEK_SECONDS = 7 * units.DAY_SECONDS
@@ -133,10 +147,9 @@ def answer_cell(answer: Verdict) -> Span:
     sign = LABELS.routes[answer.route].sign
     if not answer.can_run:
         return Span(f"{sign} {_refusal(answer)}", answer.route)
-    reservation = _reservation(answer)
+    reservation = reservation_of(answer)
     if reservation:
-        sign = ATTENTION if needs_attention(answer) else sign
-        return Span(f"{sign} {reservation}", Outcome.WARN)
+        return Span(f"{ATTENTION} {reservation}", Outcome.WARN)
     return Span(f"{sign} {_route_words(answer)}", answer.route)
 
 
@@ -197,7 +210,7 @@ def type_that_runs(answer: Verdict) -> str:
     return first.quantization or ""
 
 
-def _reservation(answer: Verdict) -> str:
+def reservation_of(answer: Verdict) -> str:
     """The headline of a model that runs, but not well, by the gravest reason; empty for a model
     that runs well.
     """
@@ -210,19 +223,27 @@ def _reservation(answer: Verdict) -> str:
             return _TOO_SLOW_FOR_LOAD
         if here is not None and here.likely_falls_behind:
             return _LIKELY_TOO_SLOW_FOR_LOAD
-    if is_slow(answer):
-        return _SLOWLY
     if _lacks_pace_of_work(answer):
-        return "RUNS, PACE NOT KNOWN"
+        return _PACE_NOT_KNOWN
+    if is_slow(answer) and not _is_soon_done(answer):
+        return _SLOWLY
     if _trains_on_cpu(answer):
-        return "RUNS ON THE CPU"
+        return _ON_CPU
     if answer.waits_for_setting:
         return ONCE_RAISED
     if answer.has(*TIGHT_CODES):
-        return "LIKELY RUNS"
+        return _LIKELY
     if answer.has("speed-when-full"):
         return _SLOW_WHEN_FULL
     return ""
+
+
+def _is_soon_done(answer: Verdict) -> bool:
+    """Whether a picture, slow beside one of a GPU, comes before its user does something else."""
+    speed = answer.speed
+    if speed is None or speed.work is None or speed.unit != IMAGE:
+        return False
+    return speed.work.likely <= LONG_WAIT_SECONDS
 
 
 def _lacks_pace_of_work(answer: Verdict) -> bool:
@@ -241,9 +262,9 @@ def _reservation_by_work(answer: Verdict) -> str:
     `RUNS, TAKES 23 DAYS`; else empty.
     """
     if answer.has("openness-partly"):
-        return "RUNS, ONLY PARTLY OPEN"
+        return _PARTLY_OPEN
     if answer.has("speed-hours"):
-        return "RUNS, TAKES HOURS"
+        return _HOURS
     if answer.has("wait-long"):
         return _LONG_WAIT
     if answer.speed is None or answer.speed.dataset_seconds is None:
@@ -292,7 +313,7 @@ def count_words(answers: Sequence[Verdict], unjudged: int = 0) -> str:
     verb = "runs" if number == 1 else "run"
     place = place_words(answers[0].machine)
     words = f"{number} of {len(answers) + unjudged} models {verb} {place}"
-    reservations = [_reservation(answer) for answer in running]
+    reservations = [reservation_of(answer) for answer in running]
     for reservation, how in _NOT_WELL.items():
         count = reservations.count(reservation)
         if count == number > 0:
@@ -302,6 +323,12 @@ def count_words(answers: Sequence[Verdict], unjudged: int = 0) -> str:
     if unjudged:
         words += f"; {unjudged} could not be judged"
     return f"{words}."
+
+
+def how_they_run(answers: Iterable[Verdict]) -> list[str]:
+    """How those of the models run that do not run well, each manner once."""
+    found = {reservation_of(answer) for answer in answers if answer.can_run}
+    return [how for reservation, how in _NOT_WELL.items() if reservation in found]
 
 
 def causes(answer: Verdict) -> str:

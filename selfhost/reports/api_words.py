@@ -12,13 +12,11 @@ from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, INPUT_PER_OUTPUT_TOKEN, Workload
 from ..judge.record import Verdict
 from .layout import Blocks, FigureRow, command, figures, line, section, texts
-from .words import HERE, months_between, place_words
+from .words import HERE, is_old, place_words
 
 if TYPE_CHECKING:
     from ..advice.api_route import LocalCost, MonthlyCost, OfferCost
 
-# prices of hosted models change about every quarter of a year
-_OLD_PRICE_MONTHS = 3
 API_RISKS = (
     "An API sends what you type to the provider, whose rate limits and outages apply."
 )
@@ -28,7 +26,7 @@ def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
     """The provider of an offer, with the model if that stands in for another; and the prices with
     the day on which they were listed.
 
-    With `today`, old prices have their age.
+    With `today`, old prices are told as such.
     """
     whose = provider_name(offer.provider)
     if offer.stands_in:
@@ -38,10 +36,8 @@ def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
     if not _rates(offer):
         return whose, price_words(offer)
     age = ""
-    if today is not None:
-        months = months_between(offer.as_of, today)
-        if months >= _OLD_PRICE_MONTHS:
-            age = f", {months} months old: ask the provider"
+    if is_old(offer.as_of, today):
+        age = ", long ago: ask the provider"
     return whose, f"{price_words(offer)} (listed {offer.as_of}{age})"
 
 

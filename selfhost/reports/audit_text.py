@@ -173,7 +173,7 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
     yield from texts(notes)
     if audit.problems and lists_problems:
         yield line()
-        yield from texts(map(str, audit.grouped_problems), indent=0)
+        yield from texts(map(str, audit.problems), indent=0)
 
 
 class _ModelLine(Record):
@@ -243,12 +243,15 @@ def _model_line(groups: Sequence[MachineGroup]) -> _ModelLine:
 
 
 def _loaded_words(row: AuditRow) -> str:
-    """The runtime and the quantization that would be loaded; empty where the row stands for
-    several.
+    """The runtime and the quantization that would be loaded, and the number of joined machines;
+    empty where the row stands for several models.
     """
     if row.verdict is None:
         return ""
-    return format_words(row.verdict.workload)
+    words = format_words(row.verdict.workload)
+    if row.wanted.joined > 1:
+        words += f" on {row.wanted.joined} joined"
+    return words
 
 
 def _why_not(groups: Sequence[MachineGroup]) -> str:

@@ -8,8 +8,10 @@ forms that they have in the JSON of the contract, and a key without a value is l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatch
+from operator import attrgetter
 from typing import Any
 
 from ..advice.listing import Ranking
@@ -28,12 +30,14 @@ from .layout import Block, Paragraph, plain, style_of
 from .words import first_way
 
 _MACHINES = 10
+# values of keys that are left out, beside false
+_BLANK: Sequence[object] = (None, [], {})
 # how an agent sees more: by an argument of the same tool, or by another tool
 _WAYS: answers.Ways = {
     "all": "verbose",
     "reasons": "verbose",
-    "columns": "verbose",
-    "models": "a larger top",
+    "columns": "",
+    "models": "`from`, or a larger `top`",
     "range": "its range: `check`",
     "list": "`list`",
     "plan": "`plan`",
@@ -52,16 +56,37 @@ def text(answer: ShownRecord) -> str:
         blocks = answers.retold(brief_document(answer), _WAYS)
     else:
         blocks = answers.document(answer, _WAYS)
-    kept = [block for block in blocks if not _is_own_command(block)]
-    return "\n".join(filter(None, plain(kept).splitlines()))
+    kept = [_filled(block) for block in blocks if not _is_own_command(block)]
+    lines = filter(None, plain(kept).splitlines())
+    return "\n".join(map(_without_padding, lines))
+
+
+def _filled(block: Block) -> Block:
+    """A table with a dash in each empty cell between others, so that columns need no padding."""
+    if isinstance(block, Paragraph):
+        return block
+    rows = []
+    for row in block.rows:
+        cells = list(row)
+        while cells and not cells[-1]:
+            cells.pop()
+        ends = row[len(cells) :]
+        rows.append((*(cell or "-" for cell in cells), *ends))
+    return block.replace(rows=tuple(rows))
+
+
+def _without_padding(line: str) -> str:
+    """The line with two spaces between its columns, since an agent pays for each."""
+    return re.sub(r"(?<=\S) {3,}", "  ", line)
 
 
 def _is_own_command(block: Block) -> bool:
     """Whether the block is a command of selfhost to type."""
-    if not isinstance(block, Paragraph) or not block.parts:
+    if not isinstance(block, Paragraph):
         return False
-    first = block.parts[0]
-    return style_of(first) == "command" and first.startswith("selfhost ")
+    for part in block.parts[:1]:
+        return style_of(part) == "command" and part.startswith("selfhost ")
+    return False
 
 
 # ---------------------------------------------------------------- objects
@@ -78,7 +103,8 @@ def _without_blanks(value: Any) -> Any:
     rounded to three digits.
     """
     if isinstance(value, float):
-        return float(f"{value:.3g}")
+        rounded = float(f"{value:.3g}")
+        return int(rounded) if rounded.is_integer() else rounded
     if isinstance(value, list):
         return list(map(_without_blanks, value))
     if not isinstance(value, Mapping):
@@ -86,9 +112,41 @@ def _without_blanks(value: Any) -> Any:
     kept = {}
     for key, inner in value.items():
         told = _without_blanks(inner)
-        if told not in (None, [], {}) and told is not False:
+        if told is not False and told not in _BLANK:
             kept[key] = told
     return kept
+
+
+def _listed(record: Record | None, name: str) -> Object:
+    """The keys of a record that are listed under that name; {} without a record."""
+    if record is None:
+        return {}
+    return json.fields(record, json.keys_of(f"brief {name}"))
+
+
+def _each(records: Iterable[Record], name: str) -> list[Object]:
+    """The keys of each record that are listed under that name."""
+    return [_listed(record, name) for record in records]
+
+
+def _model(spec: ModelSpec) -> Object:
+    """The id of a model and its license."""
+    license = None
+    if spec.license is not None:
+        license = spec.license.id
+    return {"id": spec.id, "license": license}
+
+
+def _judged(verdict: Verdict, name: str) -> Object:
+    """A verdict with the keys that are listed under that name, its model, and its pace of other
+    work than text.
+    """
+    found = _listed(verdict, name)
+    found["model"] = _model(verdict.model)
+    speed = verdict.speed
+    if speed is not None and speed.work is not None:
+        found["speed"] = json.fields(speed, "work unit")
+    return found
 
 
 @singledispatch
@@ -100,44 +158,22 @@ def _members(answer: ShownRecord) -> Object:
 @_members.register
 def _(answer: Verdict) -> Object:
     """A verdict with the models that run instead and the first offers."""
-    found = _row(answer, "verdict")
+    found = _judged(answer, "verdict")
     found["waits"] = json.record(answer.waits[:1])
     found["setup"] = [line.removeprefix("# ") for line in first_way(answer.setup)]
     found["commands"] = list(answer.commands)
     found["alternatives"] = _each(answer.alternatives, "alternative")
     found["api_offers"] = _each(brief_offers(answer), "offer")
     if answer.route is Route.UNKNOWN:
-        undecided = [finding for finding in answer.findings if finding.decides]
+        undecided = filter(attrgetter("decides"), answer.findings)
         found["findings"] = _each(undecided, "finding")
     return found
-
-
-def _row(verdict: Verdict, name: str) -> Object:
-    """A verdict with the keys that are listed under that name."""
-    found = {"model": _model(verdict.model)}
-    found |= json.fields(verdict, json.keys_of(f"brief {name}"))
-    speed = verdict.speed
-    if speed is not None and speed.work is not None:
-        found["speed"] = json.fields(speed, "work unit")
-    return found
-
-
-def _model(spec: ModelSpec) -> Object:
-    """The id of a model and its license."""
-    told = json.record(spec)
-    return {"id": told["id"], "license": told["license"]}
-
-
-def _each(records: Iterable[Record], name: str) -> list[Object]:
-    """The keys of each record that are listed under that name."""
-    keys = json.keys_of(f"brief {name}")
-    return [json.fields(record, keys) for record in records]
 
 
 @_members.register
 def _(answer: Ranking) -> Object:
     """The models in their order."""
-    return {"models": [_row(verdict, "row") for verdict in answer.models]}
+    return {"models": [_judged(verdict, "row") for verdict in answer.models]}
 
 
 @_members.register
@@ -148,32 +184,22 @@ def _(answer: Comparison) -> Object:
 
 def _compared(compared: Compared) -> Object:
     """A verdict with the first offer, and how open the model is."""
-    found = _row(compared.verdict, "verdict")
-    offers = [offer for offer in compared.verdict.api_offers if not offer.stands_in]
+    verdict = compared.verdict
+    found = _judged(verdict, "verdict")
+    offers = [offer for offer in verdict.api_offers if not offer.stands_in]
     found["api_offers"] = _each(offers[:1], "price")
-    openness = []
-    for row in (*compared.permissions, *compared.openness):
-        if row.name in LABELS.lists["compared"]:
-            openness.append({"name": row.name, "answer": row.answer})
-    found["openness"] = openness
+    answered = [*compared.permissions, *compared.openness]
+    shown = [row for row in answered if row.name in LABELS.lists["compared"]]
+    found["openness"] = _each(shown, "openness")
     return found
 
 
 @_members.register
 def _(answer: Plan) -> Object:
     """The least machine, and the first known machines."""
-    least = None
-    if answer.least is not None:
-        least = json.fields(answer.least, json.keys_of("brief least"))
-    smaller = {"whole_on": answer.whole_on, "split_on": answer.split_on}
-    with_smaller_gpu: Object = {}
-    for name, known in smaller.items():
-        if known is not None:
-            with_smaller_gpu[name] = json.fields(known, json.keys_of("brief smaller"))
     return {
         "model": _model(answer.model),
-        "least": least,
-        "with_smaller_gpu": with_smaller_gpu or None,
+        "least": _listed(answer.least, "least"),
         "reasons": _each(answer.reasons, "finding"),
         "machines": _each(answer.machines[:_MACHINES], "machine"),
         "machines_not_listed": len(answer.machines[_MACHINES:]),
@@ -183,12 +209,13 @@ def _(answer: Plan) -> Object:
 @_members.register
 def _(answer: ContainerSize) -> Object:
     """The sizes, and what starts the container."""
-    sized = json.fields(answer, json.keys_of("brief size"))
-    return {"model": _model(answer.model), **sized}
+    found = _listed(answer, "size")
+    found["model"] = _model(answer.model)
+    return found
 
 
 @_members.register
 def _(answer: Machine) -> Object:
     """The facts on which an answer rests."""
     facts = answer.to_json()
-    return {key: facts.get(key) for key in json.keys_of("brief facts").split()}
+    return {key: facts[key] for key in json.keys_of("brief facts").split()}

@@ -14,6 +14,7 @@ from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
 from ..judge.checks.speed import may_be_too_slow, wait_words
+from ..judge.devices import usable_bytes_of
 from ..judge.pace import Wait, clip_words
 from ..judge.pace.words import reader_words
 from ..judge.record import (
@@ -113,8 +114,7 @@ def _one_blocks(
     setup = shown_setup(verdict, verbose=verbose)
     if verdict.can_run:
         yield from _to_run_blocks(verdict, setup)
-    else:
-        yield from _instead_blocks(verdict)
+    yield from _instead_blocks(verdict)
     yield from _faster_blocks(verdict)
     yield line()
     yield from _api_blocks(verdict, asked.today)
@@ -141,8 +141,7 @@ def brief_document(verdict: Verdict) -> Blocks:
     yield from topics(_findings_not_told(verdict))
     if verdict.can_run:
         yield from _to_run_blocks(verdict, first_way(verdict.setup))
-    else:
-        yield from _instead_blocks(verdict)
+    yield from _instead_blocks(verdict)
     for offer in brief_offers(verdict):
         whose, prices = offer_words(offer, None)
         yield line(f"API: {whose}, {prices}")
@@ -441,6 +440,8 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
         from .cluster_text import place_note
 
         notes.append(place_note(verdict.cluster))
+    elif finding.check == "accelerator":
+        notes += _shared_note(float(likely), verdict)
     most_words = _quantity(finding.needs, finding)
     is_much_more = float(finding.needs or 0) > _MUCH_MORE * float(likely)
     # the shortfall is counted from the high end, so the high end is shown beside a shortfall
@@ -452,6 +453,19 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
         notes.append(f"{_quantity(finding.short, finding)} short")
     share = float(likely) / float(finding.has)
     return amount, Span(", ".join(notes), finding.outcome, share)
+
+
+def _shared_note(likely_bytes: float, verdict: Verdict) -> Iterator[str]:
+    """Yield how many GPUs share the model and, where no single one holds it, how much one does."""
+    used = {term.where for term in verdict.placed.on_cards.terms}
+    if len(used) < 2:
+        return
+    note = f"over {len(used)} GPUs"
+    cards = verdict.machine.own_memory_cards
+    most_bytes = max((usable_bytes_of(card) or 0 for card in cards), default=0)
+    if 0 < most_bytes < likely_bytes:
+        note += f"; one holds {units.binary(most_bytes)}"
+    yield note
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
@@ -526,6 +540,9 @@ def _is_told_above(finding: Finding, verdict: Verdict) -> bool:
         return False
     if finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting:
         return True
+    if finding.code == "accelerator-partly" and verdict.can_run:
+        # what fits the GPU is named, with its command
+        return bool(verdict.alternatives)
     has_row, _ = _pace_cells(finding, verdict)
     if finding.check == "speed" and not has_row:
         return is_assumption(finding, verdict)
@@ -566,13 +583,15 @@ def _no_command_words(verdict: Verdict) -> str:
 
 
 def _instead_blocks(verdict: Verdict) -> Blocks:
-    """Yield the models that run on the machine instead, and the command that checks the first of
-    them; nothing where no other model runs.
+    """Yield the models that run on the machine instead, or faster, and the command that checks the
+    first of them; nothing where no other model does.
     """
     others = verdict.alternatives
     if not others:
         return
     title = f"What {would_run(verdict)} instead"
+    if verdict.can_run:
+        title = f"Faster {place_words(verdict.machine)}"
     memory_bytes = verdict.machine.memory_total_bytes
     if verdict.has("memory-assumed") and memory_bytes is not None:
         title += f", with the assumed {units.binary(memory_bytes)} of RAM"
@@ -588,9 +607,7 @@ def _instead_row(other: Alternative, verdict: Verdict) -> Cells:
     license = units.short_license(other.license or "")
     if other.id == verdict.model.id:
         license = ""
-    pace = ""
-    if other.users_pace is not None:
-        pace = pace_of(other.speed, title=PACES)
+    pace = pace_of(other.speed, title=PACES)
     name = strong(f"{other.id} {otherwise_words(other, verdict)}".rstrip())
     why = other.why
     wait = other.first_word_seconds

@@ -62,7 +62,6 @@ def compare_document(
     yield line()
     names = " ".join(shell_word(verdict.asked) for verdict in verdicts)
     yield command(f"selfhost check {names}{comparison.options}")
-    yield from texts([_days_of_prices(verdicts)], indent=0)
     if not verbose:
         yield line(Hint("Every answer on licenses and openness: ", "-v"))
     if have_paces(verdicts):
@@ -119,6 +118,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
         "released": figures.released,
         "measured": figures.measured,
         "API, $ per 1M": _price(offers),
+        "listed": offers[0].as_of if offers else "",
         "license": figures.license,
     }
     for row in (*compared.permissions, *compared.openness):
@@ -205,19 +205,6 @@ def _price(offers: Sequence[Offer]) -> str:
         elif rate is not None:
             rates.append("free")
     return "/".join(rates)
-
-
-def _days_of_prices(verdicts: Sequence[Verdict]) -> str:
-    """The sentence with the days of the listed prices; empty where the table has no price."""
-    days = set()
-    for verdict in verdicts:
-        offers = _own_offers(verdict)
-        if offers and _price(offers):
-            days.add(offers[0].as_of)
-    if not days:
-        return ""
-    listed = " to ".join(dict.fromkeys((min(days), max(days))))
-    return f"The API prices were listed {listed}."
 
 
 def _remarks(compared: Compared) -> list[str]:

@@ -16,19 +16,16 @@ from ..core.workload import Workload
 from ..judge.checks.space import available_ram
 from ..judge.checks.speed import is_slow
 from ..judge.devices import usable_bytes_of
-from ..judge.record import PACE_CHECKS, TIGHT_CODES, Outcome, Verdict
+from ..judge.record import PACE_CHECKS, Outcome, Verdict
 from ..machine.record import Machine
+from .answer_words import ATTENTION, how_they_run, reservation_of
 from .api_words import offer_words
 from .labels import LABELS
 from .layout import Blocks, Cells, Hint, Paragraph, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
 from .words import (
-    ATTENTION,
     RANGES,
     catalogue_words,
-    is_old,
-    needs_attention,
-    old_data_blocks,
     pace_title,
     place_words,
     planned_words,
@@ -44,11 +41,7 @@ _NAMES = 1
 _LONG_NAME = 32
 # the models on the disk that are named
 _STORED = 4
-# the sign of a model that runs, but not well or not quite as asked
 _ATTENTION = Span(ATTENTION, Outcome.WARN)
-_PARTLY_OPEN = "openness-partly"
-_LONG_WAIT = "wait-long"
-_HOURS = "speed-hours"
 # free memory is shown if it is less than this share of the memory that models may take (assumed)
 _NEARLY_ALL = 0.95
 
@@ -84,7 +77,8 @@ def list_document(
         yield from texts([planned_words(listing.machine)], indent=0)
     else:
         yield line(_nothing_matches(listing, near, notes))
-    yield from texts([catalogue_words(listing.catalogue_as_of, today)], indent=0)
+    days = {"prices": listing.prices_as_of, "boards": listing.boards_as_of}
+    yield from texts([catalogue_words(listing.catalogue_as_of, today, days)], indent=0)
     yield from texts(notes, indent=0)
     if rows:
         yield line()
@@ -111,9 +105,6 @@ def list_document(
         yield line(Hint("why not, model by model: ", same, shows="reasons"))
     if listing.counts.running == 0 and listing.counts.models:
         yield from _instead_blocks(listing, offered, workload)
-    if not is_old(listing.catalogue_as_of, today):
-        days = {"prices": listing.prices_as_of, "boards": listing.boards_as_of}
-        yield from old_data_blocks(days, today)
 
 
 def _instead_blocks(
@@ -190,7 +181,9 @@ def _nothing_matches(
     elif near:
         hint = f" Did you mean {' or '.join(near)}?"
     elif not notes:
-        hint = " `selfhost list --all` has every model."
+        hint = (
+            " Words of names and uses count: qwen, code. `selfhost list --all` has all."
+        )
     return f"No model matches.{hint}"
 
 
@@ -206,8 +199,6 @@ def summary_line(listing: Ranking, workload: Workload) -> Paragraph:
     if counts.slow:
         runs += f", {counts.slow:,} of them likely slow"
     parts = [runs]
-    if counts.is_estimate:
-        parts.append(Hint("; ", "--all", " judges every one", shows="models"))
     if counts.unknown:
         parts.append(f"; {counts.unknown:,} unknown")
     if listing.ruled_out:
@@ -322,14 +313,9 @@ def sign_of(row: Verdict) -> Span:
     """The sign of the answer; `!` for a model that runs with a reservation, which the footer
     tells.
     """
-    if needs_attention(row):
+    if row.can_run and reservation_of(row):
         return _ATTENTION
     return Span(LABELS.routes[row.route].sign, row.route)
-
-
-def _is_tight(row: Verdict) -> bool:
-    """Whether next to no memory is left, or a limit must be raised first."""
-    return row.has(*TIGHT_CODES) or row.waits_for_setting
 
 
 def _footer(
@@ -367,16 +353,5 @@ def legend(rows: Sequence[Verdict]) -> list[str]:
     """The meaning of `!` in this list, in as few words as its rows need; empty where no row has the
     sign.
     """
-    reasons = []
-    running = [row for row in rows if row.can_run]
-    if any(_is_tight(row) for row in running):
-        reasons.append("little memory left, or a limit must be raised first")
-    if any(row.has(_PARTLY_OPEN) for row in running):
-        reasons.append("only partly as open as you asked")
-    if any(row.has(_LONG_WAIT) for row in running):
-        reasons.append("more than two minutes until the first word")
-    if any(row.has(_HOURS) for row in running):
-        reasons.append("an hour or more for a picture, or a video without a GPU")
-    if not reasons:
-        return []
-    return [f"{_ATTENTION}: {'; '.join(reasons)}"]
+    manners = how_they_run(rows)
+    return [f"{_ATTENTION}: runs {', or '.join(manners)}"] if manners else []

@@ -4,7 +4,6 @@ facts.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ..advice.measured import (
@@ -22,8 +21,7 @@ from ..judge.record import Verdict
 from .layout import Blocks, Table, section
 
 BY_SIZE_AND_AGE = "by size and age"
-# who measured: so many are named, and so many models about alike
-_MOST_NAMED = 2
+# so many models about alike are named
 _MOST_ALIKE = 3
 _DAY_AS_MONTH = len("2026-04")
 
@@ -39,56 +37,37 @@ def basis_words(model: ModelSpec, use: str | None = None) -> str:
 
 
 def measured_lines(verdict: Verdict) -> Iterator[str]:
-    """Yield who measured the model, on what and when, and which models here are about alike;
-    nothing for a model of another kind that nobody measured.
+    """Yield the newest score that others measured for the use, or that there is none; then the
+    models here that are about alike. Nothing for a model of another kind that nobody measured.
     """
     quality: ModelQuality | None = verdict.quality
     if quality is None:
         return
     rows = [row for row in rows_of(verdict.model) if row.is_independent]
-    if quality.basis == MEASURED:
-        yield f"measured for {quality.use} {_told(_counted(rows, quality))}"
-        if quality.alike:
-            yield f"about alike here: {', '.join(quality.alike[:_MOST_ALIKE])}"
+    if not rows:
+        if quality.use is not None:
+            yield "scores by others: none is known"
         return
-    if quality.use is not None and rows:
-        boards = units.plural(len({row.board for row in rows}), "board")
-        scores = (
-            f"its scores on {boards} of other work: selfhost show {verdict.model.id}"
-        )
-        yield f"ranked {BY_SIZE_AND_AGE}; {scores}"
-    elif quality.use is not None:
-        yield f"ranked {BY_SIZE_AND_AGE}: no measurement by others is known"
-    elif rows:
-        yield f"measured {_told(rows)}"
+    boards = len({row.board for row in rows})
+    told = "none"
+    others = f"{units.plural(boards, 'board')} of other work"
+    if quality.basis == MEASURED or quality.use is None:
+        told = _score_words(_newest(rows, quality))
+        others = units.plural(boards - 1, "more board") if boards > 1 else ""
+    if others:
+        told += f"; {others}: selfhost show {verdict.model.id}"
+    use = f" for {quality.use}" if quality.use else ""
+    yield f"scores by others{use}: {told}"
+    if quality.alike:
+        yield f"about alike here: {', '.join(quality.alike[:_MOST_ALIKE])}"
 
 
-def _counted(
-    rows: Sequence[MeasuredRow], quality: ModelQuality
-) -> Sequence[MeasuredRow]:
-    """The scores for the use that the order rests on; all scores where none are marked."""
-    counted = [row for row in rows if row.in_order and quality.use in row.uses]
-    return counted or rows
-
-
-def _told(rows: Sequence[MeasuredRow]) -> str:
-    """`on 5 boards by LMArena and Aider, newest: Arena text 1451 Elo (2026-04, thinking)`."""
-    boards = {row.board for row in rows}
-    newest = _score_words(rows[0])
-    if len(boards) == 1:
-        return f"on 1 board: {newest}"
-    by = Counter(row.table for row in rows)
-    named = [who for who, _ in by.most_common(_MOST_NAMED)]
-    more = len(by) - len(named)
-    if more:
-        named.append(units.plural(more, "other"))
-    return f"on {len(boards)} boards by {_listed(named)}, newest: {newest}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """`a, b and c`."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
+def _newest(rows: Sequence[MeasuredRow], quality: ModelQuality) -> MeasuredRow:
+    """The newest score for the use that the order rests on; of all where none is marked."""
+    for row in rows:
+        if row.in_order and quality.use in row.uses:
+            return row
+    return rows[0]
 
 
 def _score_words(row: MeasuredRow) -> str:
@@ -96,8 +75,6 @@ def _score_words(row: MeasuredRow) -> str:
     remarks = [row.date[:_DAY_AS_MONTH]]
     if row.setting:
         remarks.append(row.setting)
-    if row.public_since is not None:
-        remarks.append(f"public since {row.public_since[:4]}")
     return f"{row.board} {_figure(row)} ({', '.join(remarks)})"
 
 

@@ -12,14 +12,12 @@ from ..core import units
 from ..core.answering import way_to_newer_catalogue
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.record import TIGHT_CODES, Route, Speed, Verdict
+from ..judge.record import Route, Speed, Verdict
 from ..machine.record import Disk, Machine
 from ..needs.records import Needs
 from .labels import LABELS
 from .layout import Blocks, Hint, line
 
-# the sign of a model that runs, but not without attention
-ATTENTION = "!"
 # the place word for the computer on which the command runs
 HERE = "here"
 # the short word for each memory that holds a model
@@ -223,16 +221,6 @@ def run_words(workload: Workload, contexts: int) -> list[str]:
     return parts
 
 
-def needs_attention(answer: Verdict) -> bool:
-    """Whether a model that runs has the sign `!`: next to no memory is left, a limit must be raised
-    first, the model is less open than asked for, or its first word or its work takes long.
-    """
-    if not answer.can_run:
-        return False
-    codes = (*TIGHT_CODES, "openness-partly", "wait-long", "speed-hours")
-    return answer.waits_for_setting or answer.has(*codes)
-
-
 def _download_words(verdict: Verdict) -> str:
     """`4.4 GB to download in about 6 minutes, then it runs offline`, or that the files are here;
     empty where the size is not known.
@@ -352,14 +340,22 @@ def is_old(day: str | None, today: str | None) -> bool:
     return age > timedelta(days=_OLD_DATA_DAYS)
 
 
-def catalogue_words(as_of: str | None, today: str | None) -> str:
-    """The sentence with the day of the catalogue, and with what brings a newer one where it is old;
-    "" where the day is not known.
+def catalogue_words(
+    as_of: str | None,
+    today: str | None,
+    parts: Mapping[str, str | None] = {},
+) -> str:
+    """The sentence with the day of the catalogue, and with the days of the parts of it that are
+    old; of an old catalogue with what brings a newer one. "" where the day is not known.
     """
     if as_of is None:
         return ""
     if not is_old(as_of, today):
-        return f"Catalogue of {as_of}."
+        words = f"Catalogue of {as_of}"
+        for part, day in parts.items():
+            if is_old(day, today):
+                words += f"; {part} of {day}"
+        return f"{words}."
     age = f"The catalogue of {as_of} is older than {_OLD_DATA_DAYS} days"
     return f"{age} and has no newer models: {way_to_newer_catalogue()}."
 
@@ -368,31 +364,3 @@ def age_blocks(as_of: str | None, today: str | None) -> Blocks:
     """Yield the line with the age of an old catalogue; nothing for a young one."""
     if is_old(as_of, today):
         yield line(catalogue_words(as_of, today))
-
-
-def old_data_blocks(days: Mapping[str, str | None], today: str | None) -> Blocks:
-    """Yield the line that names the day of each kind of data older than 90 days; nothing where all
-    of it is younger. `days` has the day of each kind, by its name.
-    """
-    old = []
-    for kind, day in days.items():
-        if is_old(day, today):
-            old.append(f"{kind} {day}")
-    if old:
-        yield line(f"Older than {_OLD_DATA_DAYS} days: {', '.join(old)}.")
-
-
-def months_between(day: str | None, today: str | None) -> int:
-    """The number of full months between two days, `YYYY-MM-DD`; 0 where a day is not known."""
-    if not day or not today:
-        return 0
-    months = _months_of(today) - _months_of(day)
-    if today[8:10] < day[8:10]:
-        # the last month is not over
-        months -= 1
-    return max(0, months)
-
-
-def _months_of(day: str) -> int:
-    """The number of calendar months from year 0 up to the month of a day."""
-    return 12 * int(day[:4]) + int(day[5:7])

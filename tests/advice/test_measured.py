@@ -91,7 +91,7 @@ def test_show_has_every_score_and_makers_apart(
 
 def test_check_names_boards_and_models_about_alike() -> None:
     text = " ".join(str(check(MEASURED_AT_CODE, machine=MACHINE)._repr_html_()).split())
-    assert "measured for code on" in text
+    assert "scores by others for code:" in text
     assert "about alike here:" in text
 
 
@@ -164,4 +164,4 @@ def test_old_data_say_their_day(days_later: int, is_told: bool) -> None:
     as_of = abilities_table().as_of
     today = date.fromisoformat(as_of) + timedelta(days=days_later)
     text = plain(list_document(listing, today=today.isoformat()))
-    assert (f"boards {as_of}" in text) is is_told
+    assert (f"; boards of {as_of}." in text) is is_told

@@ -231,7 +231,7 @@ def test_each_argument_of_a_wrong_kind_is_told() -> None:
         pytest.param(
             "list",
             {"machine": MAC, "top": 2},
-            "all: a larger top · columns: verbose",
+            "all: `from`, or a larger `top`",
             id="list",
         ),
     ],
@@ -288,7 +288,9 @@ def test_a_gpu_takes_the_place_of_those_of_the_machine() -> None:
 
 
 def test_each_argument_of_a_workload_is_a_field_of_it() -> None:
-    others = {"model", "models", "machine", "gpu", "use", "modality", "top", "verbose"}
+    of_machines = {"machine", "gpu", "link", "split"}
+    of_lists = {"use", "modality", "top", "from"}
+    others = {"model", "models", "verbose", *of_machines, *of_lists}
     assert set(ARGUMENTS) - others <= set(Workload._fields)
     used = {name for tool in TOOLS.values() for name in tool.arguments}
     assert used == set(ARGUMENTS)
@@ -304,6 +306,28 @@ def test_a_plan_lists_ten_machines_and_counts_the_others() -> None:
     assert answer["machines"] == full["machines"][:10]
     assert answer["machines_not_listed"] == len(full["machines"]) - 10
     assert answer["least"] == full["least"]
+
+
+def test_a_list_goes_on_from_a_row() -> None:
+    """A million rows in one answer are more than any agent reads."""
+    asked = {"machine": OFFICE, "top": 3}
+    first = answer_of("list", {**asked, "top": 6}).content["models"]
+    assert answer_of("list", {**asked, "from": 4}).content["models"] == first[3:]
+    for wrong, told in (({"top": 101}, "at most 100"), ({"from": 9999}, "last row")):
+        with pytest.raises(SelfhostError) as caught:
+            answer_of("list", {**asked, **wrong})
+        assert told in sentence(caught.value)
+
+
+def test_joined_machines_take_a_link_and_a_split() -> None:
+    asked = {"model": "glm-4.6", "machine": "2x dgx spark", "link": "10gbe"}
+    answer = answer_of("check", {**asked, "split": "layers", "verbose": True}).content
+    assert answer["link"]["name"] == "10gbe"
+    assert answer["split"] == "layers"
+    del asked["machine"]
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("check", asked)
+    assert sentence(caught.value).endswith('write machine="2x dgx spark"')
 
 
 def test_a_row_of_a_list_says_where_and_with_which_cache_the_model_runs() -> None:
@@ -997,7 +1021,8 @@ class Agent:
 # a server that does not do what is waited for is a fault, on a slow machine too
 MOST_SECONDS = 120
 # all models, which takes seconds
-EVERYTHING: dict[str, Any] = {"top": 1_000_000, "machine": "RTX 3060, 32 GB of RAM"}
+# the last rows, for which every model is judged
+EVERYTHING: dict[str, Any] = {"from": 1300, "machine": "RTX 3060, 32 GB of RAM"}
 
 needs_signals = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows has no such signals and pipes"

@@ -876,7 +876,7 @@ def test_the_browsers_gpu_gets_its_name(page: Any) -> None:
     """
     names = page.evaluate(
         """async (renderers) => {
-          const { gpuName } = await import("./browser_gpu.js");
+          const { gpuName } = await import("./visitor.js");
           return renderers.map(gpuName);
         }""",
         list(RENDERERS),

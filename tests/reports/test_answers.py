@@ -308,7 +308,6 @@ def test_a_plan_in_python_names_no_switch() -> None:
     ("arguments", "told"),
     [
         pytest.param({"top": 3}, "all: top=None · columns: to_json()", id="the first"),
-        pytest.param({"top": 3}, "top=None judges every one", id="an estimate"),
         pytest.param(
             {"use": "code"}, "all: to_json() · columns: to_json()", id="all judged"
         ),

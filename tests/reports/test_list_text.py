@@ -140,7 +140,7 @@ def test_a_list_marks_what_is_open_in_part() -> None:
     lines = plain(list_document(listing)).splitlines()
     signs = {line.split()[1]: line[0] for line in lines if line[:1] in ("✓", "!")}
     assert signs == {"olmo-3-7b-instruct": "✓", "minicpm5-2b": "!"}
-    assert any("!: only partly as open as you asked" in line for line in lines)
+    assert any("!: runs only partly as open as asked" in line for line in lines)
 
 
 def test_a_table_has_likely_figures_and_says_where_the_range_is() -> None:

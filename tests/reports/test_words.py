@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from selfhost import Workload
+from selfhost import Workload, check
 from selfhost.judge.checks import WORDS, StatedWords
 from selfhost.judge.pace import Range
 from selfhost.judge.pace.words import reader_words
 from selfhost.judge.record import Finding, Outcome
 from selfhost.machine.record import Machine
 from selfhost.reports.answer_words import failed_words, undecided_words
-from selfhost.reports.api_words import no_api_words
+from selfhost.reports.api_words import no_api_words, offer_words
 from selfhost.reports.details import label_of
 from selfhost.reports.labels import LABELS
 from selfhost.reports.layout import plain
@@ -19,7 +19,6 @@ from selfhost.reports.words import (
     age_blocks,
     catalogue_words,
     fact_label,
-    months_between,
     place_words,
     run_words,
 )
@@ -165,19 +164,19 @@ def test_a_missing_offer_has_its_reason(workload: Workload, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "today", "months"),
+    ("today", "is_told"),
     [
-        pytest.param("2026-11-20", "2027-02-19", 2, id="a-day-before"),
-        pytest.param("2026-11-20", "2027-02-20", 3, id="to-the-day"),
-        pytest.param("2027-02-20", "2026-11-20", 0, id="of-the-future"),
-        pytest.param(None, "2026-11-20", 0, id="not-known"),
+        pytest.param("2027-02-18", False, id="90 days"),
+        pytest.param("2027-02-19", True, id="91 days"),
+        pytest.param(None, False, id="not known"),
     ],
 )
-def test_only_whole_months_count(
-    day: str | None, today: str | None, months: int
-) -> None:
-    """As people count them, from a day to the same day."""
-    assert months_between(day, today) == months
+def test_an_old_price_is_to_be_asked_for(today: str | None, is_told: bool) -> None:
+    """Prices of hosted models change about every quarter of a year."""
+    offer = check("gpt-4o", machine="macbook air m2 16gb").api_offers[0]
+    offer = offer.replace(as_of="2026-11-20")
+    _, prices = offer_words(offer, today)
+    assert ("ask the provider" in prices) is is_told
 
 
 def test_a_catalogue_is_old_after_90_days() -> None:

@@ -317,7 +317,15 @@ class _InRam(_Layout):
         if line is None:
             figures["remedy"] = what_is_smaller(self.needs.terms, least)
         else:
-            figures["remedy"] = phrase("lend", line=line, restart=lent.owner_decides)
+            total = self.machine.memory_total_bytes or 0
+            figures["remedy"] = phrase(
+                "lend",
+                most=high,
+                total=total,
+                left=total - high,
+                line=line,
+                restart=lent.owner_decides,
+            )
         figures["lent"] = least if lent.owner_decides else (least, lent.most_bytes)
         if not lent.raised_bytes:
             return warning("accelerator-limited", **figures)

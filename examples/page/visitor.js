@@ -1,6 +1,7 @@
-// The name of the graphics processor that this browser shows, in words that `--machine` understands.
+// What this browser tells of the visitor's computer, in words that `--machine` understands: the
+// system, and the name of the graphics processor.
 //
-// Browsers show it as the renderer of WebGL, in forms such as
+// Browsers show the processor as the renderer of WebGL, in forms such as
 //   ANGLE (NVIDIA, NVIDIA GeForce RTX 3060 (0x00002504) Direct3D11 vs_5_0 ps_5_0, D3D11)
 //   ANGLE (Apple, ANGLE Metal Renderer: Apple M2, Unspecified Version)
 //   Mesa Intel(R) UHD Graphics 620 (KBL GT2)
@@ -8,9 +9,29 @@
 // Some show another one of the same kind, or none, so that nobody is recognized by it: the page
 // offers what it finds, and takes nothing by itself.
 
-/** The name, or an empty text where the browser shows none that says anything. */
+const platform = navigator.userAgentData?.platform ?? navigator.platform;
+
+/**
+ * A machine such as the visitor's, to begin with: the usual one, with the visitor's system, or a Mac.
+ * On a phone people ask about another computer.
+ */
+export function exampleMachine(usual) {
+  // a tablet of Apple's says that it is a Mac, but has a screen to touch
+  if (/^mac/i.test(platform) && navigator.maxTouchPoints === 0) {
+    return "macbook air m2 16gb";
+  }
+  return withSystem(usual);
+}
+
+/** The GPU and the system, or an empty text where the browser shows no GPU that says anything. */
 export function browserGpu() {
-  return gpuName(webglRenderer());
+  const name = gpuName(webglRenderer());
+  return name && withSystem(name);
+}
+
+/** A machine with the word for Windows; Linux is assumed where no word tells. */
+function withSystem(machine) {
+  return /^win/i.test(platform) ? `${machine} windows` : machine;
 }
 
 function webglRenderer() {
