@@ -313,6 +313,18 @@ def stored_types(case: Case) -> StoredTypes:
     return _types_by(case, None if recipes is None else recipes.likely)
 
 
+def types_by_recipes(case: Case) -> list[StoredTypes]:
+    """The types in packed files by each recipe that they may follow, the likely one first; [] for
+    other files.
+    """
+    if case.format != "safetensors" or case.is_as_published:
+        return []
+    recipes = _recipes(case) if scheme_of(case.quantization) else None
+    if recipes is None:
+        return []
+    return [_types_by(case, recipe) for recipe in recipes.possible]
+
+
 def _types_by(case: Case, recipe: CheckpointRecipe | None) -> StoredTypes:
     """The types in files of the case's quantization that follow a recipe. Without one all linear
     layers have that quantization, and in files for MLX every matrix.
