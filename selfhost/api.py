@@ -45,10 +45,21 @@ if TYPE_CHECKING:
     from .advice.several import Comparison
     from .advice.sizes import ContainerSize
     from .core.workload_fields import WorkloadFields
-    from .machine.clusters import Cluster, NotedCluster
+    from .machine.clusters import NotedCluster
     from .machine.profiles import NotedMachine
 
-_ONLY_OF_RANK = ("top", "use", "modality")
+# the remedies for keywords that other functions here, or other programs, have
+_MISPLACED = {
+    **dict.fromkeys(("top", "use", "modality"), "only rank() takes it; leave it out"),
+    **dict.fromkeys(
+        ("machines", "link", "split"),
+        "check(model, machines=[...]) judges several machines together",
+    ),
+    **dict.fromkeys(("ram", "memory"), 'write machine="RTX 3060, 32 GB of RAM"'),
+    "machine": "check(model, machine=...) judges one machine",
+    "gpu": 'plan() looks for a machine; check(model, gpu="RTX 3060") judges one',
+    "gpus": 'write gpu="2x RTX 3090"',
+}
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
 _Arguments = ParamSpec("_Arguments")
@@ -77,7 +88,7 @@ def check(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
-    machines: Sequence[Machine | str] = (),
+    machines: Sequence[Machine | str] | None = None,
     link: str | None = None,
     split: str | None = None,
     gpu: str | None = None,
@@ -119,14 +130,16 @@ def check(
     if together is not None:
         from .advice.clusters import check_on_cluster
 
+        cluster = together.cluster
+        link = None if cluster.link.is_assumed else cluster.link.option
         return check_on_cluster(
             catalogue,
             model,
             stated,
-            together.cluster,
+            cluster,
             split=split,
-            carry=_options_of(together.cluster, split, gpu, specs),
-            carry_alone=_options_to_repeat(together.cluster.names[0], gpu, specs),
+            carry=_options_to_repeat(cluster.names, gpu, specs, link=link, split=split),
+            carry_alone=_options_to_repeat(cluster.names[:1], gpu, specs),
             notes=together.notes,
         )
     found = machine_found(machine, gpu)
@@ -135,7 +148,7 @@ def check(
         model,
         stated,
         found.machine,
-        carry=_options_to_repeat(found.name, gpu, specs),
+        carry=_options_to_repeat(found.names, gpu, specs),
         notes=found.notes,
     )
 
@@ -146,7 +159,7 @@ def can_run(
     workload: Workload | None = None,
     *,
     machine: Machine | str | None = None,
-    machines: Sequence[Machine | str] = (),
+    machines: Sequence[Machine | str] | None = None,
     link: str | None = None,
     split: str | None = None,
     gpu: str | None = None,
@@ -273,7 +286,7 @@ def compare(
     found = machine_found(machine, gpu)
     from .advice.several import comparison, in_one_type
 
-    carry = _options_to_repeat(found.name, gpu, specs)
+    carry = _options_to_repeat(found.names, gpu, specs)
     verdicts = []
     for model in models:
         verdict = check_with(catalogue, model, stated, found.machine, carry=carry)
@@ -362,23 +375,8 @@ def _workload_stated(workload: Workload | None, fields: Mapping[str, Any]) -> Wo
 def _refuse_misplaced(fields: Mapping[str, object]) -> None:
     """Raise `WrongTypeError` for keywords that other programs, or other functions here, have."""
     for name in fields:
-        if name in _ONLY_OF_RANK:
-            remedy = "only rank() takes it; leave it out"
-        elif name == "gpu":
-            remedy = (
-                'plan() looks for a machine; check(model, gpu="RTX 3060") judges one'
-            )
-        elif name == "gpus":
-            remedy = 'write gpu="2x RTX 3090"'
-        elif name in ("ram", "memory"):
-            remedy = 'write machine="RTX 3060, 32 GB of RAM"'
-        elif name == "machine":
-            remedy = "check(model, machine=...) judges one machine"
-        elif name in ("machines", "link", "split"):
-            remedy = "check(model, machines=[...]) judges several machines together"
-        elif name in ("users", "concurrency"):
-            remedy = "write parallel=4 for four users at once"
-        else:
+        remedy = _MISPLACED.get(name)
+        if remedy is None:
             meant = field_meant(name)
             if meant in (None, name):
                 continue
@@ -399,7 +397,8 @@ def _catalogue_with(specs: Sequence[PathLike]) -> Catalogue:
 class _FoundMachine(Record):
     """A machine, with notes on what else its name can mean.
 
-    `typed` is the name or description that the caller gave; None for this machine and for a record.
+    `typed` is the name or description that the caller gave, by which a command asks about the same
+    machine; None for this machine and for a record, whose file is not known.
     """
 
     machine: Machine
@@ -407,24 +406,14 @@ class _FoundMachine(Record):
     notes: tuple[str, ...] = ()
 
     @property
-    def name(self) -> str | None:
-        """The name by which a command asks about the same machine: the typed one, else that of a
-        record which the catalogue has too. None for this machine and for any other record, whose
-        file is not known.
-        """
-        if self.typed is not None:
-            return self.typed
-        # imported here: most programs name a machine or ask about this one
-        from .machine.profiles import machine_called
-
-        known = machine_called(self.machine.name)
-        is_known = known is not None and known.machine == self.machine
-        return self.machine.name if is_known else None
+    def names(self) -> tuple[str, ...]:
+        """The name for a command to repeat; () for none."""
+        return () if self.typed is None else (self.typed,)
 
 
 def _cluster_found(
     machine: Machine | str | None,
-    machines: Sequence[Machine | str],
+    machines: Sequence[Machine | str] | None,
     link: str | None,
     split: str | None,
     gpu: str | None,
@@ -434,13 +423,14 @@ def _cluster_found(
     Raises `WrongTypeError` for what is none of these, `UnknownMachineError` for an unknown name,
     and `InputError` for a link or a split of one machine.
     """
-    expect_type("machines", machines, (list, tuple), 'write machines=["dgx spark", …]')
+    types = (list, tuple, type(None))
+    expect_type("machines", machines, types, 'write machines=["dgx spark", …]')
     expect_type("link", link, (str, type(None)))
     expect_type("split", split, (str, type(None)))
     if split is not None and split not in CLUSTER_SPLITS:
         message = f"split: {split!r} is not one of {', '.join(CLUSTER_SPLITS)}"
         raise InputError(message)
-    if machines and machine is not None:
+    if machines is not None and machine is not None:
         raise InputError("machine and machines are both given; leave one out")
     together = _named_together(machine, machines, link)
     if together is None:
@@ -453,16 +443,17 @@ def _cluster_found(
     if gpu is None:
         return together
     changed = [machine_found(one, gpu).machine for one in together.cluster.machines]
-    return together._replace(cluster=together.cluster.replace(machines=tuple(changed)))
+    cluster = together.cluster.replace(machines=tuple(changed))
+    return together.replace(cluster=cluster)
 
 
 def _named_together(
     machine: Machine | str | None,
-    machines: Sequence[Machine | str],
+    machines: Sequence[Machine | str] | None,
     link: str | None,
 ) -> NotedCluster | None:
     """The machines of the list, or those that one text names together; None for one machine."""
-    if not machines and not isinstance(machine, str):
+    if machines is None and not isinstance(machine, str):
         return None
     # imported here: most programs name a machine or ask about this one
     from .machine.clusters import NotedCluster, cluster_named, cluster_of
@@ -470,14 +461,14 @@ def _named_together(
     try:
         if isinstance(machine, str):
             return cluster_named(machine, _read_machine, link)
-        found = [machine_found(one, None) for one in machines]
+        found = [machine_found(one, None) for one in machines or ()]
         names = [one.typed or one.machine.name for one in found]
         cluster = cluster_of([one.machine for one in found], link, names)
     except SelfhostError as error:
         _tell_in_python(error, error.remedy)
         raise
     notes = dict.fromkeys(note for one in found for note in one.notes)
-    return NotedCluster(cluster, tuple(notes))
+    return NotedCluster(cluster=cluster, notes=tuple(notes))
 
 
 def _read_machine(name: str) -> NotedMachine:
@@ -514,7 +505,7 @@ def machine_found(machine: Machine | str | None, gpu: str | None) -> _FoundMachi
         _tell_in_python(error, error.remedy)
         raise
     notes = (*found.notes, *cards.notes)
-    return found.replace(typed=found.name, machine=changed, notes=notes)
+    return found.replace(machine=changed, notes=notes)
 
 
 # cached: a program asks about many models on one machine
@@ -549,39 +540,28 @@ def _how_to_read(reader: str) -> str:
 
 
 def _options_to_repeat(
-    machine_name: str | None,
+    names: Sequence[str],
     gpu: str | None,
     specs: Sequence[PathLike],
+    *,
+    link: str | None = None,
+    split: str | None = None,
 ) -> str:
-    """The options with which a command asks about the machine of that name, with the same GPU and
-    specs; a space before each.
+    """The options with which a command asks about the machines of these names, joined alike, with
+    the same GPU and specs; a space before each.
     """
     words = []
-    if machine_name is not None:
-        words += ["--machine", machine_name]
+    for name in names:
+        words += ["--machine", name]
+    if link is not None:
+        words += ["--link", link]
+    if split is not None:
+        words += ["--split", split]
     if gpu is not None:
         words += ["--gpu", gpu]
     for folder in specs:
         words += ["--specs", os.fsdecode(folder)]
     return "".join(f" {shell_word(word)}" for word in words)
-
-
-def _options_of(
-    cluster: Cluster,
-    split: str | None,
-    gpu: str | None,
-    specs: Sequence[PathLike],
-) -> str:
-    """The options with which a command asks about the machines together; a space before each."""
-    words = []
-    for name in cluster.names:
-        words += ["--machine", name]
-    if not cluster.link.is_assumed:
-        words += ["--link", cluster.link.option]
-    if split is not None:
-        words += ["--split", split]
-    together = "".join(f" {shell_word(word)}" for word in words)
-    return together + _options_to_repeat(None, gpu, specs)
 
 
 def _refuse_unknown_kind(

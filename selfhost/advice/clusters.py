@@ -36,7 +36,6 @@ from .verdicts import Advice, check_with, concluded, loss_as_loaded
 
 # the addresses in printed lines: of the link between the machines, in a private network (RFC 1918)
 _ADDRESS = "10.0.0.{number}"
-_RPC_PORT = 50052
 
 
 def check_on_cluster(
@@ -161,14 +160,16 @@ class _ClusterLines:
             tag=None,
         )
         addresses = [_address(number) for number in range(self.number)]
+        port = runtime.clusters.port
         self.values = {
             **launch.values,
             "command": usual.commands[0],
             "machines": str(self.number),
             "main": addresses[0],
             "hosts": ",".join(addresses),
-            "others": ",".join(f"{one}:{_RPC_PORT}" for one in addresses[1:]),
+            "others": ",".join(f"{one}:{port}" for one in addresses[1:]),
             "over": cluster.link.over,
+            "port": str(port),
         }
 
     def main(self) -> str:

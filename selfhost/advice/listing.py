@@ -470,8 +470,6 @@ class Lister:
             pace = self._bounds.tokens_per_second(outline)
             if pace >= self._least_pace and self._bounds.has_room(outline):
                 worth *= share_of_pace(pace)
-                if self._bounds.waits_for_setting(outline):
-                    worth *= FACTORS.crowded
             else:
                 # at best it is not known whether a model that is too large or too slow runs
                 route = Route.UNKNOWN

@@ -19,15 +19,12 @@ from ..catalogue.uses import uses_table
 from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.records import Record
-from ..core.templates import fill
 from ..core.workload import FLAGS, CacheTypes
 from ..judge.devices import gpu_maker
-from ..judge.judging import layout_of_users
-from ..judge.pace.text import pace_of_text
 from ..judge.pace.words import likely_words
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
-from .launch import CONVERTED, bytes_worth_bounding
+from .launch import CONVERTED
 from .steps import Steps
 from .understood import Sentences, Understood, remark
 
@@ -60,7 +57,6 @@ def notes_on_question(
     yield from _note_on_purpose(question)
     yield from _notes_on_draft(judged)
     yield from _note_on_cache(judged, machine)
-    yield from _note_on_shared_context(judged)
     left = machine.address_space_bytes
     if left is not None and judged.placement in ("accelerator", "split"):
         yield from remark("address-space", left=left)
@@ -131,20 +127,6 @@ def _note_on_cache(judged: Judged, machine: Machine) -> Iterator[str]:
             program=runtime.name,
             build=runtime.gpus.paired_cache_build,
             plain=types.values == "f16",
-        )
-
-
-def _note_on_shared_context(judged: Judged) -> Iterator[str]:
-    """Yield a note that the stated context is one for all sequences."""
-    runtime = judged.question.runtime
-    workload = judged.workload
-    if runtime is None or workload.context_tokens is None:
-        return
-    if runtime.contexts_of(workload) < workload.parallel:
-        yield from remark(
-            "shared-context",
-            sequences=workload.parallel,
-            tokens=f"{workload.context_tokens:,}",
         )
 
 
@@ -292,56 +274,24 @@ def _options_without_effect(question: Question) -> Iterator[str]:
 # ------------------------------------------------------------------ accelerators and users
 
 
-def notes_on_cards(
-    understood: Understood,
-    judged: Judged,
-    machine: Machine,
-) -> Iterator[str]:
-    """Yield a note where GPUs stay idle, and that an Ollama tag stands for one file, which may be
-    the reason.
-    """
+def note_on_idle_cards(judged: Judged, machine: Machine) -> Sentences:
+    """The note on GPUs that stay idle; () where none does, and where RAM holds a part."""
     if not judged.fits:
-        return
+        return ()
     if judged.placement != "accelerator":
-        return
-    # another note tells those that the program does not see
+        return ()
     number = len(machine.own_memory_cards)
-    number = min(number, judged.question.most_cards or number)
     # the places that hold a part
     used = {term.where for term in judged.placed.on_cards.terms}
     idle = number - len(used)
     if idle <= 0:
-        return
-    yield from remark(
+        return ()
+    return remark(
         "idle",
         idle=idle,
         number=number,
         several=idle > 1,
         one=len(used) == 1,
-    )
-    if understood.files.is_tag:
-        tag = bare_name(understood.asked)
-        yield from remark("tag-alone", tag=tag, model=judged.model.id)
-
-
-def note_on_hidden_cards(judged: Judged, machine: Machine) -> Sentences:
-    """The note that the program computes on fewer accelerators than the machine has; () where it
-    computes on any number.
-    """
-    question = judged.question
-    runtime = question.runtime
-    number = len(machine.own_memory_cards)
-    hidden = number - question.most_cards
-    if runtime is None or not question.most_cards or hidden <= 0:
-        return ()
-    return remark(
-        "hidden-cards",
-        program=runtime.name,
-        most=question.most_cards,
-        hidden=hidden,
-        number=number,
-        several=hidden > 1,
-        typed=bool(runtime.gpus.hidden_by),
     )
 
 
@@ -351,38 +301,6 @@ def note_on_clock(machine: Machine, today: str) -> Sentences:
     if day is None or day <= today:
         return ()
     return remark("future", day=day, today=today)
-
-
-def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
-    """The note that long conversations take more memory than the need, for the runtime whose
-    commands are printed.
-    """
-    runtime = to_type.runtime or judged.question.runtime
-    if runtime is None:
-        return ()
-    if not judged.fits:
-        return ()
-    if any("--ctx-checkpoints" in line for line in to_type.commands):
-        return ()
-    more_bytes = bytes_worth_bounding(judged, runtime)
-    if not more_bytes:
-        return ()
-    option = fill(
-        runtime.command_lines.options.get("context_checkpoints", ""),
-        {"context_checkpoints": str(runtime.memory.context_checkpoints)},
-        keep_unknown=True,
-    )
-    users = judged.workload.parallel
-    service = runtime.service
-    return remark(
-        "context-checkpoints",
-        more=more_bytes,
-        runtime=runtime.name,
-        kept=runtime.memory.kept_context_checkpoints,
-        users=users if users > 1 else None,
-        option=option,
-        program=runtime.name if service is None else service.program,
-    )
 
 
 def note_on_surer(judged: Judged, surer: Judged | None) -> Sentences:
@@ -400,47 +318,18 @@ def note_on_surer(judged: Judged, surer: Judged | None) -> Sentences:
     )
 
 
-def note_on_users(judged: Judged, machine: Machine) -> Sentences:
-    """The note on how many users the accelerators hold before the cache of further users spills
-    into RAM, or on how many users are served at once while the others wait; () where neither
-    applies.
-    """
+def note_on_users(judged: Judged) -> Sentences:
+    """The note on how many users are served at once while the others wait; () where none waits."""
     waiting = 0 if judged.speed is None else judged.speed.waiting
-    if waiting:
-        users = judged.workload.parallel
-        runtime = judged.question.runtime
-        return remark(
-            "users-wait",
-            at_once=users - waiting,
-            users=users,
-            program="" if runtime is None else runtime.name,
-        )
-    if judged.placement == "split" and judged.question.step is not None:
-        return _note_on_spilling(judged, machine)
-    return ()
-
-
-def _note_on_spilling(judged: Judged, machine: Machine) -> Sentences:
-    """The note on how many of the users the accelerators hold; () where they hold not even one."""
-
-    def layout_of(users: int) -> Judged:
-        return layout_of_users(users, judged.question, machine)
-
-    def are_held_whole(users: int) -> bool:
-        return layout_of(users).is_on_accelerators
-
-    most = units.count_while(are_held_whole, range(1, judged.workload.parallel))
-    if most == 0:
+    if not waiting:
         return ()
-    layout = layout_of(most)
-    speed = pace_of_text(layout.question, layout.placed, machine)
+    users = judged.workload.parallel
+    runtime = judged.question.runtime
     return remark(
-        "users-spill",
-        most=most,
-        more=most + 1,
-        held=units.plural(most, "user"),
-        several=len(layout.placed.on_cards.places) > 1,
-        pace=likely_words(speed.judged),
+        "users-wait",
+        at_once=users - waiting,
+        users=users,
+        program="" if runtime is None else runtime.name,
     )
 
 

@@ -166,16 +166,6 @@ class KnownMachine(Verdict):
         """The bytes of RAM that programs get on the machine; 0 where they are not known."""
         return self.memory_limit_bytes or 0
 
-    @property
-    def gpu_bytes_for_all(self) -> int:
-        """The memory of one GPU that holds what lies on accelerators here."""
-        return smallest_total_bytes(gpus.UNKNOWN, self.placed.on_cards.high_bytes)
-
-
-def _memory_order(known: KnownMachine) -> tuple[int, int]:
-    """The sort key of machines by their memory, the least first."""
-    return known.accelerator_memory_bytes, known.ram_bytes
-
 
 class JoinedMachines(Record):
     """Several of a known machine that run the model together, where one does not.
@@ -230,48 +220,26 @@ class Plan(Report):
         """The machines that run the model, the smallest first."""
         return tuple(known for known in self.machines if known.can_run)
 
-    @cached_property
-    def with_smaller_gpus(self) -> tuple[KnownMachine, ...]:
-        """The known machines that surely run the model and whose GPUs each have less memory than
-        the GPU of the least machine.
-        """
-        if self.least is None:
-            return ()
-        with_smaller = []
-        for known in self.fitting:
-            cards = known.machine.own_memory_cards
-            sizes = [card.memory_total_bytes or 0 for card in cards]
-            if not sizes or known.is_doubtful:
-                continue
-            if max(sizes) < self.least.accelerator.memory_bytes:
-                with_smaller.append(known)
-        return tuple(with_smaller)
-
     @property
-    def split_on(self) -> KnownMachine | None:
-        """The known machine with the least GPU memory that runs a part of the model on a smaller
-        GPU and the rest in RAM, where the least machine does not contradict it; None for none.
+    def is_run_with_less(self) -> bool:
+        """Whether a known machine surely runs the model for all users at once on GPUs that each
+        have less memory than that of the least machine, and with less RAM where RAM alone would do.
         """
         least = self.least
-        split = [
-            known for known in self.with_smaller_gpus if known.placement == "split"
-        ]
-        if least is not None and not least.needs_own_gpu_memory:
-            split = [known for known in split if known.ram_bytes < least.memory_bytes]
-        return min(split, key=_memory_order, default=None)
-
-    @property
-    def whole_on(self) -> KnownMachine | None:
-        """The known machine whose one smaller GPU holds all of the model, with other settings or in
-        another type than the least machine; None for none.
-        """
-        whole = []
-        for known in self.with_smaller_gpus:
-            is_one = len(known.machine.own_memory_cards) == 1
-            is_waiting = known.speed is not None and known.speed.waiting
-            if known.placement == "accelerator" and is_one and not is_waiting:
-                whole.append(known)
-        return min(whole, key=_memory_order, default=None)
+        if least is None:
+            return False
+        for known in self.fitting:
+            sizes = [
+                card.memory_total_bytes or 0 for card in known.machine.own_memory_cards
+            ]
+            lets_wait = known.speed is not None and bool(known.speed.waiting)
+            if not sizes or known.is_doubtful or lets_wait:
+                continue
+            if max(sizes) >= least.accelerator.memory_bytes:
+                continue
+            if least.needs_own_gpu_memory or known.ram_bytes < least.memory_bytes:
+                return True
+        return False
 
     @property
     def exit_code(self) -> int:
@@ -445,7 +413,7 @@ def _joined(
         cluster = cluster_of([machine] * _JOINED, names=[known.name] * _JOINED)
         there = meant.for_machine(catalogue, machine)
         question = there.question(catalogue, machine)
-        together = best_together(question, catalogue, cluster)
+        together = best_together(question, catalogue, [cluster])
         judged = together.judged
         if judged.fits:
             yield JoinedMachines(

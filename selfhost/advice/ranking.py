@@ -23,7 +23,6 @@ from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from ..core.workload import Workload
 from ..judge.checks.space import available_ram
-from ..judge.devices import lent_to_gpu
 from ..judge.pace import Speed
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.rates import gpu_of, shared_gpu_of
@@ -545,8 +544,7 @@ class BestCase(Record):
     """The most that a machine can give a model: `room_bytes` of memory, `disk_bytes`,
     `bytes_per_second` of weights that an answer reads, and `served_per_second`, the tokens that a
     program writes for each user; infinite where a figure is not known. `bits_stated` is the least
-    bits of a parameter where the user stated a type. `lent_bytes`: what a GPU that shares the RAM
-    may have before anybody raises a limit; infinite where no GPU shares the RAM.
+    bits of a parameter where the user stated a type.
     """
 
     room_bytes: float
@@ -554,7 +552,6 @@ class BestCase(Record):
     bytes_per_second: float
     served_per_second: float
     bits_stated: float | None
-    lent_bytes: float = inf
 
     def _least_bytes(self, parameters: int | None, outline: Outline) -> float:
         """The least bytes that so many parameters of the model take; 0 where the number is not
@@ -572,13 +569,6 @@ class BestCase(Record):
         """Whether all memory together may hold the model."""
         least = self._least_bytes(outline.parameters_total, outline)
         return least <= self.room_bytes
-
-    def waits_for_setting(self, outline: Outline) -> bool:
-        """Whether a GPU that shares the RAM surely holds the model only once a limit is raised."""
-        if self.lent_bytes == inf or outline.modality not in GENERATING:
-            return False
-        least = self._least_bytes(outline.parameters_total, outline)
-        return least > self.lent_bytes
 
     def has_likely_room(self, outline: Outline) -> bool:
         """Whether memory and disk likely hold the open model: an estimate, not a bound."""
@@ -621,20 +611,7 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
         bytes_per_second=bytes_per_second,
         served_per_second=_MOST_SERVED_PER_SECOND / workload.parallel,
         bits_stated=None if workload.quantization is None else _LEAST_BITS,
-        lent_bytes=_lent_bytes(machine, workload),
     )
-
-
-def _lent_bytes(machine: Machine, workload: Workload) -> float:
-    """The RAM that a GPU may have as it is; infinite where none shares the RAM, or where programs
-    may leave it aside: the user stated a program or options, or another GPU is there.
-    """
-    lent = lent_to_gpu(machine)
-    if lent is None or machine.own_memory_cards:
-        return inf
-    if workload.task != "generate" or workload.runtime or workload.runtime_options:
-        return inf
-    return lent.least_bytes
 
 
 def _most_room(machine: Machine, workload: Workload) -> float:

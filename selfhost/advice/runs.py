@@ -272,7 +272,9 @@ def _read_log(text: str) -> Run:
     buffers = _buffers(since_load)
     memory = _memory_of_buffers(buffers)
     accelerators = {buffer.device for buffer in buffers if buffer.where != HOST}
-    all_paces = _paces_of_requests(since_load)
+    all_paces = []
+    for request in _requests(since_load):
+        all_paces += request.paces()
     # requests at the same time slow each other
     paces = [pace for pace in all_paces if not pace.shared] or all_paces
     answers_left_out = _answers_in(all_paces) - _answers_in(paces)
@@ -493,68 +495,39 @@ class _Request:
         return self.timed[kind].timed_tokens if kind in self.timed else 0
 
 
-class _Requests:
-    """The requests of a log, in the order in which they begin. A task has one request after the
-    other; a program for one user writes no task, so that its requests are all of the task "".
+def _requests(text: str) -> list[_Request]:
+    """The requests that a log of llama.cpp tells of, in the order in which they begin.
+
+    A task has one request after the other: a second pace of one kind begins the next. A program for
+    one user writes no task, so that its requests are all of the task "".
     """
-
-    def __init__(self) -> None:
-        self.begun: list[_Request] = []
-        self._by_task: dict[str, _Request] = {}
-        self._running: set[str] = set()
-
-    def begin(self, task: str) -> _Request:
-        """Begin the next request of a task."""
-        request = _Request()
-        self._by_task[task] = request
-        self.begun.append(request)
-        return request
-
-    def meet(self, task: str) -> None:
-        """Begin the first request of a task that has none."""
-        if task not in self._by_task:
-            self.begin(task)
-
-    def launch(self, task: str) -> None:
-        """Note that the task runs, and that it shares the machine with those that run too."""
-        self._running.add(task)
-        if len(self._running) > 1:
-            for running in self._running:
-                self._by_task[running].is_shared = True
-
-    def release(self, task: str, tokens_at_end: str | None) -> None:
-        """Note that the task ended, with so many tokens in its context."""
-        self._running.discard(task)
-        if tokens_at_end:
-            self._by_task[task].tokens_at_end = int(tokens_at_end)
-
-    def time(self, task: str, pace: Figure) -> None:
-        """Note a pace of the task. A second pace of the same kind begins the next request."""
-        request = self._by_task[task]
-        if pace.term in request.timed:
-            request = self.begin(task)
-        request.timed[pace.term] = pace
-
-
-def _paces_of_requests(text: str) -> Figures:
-    """The paces of each request that a log of llama.cpp tells of."""
-    requests = _Requests()
+    requests = []
+    latest: dict[str, _Request] = {}
+    # tasks that share the machine
+    running = set()
     task = ""
     for match in _pattern("event").finditer(text):
+        # a line of times belongs to the task that the last `print_timing` named
         task = match["task"] or task
-        requests.meet(task)
         event = match["event"]
-        if event == "launch_slot_":
-            requests.launch(task)
+        pace = _pace_of_line(match) if event is None else None
+        request = latest.get(task)
+        if request is None or (pace is not None and pace.term in request.timed):
+            request = _Request()
+            latest[task] = request
+            requests.append(request)
+        if pace is not None:
+            request.timed[pace.term] = pace
+        elif event == "launch_slot_":
+            running.add(task)
+            if len(running) > 1:
+                for other in running:
+                    latest[other].is_shared = True
         elif event == "release":
-            requests.release(task, match["tokens_at_end"])
-        elif event is None:
-            # a line of times belongs to the task that the last `print_timing` named
-            requests.time(task, _pace_of_line(match))
-    paces = []
-    for request in requests.begun:
-        paces += request.paces()
-    return paces
+            running.discard(task)
+            if match["tokens_at_end"]:
+                request.tokens_at_end = int(match["tokens_at_end"])
+    return requests
 
 
 # ---------------------------------------------------------------- the table of llama-bench

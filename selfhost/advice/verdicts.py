@@ -34,12 +34,10 @@ from .measured import ModelQuality, quality_of_model
 from .notes import (
     fine_print,
     note_on_clock,
-    note_on_conversations,
-    note_on_hidden_cards,
+    note_on_idle_cards,
     note_on_surer,
     note_on_tag,
     note_on_users,
-    notes_on_cards,
     notes_on_question,
 )
 from .ranking import best_case
@@ -226,13 +224,11 @@ class Advice(DeferredAdvice):
         offers = self.api_offers()
         notes = [
             *notes_on_question(self.catalogue, judged, machine, offers),
-            *notes_on_cards(self.understood, judged, machine),
-            *note_on_hidden_cards(judged, machine),
+            *note_on_idle_cards(judged, machine),
             *note_on_clock(machine, self.day),
-            *note_on_conversations(judged, self.to_type),
         ]
         if machine.accelerators:
-            notes += note_on_users(judged, machine)
+            notes += note_on_users(judged)
             notes += note_on_surer(judged, surer(self.search))
         chosen = judged.question.chosen
         if chosen is not None and judged.workload.task == "finetune":

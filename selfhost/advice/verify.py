@@ -109,29 +109,28 @@ def verify(
     )
     if verdict.model.closed:
         raise refusal("runs", "closed", model=verdict.model.name)
-    unused = {
+    named = _name_beside(run, catalogue, identified)
+    states_type = run.quantization is not None or identified.states_quantization
+    holds = {
         "no-gpu": machine.accelerators and not used.accelerators,
         "threads": machine.cpu_cores_usable != used.cpu_cores_usable,
+        "other-name": named,
+        "quantization": None if states_type else verdict.quantization,
     }
-    notes = list(_notes(unused, threads=run.threads))
-    named = _name_beside(run, catalogue, identified)
-    notes += _notes({"other-name": named}, named=named)
-    if run.quantization is None and not identified.states_quantization:
-        chosen = verdict.quantization
-        notes += _notes({"quantization": chosen}, quantization=chosen)
-    notes += run.notes
+    notes = _notes(
+        holds, threads=run.threads, named=named, quantization=verdict.quantization
+    )
     prediction = _Prediction(
         run=run, verdict=verdict, catalogue=catalogue, workload=workload
     )
     rows = tuple(map(prediction.compared, run.figures))
-    notes += _causes(rows, verdict)
     return Verification(
         run=run,
         verdict=verdict,
         by=identified.by,
         is_public=catalogue.is_shipped(verdict.model.id),
         differences=rows,
-        notes=tuple(notes),
+        notes=(*notes, *run.notes, *_causes(rows, verdict)),
     )
 
 
@@ -193,12 +192,14 @@ def _part_used(run: Run, machine: Machine) -> Machine:
 
 
 class Identified(Record):
-    """The model of a run: a name of the catalogue, or the path of its file; `by` as in
-    `Verification`. `states_quantization`: the name or the file states the type. That counts before
-    the type in the log, which calls UD-Q4_K_XL by the name Q4_K_M.
+    """The model of a run: a name of the catalogue, or the path of its file; `id` is its id in the
+    catalogue, None for a file and for a name that a search has to find; `by` as in `Verification`.
+    `states_quantization`: the name or the file states the type. That counts before the type in the
+    log, which calls UD-Q4_K_XL by the name Q4_K_M.
     """
 
     model: str | os.PathLike[str]
+    id: str | None = None
     by: str
     states_quantization: bool
 
@@ -218,14 +219,11 @@ def identify(
         found = _by_files(run, catalogue)
     else:
         found = _named(typed, "typed", catalogue)
-    if not isinstance(found.model, str):
+    if found.id is None:
         return found
-    spec_id = id_of(found.model, catalogue)
-    if spec_id is None:
-        return found
-    if not _may_be_run_of(catalogue.spec(spec_id), run):
+    if not _may_be_run_of(catalogue.spec(found.id), run):
         parameters = run.parameters or 0
-        raise refusal("runs", "other-model", model=spec_id, parameters=parameters)
+        raise refusal("runs", "other-model", model=found.id, parameters=parameters)
     return found
 
 
@@ -242,18 +240,13 @@ def _name_beside(
     """
     if identified.by != "typed":
         return None
-    if not isinstance(identified.model, str):
-        return None
     try:
-        found = _by_files(run, catalogue)
+        named = _by_files(run, catalogue).id
     except UnknownModelError:
         return None
-    if not isinstance(found.model, str):
+    if named is None or named == identified.id:
         return None
-    named = id_of(found.model, catalogue)
-    if named is None or not catalogue.is_shipped(named):
-        return None
-    if named == id_of(identified.model, catalogue):
+    if not catalogue.is_shipped(named):
         return None
     return named if _may_be_run_of(catalogue.spec(named), run) else None
 
@@ -292,7 +285,12 @@ def _named(
         reading = read(name, catalogue)
         if reading is not None and reading.quantization is not None:
             states_quantization = True
-    return Identified(model=name, by=by, states_quantization=states_quantization)
+    return Identified(
+        model=name,
+        id=id_of(name, catalogue),
+        by=by,
+        states_quantization=states_quantization,
+    )
 
 
 def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
@@ -530,21 +528,7 @@ class _Prediction(Record):
             return _why("cache-type")
         if term == "compute" and self._had_other_buffer:
             return _why("other-buffer", batch=MICRO_BATCH_TOKENS)
-        if term in ("weights", "repacked_weights") and self._repacked_otherwise:
-            return _why("repacked")
         return _why("in-ram") if self._was_part_in_ram else None
-
-    @property
-    def _repacked_otherwise(self) -> bool:
-        """Whether the run repacked weights, and the predicted command forbids repacking."""
-        if not self.run.figures_of("repacked_weights"):
-            return False
-        runtime = self.verdict.question.runtime
-        if runtime is None:
-            return False
-        if "unpacked" not in runtime.command_lines.options:
-            return False
-        return bool(runtime.crashing_sets(self.verdict.machine.instruction_sets))
 
     @property
     def _had_other_buffer(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache, partial
 from itertools import islice
@@ -612,9 +612,9 @@ class Policy(Record):
 # ----------------------------------------------------------------------------- reading the file
 
 
-def read_policy(document: Document, judge: PolicyJudge | None = None) -> Policy:
-    """Return the policy that `document` states. `PolicyError` holds every problem. Where a policy
-    has faults, the entries that `judge` refuses are among them.
+def read_policy(document: Document) -> Policy:
+    """Return the policy that `document` states. `PolicyError` holds every fault of the file; which
+    of its entries cannot be judged is found later.
     """
     if not document.ok:
         raise PolicyError(map(_with_remedy, document.problems))
@@ -627,7 +627,8 @@ def read_policy(document: Document, judge: PolicyJudge | None = None) -> Policy:
     if not root.values.get("model") and not root.values.get("together"):
         message = "names no model, so there is nothing to judge"
         root.problem(None, message, 'add [[model]] with name = "mistral-7b"')
-    _refuse_faults(document, models, judge)
+    if not document.ok:
+        raise PolicyError(document.problems)
     return Policy(
         file=document.file,
         text=document.text or "",
@@ -635,27 +636,6 @@ def read_policy(document: Document, judge: PolicyJudge | None = None) -> Policy:
         exceptions=exceptions,
         **stated,
     )
-
-
-def _refuse_faults(
-    document: Document,
-    models: Iterable[Wanted],
-    judge: PolicyJudge | None,
-) -> None:
-    """Raise `PolicyError` where the policy has faults. The entries of a policy without faults are
-    judged later, where its machines are known.
-    """
-    if document.ok:
-        return
-    refused = 0
-    if judge is not None:
-        for wanted, error in refused_entries(document, models, judge):
-            refused += 1
-            for fault in faults_of(wanted, error):
-                _add_fault(document, fault)
-    if refused > MOST_REFUSED:
-        raise PolicyError([too_many_refused(document.file), *document.problems])
-    raise PolicyError(document.problems)
 
 
 def too_many_refused(file: str) -> Problem:
@@ -669,24 +649,18 @@ def too_many_refused(file: str) -> Problem:
 
 
 def refused_entries(
-    document: Document,
     models: Iterable[Wanted],
     judge: PolicyJudge,
 ) -> Iterator[tuple[Wanted, SelfhostError]]:
     """Yield the entries that cannot be judged, each with the reason. After one more than
     MOST_REFUSED nothing more is judged.
-
-    Of an entry with faults, and of all entries where `[needs]` has faults, only the names are
-    checked: what they ask for is not known.
     """
     check_name = cache(judge.fault_of_name)
-    are_needs_faulty = document.has_faults("needs")
-    faulty = document.faulty_tables
     refusals: dict[object, SelfhostError | None] = {}
     refused = 0
     for wanted in models:
         error = fault_of_names(wanted, check_name)
-        if error is None and not are_needs_faulty and wanted.path not in faulty:
+        if error is None:
             question = wanted.question
             if question not in refusals:
                 refusals[question] = judge.refusal(wanted)
@@ -774,9 +748,9 @@ def _models(root: TomlTable, needs: Workload) -> tuple[Wanted, ...]:
     entries = []
     for table in root.get("model", TABLES):
         entries.append(_model(table, needs))
-    reader = _TogetherReader(needs, entries)
+    by_name = _by_name(entries)
     for table in root.get("together", TABLES):
-        entries.append(reader.read(table, len(entries)))
+        entries.append(_together(table, len(entries), needs, by_name))
     return _labelled(entries)
 
 
@@ -836,68 +810,59 @@ def _asked(table: TomlTable, needs: Workload) -> Workload:
         return needs
 
 
-class _TogetherReader:
-    """A reader of `[[together]]` entries, whose models may be entries of their own."""
+# entries that a list may mean, by a name or a label
+_Entries = Mapping[str, Sequence[Wanted]]
 
-    def __init__(self, needs: Workload, entries: Iterable[Wanted]) -> None:
-        self._needs = needs
-        # the entries that a list may mean by a name or a label
-        self._entries = defaultdict(list)
-        labelled = _labelled(entries)
-        for wanted in labelled:
-            self._entries[wanted.name].append(wanted)
-        # a label means one entry, also where it is the name of several
-        for wanted in labelled:
-            self._entries[wanted.label] = [wanted]
 
-    def read(self, table: TomlTable, index: int) -> Wanted:
-        """Return the entry of a `[[together]]`, which has that index in `Policy.models`."""
-        names = _texts_by_place(table, "models", required=True)
-        stated = table.values.get("models")
-        if len(names) > MOST_TOGETHER:
-            most = f"at most {MOST_TOGETHER:,} can be judged together"
-            message = f"names {len(names):,} models; {most}"
-            table.problem("models", message, "list only models that share one machine")
-            names = {}
-        elif isinstance(stated, list) and len(stated) < 2:
-            remedy = (
-                'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
-            )
-            table.problem("models", "names fewer than two models", remedy)
-        members = []
-        for place, name in names.items():
-            members.append(self._member(table, place, name))
-        where = table.fields(Wanted)
-        table.close(_remedies_of_words())
-        return Wanted(
-            index=index,
-            path=table.path,
-            name=" + ".join([member.name for member in members]),
-            label=" + ".join([member.label for member in members]),
-            asked=self._needs,
-            members=tuple(members),
-            **where,
+def _by_name(entries: Iterable[Wanted]) -> _Entries:
+    """The entries by their names, which several may have, and by their labels."""
+    labelled = _labelled(entries)
+    by_name: defaultdict[str, list[Wanted]] = defaultdict(list)
+    for wanted in labelled:
+        by_name[wanted.name].append(wanted)
+    # a label means one entry, also where it is the name of several
+    for wanted in labelled:
+        by_name[wanted.label] = [wanted]
+    return by_name
+
+
+def _together(
+    table: TomlTable, index: int, needs: Workload, entries: _Entries
+) -> Wanted:
+    """The entry of a `[[together]]`, which has that index in `Policy.models`."""
+    names = _texts_by_place(table, "models", required=True)
+    stated = table.values.get("models")
+    if len(names) > MOST_TOGETHER:
+        most = f"at most {MOST_TOGETHER:,} can be judged together"
+        message = f"names {len(names):,} models; {most}"
+        table.problem("models", message, "list only models that share one machine")
+        names = {}
+    elif isinstance(stated, list) and len(stated) < 2:
+        remedy = (
+            'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
         )
-
-    def _member(
-        self,
-        table: TomlTable,
-        place: int,
-        name: str,
-    ) -> Wanted:
-        """The entry of the model that the list names at `place`. Several entries of one name are
-        noted as a problem there.
-        """
-        entries = self._entries.get(name)
-        if entries is None:
-            return Wanted(index=0, name=name, label=name, asked=self._needs)
-        if len(entries) > 1:
-            labels = [f'"{entry.label}"' for entry in entries[:3]]
-            either = " or ".join(labels)
+        table.problem("models", "names fewer than two models", remedy)
+    members = []
+    for place, name in names.items():
+        meant = entries.get(name, ())
+        if len(meant) > 1:
+            either = " or ".join(f'"{entry.label}"' for entry in meant[:3])
             message = f'"{name}" is the name of several [[model]] entries'
             path = (*table.path, "models", place)
             table.document.add(path, message, f"write which: {either}")
-        return entries[0]
+        alone = Wanted(index=0, name=name, label=name, asked=needs)
+        members.append(meant[0] if meant else alone)
+    where = table.fields(Wanted)
+    table.close(_remedies_of_words())
+    return Wanted(
+        index=index,
+        path=table.path,
+        name=" + ".join([member.name for member in members]),
+        label=" + ".join([member.label for member in members]),
+        asked=needs,
+        members=tuple(members),
+        **where,
+    )
 
 
 def _labelled(models: Iterable[Wanted]) -> tuple[Wanted, ...]:

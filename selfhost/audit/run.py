@@ -89,8 +89,6 @@ def run_audit(
         groups=tuple(judging.groups()),
         exceptions=exceptions.uses(),
         problems=tuple(problems),
-        record_problems=fleet.problems,
-        grouped_record_problems=fleet.grouped or fleet.problems,
         notes=tuple(notes),
         row_on=judging.row_on,
     )
@@ -154,11 +152,11 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     machine.
     """
     try:
-        policy = read_policy(Document.read(path), judge_entry)
+        policy = read_policy(Document.read(path))
     except PolicyError as error:
         return error.problems
     refused = {}
-    for wanted, why in refused_entries(policy.document(), policy.models, judge_entry):
+    for wanted, why in refused_entries(policy.models, judge_entry):
         refused[wanted.index] = why
     problems = entry_problems(policy, refused)
     if len(refused) > MOST_REFUSED:

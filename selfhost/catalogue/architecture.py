@@ -92,6 +92,13 @@ class Attention(LayerPart):
     output_latent_length: int | None = _SIZE
 
     @property
+    def is_latent(self) -> bool:
+        """Whether all heads read one latent row of each token, so that no device has a part of the
+        cache alone.
+        """
+        return self.kind == "latent"
+
+    @property
     def latent_row_length(self) -> int:
         """The numbers in the row that latent attention keeps of a token: the latent, and the part
         of a key that RoPE rotates.

@@ -107,6 +107,13 @@ class RuntimeSpec(Stated):
                 settings[option.changes] = f"{before},{value}"
         return settings
 
+    def contradiction_in(self, options: _Options) -> tuple[str, str] | None:
+        """The names of two requested options that contradict each other; None for no such two."""
+        for name, option in self.named_options.items():
+            if name in options and option.contradicts in options:
+                return option.contradicts, name
+        return None
+
     def contexts_of(self, workload: Workload) -> int:
         """The number of contexts of the stated length: one for each sequence, or one that all of
         them share.

@@ -115,7 +115,8 @@ class RuntimeOption(Stated):
     with commas between them; else up to `most_numbers` numbers with commas between them.
     `uncounted`: choices under which the memory is not computed, each with the reason. `makers`:
     choices that name a device, each with the makers whose GPUs the device may be. `adds`: beside
-    another option for the same setting, both count.
+    another option for the same setting, both count. `contradicts`: an option that says the
+    opposite.
     """
 
     line: str
@@ -129,6 +130,7 @@ class RuntimeOption(Stated):
     least: float = 1.0
     most: float = 1.0
     adds: bool = False
+    contradicts: str = ""
     source: str
 
     @property
@@ -620,6 +622,7 @@ class ClusterSplit(Stated):
       it.
     - `unlike`: the machines may differ. `by_room`: each gets layers in proportion to its free
       memory, else all get as many.
+    - `main_first`: the main machine has the first layers, else the last ones.
     - `before`: lines to type first; `others`: the line on each other machine; `main`: the line on
       the main one. {command} is the program's usual line for one machine.
     """
@@ -634,6 +637,7 @@ class ClusterSplit(Stated):
     )
     unlike: bool = False
     by_room: bool = False
+    main_first: bool = False
     before: tuple[str, ...] = ()
     others: str = ""
     main: str = ""
@@ -647,15 +651,13 @@ class Clustering(Stated):
     - `most`: the most machines.
     - `whole_files`: each machine downloads all files.
     - `alike`: what must be the same on all machines, as a clause.
+    - `port`: the port on which machines meet, {port} in lines; 0 where no line names it.
     - `most_share`: the most that it takes of the RAM of a machine whose GPU shares it.
-    - `unsure`: by the type in which experts were published, how many times as long a token may take
-      as the pace of one machine tells, where that is known to be off: the most, the likely, the
-      least.
     """
 
     splits: Mapping[str, ClusterSplit] = read_by(name="split", default={})
     most: int = _COUNT_OR_ZERO
     whole_files: bool = False
     alike: str = ""
+    port: int = _COUNT_OR_ZERO
     most_share: float = read_by(minimum=0.01, maximum=1.0, default=1.0)
-    unsure: Mapping[str, tuple[float, ...]] = {}

@@ -129,7 +129,7 @@ def _cluster_named(options: Options) -> NotedCluster | None:
         if several is None or len(several.machines) == 1:
             return None
         cluster = cluster_of(several.machines, options.link)
-        return NotedCluster(cluster, several.notes)
+        return NotedCluster(cluster=cluster, notes=several.notes)
     if os.path.lexists(text):
         return None
     return cluster_named(text, _one_named, options.link)
@@ -245,8 +245,7 @@ def _machines_in(folder: str) -> NotedMachines:
     fleet = load_machines(folder)
     problems = (*fleet.problems, *fleet.down)
     if problems:
-        grouped = (*fleet.grouped, *fleet.down)
-        raise MachineFileError(problems, grouped=grouped)
+        raise MachineFileError(problems)
     return NotedMachines(machines=tuple(fleet.machines), notes=fleet.notes)
 
 

@@ -91,7 +91,7 @@ def _judge(
     file = Document.read(options.policy)
     catalogue = open_catalogue(options.specs)
     try:
-        policy = read_policy(file, PolicyJudge(catalogue, today))
+        policy = read_policy(file)
     except PolicyError as error:
         unread = Policy(file=options.policy)
         audit = Audit(policy=unread, today=today, problems=error.problems)
@@ -173,7 +173,7 @@ def _answer(
     if audit.problems:
         # with any problem, standard output stays empty: a partial answer could pass for the whole
         # policy
-        raise InputError(audit.problems, grouped=audit.grouped_problems)
+        raise InputError(audit.problems)
     return audit.exit_code
 
 

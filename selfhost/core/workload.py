@@ -248,6 +248,14 @@ class Workload(Record):
                     changes.setdefault(field, None)
         return super().replace(**changes)
 
+    def for_users(self, users: int) -> Self:
+        """Return the workload for so many users, without the check of all other fields: a search
+        for the most users asks for many numbers.
+        """
+        copy = type(self).__new__(type(self))
+        object.__setattr__(copy, "__dict__", {**self.__getstate__(), "parallel": users})
+        return copy
+
     def options(self) -> str:
         """Return the command line that asks for the same, a space before each option.
 

@@ -95,7 +95,7 @@ def _expected_bytes(needs: Needs, case: Case) -> int:
     file_bytes = needs.largest_file_bytes
     if shape is None or file_bytes is None:
         return 0
-    counts = [1 if part.kind == "latent" else part.kv_heads for part in shape.attention]
+    counts = [1 if part.is_latent else part.kv_heads for part in shape.attention]
     if shape.recurrent:
         counts = [1]
     heads = shape.most_heads

@@ -24,7 +24,6 @@ from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs import needs_on
-from ..needs.quantization import BITS_PER_WEIGHT
 from ..needs.records import Device, Needs, Split, Term, Terms, likely_bytes
 from .checks import phrase
 from .checks.space import AvailableRam, available_ram
@@ -36,10 +35,10 @@ from .devices import (
     places,
     usable_cards,
 )
-from .judging import judge, layout_for, with_most_users
-from .pace.tables import pace_tables
+from .judging import judge, layout_for
 from .pace.words import likely_words
 from .question import asked_again
+from .queues import most_in_total
 from .rating import (
     STEP,
     RunPlace,
@@ -55,7 +54,7 @@ from .rating import (
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation, least_bytes_with
-from .table import USUAL, program_row
+from .table import USUAL, names_of_type, program_row
 from .ways import (
     Way,
     is_preferred,
@@ -64,7 +63,6 @@ from .ways import (
     servers,
     takes_first_of_list,
     training_ways,
-    types_to_fit,
     usual_and_smaller,
     way_by_tag,
 )
@@ -72,8 +70,6 @@ from .ways import (
 # chats grow to this length and programs that write code need it: a guess between the 4,096 tokens
 # that Ollama sets below 24 GiB and the 32,768 from 24 GiB on (docs/context-length.mdx@948f6933)
 _GROWN_CONTEXT_TOKENS = 16_384
-# terms of memory that are as large for any context
-_OF_ANY_CONTEXT = ("weights", "repacked_weights", "embeddings", "projector")
 # servers take types of at least half the bytes
 _HALF = 2
 # no type and no setting of a program is so many times as fast as its usual way, where memory holds
@@ -107,13 +103,15 @@ def most_pace(
     judgement in the model's own defaults alone; infinite where that does not tell.
     """
     runtime = usual.question.runtime
-    if usual.question.needs is None or runtime is None or not has_waiting_users(usual):
+    if usual.question.needs is None or runtime is None:
         return inf
     choice = _Choice.of(usual, runtime, catalogue, machine)
     if choice.takes_other_programs:
         return inf
-    total = _most_in_total(choice.usual, machine, end="likely")
-    return inf if total is None else total / usual.question.workload.parallel
+    question = usual.question
+    sizes = [_least_weights_bytes(question, way) for way in usual_and_smaller(question)]
+    total = most_in_total(usual, machine, sizes, _card_bytes(question, machine))
+    return inf if total is None else total / question.workload.parallel
 
 
 def best_under(
@@ -311,17 +309,15 @@ class _Choice(Record):
         is_other: bool,
     ) -> Judged | None:
         """The best way in another program; None where the program refuses the model, loads another
-        type than the stated one, is not installed where the usual program is, or surely does not
-        run the model where the usual program does.
+        type than the stated one, or is not installed where the usual program is.
         """
-        if self.usual.fits and self._is_far_too_large(runtime):
-            return None
         first = self._judged(Way(runtime=runtime, is_other=is_other))
         if first is None or first.memory is None:
             return None
         typed = self.question.stated.quantization
         if typed is not None:
-            names = (self.usual.quantization, need.canonical_quantization(typed))
+            names = names_of_type(self.usual.quantization)
+            names |= names_of_type(need.canonical_quantization(typed))
             if first.quantization not in names:
                 return None
         is_present = first.has("runtime-present")
@@ -329,35 +325,27 @@ class _Choice(Record):
             return None
         return self._best_in_program(first)
 
-    def _is_far_too_large(self, runtime: RuntimeSpec) -> bool:
-        """Whether a program that runs on accelerators alone surely runs the model in no type: all
-        accelerators together hold less than half of its usual weights.
-        """
-        stated = self.question.stated
-        if not runtime.gpus.required or stated.quantization is not None:
-            return False
-        if any(card.unified is not False for card in self.machine.cards):
-            return False
-        spec = self.question.spec
-        format, quantization = need.default_format_and_quantization(spec, runtime)
-        weights = need.weights_files(spec, format, quantization)
-        if not isinstance(weights, Term):
-            return False
-        cards = usable_cards(self.machine, runtime, stated, most=0)
-        card_bytes = sum(place.known_bytes for place in places(cards))
-        return weights.bytes / _HALF > card_bytes
-
     def _may_suit_servers(self) -> bool:
         """Whether a program that serves many requests may be better than the usual one: where that
         is only too slow, or memory does not hold all of several users at once, or does not run the
-        stated type.
+        stated type, or would not take that type by itself.
         """
-        if not self.machine.accelerators or self._suits_its_users(self.usual):
+        if not self.machine.accelerators:
+            return False
+        if self._suits_its_users(self.usual) and self._is_own_type:
             return False
         stated = self.question.stated
         if stated.parallel > 1 or stated.quantization is not None:
             return True
         return self.usual.deciding.issubset(PACE_CHECKS)
+
+    @property
+    def _is_own_type(self) -> bool:
+        """Whether the usual program takes the type by itself, here or on another machine."""
+        if self.question.stated.quantization is None:
+            return True
+        row = program_row(self.question.spec, self.runtime)
+        return self.usual.quantization in (*row.types_in_turn, *row.types_on_gpus)
 
     def _suits_its_users(self, best: Judged) -> bool:
         """Whether each user likely gets text as fast as people read, and of several users the
@@ -381,17 +369,17 @@ class _Choice(Record):
         larger = self._in_larger_type(first)
         if larger is not None:
             return larger
-        if self._is_settled(first):
+        if self._is_settled(first) or self._is_hopeless(first):
             return first
-        if self._is_hopeless(first):
-            return self._in_usual_type(first)
         return self._best_smaller_or_lighter(first)
 
     def _in_larger_type(self, first: Judged) -> Judged | None:
         """The way in the largest type that is better than the usual one, and leaves room for a
-        longer context; None for no such type.
+        longer context; None for no such type, and where the usual one is too slow already.
         """
         if share_of_gpu_memory(first) is None or not first.model.writes_text:
+            return None
+        if not first.deciding.isdisjoint(PACE_CHECKS):
             return None
         for way in self._larger_types(first):
             judged = self._judged(way)
@@ -422,17 +410,9 @@ class _Choice(Record):
             question = self._tried(trial, first)
             if question is None or _is_made_for_a_limit(question, best):
                 continue
-            own = self._unplaced(question)
-            if own is None:
-                continue
             if not trial.settings:
-                by_type[quantization] = own
-            if not (may_be_faster or own.may_gain(best)):
-                continue
-            most = with_most_users(own.question, self.machine)
-            if most is not None and self._better(best, most) is best:
-                continue
-            best = self._better(best, judge(own.question, self.machine))
+                by_type[quantization] = self._unplaced(question)
+            best = self._better(best, judge(question, self.machine))
             if self._is_settled(best):
                 break
         return best
@@ -444,15 +424,6 @@ class _Choice(Record):
             return None
         return _Unplaced(question=question, needs=needs, machine=self.machine)
 
-    def _in_usual_type(self, first: Judged) -> Judged:
-        """What does not run in any type, in the model's usual type: the one to tell about."""
-        usual = first.question.usual_type
-        if usual not in first.question.in_turn:
-            return first
-        way = first.question.way
-        assert way is not None, "each judged question has a way"
-        return self._better(first, self._judged(way.replace(quantization=usual)))
-
     def _larger_types(self, first: Judged) -> Iterator[Way]:
         """Yield the types larger than the usual one whose files alone leave room."""
         finding = first.finding("accelerator")
@@ -460,12 +431,10 @@ class _Choice(Record):
         if finding is not None and isinstance(finding.has, int):
             room_bytes = max(room_bytes, finding.has)
         for way in larger_types(first.question):
-            format = first.workload.format or ""
-            size = need.weights_files(first.model, format, way.quantization or "")
-            if isinstance(size, Term):
-                assert way.most_share is not None, "a larger type has a share"
-                if size.bytes > way.most_share * room_bytes:
-                    continue
+            assert way.most_share is not None, "a larger type has a share"
+            weights_bytes = _least_weights_bytes(first.question, way)
+            if weights_bytes > way.most_share * room_bytes:
+                continue
             yield way
 
     def _holds_longer_context(self, judged: Judged) -> bool:
@@ -479,8 +448,6 @@ class _Choice(Record):
         tokens = min(trained_tokens, _GROWN_CONTEXT_TOKENS)
         if (judged.workload.context_tokens or 0) >= tokens:
             return True
-        if _has_room_to_spare(judged, tokens):
-            return True
         longer = question.asked.replace(context_tokens=tokens)
         grown = asked_again(question, longer, self.catalogue, self.machine)
         if grown is None or grown.needs is None:
@@ -489,13 +456,9 @@ class _Choice(Record):
 
     def _lighter(self, first: Judged) -> list[RunSetting]:
         """The settings that may help and may be taken without being asked for."""
-        situation = Situation(judged=first, machine=self.machine)
-        asked = first.question.asked
         lighter = []
-        for setting in SETTINGS:
-            if not setting.is_taken or not setting.may_help(situation):
-                continue
-            if setting.asked(situation, asked) is not None:
+        for setting, _ in neighbours(first, self.machine):
+            if setting.is_taken:
                 lighter.append(setting)
         return lighter
 
@@ -596,15 +559,7 @@ class _Choice(Record):
         wanted = first.workload.min_tokens_per_second
         if pace is None or not wanted:
             return False
-        if pace.high * _MOST_GAIN < wanted:
-            return True
-        single = None if first.speed is None else first.speed.decode
-        total = _most_in_total(first, self.machine, end="high")
-        if single is None or total is None:
-            return False
-        # the ends of the total are as far apart as those of one user, too
-        total *= single.high / single.likely
-        return total < wanted * first.question.workload.parallel
+        return pace.high * _MOST_GAIN < wanted
 
     # -------------------------------------------------------------- the reason
 
@@ -655,6 +610,7 @@ class _Choice(Record):
                 "tag",
                 best,
                 program=runtime.name,
+                usual_program=self.runtime.name,
                 model=best.model.name,
                 runtime=self.runtime.id,
                 type=best.quantization,
@@ -789,11 +745,7 @@ class _Unplaced(Record):
         device = Device(maker=gpu_maker(self.machine, question.runtime))
         return needs_on(self.needs, question.case, device).on_cards.terms
 
-    def may_gain(
-        self,
-        best: Judged,
-        settings: Sequence[RunSetting] = (),
-    ) -> bool:
+    def may_gain(self, best: Judged, settings: Sequence[RunSetting]) -> bool:
         """Whether the way with these settings beside may lie in a better place than the best so
         far, or more surely in as good a place, by its bytes alone.
         """
@@ -858,11 +810,7 @@ class _Unplaced(Record):
         RAM computes as fast with a setting as without; so does a GPU that may get all of the RAM
         that the model takes.
         """
-        way = self.question.way
         if self._card_bytes or has_waiting_users(best) or best.memory is None:
-            return True
-        if way is None or not (settings or way.settings):
-            # a smaller type is faster
             return True
         if lent is not None and best.memory.high_bytes > lent.raised_bytes:
             return True
@@ -902,9 +850,10 @@ def _may_be_faster(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bo
     pace = best.users_pace
     if pace is None or not _is_a_step_below_reading(best):
         return False
-    bits = BITS_PER_WEIGHT.get(best.quantization or "", inf)
-    smaller_bits = BITS_PER_WEIGHT.get(trial.in_type.quantization or "", 1)
-    faster = pace.likely * bits / smaller_bits
+    smaller_bytes = _least_weights_bytes(best.question, trial.in_type)
+    if not smaller_bytes:
+        return True
+    faster = pace.likely * likely_bytes(best.placed.terms, "weights") / smaller_bytes
     return not units.is_slower(faster, READING_TOKENS_PER_SECOND)
 
 
@@ -948,32 +897,6 @@ def _card_bytes(question: Question, machine: Machine) -> int:
     return sum(place.known_bytes for place in places(cards))
 
 
-def _has_room_to_spare(judged: Judged, tokens: int) -> bool:
-    """Whether what holds the model surely holds it with a context of so many tokens: no part of the
-    memory grows by more than the context does.
-    """
-    context_tokens = judged.workload.context_tokens
-    placed = judged.placed
-    if not context_tokens or not share_of_gpu_memory(judged):
-        return False
-    if placed.batch_tokens is not None or len(placed.on_cards.places) > 1:
-        # a program may choose larger batches for a longer context, and other shares
-        return False
-    more = max(0, tokens / context_tokens - 1)
-    on_gpu = placed.on_cards.terms or placed.terms
-    for check, terms in (("accelerator", on_gpu), ("memory", placed.on_host.terms)):
-        finding = judged.finding(check)
-        if finding is None:
-            return False
-        if not isinstance(finding.needs, int) or not isinstance(finding.has, int):
-            return False
-        growing = [term for term in terms if term.name not in _OF_ANY_CONTEXT]
-        more_bytes = more * sum(term.high_bytes for term in growing)
-        if finding.needs + more_bytes > finding.has:
-            return False
-    return True
-
-
 def _is_a_step_below_reading(judged: Judged) -> bool:
     """Whether text likely comes more slowly than people read, but less than a step more slowly."""
     pace = judged.users_pace
@@ -991,56 +914,17 @@ def _computes_users_in_ram(judged: Judged) -> bool:
     return not judged.is_on_accelerators
 
 
-def _most_in_total(
-    first: Judged,
-    machine: Machine,
-    *,
-    end: str,
-) -> float | None:
-    """The most tokens per second that all users together get in any type and with any setting of a
-    program on accelerators, where some users wait: by the "likely" figures of `first`, or by the
-    "high" ends. None where that is not known, and for mixtures, of which more users read more
-    experts.
-
-    The smallest type and a cache of half the bytes leave room for the most users at once. A step
-    takes as long as for one user, and longer for each other user. Both may shrink as the bits of
-    the weights do, or as the cache does. Without graphs nobody's serving takes time.
-    """
-    question = first.question
-    speed = first.speed
-    if speed is None or not speed.waiting or not question.wants_gpu:
-        return None
-    if not first.model.is_dense:
-        return None
-    users = speed.each_of - speed.waiting
-    cache_bytes = likely_bytes(first.placed.terms, "kv_cache") / users
-    weights_bytes = likely_bytes(first.placed.terms, "weights")
-    if speed.decode is None or speed.parallel_total is None:
-        return None
-    if not cache_bytes or not weights_bytes:
-        return None
-    share = min(1.0, _smallest_weights_bytes(question) / weights_bytes)
-    if not share:
-        return None
-    room_bytes = _card_bytes(question, machine) - share * weights_bytes
-    most_users = max(1.0, _HALF * room_bytes / cache_bytes)
-    one_seconds: float = 1 / getattr(speed.decode, end)
-    all_seconds: float = users / getattr(speed.parallel_total, end)
-    serving = pace_tables().batch.sequence_seconds
-    next_seconds = (all_seconds - one_seconds) / max(1, users - 1)
-    next_seconds -= serving.likely if end == "likely" else serving.fast
-    seconds = one_seconds + (most_users - 1) * max(0.0, next_seconds)
-    return most_users / (seconds * min(share, 1 / _HALF))
-
-
 def _smallest_weights_bytes(question: Question) -> int:
     """The bytes of the weights in the smallest type to try; 0 where a size is not known."""
-    sizes = []
-    for way in usual_and_smaller(question):
-        format = question.workload.format or ""
-        size = need.weights_files(question.spec, format, way.quantization or "")
-        sizes.append(size.low_bytes if isinstance(size, Term) else 0)
-    return min(sizes)
+    ways = usual_and_smaller(question)
+    return min(_least_weights_bytes(question, way) for way in ways)
+
+
+def _least_weights_bytes(question: Question, in_type: Way) -> int:
+    """The least bytes of the weights in the type of a way; 0 where their size is not known."""
+    format = question.workload.format or ""
+    size = need.weights_files(question.spec, format, in_type.quantization or "")
+    return size.low_bytes if isinstance(size, Term) else 0
 
 
 def _accelerator_names(judged: Judged, machine: Machine) -> str:
@@ -1093,23 +977,23 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     accelerator.
     """
     stated = question.stated
-    nowhere = Machine(accelerators=())
-    smallest: Question | None = None
-    for way in types_to_fit(question, catalogue):
-        other = in_way(question, way, catalogue, nowhere)
+    ways: Sequence[Way] = ()
+    if question.in_turn:
+        ways = usual_and_smaller(question)
+    elif takes_first_of_list(question):
+        ways = picture_ways(question, catalogue, is_in_ram=False)
+    candidates = []
+    for way in ways:
+        other = in_way(question, way, catalogue, Machine(accelerators=()))
         if other is None or other.wants_gpu:
             continue
         # if the file of the usual type is published, the file of the smaller type must be published
         # too
-        if other.making_bytes and not question.making_bytes:
-            continue
-        if smallest is None or _ram_bytes(other) < _ram_bytes(smallest):
-            smallest = other
-    if smallest is None:
+        if question.making_bytes or not other.making_bytes:
+            candidates.append(other)
+    if not candidates:
         return stated
-    if _ram_bytes(question) <= _ram_bytes(smallest):
-        smallest = question
-    taken = smallest.workload
+    taken = min(candidates, key=_ram_bytes).workload
     return stated.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 

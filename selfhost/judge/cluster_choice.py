@@ -16,7 +16,14 @@ from ..machine.record import Machine
 from .choice import best_way, in_way
 from .clusters import PartOfMachine, Together, judge_together
 from .judging import judge
-from .rating import is_a_step_faster, is_rough, rating_of, serves
+from .question import asked_again
+from .rating import (
+    Rating,
+    is_a_step_faster,
+    rating_of,
+    serves,
+    steps_between,
+)
 from .record import Judged, Question
 from .table import table_of
 from .ways import Way, types_to_have, usual_and_smaller
@@ -75,20 +82,22 @@ def best_on_cluster(
     """
     alone = []
     for machine in cluster.kinds:
-        asked = question
+        asked: Question | None = question
         if machine != cluster.main:
-            asked = _asked_on(question, catalogue, machine)
+            # defaults may differ, and the program may refuse what was stated
+            asked = asked_again(question, question.stated, catalogue, machine)
+        if asked is None:
+            continue
         judged = best_way(judge(asked, machine), catalogue, machine)
         alone.append(Alone(machine=machine, judged=judged))
     # what one machine does as well is no reason to join them
     one = None if split is not None else _best_of(alone).judged
-    together = best_together(question, catalogue, cluster, split, one)
+    clusters = [cluster]
     if one is not None and cluster.are_equal:
         # a further machine adds a hop, and its number may not divide the heads
         for number in range(len(cluster.machines) - 1, 1, -1):
-            fewer = best_together(question, catalogue, cluster.first(number), one=one)
-            if _is_better(fewer, together, one):
-                together = fewer
+            clusters.append(cluster.first(number))
+    together = best_together(question, catalogue, clusters, split, one)
     return ClusterAnswer(
         cluster=cluster,
         together=together,
@@ -105,8 +114,8 @@ def _best_of(alone: Sequence[Alone]) -> Alone:
 def _is_enough(one: Judged, together: Judged) -> bool:
     """Whether one machine runs the model as well as all together.
 
-    Machines that are joined for a model which one of them runs in its usual type have to be faster
-    by a step: a larger file is not what they were joined for.
+    Machines that are joined for a model which one of them runs in its usual type, or in another
+    program, have to be faster by a step: a larger file is not what they were joined for.
     """
     if not one.fits:
         return False
@@ -115,75 +124,85 @@ def _is_enough(one: Judged, together: Judged) -> bool:
         return True
     way = best.question.way
     is_larger = way is not None and way.most_share is not None
-    if not serves(one) or not (one.question.is_usual_type or is_larger):
+    is_smaller = not (one.question.is_usual_type or is_larger)
+    if is_smaller and one.workload.runtime == together.workload.runtime:
         return False
-    return not is_a_step_faster(together, one)
+    return serves(one) and not is_a_step_faster(together, one)
 
 
 def best_together(
     question: Question,
     catalogue: Catalogue,
-    cluster: Cluster,
+    clusters: Sequence[Cluster],
     split: str | None = None,
     one: Judged | None = None,
 ) -> Together:
-    """The best way on all machines; the first refusal where no program divides the model. `one`:
-    the best way on one machine alone; None where nobody asks about one.
+    """The best way on one of the clusters; the first refusal on the first of them where no program
+    divides the model. `one`: the best way on one machine alone; None where nobody asks about one.
     """
-    best: Together | None = None
+    by_program: dict[RuntimeSpec | None, list[Together]] = {}
     refused: Together | None = None
-    for asked in _questions(question, catalogue, cluster):
-        for judged in judge_together(asked, cluster, split):
-            if judged.is_refused:
-                refused = refused or judged
-            elif best is None or _is_better(judged, best, one):
-                best = judged
-    if best is not None:
-        return best
-    if refused is not None:
-        return refused
-    (first, *_) = judge_together(question, cluster, split)
-    return first
+    asked = list(_questions(question, catalogue, clusters[0].main)) or [question]
+    for cluster in clusters:
+        for each in asked:
+            for judged in judge_together(each, cluster, split):
+                if judged.is_refused:
+                    refused = refused or judged
+                else:
+                    by_program.setdefault(each.runtime, []).append(judged)
+    best = []
+    for ways in by_program.values():
+        best.append(min(ways, key=lambda way: _rank_in_program(way, one)))
+    if best:
+        in_turn = list(dict.fromkeys(each.runtime for each in asked))
+        return min(best, key=lambda way: _rank_of_program(way, one, in_turn))
+    assert refused is not None, "each way is judged or refused"
+    return refused
 
 
-def _is_better(other: Together, best: Together, one: Judged | None) -> bool:
-    """Whether a way is better than the best so far.
+def _rank_in_program(way: Together, one: Judged | None) -> tuple[bool, Rating]:
+    """What orders the ways of one program, the best first.
 
     First come the ways that do more than `one` machine alone: a larger type at the pace of one
     machine must not hide a type in which all are faster.
+    """
+    gains = one is None or not _is_enough(one, way.judged)
+    return not gains, rating_of(_with_way(way.judged))
 
-    Another program has to serve what that does not, or be faster by a step: programs have other
+
+def _rank_of_program(
+    way: Together,
+    one: Judged | None,
+    in_turn: Sequence[RuntimeSpec | None],
+) -> tuple[bool, int, int, bool, float]:
+    """What orders the best ways of several programs, the best first.
+
+    Each program has to be faster by a step than the one before it `in_turn`: programs have other
     usual types, and a larger file alone is no gain (as on one machine, `choice`).
     """
-    if one is not None:
-        gains = not _is_enough(one, other.judged)
-        gained = not _is_enough(one, best.judged)
-        if gains != gained:
-            return gains
-    judged = _with_way(other.judged)
-    so_far = _with_way(best.judged)
-    if judged.workload.runtime == so_far.workload.runtime or not serves(so_far):
-        return rating_of(judged) < rating_of(so_far)
-    if not serves(judged) or is_rough(judged.quantization or "", judged.model):
-        return False
-    return is_a_step_faster(judged, so_far)
+    judged = _with_way(way.judged)
+    does_not_gain, rating = _rank_in_program(way, one)
+    cost: float = in_turn.index(judged.question.runtime)
+    if judged.users_pace is not None and serves(judged):
+        cost -= steps_between(1.0, judged.users_pace.likely)
+    return does_not_gain, rating.runs, rating.unserved, rating.is_rough, cost
 
 
 def _questions(
     question: Question,
     catalogue: Catalogue,
-    cluster: Cluster,
+    main: Machine,
 ) -> Iterator[Question]:
     """Yield the question in each program that may divide the model, in each type to try."""
     for runtime in _programs(question, catalogue):
         way = Way(runtime=runtime)
-        first = in_way(question, way, catalogue, cluster.main)
+        first = in_way(question, way, catalogue, main)
         if first is None:
             continue
         yield first
         for quantization in _other_types(first):
             typed = way.replace(quantization=quantization)
-            other = in_way(question, typed, catalogue, cluster.main)
+            other = in_way(question, typed, catalogue, main)
             if other is not None:
                 yield other
 
@@ -215,13 +234,6 @@ def _programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]
         runtime = row.runtime
         if runtime.id != question.runtime.id and runtime.clusters.splits:
             yield runtime
-
-
-def _asked_on(question: Question, catalogue: Catalogue, machine: Machine) -> Question:
-    """The same question for another machine, whose defaults may differ."""
-    from .question import asked_again
-
-    return asked_again(question, question.stated, catalogue, machine) or question
 
 
 def _with_way(judged: Judged) -> Judged:

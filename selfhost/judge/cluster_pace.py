@@ -104,23 +104,39 @@ class _Together(Record):
         """The pace of all together."""
         main = self._main
         seconds = self._seconds
-        decode = 1 / seconds
         times = seconds.likely / _token_seconds(main).likely
         full = main.full_context_tokens_per_second
-        undrafted = main.undrafted_tokens_per_second
         speed = main.replace(
-            decode=decode,
+            decode=1 / seconds,
             prompt=self._prompt,
             how=f"{main.how}; {self._words()}",
             first_token_seconds=None,
             full_context_tokens_per_second=None if full is None else full / times,
-            undrafted_tokens_per_second=None
-            if undrafted is None
-            else undrafted / times,
+            undrafted_tokens_per_second=self._undrafted(),
             parallel_total=self._total(),
         )
         prompt_tokens = self.model.question.workload.prompt_tokens
         return with_first_token(speed, prompt_tokens) if prompt_tokens else speed
+
+    def _undrafted(self) -> float | None:
+        """The tokens per second without the draft; None where there is none."""
+        alone = {}
+        for machine, speed in self.alone.items():
+            undrafted = speed.undrafted_tokens_per_second
+            if undrafted is None:
+                return None
+            alone[machine] = speed.replace(
+                decode=Range.of(undrafted), undrafted_tokens_per_second=None
+            )
+        return 1 / self.replace(alone=alone)._seconds.likely
+
+    @property
+    def _tokens_of_a_step(self) -> float:
+        """The tokens for which the machines exchange once: a draft proposes several."""
+        undrafted = self._main.undrafted_tokens_per_second
+        if undrafted is None:
+            return 1.0
+        return max(1.0, 1 / (_token_seconds(self._main).likely * undrafted))
 
     @property
     def _seconds(self) -> Seconds:
@@ -129,15 +145,7 @@ class _Together(Record):
         seconds = self._by_tensor if is_by_tensor else self._by_layers
         if self._is_untold:
             seconds *= _UNTOLD
-        return seconds * self._unsure
-
-    @property
-    def _unsure(self) -> Amount:
-        """By how much the pace of one machine may be off, where that is known."""
-        model = self.model.question.spec.architecture
-        published = "" if model is None else model.expert_dtype or ""
-        ends = self.model.program.clusters.unsure.get(published, (1.0, 1.0, 1.0))
-        return Amount(*ends)
+        return seconds
 
     @property
     def _by_layers(self) -> Seconds:
@@ -145,20 +153,20 @@ class _Together(Record):
         taken = NO_SECONDS
         for speed, share in self._shares:
             taken += _token_seconds(speed) * share
-        return taken + self._hops
+        return taken + self._hops / self._tokens_of_a_step
 
     @property
     def _shares(self) -> Iterator[tuple[Speed, float]]:
         """Yield the pace of each place's machine alone, and the share of the layers there."""
-        slots = self.model.slots
-        layers = max(1, sum(slot.share.layers for slot in slots))
-        for slot in slots:
-            machine = self.model.cluster.machines[slot.machine]
-            yield self.alone[machine], slot.share.layers / layers
+        places = self.model.layer_places
+        layers = max(1, sum(place.layers for place in places))
+        for place in places:
+            machine = self.model.cluster.machines[place.holder.machine]
+            yield self.alone[machine], place.layers / layers
 
     @property
     def _hops(self) -> Seconds:
-        """The time between the machines for one token."""
+        """The time between the machines for one step."""
         hop = Seconds(*self.model.rules.hop_seconds)
         if self._is_slower_than_measured:
             # hops were measured over cables, whose latency they have
@@ -175,11 +183,12 @@ class _Together(Record):
         shares = []
         for share in undivided:
             shares.append(share + (1 - share) / self._number)
-        return _token_seconds(self._main) * Amount(*shares) + self._exchanges
+        taken = _token_seconds(self._main) * Amount(*shares)
+        return taken + self._exchanges / self._tokens_of_a_step
 
     @property
     def _exchanges(self) -> Seconds:
-        """The time in which the machines exchange tensors for one token."""
+        """The time in which the machines exchange tensors for one step."""
         step = self.model.question.step
         layers = 0 if step is None else step.layers
         exchange = Seconds(*self.model.cluster.link.exchange_seconds)
@@ -199,7 +208,7 @@ class _Together(Record):
             if not gain or self._number > 2:
                 return None
             least, likely, most = gain
-            return total * Range(least, likely, most) / self._unsure
+            return total * Range(least, likely, most)
         # a step of all users passes the machines as a token of one does
         step = self._hops
         for speed, share in self._shares:
@@ -208,7 +217,7 @@ class _Together(Record):
             step += speed.each_of / speed.parallel_total * share
         if self._is_untold:
             step *= _UNTOLD
-        return self._main.each_of / (step * self._unsure)
+        return self._main.each_of / step
 
     @property
     def _prompt(self) -> Range | None:
@@ -231,13 +240,13 @@ class _Together(Record):
         if self.model.split == BY_TENSOR:
             words = (
                 f"over {number} with a part of every layer each, and"
-                f" {1000 * self._exchanges.likely:.2g} ms a token for exchanges over"
+                f" {1000 * self._exchanges.likely:.2g} ms a step for exchanges over"
                 f" {link.title} ({link.transport.upper()})"
             )
         else:
             words = (
                 f"over {number} with layers one after the other, and"
-                f" {1000 * self._hops.likely:.2g} ms a token from one to the next"
+                f" {1000 * self._hops.likely:.2g} ms a step from one to the next"
             )
         if self._is_untold:
             words += "; a guess, because no run of such machines is known"

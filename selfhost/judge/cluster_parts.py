@@ -11,9 +11,8 @@ machine is whole on each machine too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import BY_TENSOR, ClusterSplit
@@ -21,34 +20,33 @@ from ..core.records import Record
 from ..machine.clusters import Cluster
 from ..machine.record import Machine
 from ..needs import needs_on
-from ..needs.records import PROGRAMS, Device, Needs, Split, Term, share_by_device
+from ..needs.records import PROGRAMS, Device, Needs, Split, Term
+from ..needs.servers import in_equal_parts
 from .checks.space import available_ram
 from .devices import Place, gpu_maker, lent_to_gpu, places, usable_cards
 from .equal_parts import in_most_parts
 from .record import Question
-from .sharing import DivisibleModel, LayerShare, shares_in_proportion, whole_on_one
+from .sharing import DivisibleModel, LayerShare, layers_in_proportion, whole_on_one
 
 
-class PartNeeds(NamedTuple):
-    """The needs of one machine, and the number of its layers; None where it has a part of each."""
-
-    needs: Needs
-    layers: int | None
-
-
-class LayerPlace(NamedTuple):
-    """A place that holds layers: a device, or a machine whose devices divide each layer.
+class _Holder(Record):
+    """A place that may hold layers: a device, or a machine whose devices divide each layer.
 
     - `machine`: the number of its machine. `whole`: the needs, if it held all layers.
     - `room_bytes`: the free bytes, by which layers are divided where the program does so.
-    - `share`: its layers, and `stop`, the layer behind the last of them.
     """
 
     machine: int
     whole: Needs
     room_bytes: int
-    share: LayerShare = LayerShare(where="", layers=0)
-    stop: int = 0
+
+
+class LayerPlace(Record):
+    """The layers of one holder: `layers` of them, the last before `stop`."""
+
+    holder: _Holder
+    layers: int
+    stop: int
 
 
 class DividedModel(Record):
@@ -76,13 +74,22 @@ class DividedModel(Record):
         assert self.question.needs is not None, "the needs are counted"
         return self.question.needs
 
-    def parts(self) -> list[PartNeeds]:
+    @cached_property
+    def parts(self) -> Sequence[Needs]:
         """The needs of each machine."""
         if self.needs.memory is None:
-            return [PartNeeds(self.needs, None)] * self.number
+            return [self.needs] * self.number
         if self.split == BY_TENSOR:
-            return [PartNeeds(self._part_of_tensors(), None)] * self.number
-        return list(self._parts_of_layers())
+            return [self._part_of_tensors()] * self.number
+        return [self._part_of_layers(number) for number in range(self.number)]
+
+    def layers_on(self, number: int) -> int | None:
+        """The number of layers on a machine; None where it has a part of each, and where the needs
+        are not known.
+        """
+        if self.needs.memory is None or self.split == BY_TENSOR:
+            return None
+        return sum(place.layers for place in self._places_on(number))
 
     def cards_of(self, machine: Machine) -> list[Place]:
         """The accelerators with memory of their own on which the program computes."""
@@ -101,8 +108,8 @@ class DividedModel(Record):
             return in_most_parts(self.needs, machine, self.question) or self.needs
         return whole_on_one(self._counted_on_card(machine), cards[0].where)
 
-    def _counted_on_card(self, machine: Machine) -> Needs:
-        device = Device(maker=gpu_maker(machine, self.program))
+    def _counted_on_card(self, machine: Machine, devices: int = 1) -> Needs:
+        device = Device(devices=devices, maker=gpu_maker(machine, self.program))
         return needs_on(self.needs, self.question.case, device)
 
     # -------------------------------------------------------------- by tensor
@@ -111,28 +118,13 @@ class DividedModel(Record):
         """The part of every layer that each of the equal machines holds."""
         machine = self.cluster.main
         if self.program.account.divides_layers:
-            maker = gpu_maker(machine, self.program)
-            device = Device(devices=self.number, maker=maker)
-            counted = needs_on(self.needs, self.question.case, device)
+            counted = self._counted_on_card(machine, self.number)
         else:
-            counted = self.needs.replace(terms=tuple(self._equal_terms()))
+            model = self.question.spec.architecture
+            terms = in_equal_parts(self.needs.terms, model, self.number)
+            counted = self.needs.replace(terms=terms)
         cards = self.cards_of(machine)
         return whole_on_one(counted, cards[0].where) if cards else in_ram(counted)
-
-    def _equal_terms(self) -> Iterator[Term]:
-        """Yield the terms on each machine where the program has no account of its own: weights,
-        states and cache in equal parts, all else whole. A latent cache is whole, too.
-        """
-        model = self.question.spec.architecture
-        is_latent = False
-        if model is not None:
-            is_latent = any(group.kind == "latent" for group in model.attention)
-        for term in self.needs.terms:
-            share = 1.0
-            is_whole = term.name == "kv_cache" and is_latent
-            if term.split is Split.LAYERS and not is_whole:
-                share = 1 / self.number
-            yield share_by_device(term, self.number, share)
 
     # -------------------------------------------------------------- by layers
 
@@ -143,53 +135,50 @@ class DividedModel(Record):
         return 1 if model is None else model.layers
 
     @cached_property
-    def slots(self) -> list[LayerPlace]:
-        """The places of layers, each with its share. The main machine's come first, and hold the
-        last layers: other machines stand before its own devices in llama.cpp's list (src/llama.cpp:
-        RPC servers first).
-        """
-        slots = self._empty_slots()
-        proportions = [1] * len(slots)
-        if self.rules.by_room:
-            proportions = [slot.room_bytes for slot in slots]
-        first_layers_first = [Place(index=index) for index in range(len(slots))]
-        first_layers_first.reverse()
-        proportions.reverse()
-        counted = self._layers
-        if self.rules.by_room:
-            # llama.cpp counts the output matrix, which the main machine has, as a layer
-            counted += 1
-        shares = shares_in_proportion(first_layers_first, proportions, counted)
-        layers_at = {share.where: share.layers for share in shares}
-        filled = []
+    def layer_places(self) -> Sequence[LayerPlace]:
+        """The layers of each holder, the last layers first."""
+        places = []
         stop = self._layers
-        for index, slot in enumerate(slots):
-            # the place of a slot is told by its number
-            where = Place(index=index).where
-            layers = layers_at.get(where, 0)
-            if index == 0 and self.rules.by_room:
-                layers = max(0, layers - 1)
-            layers = min(layers, stop)
-            share = LayerShare(where=where, layers=layers)
-            filled.append(slot._replace(share=share, stop=stop))
+        for holder, count in self._last_layers_first():
+            layers = min(count, stop)
+            places.append(LayerPlace(holder=holder, layers=layers, stop=stop))
             stop -= layers
-        return filled
+        return places
 
-    def _empty_slots(self) -> list[LayerPlace]:
-        """The places of layers without their shares."""
-        slots = []
+    def _last_layers_first(self) -> Iterator[tuple[_Holder, int]]:
+        """Yield the holders, those of the last layers first, each with its number of layers."""
+        holders = self._holders()
+        if not self.rules.by_room:
+            counts = layers_in_proportion([1] * len(holders), self._layers)
+            in_order = list(zip(holders, counts, strict=True))
+            yield from reversed(in_order) if self.rules.main_first else in_order
+            return
+        first_layers_first = holders[::-1]
+        rooms = [holder.room_bytes for holder in first_layers_first]
+        # llama.cpp counts the output matrix, which the main machine has, as a layer
+        counts = layers_in_proportion(rooms, self._layers + 1)
+        counts[-1] = max(0, counts[-1] - 1)
+        yield from reversed(list(zip(first_layers_first, counts, strict=True)))
+
+    def _holders(self) -> list[_Holder]:
+        """The places that may hold layers, those of the main machine first."""
+        holders = []
         for number, machine in enumerate(self.cluster.machines):
-            cards = self.cards_of(machine)
-            if not cards or self.program.account.divides_layers:
-                room = sum(place.known_bytes for place in cards)
-                room = room or self._shared_room_bytes(machine)
-                slots.append(LayerPlace(number, self.whole_on(machine), room))
-                continue
+            for whole, room_bytes in self._rooms_of(machine):
+                holder = _Holder(machine=number, whole=whole, room_bytes=room_bytes)
+                holders.append(holder)
+        return holders
+
+    def _rooms_of(self, machine: Machine) -> Iterator[tuple[Needs, int]]:
+        """Yield the needs of all layers in each place of a machine, and the free bytes there."""
+        cards = self.cards_of(machine)
+        if cards and not self.program.account.divides_layers:
             on_card = self._counted_on_card(machine)
             for place in cards:
-                whole = whole_on_one(on_card, place.where)
-                slots.append(LayerPlace(number, whole, place.known_bytes))
-        return slots
+                yield whole_on_one(on_card, place.where), place.known_bytes
+            return
+        room_bytes = sum(place.known_bytes for place in cards)
+        yield self.whole_on(machine), room_bytes or self._shared_room_bytes(machine)
 
     def _shared_room_bytes(self, machine: Machine) -> int:
         """The bytes that a machine without cards of its own gives a model."""
@@ -198,50 +187,42 @@ class DividedModel(Record):
             return lent.least_bytes
         return available_ram(machine, self.question.workload).ceiling_bytes or 1
 
-    def _parts_of_layers(self) -> Iterator[PartNeeds]:
-        """Yield the needs of each machine."""
-        for number in range(self.number):
-            terms: list[Term] = []
-            layers = 0
-            placement = "host"
-            slots = [slot for slot in self.slots if slot.machine == number]
-            for slot in slots:
-                terms += self._terms_of(
-                    slot,
-                    is_main=slot is self.slots[0],
-                    is_first=slot is slots[0],
-                )
-                layers += slot.share.layers
-                placement = slot.whole.placement
-            needs = self.needs.replace(
-                placement=placement, terms=tuple(terms), evictable_bytes=0
-            )
-            yield PartNeeds(needs, layers)
+    def _places_on(self, number: int) -> list[LayerPlace]:
+        return [place for place in self.layer_places if place.holder.machine == number]
 
-    def _terms_of(
-        self,
-        slot: LayerPlace,
-        *,
-        is_main: bool,
-        is_first: bool,
-    ) -> Iterator[Term]:
+    def _part_of_layers(self, number: int) -> Needs:
+        """The needs of a machine that has whole layers."""
+        on_machine = self._places_on(number)
+        terms: list[Term] = []
+        for place in on_machine:
+            terms += self._terms_of(place, is_first=place is on_machine[0])
+        return self.needs.replace(
+            placement=on_machine[-1].holder.whole.placement,
+            terms=tuple(terms),
+            evictable_bytes=0,
+        )
+
+    def _terms_of(self, place: LayerPlace, *, is_first: bool) -> Iterator[Term]:
         """Yield the terms of one place: its share of what is divided by layers, and what each place
-        holds, the first place of each machine (the program itself), or the main place alone.
+        holds, the first place of each machine (the program itself), or the first of the main
+        machine alone. The output matrix goes with the last layers.
         """
-        whole = slot.whole
+        whole = place.holder.whole
         model = DivisibleModel(
             ram_needs=whole, card_needs=whole, layers=max(1, self._layers)
         )
+        has_output = place is self.layer_places[0]
         for term in whole.terms:
-            is_held = is_main or term.split is Split.EACH
-            if term.name in PROGRAMS:
-                is_held = is_held or is_first
             if term.split is Split.LAYERS:
-                output_bytes = term.output_bytes if is_main else 0
-                if slot.share.layers or output_bytes:
-                    part = model.part_of(term, slot.share, slot.stop, output_bytes)
-                    yield part.replace(where=term.where)
-            elif is_held:
+                output_bytes = term.output_bytes if has_output else 0
+                if place.layers or output_bytes:
+                    share = LayerShare(where=term.where, layers=place.layers)
+                    yield model.part_of(term, share, place.stop, output_bytes)
+                continue
+            is_held = term.split is Split.EACH
+            if is_first:
+                is_held |= term.name in PROGRAMS or place.holder.machine == 0
+            if is_held:
                 yield term
 
 

@@ -8,9 +8,8 @@ such a link do not serve, is refused with the reason (the finding `runtime-not-t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from ..catalogue.runtime_parts import BY_TENSOR, ClusterSplit
 from ..core.records import Record
@@ -18,7 +17,7 @@ from ..machine.clusters import Cluster
 from ..machine.record import Machine
 from ..needs.records import Needs
 from ..needs.servers import divides_over
-from .checks import CHECKS, Finding, Outcome, failing, finding
+from .checks import CHECKS, Finding, Outcome, Ruling, failing, finding
 from .checks.accelerator import accelerator_check
 from .checks.model import model_checks
 from .checks.runtime import cpu_check, runtime_check
@@ -27,14 +26,10 @@ from .checks.speed import no_pace_finding, speed_check, wait_check, why_no_pace
 from .cluster_pace import pace_on_machines
 from .cluster_parts import DividedModel
 from .devices import usable_cards
-from .judging import waits_at
+from .judging import most_at_once, waits_at
 from .pace import Speed, Wait
 from .question import recounted
 from .record import MEMORY_CHECKS, Judged, Question
-
-# over TCP, tensors need a link as fast as this; over slower ones they lose to layers (four GB10 on
-# 1 Gb/s: 6.4 tokens/s, 2026-09)
-_TENSOR_GIGABITS = 20
 
 
 class PartOfMachine(Record):
@@ -125,13 +120,6 @@ def waits_together(together: Together) -> tuple[Wait, ...]:
     return waits_at(together.judged, pace_behind)
 
 
-class _Refusal(NamedTuple):
-    """Why machines do not run a model together in a way: the wording, and its figures."""
-
-    variant: str
-    figures: Mapping[str, object] = {}
-
-
 class _ClusterWay(Record):
     """A question in one way to divide the model over a cluster."""
 
@@ -165,41 +153,41 @@ class _ClusterWay(Record):
             rules=self._rules,
         )
 
-    def refusal(self) -> _Refusal | None:
+    def refusal(self) -> Ruling | None:
         """Why the machines do not run the model in this way; None where they may."""
         question = self.question
         rules = self._rules
         if question.runtime is None or question.step is None:
-            return _Refusal("work")
+            return _refusing("work")
         clusters = question.runtime.clusters
         if not clusters.splits:
-            return _Refusal("program")
+            return _refusing("program")
         if rules is None:
-            return _Refusal("", {"split": self.split})
+            return _refusing("", split=self.split)
         if self._number > clusters.most:
-            return _Refusal("many", {"most": clusters.most})
+            return _refusing("many", most=clusters.most)
         if not self.cluster.are_equal and not rules.unlike:
-            return _Refusal("unlike")
+            return _refusing("unlike")
         if self.split == BY_TENSOR and question.needs is not None:
             return self._refusal_of_tensors(rules)
         return None
 
-    def _refusal_of_tensors(self, rules: ClusterSplit) -> _Refusal | None:
+    def _refusal_of_tensors(self, rules: ClusterSplit) -> Ruling | None:
         """Why tensors are not divided over the machines; None where they may be."""
         link = self.cluster.link
-        if not link.is_rdma and link.gigabits_per_second < _TENSOR_GIGABITS:
-            return _Refusal("slow-link", {"link": link.title})
+        if not link.carries_tensors:
+            return _refusing("slow-link", link=link.title)
         if any(len(self.model.cards_of(one)) > 1 for one in self.cluster.kinds):
-            return _Refusal("several-gpus")
+            return _refusing("several-gpus")
         for name, size in self._sizes_to_divide(rules):
             if size % self._number:
-                return _Refusal("divides", {"what": name})
+                return _refusing("divides", what=name)
         model = self.question.spec.architecture
         if model is None or not self.model.program.account.divides_layers:
             return None
         quantization = self.question.workload.quantization or ""
         if not divides_over(self._number, model, quantization):
-            return _Refusal("divides", {"what": "feed-forward layers"})
+            return _refusing("divides", what="feed-forward layers")
         return None
 
     def _sizes_to_divide(self, rules: ClusterSplit) -> Iterator[tuple[str, int]]:
@@ -210,21 +198,20 @@ class _ClusterWay(Record):
         if "width" in rules.divides:
             yield "numbers of an embedding", model.embedding_length
         for group in model.attention:
-            if "kv_heads" in rules.divides and group.kind != "latent":
+            if "kv_heads" in rules.divides and not group.is_latent:
                 yield "KV heads", group.kv_heads
             else:
                 yield "attention heads", group.heads
 
-    def refused(self, refusal: _Refusal) -> Together:
+    def refused(self, refusal: Ruling) -> Together:
         """The judgement of a way that is refused."""
         question = self.question
         runtime = question.runtime
         found = finding(
-            failing("runtime-not-together", refusal.variant),
+            refusal,
             program="selfhost" if runtime is None else runtime.name,
             machines=self.cluster.name,
             count=self._number,
-            **refusal.figures,
         )
         findings = sorted([*model_checks(question), found], key=_order)
         judged = Judged(
@@ -251,38 +238,28 @@ class _ClusterWay(Record):
             return all_at_once
         if all_at_once.judged.deciding.isdisjoint(MEMORY_CHECKS):
             return all_at_once
-        most = self._most_at_once()
-        return all_at_once if most is None else self._judged_with(most)
+        most = most_at_once(self._layout_of_users, self._layout())
+        if most is None:
+            return all_at_once
+        return self._judged_with(self.replace(question=most.question))
 
-    def _most_at_once(self) -> _ClusterWay | None:
-        """The same way for the most users that memory surely holds; None where it does not hold
-        even one.
-        """
-        held = 0
-        too_many = self.question.workload.parallel
-        while too_many - held > 1:
-            users = (held + too_many) // 2
-            if self._of(users).has_room:
-                held = users
-            else:
-                too_many = users
-        return self._of(held) if held else None
-
-    def _of(self, users: int) -> _ClusterWay:
-        """The same way for so many users."""
+    def _layout_of_users(self, users: int) -> Judged:
+        """The memory of all machines for so many users."""
         workload = self.question.workload.replace(parallel=users)
         asked = recounted(self.question, workload, self.cluster.main)
-        return self.replace(question=asked)
+        return self.replace(question=asked)._layout()
 
-    @property
-    def has_room(self) -> bool:
-        """Whether each machine surely holds its part."""
-        for part in self._parts():
-            for name in MEMORY_CHECKS:
-                found = part.finding(name)
-                if found is not None and found.decides:
-                    return False
-        return True
+    def _layout(self) -> Judged:
+        """The memory of all machines: the worst findings, and the needs of the fullest machine."""
+        parts = self._parts
+        fullest = max(parts, key=lambda part: part.fullness)
+        findings = []
+        for found in _worst_of_each_check(parts, differ=False):
+            if found.check in MEMORY_CHECKS:
+                findings.append(found)
+        return Judged(
+            question=self.question, findings=tuple(findings), needs=fullest.needs
+        )
 
     def _pace_for(self, users: int) -> Speed:
         """The pace of this way, for so many users who may have to wait for their turn."""
@@ -302,7 +279,7 @@ class _ClusterWay(Record):
         """
         question = self.question
         findings = list(model_checks(question))
-        parts = at_once._parts()
+        parts = at_once._parts
         fullest = max(parts, key=lambda part: part.fullness)
         findings += _worst_of_each_check(
             self._telling(parts), differ=len(self.cluster.kinds) > 1
@@ -346,24 +323,25 @@ class _ClusterWay(Record):
                 unknown.append(part)
         return unknown or parts
 
-    def _parts(self) -> list[PartOfMachine]:
+    @cached_property
+    def _parts(self) -> Sequence[PartOfMachine]:
         """The part of each machine, with what that machine's checks find."""
         found: dict[tuple[Machine, Needs, bool], tuple[Finding, ...]] = {}
         parts = []
         machines = self.cluster.machines
-        for number, part in enumerate(self.model.parts()):
+        for number, needs in enumerate(self.model.parts):
             machine = machines[number]
             stores = number == 0 or self.model.program.clusters.whole_files
             # equal machines with equal parts are checked once
-            key = (machine, part.needs, stores)
+            key = (machine, needs, stores)
             if key not in found:
-                findings = self._checks_of(machine, part.needs, stores=stores)
+                findings = self._checks_of(machine, needs, stores=stores)
                 found[key] = tuple(findings)
             parts.append(
                 PartOfMachine(
                     machine=machine,
-                    needs=part.needs,
-                    layers=part.layers,
+                    needs=needs,
+                    layers=self.model.layers_on(number),
                     findings=found[key],
                 )
             )
@@ -396,6 +374,11 @@ class _ClusterWay(Record):
             return machine
         share = self.model.program.clusters.most_share
         return machine.replace(memory_limit_bytes=int(limit * share))
+
+
+def _refusing(variant: str, **figures: object) -> Ruling:
+    """The ruling that machines do not run a model together: the wording, and its figures."""
+    return failing("runtime-not-together", variant, **figures)
 
 
 def _order(found: Finding) -> int:

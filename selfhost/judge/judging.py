@@ -10,12 +10,13 @@ how long a person waits for the first token.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from math import inf
 
 from ..core.purposes import purposes_table
 from ..core.records import Record
 from ..machine.record import Machine
-from ..needs.records import Needs, Term
+from ..needs.records import CACHES, Needs, Term, likely_bytes
 from .batches import with_automatic_batch
 from .checks import CHECKS, Outcome
 from .checks.accelerator import accelerator_check
@@ -35,9 +36,6 @@ from .pace.text import pace_of_text
 from .question import recounted
 from .record import MEMORY_CHECKS, PACE_CHECKS, Judged, Question, Speed
 from .step import step_of
-
-# the terms of memory that each user has
-_CACHES = ("kv_cache", "recurrent_state")
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -106,7 +104,7 @@ def layout_of_users(
     machine: Machine,
 ) -> Judged:
     """The first layout that has room for that number of users, without its pace."""
-    workload = question.workload.replace(parallel=users)
+    workload = question.workload.for_users(users)
     case = question.case
     if question.wants_gpu and case is not None and case.draft is None:
         # accelerators count their own parts: the needs in RAM matter where no part lies on one
@@ -118,57 +116,53 @@ def layout_of_users(
     return first_layout_with_room(recounted(question, workload, machine), machine)
 
 
-def with_most_users(question: Question, machine: Machine) -> Judged | None:
-    """The layout on the machine's only accelerator, with the pace as if it held at once the most
-    users that the caches allow: no layout of the question is faster. None where it may hold all
-    users, and where that is not told.
-    """
-    machine = _machine_for(question, machine)
-    stated = question.workload
-    is_told = question.lets_users_wait and question.wants_gpu
-    if not is_told or stated.prompt_tokens is not None:
-        return None
-    alone = layout_of_users(1, question, machine)
-    if alone.failed or not alone.is_on_accelerators:
-        return None
-    users = _most_users_by_caches(question, alone, machine)
-    if users is None or users >= stated.parallel:
-        return None
-    served = alone.question.replace(workload=stated.replace(parallel=users))
-    on_machine = _OnMachine(question=question, machine=machine)
-    layout = on_machine.with_waiting_users(alone.replace(question=served))
-    placed = layout.placed.replace(missing_bytes=question.missing_bytes)
-    return layout.replace(needs=placed)
-
-
-def _most_users_by_caches(
-    question: Question,
-    alone: Judged,
-    machine: Machine,
-) -> int | None:
-    """The most users that have room at once on the machine's only accelerator, where one is
-    `alone`: as if nothing but caches grew with the users. None where that is not told.
-    """
-    users = question.workload.parallel
-    accelerator = alone.finding("accelerator")
-    if accelerator is None or question.needs is None or len(machine.cards) != 1:
-        return None
-    if not isinstance(accelerator.has, int) or not isinstance(accelerator.needs, int):
-        return None
-    one_bytes = _cache_bytes(alone.placed.on_cards.terms)
-    all_bytes = _cache_bytes(question.needs.terms)
-    next_bytes = min(one_bytes, (all_bytes - one_bytes) / (users - 1))
-    if next_bytes <= 0:
-        return None
-    left_bytes = accelerator.has - accelerator.needs
-    if left_bytes < 0:
-        # one has no room by these bytes either, and is judged by fewer
-        return None
-    return 1 + int(left_bytes / next_bytes)
-
-
 def _cache_bytes(terms: Iterable[Term]) -> int:
-    return sum(term.bytes for term in terms if term.name in _CACHES)
+    """The bytes of the memory that each user has."""
+    return likely_bytes(terms, *CACHES)
+
+
+def most_at_once(
+    of_users: Callable[[int], Judged],
+    all_at_once: Judged,
+    least_growth: float = 0,
+) -> Judged | None:
+    """Return the layout of the most users that have room as surely as one has, of fewer than in
+    `all_at_once`; None where not even one has room, or all have as surely.
+
+    `of_users` gives the layout of a number of users. `least_growth` are the bytes by which memory
+    grows at least with each user; 0 where that is not known. Two layouts tell how memory grows, so
+    that a million users take as few layouts as ten.
+    """
+    most = of_users(1)
+    least_sure = most.deciding
+
+    def has_room(layout: Judged) -> bool:
+        return not layout.failed and layout.deciding <= least_sure
+
+    if not has_room(most) or has_room(all_at_once):
+        return None
+    more = all_at_once
+    takes_middle = False
+    while more.workload.parallel - most.workload.parallel > 1:
+        held = most.workload.parallel
+        too_many = more.workload.parallel
+        left_bytes = _left_bytes(most)
+        if 0 <= left_bytes < least_growth:
+            break
+        growth = _growth_between(most, more)
+        users = (held + too_many) // 2
+        if not takes_middle and growth < inf and left_bytes < inf:
+            by_growth = held + int(left_bytes // growth)
+            users = min(max(held + 1, by_growth), too_many - 1)
+        layout = of_users(users)
+        if has_room(layout):
+            most = layout
+        else:
+            more = layout
+        left = more.workload.parallel - most.workload.parallel
+        # memory may grow in steps: then every second number is the middle
+        takes_middle = not takes_middle and left > (too_many - held) // 2
+    return most
 
 
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
@@ -206,17 +200,13 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     return min((in_ram, *seen), key=Judged.lacking_bytes)
 
 
-def _users_with_room(without_room: Judged, other: Judged) -> float:
-    """The number of users that just have room, if memory grows for each user as between the two
-    layouts; infinite where the layouts do not tell.
+def _growth_between(fewer: Judged, more: Judged) -> float:
+    """The bytes by which memory grows for each user, if evenly between the two layouts; infinite
+    where the layouts do not tell.
     """
-    users = without_room.workload.parallel
-    left_bytes = _left_bytes(without_room)
-    more_bytes = left_bytes - _left_bytes(other)
-    of_one_user = more_bytes / (other.workload.parallel - users)
-    if not 0 < of_one_user < inf:
-        return inf
-    return users + left_bytes // of_one_user
+    grown_bytes = _left_bytes(fewer) - _left_bytes(more)
+    growth = grown_bytes / (more.workload.parallel - fewer.workload.parallel)
+    return growth if growth > 0 else inf
 
 
 def _left_bytes(layout: Judged) -> float:
@@ -275,13 +265,13 @@ class _OnMachine(Record):
         """The layout that is judged, as `layout_for` returns it. Where memory does not hold all
         users at once, users may wait.
         """
-        layout = self.best_layout()
+        all_at_once = self.best_layout()
         if not self.question.lets_users_wait:
-            return layout
-        if layout.deciding.isdisjoint(MEMORY_CHECKS):
-            return layout
-        at_once = self._most_at_once(layout)
-        return layout if at_once is None else self.with_waiting_users(at_once)
+            return all_at_once
+        if all_at_once.deciding.isdisjoint(MEMORY_CHECKS):
+            return all_at_once
+        at_once = most_at_once(self._of_users, all_at_once, self._least_growth)
+        return all_at_once if at_once is None else self._with_waiting_users(at_once)
 
     def best_layout(self) -> Judged:
         """The first layout that has room for all users and is fast enough, with its pace.
@@ -398,45 +388,34 @@ class _OnMachine(Record):
 
     # -------------------------------------------------------------- users who wait
 
-    def _most_at_once(self, all_at_once: Judged) -> Judged | None:
-        """The layout of the most users that have room as surely as one has, of fewer users than
-        were asked for; None where not even one has room, or all have as surely.
+    def _of_users(self, users: int) -> Judged:
+        """The layout of so many users."""
+        if users == 1:
+            return self._alone
+        return layout_of_users(users, self.question, self.machine)
 
-        Two layouts tell how memory grows with the users, so that a million users take as few
-        layouts as ten.
+    @cached_property
+    def _alone(self) -> Judged:
+        """The layout of one user."""
+        return layout_of_users(1, self.question, self.machine)
+
+    @cached_property
+    def _least_growth(self) -> float:
+        """The bytes by which memory grows at least with each user, which are those of the caches;
+        0 where that is not told: of several accelerators, more users may lie on more of them.
         """
-        most = layout_of_users(1, self.question, self.machine)
-        least_sure = most.deciding
+        needs = self.question.needs
+        if needs is None or not self.question.wants_gpu or len(self.machine.cards) != 1:
+            return 0
+        alone = self._alone
+        if alone.failed or not alone.is_on_accelerators:
+            return 0
+        one_bytes = _cache_bytes(alone.placed.on_cards.terms)
+        all_bytes = _cache_bytes(needs.terms)
+        next_bytes = (all_bytes - one_bytes) / (self.question.workload.parallel - 1)
+        return max(0, min(one_bytes, next_bytes))
 
-        def has_room(layout: Judged) -> bool:
-            return not layout.failed and layout.deciding <= least_sure
-
-        if not has_room(most) or has_room(all_at_once):
-            return None
-        more = all_at_once
-        other: Judged | None = None
-        takes_middle = True
-        while more.workload.parallel - most.workload.parallel > 1:
-            least_users = most.workload.parallel
-            most_users = more.workload.parallel
-            users = (least_users + most_users) // 2
-            if other is not None and not takes_middle:
-                by_growth = min(_users_with_room(more, other), most_users - 1)
-                users = max(least_users + 1, int(by_growth))
-            layout = layout_of_users(users, self.question, self.machine)
-            if has_room(layout):
-                most = layout
-                if other is None or other.workload.parallel < most_users:
-                    other = layout
-            else:
-                other = more
-                more = layout
-            left = more.workload.parallel - most.workload.parallel
-            # memory may grow in steps: then every second number is the middle
-            takes_middle = not takes_middle and left > (most_users - least_users) // 2
-        return most
-
-    def with_waiting_users(self, layout: Judged) -> Judged:
+    def _with_waiting_users(self, layout: Judged) -> Judged:
         """The layout of the users that are served at once, with its pace, while the others wait."""
         users = self.question.workload.parallel
         at_once = layout.workload.parallel

@@ -15,8 +15,7 @@ from typing import NamedTuple
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import READING_TOKENS_PER_SECOND
-from ..needs.quantization import BITS_PER_WEIGHT
-from ..needs.records import likely_bytes
+from ..needs.records import CACHES, likely_bytes
 from .checks import Finding
 from .checks.speed import is_too_slow
 from .quality import AS_PUBLISHED, quality_of
@@ -87,8 +86,7 @@ class Rating(NamedTuple):
     A field decides where all fields before it are equal. The fields that do not count for a kind of
     ways have the values of `_UNRATED`, so that they are equal.
 
-    - Text: all but the places and `lacking_bytes`. `order` is of ways that do not run or do not
-      serve, of which nothing else is told: 0 for the model's usual type, 1 for another.
+    - Text: all but the places, `lacking_bytes` and `order`. Of ways that do not run nothing counts.
     - Pictures and training, whose pace is seldom known: `place`, the place if the disk had room,
       `lacking_bytes`, and `order`, the turn of the way in its program's list.
     """
@@ -114,16 +112,12 @@ def rating_of(judged: Judged) -> Rating:
     if question.stated.task == "finetune" or takes_first_of_list(question):
         return _rating_by_place(judged, way)
     runs = runs_of(judged)
-    unserved = _unserved(judged)
-    if runs is Runs.NOT or unserved:
-        # all of these fail alike: the usual type of the model stays
-        return _UNRATED._replace(
-            runs=runs,
-            unserved=unserved,
-            order=int(not question.is_usual_type),
-        )
+    if runs is Runs.NOT:
+        # all of these fail alike: the first way stays
+        return _UNRATED
     return _UNRATED._replace(
         runs=runs,
+        unserved=_unserved(judged),
         is_slow=is_slower_than_reading(judged),
         is_rough=is_rough(judged.quantization or "", judged.model),
         is_cramped=_is_cramped(judged, way),
@@ -266,8 +260,11 @@ def share_of_gpu_memory(judged: Judged) -> float | None:
 def leaves_room(judged: Judged) -> bool:
     """Whether the model still has its memory when other programs take some more in the next minute:
     neither the RAM nor accelerators that hold all of the model are nearly full. True where a share
-    is not known. Accelerators that hold a part of the model are meant to be full.
+    is not known. Accelerators that hold a part of the model are meant to be full, and so are those
+    that serve as many users as they hold: with less memory they serve fewer at once.
     """
+    if has_waiting_users(judged):
+        return _leaves_room_for_caches(judged)
     if judged.has(*_CRAMPED_CODES):
         return False
     shares = [share_of_gpu_memory(judged)]
@@ -275,6 +272,19 @@ def leaves_room(judged: Judged) -> bool:
     if memory is not None:
         shares.append(_share_taken(memory))
     return all(share is None or share <= _MOST_SHARE for share in shares)
+
+
+def _leaves_room_for_caches(judged: Judged) -> bool:
+    """Whether the accelerators are not nearly full of what does not grow with the users."""
+    finding = judged.finding("accelerator")
+    if finding is None:
+        return False
+    needs_bytes = finding.needs
+    has_bytes = finding.has
+    if not isinstance(needs_bytes, int) or not isinstance(has_bytes, int):
+        return False
+    fixed_bytes = needs_bytes - likely_bytes(judged.placed.on_cards.terms, *CACHES)
+    return fixed_bytes <= _MOST_SHARE * has_bytes
 
 
 def _share_taken(finding: Finding) -> float | None:
@@ -357,12 +367,12 @@ def _worth(judged: Judged, way: Way) -> float:
     wait = judged.first_word_seconds
     if wait is not None:
         worth -= steps_between(1.0, max(wait.likely, _SHORT_WAIT_SECONDS))
-    if is_slower_than_reading(judged):
+    if is_slower_than_reading(judged) or _unserved(judged):
         # a smaller type is taken for its pace, if that is worth more than its loss
         worth -= _lost_steps(judged)
     else:
         # a smaller type has to gain more pace than its size alone gives
-        worth += _SIZE_STEPS * steps_between(1.0, max(1, _weight_bytes(judged)))
+        worth += _SIZE_STEPS * steps_between(1.0, max(1, _read_bytes(judged)))
     worth -= sum(setting.cost_steps for setting in way.settings)
     speed = judged.speed
     if speed is not None and speed.waiting:
@@ -385,19 +395,14 @@ def _lost_steps(judged: Judged) -> float:
     return 0.0 if quality.cost == AS_PUBLISHED else _UNMEASURED_STEPS
 
 
-def _weight_bytes(judged: Judged) -> float:
-    """The bytes of the weights by the bits of their type; of other types those of the files, or as
-    they are loaded where the program quantizes them at load. Of more than 16 bits those of 16
-    count.
+def _read_bytes(judged: Judged) -> float:
+    """The bytes of weights that are read for each token of one user, of more than 16 bits those of
+    16; 0 where they are not known.
     """
-    needs = judged.placed
-    runtime = judged.question.runtime
-    total = judged.model.parameters.total
-    bits = BITS_PER_WEIGHT.get(judged.quantization or "")
-    rule = None if runtime is None else runtime.rule_of(judged.quantization)
-    weights: float = 0 if needs.files is None else needs.files.bytes
-    if total is not None and bits is not None:
-        weights = total * bits / 8
-    elif rule is not None and rule.at_load:
-        weights = likely_bytes(needs.terms, "weights")
-    return weights if total is None else min(weights, _PLAIN_BYTES * total)
+    step = judged.question.step
+    if step is None:
+        return 0
+    read_bytes = sum(step.read_bytes.values())
+    if step.parameters is None:
+        return read_bytes
+    return min(read_bytes, _PLAIN_BYTES * step.parameters)

@@ -216,22 +216,31 @@ def shares_in_proportion(
     proportions: Sequence[int],
     layers: int,
 ) -> list[LayerShare]:
-    """The share of the layers for each place in the given proportions, the first layers first.
+    """The share of the layers for each place in the given proportions, the first layers first."""
+    shares = []
+    counts = layers_in_proportion(proportions, layers)
+    for place, count in zip(group, counts, strict=True):
+        if count:
+            shares.append(LayerShare(where=place.where, layers=count))
+    return shares
+
+
+def layers_in_proportion(proportions: Sequence[int], layers: int) -> list[int]:
+    """The number of layers for each of several places in the given proportions.
 
     A layer that two places would divide goes to the first of them.
     """
     total = sum(proportions)
     given = 0
     start = 0
-    shares = []
-    for place, proportion in zip(group, proportions, strict=True):
+    counts = []
+    for proportion in proportions:
         given += proportion
         # rounded up
         stop = -(-layers * given // total)
-        if stop > start:
-            shares.append(LayerShare(where=place.where, layers=stop - start))
+        counts.append(stop - start)
         start = stop
-    return shares
+    return counts
 
 
 # ------------------------------------------------------------------ the terms of each place

@@ -173,14 +173,15 @@ class _Reading:
         if self.spec.closed:
             program = None
             changes |= _NOT_OF_CLOSED
-        workload = self.stated.replace(**changes)
         if program is None:
+            workload = self.stated.replace(**changes)
             if self.stated.runtime is None and not self.spec.closed:
                 self._check_without_program(workload)
             return self._request(workload, None)
+        workload = self.stated.replace(**changes, runtime=program.runtime.id)
         if self.stated.runtime is None and not _suits(program, workload):
             program = self._program_instead(program, workload)
-        workload = workload.replace(runtime=program.runtime.id)
+            workload = workload.replace(runtime=program.runtime.id)
         request = self._request(workload, program)
         if workload.task == "generate":
             self._check_options(request, program)
@@ -396,6 +397,12 @@ class _Reading:
                 self._check_value(name, value, option, program, workload)
             else:
                 self._note_unknown_option(name, program)
+        contradicting = runtime.contradiction_in(workload.runtime_options)
+        if contradicting is not None:
+            first, second = contradicting
+            self._fault(
+                "runtime_options", "option-contradicts", first=first, second=second
+            )
         if not runtime.serves(workload.parallel):
             self._fault(
                 "parallel",

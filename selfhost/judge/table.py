@@ -16,7 +16,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import Conversion
 from ..catalogue.spec import ModelSpec, PublishedFiles
-from ..catalogue.spec_values import PLAIN_DTYPES, QUANTIZATION_NAMES
+from ..catalogue.spec_values import PLAIN_DTYPES, QUANTIZATION_NAMES, SAME_TYPES
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.workload import Workload
@@ -203,9 +203,10 @@ class ProgramRow(Record):
     def types_in_turn(self) -> tuple[str, ...]:
         """The types that are tried in turn where the user asks for none.
 
-        That is the usual type alone, except for GGUF files. There the published types that are
-        nearest to the usual one come first, where nobody publishes that one. A smaller type of four
-        bits (`FOUR_BITS`) comes last, where it can be had.
+        That is the usual type alone, except for GGUF files. There the type that the program's own
+        library has and the published types that are nearest to the usual one come first, where
+        nobody publishes that one. A smaller type of four bits (`FOUR_BITS`) comes last, where it
+        can be had.
         """
         usual = self.usual_type
         if self.format != "gguf" or usual not in GGUF_QUANTIZATIONS:
@@ -215,17 +216,32 @@ class ProgramRow(Record):
         in_turn = [*self._published_instead, usual]
         if usual == SMALLEST_DEFAULT and self.type_row(FOUR_BITS).can_be_had:
             in_turn.append(FOUR_BITS)
-        return tuple(in_turn)
+        return tuple(dict.fromkeys(in_turn))
+
+    @cached_property
+    def type_of_tag(self) -> str | None:
+        """The type of the GGUF file that the program's own library has under a tag of the model,
+        without a login; None for none.
+        """
+        tag = self.spec.library_tag
+        if tag is None or self.format != "gguf":
+            return None
+        if "{tag}" not in self.runtime.command_lines.default:
+            return None
+        return need.type_of_tag(self.spec, self.runtime, tag)
 
     @property
     def _published_instead(self) -> list[str]:
-        """The published types that come nearest to the usual GGUF type; none where somebody
+        """The types that somebody publishes in place of the usual GGUF type; none where somebody
         publishes that one.
 
-        That is a publisher's own mix of as many bits. Without one, the first is the smallest
-        published type that is larger than the usual one, and the published types from the usual one
-        down to the smallest default follow.
+        The first is the type under a tag of the program's own library. A publisher's own mix of as
+        many bits as the usual type follows. Without a mix these are the smallest published type
+        that is larger than the usual one, and the published types from the usual one down to the
+        smallest default.
         """
+        if self.type_of_tag == self.usual_type:
+            return []
         types = set()
         for files in self.spec.files:
             if files.format != "gguf":
@@ -237,16 +253,17 @@ class ProgramRow(Record):
                     return []
                 if files.repository:
                     types.add(name)
+        by_tag = [] if self.type_of_tag is None else [self.type_of_tag]
         group = self.usual_type.rpartition("_")[0]
         mixes = sorted(name for name in types if name.startswith(f"UD-{group}_"))
         if mixes:
-            return mixes
+            return [*by_tag, *mixes]
         order = GGUF_QUANTIZATIONS
         usual_place = order.index(self.usual_type)
         last_place = order.index(SMALLEST_DEFAULT)
         larger = [name for name in order[:usual_place] if name in types]
         smaller = order[usual_place : last_place + 1]
-        return [*larger[-1:], *(name for name in smaller if name in types)]
+        return [*by_tag, *larger[-1:], *(name for name in smaller if name in types)]
 
     @property
     def _makes_compared_vectors(self) -> bool:
@@ -376,12 +393,10 @@ class FileRow(Record):
         """Whether the program's own library has the file under a tag of the model, without a
         login.
         """
-        tag = self.spec.library_tag
-        if tag is None or self.format != "gguf":
+        if self.format != "gguf" or self.quantization is None:
             return False
-        if "{tag}" not in self.runtime.command_lines.default:
-            return False
-        return need.type_of_tag(self.spec, self.runtime, tag) == self.quantization
+        program = program_row(self.spec, self.runtime)
+        return program.type_of_tag == self.quantization
 
     @property
     def holder(self) -> str | None:
@@ -461,3 +476,12 @@ def _reads_weights_of(spec: ModelSpec, conversion: Conversion) -> bool:
 def _owner(repository: str | None) -> str:
     """The account of a repository; empty without one."""
     return "" if repository is None else repository.partition("/")[0]
+
+
+def names_of_type(quantization: str | None) -> set[str | None]:
+    """The names of one type in the files of all formats: `mxfp4` is MXFP4 in GGUF files."""
+    names = {quantization}
+    for name, others in SAME_TYPES.items():
+        if quantization in (name, *others):
+            names.update((name, *others))
+    return names

@@ -25,7 +25,7 @@ from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from ..needs.weight_files import DTYPES
 from .devices import places
 from .record import NO_FILES, Question
-from .table import USUAL, FileRow, program_row, table_of
+from .table import USUAL, FileRow, names_of_type, program_row, table_of
 
 if TYPE_CHECKING:
     from .settings import RunSetting
@@ -190,18 +190,24 @@ def _other_programs(question: Question, catalogue: Catalogue) -> Iterator[Runtim
 
 
 def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
-    """The way in Ollama, where only its library has a file in the type that was taken, and the user
-    stated no program; None elsewhere.
+    """The way in Ollama, where its library has a file of the model and nobody publishes the type
+    that was taken; None elsewhere, and where the user stated a program or another type.
     """
-    if question.stated.runtime is not None or are_files_fixed(question):
-        return None
+    stated = question.stated
     usual = question.type_row
+    if stated.runtime is not None or are_files_fixed(question):
+        return None
     if usual is None or usual.repository is not None:
         return None
-    by_tag = usual.replace(runtime=catalogue.runtime(USUAL.library))
-    if not by_tag.has_tag:
+    by_tag = program_row(question.spec, catalogue.runtime(USUAL.library))
+    type = by_tag.type_of_tag
+    if type is None:
         return None
-    return Way(runtime=by_tag.runtime, quantization=by_tag.quantization, is_other=True)
+    if stated.quantization is not None and type not in names_of_type(
+        usual.quantization
+    ):
+        return None
+    return Way(runtime=by_tag.runtime, quantization=type, is_other=True)
 
 
 # ------------------------------------------------------------------ training
@@ -327,22 +333,6 @@ def _in_other_runtimes(question: Question, catalogue: Catalogue) -> Iterator[Way
     for other in _other_programs(question, catalogue):
         for type in _types_on_gpus(question, other):
             yield Way(runtime=other, quantization=type, is_other=True)
-
-
-def types_to_fit(question: Question, catalogue: Catalogue) -> Sequence[Way]:
-    """The ways in each type that is tried in turn; for pictures, in the types of all runtimes."""
-    runtime = question.runtime
-    if runtime is None:
-        return ()
-    if question.in_turn:
-        return [Way(runtime=runtime, quantization=name) for name in question.in_turn]
-    if not takes_first_of_list(question):
-        return ()
-    ways = []
-    for name in runtime.gpus.quantizations:
-        ways.append(Way(runtime=runtime, quantization=name))
-    ways += _in_other_runtimes(question, catalogue)
-    return ways
 
 
 def takes_first_of_list(question: Question) -> bool:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import cache
 
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from .cpus import number_words
-from .links import Link, link_called, usual_link
+from .links import Link, are_often_joined, link_called, usual_link
 from .profiles import NotedMachine, machine_called
 from .record import Machine
 from .rented import rented
 from .understand import Description, read_description
-from .words import UnknownMachineError
+from .words import UnknownMachineError, vocabulary
 
 # more machines than this are told as no cluster: llama.cpp takes 16 servers (ggml-rpc.h,
 # GGML_RPC_MAX_SERVERS)
@@ -30,7 +30,7 @@ MOST_MACHINES = 16
 JOINER = " + "
 SURE_JOINER = " ++ "
 # as people join whole machines; between other words, these signs join the parts of one machine
-_JOINERS = re.compile(r"\s(?:\+|(?:and|&)\s)\s*", re.IGNORECASE)
+_JOINERS = re.compile(r"\s*\+\s*|\s(?:and|&)\s+", re.IGNORECASE)
 # the RAM that systems report of the same modules differs by what firmware and kernel keep (assumed)
 _SAME_RAM = 0.98
 # how the name of the file of a machine's record ends
@@ -40,10 +40,6 @@ _TIMES = r"(?:\s*[x×*]\s+|\s*[x×*](?=[a-z(])|\s+)"
 _UNIT = r"(?:nodes?\s+|machines?\s+|hosts?\s+|computers?\s+)?(?:of\s+)?"
 _JOINED = r"(?:linked|joined|connected|wired)(?:\s+together)?"
 _BEHIND = rf"(?:,?\s+(?:in\s+a|as\s+a)?\s*(?:cluster|{_JOINED}))?"
-_PLURAL = re.compile(
-    r"\b(air|book|desktop|halo|mac|macbook|mini|pc|pi|pro|server|spark|station|studio)s\b",
-    re.IGNORECASE,
-)
 
 ReadMachine = Callable[[str], NotedMachine | None]
 
@@ -115,14 +111,14 @@ def _have_as_much_ram(machines: Sequence[Machine]) -> bool:
     return min(known) >= _SAME_RAM * max(known)
 
 
-class NotedCluster(NamedTuple):
+class NotedCluster(Record):
     """A cluster, with notes on what else its machines' names can mean."""
 
     cluster: Cluster
     notes: tuple[str, ...]
 
 
-class _Counted(NamedTuple):
+class _Counted(Record):
     """A number of machines of one name, and the machine."""
 
     number: int
@@ -163,6 +159,9 @@ def cluster_named(
     parts = None
     if len(pieces) > 1:
         parts = _parts(pieces, read, is_sure=is_sure)
+    pieces = text.split(",")
+    if parts is None and _is_repeated(pieces, read):
+        parts = _parts(pieces, read, is_sure=True)
     if parts is None and JOINER not in text and _may_be_counted(text):
         # `2x (ryzen 7950x and rtx 3090, 64gb)`
         parts = _parts([text], read, is_sure=False)
@@ -183,7 +182,16 @@ def cluster_named(
             notes.append(part.noted.note)
     if len(machines) == 1:
         return None
-    return NotedCluster(cluster_of(machines, link, names), tuple(notes))
+    cluster = cluster_of(machines, link, names)
+    return NotedCluster(cluster=cluster, notes=tuple(notes))
+
+
+def _is_repeated(pieces: Sequence[str], read: ReadMachine) -> bool:
+    """Whether all pieces of a text name the same machine: between other words, a comma joins the
+    parts of one.
+    """
+    names = {piece.strip().lower() for piece in pieces}
+    return len(pieces) > 1 and len(names) == 1 and _tells_machine(pieces[0], read)
 
 
 def _parts(
@@ -203,9 +211,16 @@ def _parts(
             noted = read(piece.strip()) if is_machine else None
             if noted is None:
                 return None
-            part = _Counted(1, piece.strip(), noted)
+            part = _Counted(number=1, name=piece.strip(), noted=noted)
         parts.append(part)
     return parts
+
+
+@cache
+def _plurals() -> re.Pattern[str]:
+    """The pattern of several computers by one name: `mac studios`."""
+    words = "|".join(sorted(vocabulary().of_computers))
+    return re.compile(rf"\b({words})s\b", re.IGNORECASE)
 
 
 def _number_pattern() -> str:
@@ -254,10 +269,10 @@ def _counted(piece: str, read: ReadMachine) -> _Counted | None:
     if not counts or _is_read(piece, read):
         return None
     for count, rest in counts:
-        for name in dict.fromkeys((_PLURAL.sub(r"\1", rest), rest)):
+        for name in dict.fromkeys((_plurals().sub(r"\1", rest), rest)):
             noted = _read_or_none(name, read)
             if noted is not None:
-                return _Counted(count, name, noted)
+                return _Counted(number=count, name=name, noted=noted)
     return None
 
 
@@ -274,18 +289,17 @@ def _read_or_none(name: str, read: ReadMachine) -> NotedMachine | None:
         return None
 
 
-def _is_one_gpu(about: Description) -> bool:
-    """Whether a text names one GPU and no more of a machine."""
+def _is_gpus_alone(about: Description) -> bool:
+    """Whether a text names GPUs and no more of a machine."""
     if about.product is not None or about.processor is not None:
         return False
-    cards = [card for named in about.cards for card in named.accelerators]
-    return len(cards) == 1 and about.memory.ram_gib is None
+    return bool(about.cards) and about.memory.ram_gib is None
 
 
 def _tells_machine(piece: str, read: ReadMachine) -> bool:
     """Whether a piece of a text names a whole machine: a known one, a type of a cloud, a record, or
-    a description with a product, a chip of Apple's, or a processor and its memory. A GPU alone is a
-    part of the machine beside it.
+    a description with a product, a chip of Apple's, or a processor and its memory. GPUs alone are
+    parts of the machine beside them, unless a host of so many is joined to others.
     """
     if piece.strip().endswith(_RECORDS):
         return _is_read(piece.strip(), read)
@@ -297,9 +311,11 @@ def _tells_machine(piece: str, read: ReadMachine) -> bool:
         # a record, which `read` knows by its path
         return is_called or _is_read(piece, read)
     if is_called:
+        if known is None or not _is_gpus_alone(about):
+            return True
         # "RTX 3060 12GB" is also said for a desktop that has one
-        is_its_name = known is not None and known.machine.name == piece.strip()
-        return is_its_name or not _is_one_gpu(about)
+        machine = known.machine
+        return machine.name == piece.strip() or are_often_joined(machine)
     if about.product is not None or about.chip is not None:
         return True
     return about.processor is not None and about.memory.ram_gib is not None

@@ -581,7 +581,7 @@ def _title(computer: _Computer) -> str:
             else "a virtual machine"
         )
         parts = [units.plural(computer.guest_cores, "processor")]
-    if computer.about.cards:
+    if computer.cards.label:
         parts.append(computer.cards.label)
     elif not computer.is_guest and computer.about.vram_gib is not None:
         parts += [card.name for card in _gpus(computer)]
@@ -603,8 +603,9 @@ def _named_processor(computer: _Computer) -> list[str]:
 def _name(computer: _Computer, facts: FactValues, ram_gib: float) -> str:
     """The name of the machine for tables and selectors: `amd-ryzen-5-5600x-rtx-3090-64gb`.
 
-    It is made of the things that the description names, not of its words, and of the RAM. So the
-    same machine in other words has the same name.
+    It is made of the things that the description names, not of its words: the parts, the RAM and
+    its kind, and a system that is not the usual one. So the same machine in other words has the
+    same name.
     """
     about = computer.about
     parts = []
@@ -619,7 +620,7 @@ def _name(computer: _Computer, facts: FactValues, ram_gib: float) -> str:
         parts.append(f"{computer.guest_cores} cpus")
     elif computer.is_bare and "cpu_cores_usable" in facts:
         parts.append(f"{facts['cpu_cores_usable']:g} cores")
-    if about.cards:
+    if computer.cards.label:
         parts.append(computer.cards.label)
     elif about.vram_gib is not None:
         maker = gpus.maker_called(about.maker)
@@ -627,6 +628,11 @@ def _name(computer: _Computer, facts: FactValues, ram_gib: float) -> str:
     if not parts:
         parts.append("computer")
     parts.append(f"{ram_gib:.4g} gb")
+    if not computer.is_product and about.memory.ram_kind is not None:
+        parts.append(about.memory.ram_kind)
+    system = about.setting.system
+    if system is not None and system != _usual_system(computer):
+        parts.append(system)
     words = re.findall(r"[a-z0-9.]+", " ".join(parts).lower())
     return re.sub(r"(?<=\d)-(gb|cpus)\b", r"\1", "-".join(words))
 

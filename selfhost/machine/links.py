@@ -20,10 +20,6 @@ RDMA = "rdma"
 TCP = "tcp"
 _TRANSPORTS = (RDMA, TCP)
 _MICROSECOND = 1e-6
-# a host of so many GPUs is joined to others by the network of its data centre
-_MANY_GPUS = 8
-# the slowest link for which people buy two of a machine: USB4 (assumed)
-_FAST_GIGABITS = 9
 # behind the digits of an Ethernet's rate, in any spelling
 _RATE = r"(?<=\d)(?:gigabits?|gbits?|gbps|gbs|gb|g)(?:ethernet|e)?$"
 
@@ -48,6 +44,9 @@ class _LinkTable(Stated):
 
     schema: int
     otherwise: str
+    tensor_gigabits_per_second: float
+    joined_gigabits_per_second: float
+    joined_gpus: int
     link: Mapping[str, _LinkRow]
 
 
@@ -78,6 +77,12 @@ class Link(Record):
     def is_rdma(self) -> bool:
         """Whether the machines write into each other's memory, without the system's TCP."""
         return self.transport == RDMA
+
+    @property
+    def carries_tensors(self) -> bool:
+        """Whether machines that divide each layer are not slowed down by the link."""
+        least = _table().tensor_gigabits_per_second
+        return self.is_rdma or self.gigabits_per_second >= least
 
     @property
     def option(self) -> str:
@@ -137,12 +142,13 @@ def are_often_joined(machine: Machine) -> bool:
     """Whether people join such machines to run one model: those with a fast link of their own, and
     hosts of many GPUs.
     """
-    if len(machine.own_memory_cards) >= _MANY_GPUS:
+    table = _table()
+    if len(machine.own_memory_cards) >= table.joined_gpus:
         return True
     name = _usual_name(machine)
-    return (
-        name is not None and _table().link[name].gigabits_per_second >= _FAST_GIGABITS
-    )
+    if name is None:
+        return False
+    return table.link[name].gigabits_per_second >= table.joined_gigabits_per_second
 
 
 def _link(name: str, row: _LinkRow, transport: str, *, is_assumed: bool) -> Link:

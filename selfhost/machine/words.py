@@ -149,6 +149,7 @@ class Vocabulary(Stated):
     numbered: frozenset[str]
     guests: frozenset[str]
     containers: frozenset[str]
+    of_computers: frozenset[str]
     clusters: frozenset[str]
     either: frozenset[str]
     vague: frozenset[str]

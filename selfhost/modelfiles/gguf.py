@@ -51,6 +51,9 @@ _GUESSED = 1024
 # the type of most tensors by quantization, where the two names differ
 _BASES = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
 
+# the tables of RoPE, which are no weights
+_ROTATIONS = ("rope_freqs.", "rope_factors_")
+
 _Shape = tuple[int, ...]
 
 
@@ -82,7 +85,7 @@ def read_gguf(path: str) -> LocalModel:
         format="gguf",
         quantization=quantization,
         files_here=True,
-        notes=_notes(model, quantization, layers) + _notes_on_size(headers),
+        notes=_notes(model, quantization, layers),
     )
 
 
@@ -280,11 +283,14 @@ def _expected_shapes(architecture: Architecture) -> dict[TensorPlace, _Shape]:
 def _compared_shapes(
     tensors: Iterable[tuple[TensorPlace, _Shape]],
 ) -> dict[TensorPlace, _Shape]:
-    """The shapes of tensors by their places, as they are compared: of two names for one tensor the
-    row's, and without dimensions of 1; of a norm the number of all its elements.
+    """The shapes of tensors by their places, as they are compared: without tables of RoPE, of two
+    names for one tensor the row's, and without dimensions of 1; of a norm the number of all its
+    elements.
     """
     shapes = {}
     for place, shape in tensors:
+        if place.name.startswith(_ROTATIONS):
+            continue
         name = place.name.removesuffix(".weight")
         name = _TABLE.two_names.get(name, name)
         plain: _Shape = (prod(shape),)
@@ -371,7 +377,7 @@ def _parameters(model: GgufModel, layers: _Layers) -> Parameters:
         elements = prod(tensor.shape)
         if tensor.place.layer >= model.layers:
             predicting += elements
-        elif not tensor.name.startswith(("rope_freqs.", "rope_factors_")):
+        elif not tensor.name.startswith(_ROTATIONS):
             total += elements
     has_experts = any("exps." in tensor.name for tensor in model.tensors)
     active = None if has_experts else total
@@ -409,12 +415,6 @@ def _notes(
         tensors = listed(map(_name_at, layers.differing), 3)
         notes.append(reason("other-tensors", name=model.name, tensors=tensors))
     return tuple(notes)
-
-
-def _notes_on_size(headers: Sequence[GgufHeader]) -> Notes:
-    """The sentence about bytes that belong to no tensor; none where there are no such bytes."""
-    unused = sum(header.file_bytes - header.used_bytes for header in headers)
-    return (reason("unused-bytes", count=unused),) if unused else ()
 
 
 def _name_at(place: TensorPlace) -> str:

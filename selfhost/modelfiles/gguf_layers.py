@@ -10,7 +10,6 @@ converter writes raises `Malformed`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
 
 from ..catalogue.architecture import (
     MAX_LAYERS,
@@ -97,10 +96,6 @@ class GgufModel(Sizes):
                     Malformed,
                 )
         return names
-
-    def has_tensor(self, *endings: str) -> bool:
-        """Whether the name of any tensor has one of these endings."""
-        return any(name.endswith(endings) for name in self.shapes)
 
     @property
     def is_image_model(self) -> bool:
@@ -309,18 +304,6 @@ class _Layer(Record):
             beside_dense=self._row_length("ffn_down.weight"),
         )
 
-    # differences from the row
-
-    def query_key_norm(self, key_length: int) -> str:
-        """The kind of norm of queries and keys, told by the shape of the norm."""
-        shape = self.shape("attn_q_norm.weight")
-        if not shape:
-            return "none"
-        length, *others = shape
-        if others and others[0] > 1:
-            return "per_head"
-        return "head" if length == key_length else "full"
-
 
 def architecture_of(model: GgufModel) -> Architecture:
     """The architecture of the model. Raises `Unclear` where the header does not tell it."""
@@ -333,7 +316,6 @@ def architecture_of(model: GgufModel) -> Architecture:
     feeding = [layer.feed_forward() for layer in layers]
     loops = _loops(model)
     attention = grouped(model, attending * loops, width)
-    has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
     deepstack_layers = min(model.count("n_deepstack_layers"), model.layers)
     architecture = Architecture(
         row=model.name,
@@ -358,10 +340,6 @@ def architecture_of(model: GgufModel) -> Architecture:
         positions=_positions(model),
         context_tokens=_context_tokens(model),
         gate=_gate(model),
-        attention_bias=_unless_usual(has_bias, row.attention_bias),
-        rope_factors=_rope_factors(model),
-        query_key_norm=_query_key_norm(model, attention),
-        parallel_norms=_parallel_norms(model, states),
     )
     refuse_faults(model, architecture, f"{model.name}: ")
     model.unknown["architecture.dtype"] = reason("published-type")
@@ -573,66 +551,15 @@ def _context_tokens(model: GgufModel) -> int | None:
     return context
 
 
-# facts in which the tensors of the file differ from those of the row; None where they agree
-
-
-_Fact = TypeVar("_Fact", str, bool)
-
-
-def _unless_usual(fact: _Fact, usual: _Fact | None) -> _Fact | None:
-    """The fact that the tensors show; None where the row states the same."""
-    if fact == usual:
-        return None
-    return fact
-
-
-def _parallel_norms(model: GgufModel, states: _States) -> int | None:
-    """The number of norms before the parts of a layer that are computed side by side; None for the
-    usual number.
-    """
-    if any(states) or not model.has_tensor("attn_norm_2.weight"):
-        return None
-    return 2
-
-
 def _gate(model: GgufModel) -> str | None:
     """The form in which the gate of the feed-forwards is stored: split, fused or none. None where
-    the row states the same, and where the first layer lacks these matrices.
+    the models of the row have one form, and where the first layer lacks these matrices.
     """
     first = _Layer(model=model, number=0)
     up = first.shape("ffn_up.weight")
     down = first.shape("ffn_down.weight")
     if not (up and down and model.row.gate_varies):
         return None
-    gate = "none"
     if first.has("ffn_gate.weight"):
-        gate = "split"
-    elif up[-1] == 2 * down[0]:
-        gate = "fused"
-    return _unless_usual(gate, model.row.gate)
-
-
-def _rope_factors(model: GgufModel) -> str | None:
-    """The kind of RoPE factors that the file has; of two kinds the last by name. None where the
-    file has none, or the row states the same.
-    """
-    known = _TABLE.rope_factors
-    names = model.shapes.keys() & known.keys()
-    if not names:
-        return None
-    factors = known[max(names)]
-    return _unless_usual(factors, model.row.rope_factors)
-
-
-def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | None:
-    """The kind of norm of queries and keys, from the first layer that may have such a norm. None
-    where the row states the same kind, or no layer may have such a norm.
-    """
-    usual = model.row.query_key_norm or "none"
-    for group in attention:
-        if group.kind == "latent":
-            # latent attention has no such norm
-            continue
-        first = _Layer(model=model, number=group.layers[0])
-        return _unless_usual(first.query_key_norm(group.key_length), usual)
-    return None
+        return "split"
+    return "fused" if up[-1] == 2 * down[0] else "none"

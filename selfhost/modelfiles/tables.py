@@ -63,7 +63,6 @@ class GgufTable(Stated):
     tokenizers: tuple[str, ...]
     rotates_whole_heads: tuple[str, ...]
     attending: Mapping[str, tuple[str, ...]]
-    rope_factors: Mapping[str, str]
     indexing: tuple[str, ...]
     compressed: Mapping[str, str]
     latent: Mapping[str, str]

@@ -44,10 +44,11 @@ from .tensors import ParameterCounts, cache_groups, parameter_counts
 from .weight_files import (
     DTYPES,
     cast_to,
+    encoder_bytes,
     loaded_of,
     loaded_type,
-    read_bytes,
-    read_of_mixture,
+    reads_by_type,
+    stored_types,
     typed_tensors,
 )
 
@@ -404,47 +405,50 @@ def decode_bytes_by_type(
         recipe = gguf_files.recipe_of_file(case)
         if recipe is not None:
             return _read_of_gguf(case, recipe)
-    model = case.model
-    if not _has_typed_experts(case):
-        return _read_of_files(case)
-    if model.expert_dtype in case.account.widened:
-        # a CPU widens the experts and a GPU does not: the bytes read depend on the placement
-        return {}
-    tensors = typed_tensors(model)
-    return _read_by_token(
-        model, ((typed.group.name, typed.type, typed.bytes) for typed in tensors)
-    )
-
-
-def _has_typed_experts(case: Case) -> bool:
-    """Whether the files hold experts in a type of their own, and all tensors are known."""
-    if not case.model.expert_dtype:
-        return False
-    return case.has_row and case.is_as_published
+    return _read_of_files(case)
 
 
 def _read_of_files(case: Case) -> dict[str, int]:
-    """The bytes of weights that one decoded token reads, from the size of the files scaled to the
-    active parameters, by the type that they are loaded as. {} where not known.
+    """The bytes of weights that one decoded token reads of weight files, by the type that the
+    runtime computes with. {} where not known.
+
+    The bytes of the tensors are scaled to the size of the files. Where the tensors are not known, a
+    token reads as large a share of the files as of the parameters.
     """
     files = size_of(case)
-    parameters = case.spec.parameters
-    type = case.quantization
-    if isinstance(files, Unread) or not parameters.total:
+    if isinstance(files, Unread):
         return {}
-    if case.spec.architecture is None:
-        if not parameters.active:
-            return {}
-        return {type: files.bytes * parameters.active // parameters.total}
-    loaded = loaded_of(case, files).bytes
-    mixture = read_of_mixture(case, loaded)
-    if mixture:
-        return mixture
-    read = max(0, read_bytes(case, loaded))
-    loaded_as = loaded_type(case.runtime, case.spec, type)
-    if loaded_as != type:
-        read = int(read * DTYPES[loaded_as] / DTYPES[type])
-    return {loaded_as: read}
+    type = loaded_type(case.runtime, case.spec, case.quantization)
+    if not case.has_all_tensors:
+        return _read_by_parameters(case, files, type)
+    model = case.model
+    is_by_type = reads_by_type(case)
+    if is_by_type and model.expert_dtype in case.account.widened:
+        # a CPU widens the experts and a GPU does not: the bytes read depend on the placement
+        return {}
+    tensors = typed_tensors(model, stored_types(case))
+    loaded_bytes = loaded_of(case, files).bytes - encoder_bytes(case)
+    scale = loaded_bytes / sum(typed.bytes for typed in tensors)
+    if type != case.quantization:
+        scale *= DTYPES[type] / DTYPES[case.quantization]
+    read = _read_by_token(
+        model,
+        ((typed.group.name, typed.type, typed.bytes * scale) for typed in tensors),
+    )
+    return read if is_by_type else {type: sum(read.values())}
+
+
+def _read_by_parameters(case: Case, files: Term, type: str) -> dict[str, int]:
+    """The bytes that one token reads of files whose tensors are not known, in that type. {} where
+    the parameters are not known either, or which of them a token reads.
+    """
+    parameters = case.spec.parameters
+    read = parameters.active
+    if case.spec.architecture is not None:
+        read = read or parameters.total
+    if not parameters.total or not read:
+        return {}
+    return {type: files.bytes * read // parameters.total}
 
 
 def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:

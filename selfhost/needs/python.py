@@ -163,7 +163,7 @@ def _narrowed_weights(case: Case, files: Term) -> Term:
     extra = 0
     if case.has_row and not case.account.divides_layers:
         # bitsandbytes does not quantize a tensor that holds all experts of a layer (its issue 1849)
-        extra = weight_files.more_in_16_bits(case, {"expert"})
+        extra = weight_files.experts_in_16_bits(case)
     if extra:
         line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
     size = files.bytes + extra

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from functools import lru_cache, partial
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.spec import FileTensors, PublishedFiles
 from ..catalogue.spec_values import gguf_name
-from ..core.records import Record, Stated, read_by, shortened
-from ..core.tables import TomlTable, shipped_record
+from ..core.records import Stated, read_by
+from ..core.tables import row_names, shipped_record
 from .tensors import ArchitectureRow, gguf_tensors, row_of
 
 
@@ -35,120 +35,31 @@ class Block(NamedTuple):
         return self.bytes / self.elements
 
 
-class Rule(Record):
+# facts about the number of a tensor within its kind; all other facts are about the model
+_FACTS_OF_PLACES = ("first two", "first four", "sixteenth", "early", "more")
+_FACTS_OF_MODELS = (
+    "matrix", "no matrix", "falcon", "no falcon", "shared", "four experts", "eight experts",
+)  # fmt: skip
+# a type of tensors that must be stated, and one that may be; a quantization of llama-quantize
+_TYPES_OF_TENSORS = row_names("gguf_types", "blocks")
+_TYPE = read_by(choices=_TYPES_OF_TENSORS)
+_TYPE_OR_NONE = read_by(choices=_TYPES_OF_TENSORS, default=None)
+_RECIPE = read_by(choices=row_names("gguf_types", "quantization"))
+
+
+class Rule(Stated):
     """The type of tensors for which all these facts hold; a rule without facts holds for any
     tensor.
     """
 
-    facts: frozenset[str]
-    type: str
+    facts: frozenset[str] = read_by(
+        choices=(*_FACTS_OF_PLACES, *_FACTS_OF_MODELS), default=frozenset()
+    )
+    type: str = _TYPE
 
 
 # rules in order: the first that fits applies
 Rules = tuple[Rule, ...]
-# facts about the number of a tensor within its kind; all other facts are about the model
-_FACTS_OF_PLACES = frozenset(["first two", "first four", "sixteenth", "early", "more"])
-_FACTS_OF_MODELS = frozenset(
-    [
-        "matrix",
-        "no matrix",
-        "falcon",
-        "no falcon",
-        "shared",
-        "four experts",
-        "eight experts",
-    ]
-)
-_FACTS = _FACTS_OF_PLACES | _FACTS_OF_MODELS
-
-
-def _read_rules(table: TomlTable, key: str) -> Rules:
-    """The rules of a table: in each line facts with commas between them ("" for any tensor), and
-    the type. A wrong line is noted and left out.
-    """
-    rules = []
-    blocks = _rows_of(table, "blocks")
-    for place, row in enumerate(table.get(key, "tuple[Any, ...]")):
-        fault = _fault_of_rule(row, blocks)
-        if fault is not None:
-            remedy = 'write ["facts", "type"], such as ["no matrix, early", "Q5_K"]'
-            table.document.add((*table.path, key, place), fault, remedy)
-            continue
-        facts, type = row
-        rules.append(Rule(facts=_facts_in(facts), type=type))
-    return tuple(rules)
-
-
-def _facts_in(text: str) -> frozenset[str]:
-    """The facts in a text with commas between them; an empty text has none."""
-    return frozenset(text.split(", ")) - {""}
-
-
-def _fault_of_rule(row: object, types: Collection[str]) -> str | None:
-    """The fault in a line of rules, whose type must be one of `types`; None where the line is
-    valid.
-    """
-    if not isinstance(row, list) or len(row) != 2:
-        return "is not an array of two strings"
-    facts, type = row
-    if not isinstance(facts, str) or not isinstance(type, str):
-        return "is not an array of two strings"
-    unknown = sorted(_facts_in(facts) - _FACTS)
-    if unknown:
-        return f"has a fact that is not known: {shortened(unknown[0])}"
-    if type not in types:
-        return f"has a type without a row in [blocks]: {shortened(type)}"
-    return None
-
-
-def _read_row_name(
-    table: TomlTable,
-    key: str,
-    *,
-    section: str,
-    required: bool = False,
-) -> str | None:
-    """The name of a row in that section of the document; None for another name, which is noted with
-    the row that was perhaps meant.
-    """
-    name: str | None = table.get(key, "str", required=required)
-    rows = _rows_of(table, section)
-    if name is None or name in rows:
-        return name
-    message = f"has no row in [{section}]: {shortened(name)}"
-    known = tuple(rows)
-    otherwise = f"known there: {', '.join(known)}"
-    table.problem(key, message, table.document.did_you_mean(name, known, otherwise))
-    return None
-
-
-def _rows_of(table: TomlTable, section: str) -> Collection[str]:
-    """The names of the rows in a section of the table's document."""
-    rows = table.document.values.get(section)
-    return rows if isinstance(rows, dict) else ()
-
-
-# the readers of a type of tensors, and of a quantization of llama-quantize
-_read_type = partial(_read_row_name, section="blocks")
-_read_recipe = partial(_read_row_name, section="quantization")
-
-
-def _read_types_by_type(
-    table: TomlTable,
-    key: str,
-    *,
-    required: bool = False,
-) -> dict[str, str]:
-    """The types of a table, each of which has a row in [blocks], by its keys; others are noted."""
-    stated = table.get(key, "TomlTable", required=required)
-    types: dict[str, str] = {}
-    if stated is None:
-        return types
-    for name in stated.values:
-        type = _read_type(stated, name)
-        if type is not None:
-            types[name] = type
-    return types
 
 
 class TypeRules(Stated):
@@ -165,16 +76,16 @@ class TypeRules(Stated):
       feed-forwards, and for the output of attention. The first rule that fits counts.
     """
 
-    base: str = read_by(_read_type)
+    base: str = _TYPE
     bits: float
-    last: str = read_by(_read_type, default="Q6_K")
-    table: str | None = read_by(_read_type, default=None)
-    queries: str | None = read_by(_read_type, default=None)
-    earlier: str | None = read_by(_read_type, default=None)
+    last: str = read_by(choices=_TYPES_OF_TENSORS, default="Q6_K")
+    table: str | None = _TYPE_OR_NONE
+    queries: str | None = _TYPE_OR_NONE
+    earlier: str | None = _TYPE_OR_NONE
     trained: str = ""
-    values: Rules = read_by(_read_rules, default=())
-    downs: Rules = read_by(_read_rules, default=())
-    output: Rules = read_by(_read_rules, default=())
+    values: tuple[Rule, ...] = ()
+    downs: tuple[Rule, ...] = ()
+    output: tuple[Rule, ...] = ()
 
 
 class LayoutBuffer(Stated):
@@ -215,36 +126,18 @@ class RecipeShare(NamedTuple):
     most: float
 
 
-def _read_shares(table: TomlTable, key: str) -> dict[str, RecipeShare]:
-    """The shares of a table by its keys; a list of other than three numbers is noted and left
-    out.
-    """
-    stated = table.get(key, "TomlTable")
-    shares: dict[str, RecipeShare] = {}
-    if stated is None:
-        return shares
-    for name in stated.values:
-        numbers = stated.get(name, "tuple[float, ...]")
-        if len(numbers) == 3:
-            shares[name] = RecipeShare(*numbers)
-        else:
-            fault = "is not an array of three numbers"
-            stated.problem(name, fault, "write [least, likely, most]")
-    return shares
-
-
 class Mix(Stated):
     """A publisher's own mix of types: a table of `[mixes]`, or of the mixes of an account.
 
     - `recipe`: the nearest recipe of llama-quantize.
     - `tables`: the type of the token table and the output matrix; None: that of the recipe.
-    - `shares`: the size of the files as shares of such a file, by the kind of the model; {} where
-      nothing else differs from the recipe.
+    - `shares`: the size of the files as shares of such a file, least, likely and most, by the kind
+      of the model; {} where nothing else differs from the recipe.
     """
 
-    recipe: str = read_by(_read_recipe)
-    tables: str | None = read_by(_read_type, default=None)
-    shares: Mapping[str, RecipeShare] = read_by(_read_shares, default={})
+    recipe: str = _RECIPE
+    tables: str | None = _TYPE_OR_NONE
+    shares: Mapping[str, tuple[float, ...]] = {}
 
     @property
     def differs(self) -> bool:
@@ -256,8 +149,8 @@ class Mix(Stated):
         kind = "experts" if model.has_experts else "dense"
         if model.per_layer_embedding_length and "per_layer" in self.shares:
             kind = "per_layer"
-        of_row = self.shares.get(f"{model.row}-{kind}")
-        return of_row or self.shares.get(kind)
+        shares = self.shares.get(f"{model.row}-{kind}") or self.shares.get(kind)
+        return RecipeShare(*shares) if shares else None
 
 
 class AccountMixes(Stated):
@@ -294,7 +187,7 @@ class _GgufTypes(Stated):
     kept_in_16_bits: tuple[str, ...]
     two_bits: frozenset[str]
     blocks: Mapping[str, tuple[int, ...]]
-    fallback: Mapping[str, str] = read_by(_read_types_by_type)
+    fallback: Mapping[str, str] = _TYPE
     quantization: Mapping[str, TypeRules]
     layout: Mapping[str, tuple[LayoutBuffer, ...]]
     mixes: Mapping[str, Mix]
@@ -593,7 +486,7 @@ def _rules_where(facts: frozenset[str], rules: Rules) -> Rules:
     concerning = []
     for rule in rules:
         of_places = rule.facts - facts
-        if of_places <= _FACTS_OF_PLACES:
+        if of_places.issubset(_FACTS_OF_PLACES):
             concerning.append(rule.replace(facts=of_places))
     return tuple(concerning)
 

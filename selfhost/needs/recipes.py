@@ -62,17 +62,19 @@ class CheckpointRecipe(Stated):
 
 
 class Recipes(Record):
-    """The recipes that files may follow, the likely one first. `is_stated`: the user typed a
-    repository, so that its publisher's recipe is the only one.
-    """
+    """The recipes that files may follow, the likely one first."""
 
     possible: tuple[CheckpointRecipe, ...]
-    is_stated: bool
 
     @property
     def likely(self) -> CheckpointRecipe:
         """The recipe that the files likely follow."""
         return self.possible[0]
+
+    @property
+    def are_of_publisher(self) -> bool:
+        """Whether they are of one publisher, and none that anybody may follow."""
+        return all(recipe.publishers for recipe in self.possible)
 
 
 @cache
@@ -90,8 +92,8 @@ def recipes_of(case: Case, method: str, parts: Collection[str]) -> Recipes | Non
     if files is not None:
         own = [row for row in rows if row.is_of(files)][:1]
         if own and files.typed:
-            return Recipes(possible=tuple(own), is_stated=True)
+            return Recipes(possible=tuple(own))
         possible = own + possible
     if not possible:
         return None
-    return Recipes(possible=tuple(possible), is_stated=False)
+    return Recipes(possible=tuple(possible))

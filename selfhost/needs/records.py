@@ -53,6 +53,9 @@ SPLITS = {
     ),
 }
 
+# the terms that each user has
+CACHES = ("kv_cache", "recurrent_state")
+
 # the terms of programs themselves
 PROGRAMS = ("runtime", "draft_runtime")
 

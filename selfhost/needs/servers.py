@@ -473,6 +473,20 @@ def terms_by_device(
     return tuple(parts)
 
 
+def in_equal_parts(terms: Terms, model: Architecture | None, devices: int) -> Terms:
+    """The terms on each of several machines where the program has no account of its own for them:
+    weights, states and cache in equal parts, all else whole. A latent cache is whole, too.
+    """
+    is_latent = model is not None and any(group.is_latent for group in model.attention)
+    parts = []
+    for part in terms:
+        is_whole = part.split is not Split.LAYERS
+        is_whole = is_whole or (is_latent and part.name == "kv_cache")
+        share = 1.0 if is_whole else 1 / devices
+        parts.append(share_by_device(part, devices, share))
+    return tuple(parts)
+
+
 def _share_of_cache(
     case: Case,
     cache: Term,

@@ -102,31 +102,22 @@ class ArchitectureRow(Stated):
     - `first_norm`: the first layer has a norm in front of its attention.
     - `output_norm`: name of the last norm; "" where there is none.
     - `fused_qkv`: queries, keys and values in one matrix.
-    - `gated_query`: the query matrix holds a gate as well: twice as wide.
     - `attention_bias`: queries, keys and values have a bias.
     - `key_bias`: with attention_bias: keys have one too.
     - `query_key_norm`: "head": one norm vector of a head; "full": of all heads; "per_head": one
       for each head.
     - `window_masks`: windows mask scores alone: keys and values of all tokens are kept.
     - `recomputes`: no cache: every token is made from the whole text again.
-    - `attention_gate`: a matrix that scales what attention gives: one number for each "head" or
-      "element".
-    - `routed_norm`: Kimi K3: a norm behind the experts, which work in a space of their own.
     - `gate`: "split": gate and up; "fused": both in one matrix; "none": up alone; RWKV:
       "channel_mix".
     - `feed_forward_bias`: dense feed-forwards have biases.
     - `down_bias`: their last matrix alone has one.
-    - `expert_bias`: experts and their router have biases.
     - `router_bias`: a bias that picks experts.
-    - `shared_expert_gate`: one number per input that scales the shared expert.
-    - `expert_norms`: Gemma 4: three norms and two scales around the experts beside a dense
-      feed-forward.
     - `positions`: a learned position table.
     - `position_offset`: rows of that table before the first position.
     - `sines`: M2M-100: transformers keeps a computed table instead, with so many rows more, of
       each stack.
     - `token_types`: a token type table.
-    - `embedding_norm`: a norm right after the token table.
     - `rope_factors`: "freqs": one table in the GGUF file; "long_short": two.
     - `per_layer_vocabulary`: rows of the second token table of Gemma 3n and 4 in the published
       weights, where the GGUF file pads it.
@@ -137,8 +128,6 @@ class ArchitectureRow(Stated):
     - `relative_reach`: distance in tokens up to which attention adds a learned bias (Inkling).
     - `indexer_parts`: so many rows as long as a key of the indexer lie in llama.cpp's cache for
       each token, where tokens share keys (src/llama-kv-cache-kpool.cpp).
-    - `mamba_norms`: Jamba, PLaMo 2: norms inside the mamba layer.
-    - `fused_alpha_beta`: Qwen3-Next: one matrix for both.
     - `embedding_rows_beyond`: rows of the token table that no output belongs to (Llama 3.2
       Vision: image tokens).
     - `encoder`: attends both ways, keeps no cache.
@@ -227,26 +216,19 @@ class ArchitectureRow(Stated):
     first_norm: bool = True
     output_norm: str = "output_norm"
     fused_qkv: bool = False
-    gated_query: bool = False
     attention_bias: bool = False
     key_bias: bool = True
     query_key_norm: str = ""
     window_masks: bool = False
     recomputes: bool = False
-    attention_gate: str = ""
-    routed_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
     down_bias: bool = False
-    expert_bias: bool = False
     router_bias: bool = False
-    shared_expert_gate: bool = False
-    expert_norms: bool = False
     positions: bool = False
     position_offset: int = 0
     sines: int = 0
     token_types: bool = False
-    embedding_norm: bool = False
     rope_factors: str = ""
     per_layer_vocabulary: int | None = None
     altup: bool = False
@@ -254,8 +236,6 @@ class ArchitectureRow(Stated):
     routed_shared: int = 0
     relative_reach: int = 0
     indexer_parts: int = 1
-    mamba_norms: bool = False
-    fused_alpha_beta: bool = False
     embedding_rows_beyond: int = 0
     encoder: bool = False
     idle_cache: bool = False

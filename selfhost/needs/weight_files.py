@@ -2,15 +2,15 @@
 stored and loaded, and the number of parameters that one token reads.
 
 What goes in: a case, which is a model in a format and quantization. What comes out: a term in
-bytes, or why the size is not known. Every size is one sum over the tensors, each in its type: the
-type of the published files, or the type to which a quantizer converts linear layers (and MLX also
-tables). If the tensors are not known, the size is parameters × bits / 8. The scales and other bytes
+bytes, or why the size is not known. Every size is one sum over the tensors, each in its type:
+`StoredTypes` says which that is in the published files, and in those of a quantizer that follows a
+recipe. If the tensors are not known, the size is parameters × bits / 8. The scales and other bytes
 that a layout adds to the bits of its weights are in `[layouts]` of specs/common/quantizations.toml.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
 
@@ -66,18 +66,21 @@ _PARTS = {
     "attn_v_b": "latent values", "_exps.": "expert", "_shexp.": "shared_expert",
     "ssm_": "recurrent", "shortconv": "recurrent", "attn_": "attention",
 }  # fmt: skip
-# and those that layers have
+# those that layers have
 _LAYER_PARTS = (*_PARTS.values(), "feed_forward")
-# the parts of a model beside its layers that a recipe may name
-_TABLE_PARTS = ("table", "output")
+# the parts of a model beside its layers that a recipe may name, by the names of their tensors
+_TABLE_PARTS = {"token_embd.weight": "table", "output.weight": "output"}
 _ROUTER = "ffn_gate_inp"
 # how far files may be off a publisher's own recipe: lists of sizes leave open whether they count in
 # GB or GiB, which are 7 % apart; and off a sum over their tensors
 _RECIPE_ERROR = 0.07
 _SUM_ERROR = 0.005
 _STATE_SIZE = "state the size under [[files]] of the spec"
-_STATE_TYPE = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
 _TENSORS = "parameters of the architecture in their stored types"
+_BY_MLX = (
+    "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
+    " 8 bits); routers may keep more"
+)
 _ANY_WORKLOAD = Workload()
 GIVE_FILES = (
     "give the folder with its safetensors files, or state the "
@@ -128,10 +131,43 @@ class Matrices(Record):
         return self.inputs * self.outputs * self.number
 
 
+class StoredTypes(Record):
+    """The types in which files store the tensors of a model.
+
+    - `plain`: of vectors, and of every tensor that is in no narrower type.
+    - `matrices`: of the matrices that `narrow` means: all "linear" layers of the blocks, which
+      quantizers pack; all matrices of the "blocks" except routers, which publishers have in a
+      narrow type of their own; or "all" matrices, tables and routers too, which
+      mlx_lm.convert quantizes.
+    - `by_part`: of matrices and tables of these parts.
+    """
+
+    plain: str
+    matrices: str
+    narrow: str
+    by_part: Mapping[str, str] = {}
+
+    def type_of(self, group: TensorGroup, part: str, *, is_linear: bool) -> str:
+        """The type of a group of tensors that belongs to that part."""
+        is_narrow = is_linear
+        if self.narrow == "all":
+            is_narrow = _is_matrix(group) and not _has_any(group.name, _NOT_LINEAR)
+        elif self.narrow == "blocks":
+            is_block = bool(group.layers) and _is_matrix(group)
+            is_narrow = is_block and _ROUTER not in group.name
+        if is_narrow:
+            return self.by_part.get(part, self.matrices)
+        if group.name in _TABLE_PARTS:
+            # a recipe may pack the output matrix too
+            return self.by_part.get(part, self.plain)
+        return self.plain
+
+
 class TypedGroup(Record):
-    """A group of tensors with its stored type, and the bytes of all of them."""
+    """A group of tensors with its part, its stored type, and the bytes of all of them."""
 
     group: TensorGroup
+    part: str
     type: str
     bytes: float
 
@@ -152,9 +188,11 @@ def linear_layers(architecture: Architecture) -> tuple[Matrices, ...]:
 
 
 def _part_of(group: TensorGroup, architecture: Architecture) -> str:
-    """The part of a layer that the matrices belong to, found from the name of the group: a value of
-    `_PARTS`, else feed_forward.
+    """The part of the model that the matrices belong to, found from the name of the group: a value
+    of `_TABLE_PARTS` or `_PARTS`, else feed_forward.
     """
+    if group.name in _TABLE_PARTS:
+        return _TABLE_PARTS[group.name]
     for mark, part in _PARTS.items():
         if mark in group.name:
             if part == "attention" and _recurs_alone(group, architecture):
@@ -212,77 +250,95 @@ def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
 
 @lru_cache(maxsize=512)
 def typed_tensors(
-    architecture: Architecture,
-    mlx: str | None = None,
-    in_8_bits: tuple[str, ...] = (),
+    architecture: Architecture, types: StoredTypes | None = None
 ) -> tuple[TypedGroup, ...]:
-    """The groups of tensors of weight files, each with its stored type and its bytes.
-
-    `mlx`: the type for which mlx_lm.convert makes the files; None for the published files.
-    `in_8_bits`: the names of groups that the conversion keeps in 8 bits.
+    """The groups of tensors of weight files, each with its stored type and its bytes. `types`: None
+    for the published files.
     """
+    types = types or _published_types(architecture)
+    is_wide = architecture.dtype == "float32"
     typed = []
     for group in published_tensors(architecture):
-        made = "8bit" if group.name in in_8_bits else mlx
-        if made:
-            type = _type_in_mlx(group, architecture, made)
-        else:
-            type = _type_as_published(group, architecture)
-        if type in PLAIN_DTYPES:
-            size = prod(group.shape) * DTYPES[type] / 8
-        else:
-            packed = _matrices(group)
-            is_wide = architecture.dtype == "float32"
-            one = linear_bytes(type, packed.inputs, packed.outputs, wide=is_wide)
-            size = one * packed.number
-        size *= max(1, len(group.layers))
-        typed.append(TypedGroup(group=group, type=type, bytes=size))
+        part = _part_of(group, architecture)
+        is_linear = _is_linear(group, architecture)
+        type = types.type_of(group, part, is_linear=is_linear)
+        if types.narrow == "all" and group.shape[0] % _group_in_mlx(type):
+            type = types.plain
+        size = _bytes_in(type, group, is_wide=is_wide)
+        typed.append(TypedGroup(group=group, part=part, type=type, bytes=size))
     return tuple(typed)
 
 
-def _type_as_published(group: TensorGroup, architecture: Architecture) -> str:
-    """The stored type of a group of tensors in the published files.
-
-    A quantizer's type holds for linear layers. A publisher's own narrow type holds for all matrices
-    of the blocks except routers. Experts may have a type of their own.
+def _group_in_mlx(type: str) -> int:
+    """The number of weights that share a scale in MLX's files, which has to divide a row; 1 for
+    other types.
     """
+    scheme = mlx_scheme(type)
+    if scheme is None:
+        return 1
+    return scheme.group or 1
+
+
+def _bytes_in(type: str, group: TensorGroup, *, is_wide: bool) -> float:
+    """The bytes of a group of tensors in that type. `is_wide`: made from weights in 32 bits."""
+    layers = max(1, len(group.layers))
+    if type in PLAIN_DTYPES:
+        return prod(group.shape) * DTYPES[type] / 8 * layers
+    packed = _matrices(group)
+    one = linear_bytes(type, packed.inputs, packed.outputs, wide=is_wide)
+    return one * packed.number * layers
+
+
+def _published_types(architecture: Architecture) -> StoredTypes:
+    """The types of the published files. Experts may have a type of their own."""
     plain = architecture.dtype or "bfloat16"
-    matrix_type = architecture.matrix_dtype or plain
-    if matrix_type in _BITSANDBYTES or scheme_of(matrix_type) is not None:
-        is_narrow = _is_linear(group, architecture)
-    else:
-        is_block = bool(group.layers) and _is_matrix(group)
-        is_narrow = is_block and _ROUTER not in group.name
-    if not is_narrow:
-        return plain
-    if "_exps." in group.name and architecture.expert_dtype:
-        return architecture.expert_dtype
-    return matrix_type
+    matrices = architecture.matrix_dtype or plain
+    narrow = "blocks"
+    if matrices in _BITSANDBYTES or scheme_of(matrices) is not None:
+        narrow = "linear"
+    by_part = {}
+    if architecture.expert_dtype:
+        by_part["expert"] = architecture.expert_dtype
+    return StoredTypes(plain=plain, matrices=matrices, narrow=narrow, by_part=by_part)
 
 
-def _type_in_mlx(
-    group: TensorGroup,
-    architecture: Architecture,
-    name: str,
-) -> str:
-    """The type that mlx_lm.convert gives a group of tensors when it makes files in the type `name`.
-
-    Vectors, convolutions, norms, and rows that do not divide into groups keep 16 bits. If the
-    published weights have 32 bits, they keep these, except in files of 16 bits.
+def stored_types(case: Case) -> StoredTypes:
+    """The types in the files of a case, which likely follow a recipe where they are not as
+    published.
     """
-    scheme = mlx_scheme(name)
+    if case.format != "mlx" and case.is_as_published:
+        return _published_types(case.model)
+    recipes = _recipes(case)
+    return _types_by(case, None if recipes is None else recipes.likely)
+
+
+def _types_by(case: Case, recipe: CheckpointRecipe | None) -> StoredTypes:
+    """The types in files of the case's quantization that follow a recipe. Without one all linear
+    layers have that quantization, and in files for MLX every matrix.
+    """
+    packed = case.quantization
+    by_part: dict[str, str] = {}
+    if recipe is not None:
+        if recipe.type and packed == _method_of(case):
+            # the name states no group of its own
+            packed = recipe.type
+        by_part |= dict.fromkeys(recipe.wide, "bfloat16")
+        by_part |= dict.fromkeys(recipe.eight, _eight_bits(case))
+        by_part |= dict.fromkeys(recipe.packed, packed)
+    if case.format != "mlx":
+        return StoredTypes(
+            plain="bfloat16", matrices=packed, narrow="linear", by_part=by_part
+        )
+    model = case.model
     plain = "bfloat16"
-    weights_in_group = 1
-    if scheme is not None:
-        weights_in_group = scheme.group or 1
-        if architecture.dtype == "float32":
-            plain = "float32"
-    is_quantized = _is_matrix(group) and not _has_any(group.name, _NOT_LINEAR)
-    if not is_quantized or group.shape[0] % weights_in_group:
-        return plain
-    if architecture.matrix_dtype == "ternary" and _is_linear(group, architecture):
-        return "ternary"
-    return plain if scheme is None else name
+    if mlx_scheme(packed) is None:
+        packed = plain
+    elif model.dtype == "float32":
+        # what is not quantized keeps 32 bits
+        plain = "float32"
+    if model.matrix_dtype == "ternary":
+        by_part |= dict.fromkeys(_LAYER_PARTS, "ternary")
+    return StoredTypes(plain=plain, matrices=packed, narrow="all", by_part=by_part)
 
 
 def _sum_of(tensors: Iterable[TypedGroup]) -> Term:
@@ -400,6 +456,25 @@ def _size_of(case: Case) -> Term | Unread:
         stated = published_size(case, "native")
     if stated is not None:
         return stated
+    unknown = _why_unknown(case)
+    if unknown is not None:
+        return unknown
+    if not case.has_all_tensors:
+        return _by_parameters(case)
+    if _has_published_types(case):
+        return _as_published(case)
+    return _as_made(case)
+
+
+def _has_published_types(case: Case) -> bool:
+    """Whether the tensors are in the types that their publisher gave them."""
+    return case.format != "mlx" and case.is_as_published
+
+
+def _why_unknown(case: Case) -> Unread | None:
+    """The reason why the size of files in the case's type is not known; None where it follows from
+    the tensors, or from the number of parameters.
+    """
     is_mlx = case.format == "mlx"
     # without known tensors a model is sized by its total, which includes the encoders; MLX files
     # keep encoders in 16 bits and need their size too
@@ -408,28 +483,23 @@ def _size_of(case: Case) -> Term | Unread:
         if no_encoders is not None:
             return unread(no_encoders, ENCODER_REMEDY)
     if is_mlx:
-        return _mlx_size(case)
+        return _why_no_mlx_size(case)
     if case.is_as_published:
-        return _as_published(case)
+        untyped = case.spec.unknown.get("architecture.matrix_dtype")
+        if untyped is not None:
+            return unread(untyped, GIVE_FILES)
+        if stored_type(case.model) == "int4":
+            why = "how many bits a weight takes in int4 is not stated"
+            return unread(why, _STATE_SIZE)
+        return None
     name = case.quantization
-    if name == "int8" or scheme_of(name) is not None:
-        return _packed_size(case)
-    why = f"no source states the size of the {case.format} files in {name}"
-    return unread(why, f"use --quant {stored_type(case.model)}, as published")
-
-
-def _as_published(case: Case) -> Term | Unread:
-    """The size of the files in the published type: from the tensors where these are known, else
-    from the number of parameters.
-    """
-    untyped = case.spec.unknown.get("architecture.matrix_dtype")
-    if untyped is not None:
-        return unread(untyped, GIVE_FILES)
-    if stored_type(case.model) == "int4":
-        return unread("how many bits a weight takes in int4 is not stated", _STATE_SIZE)
-    if case.has_all_tensors:
-        return _by_tensors(case)
-    return _by_parameters(case)
+    if name != "int8" and scheme_of(name) is None:
+        why = f"no source states the size of the {case.format} files in {name}"
+        return unread(why, f"use --quant {stored_type(case.model)}, as published")
+    if not case.has_all_tensors:
+        why = f"no source states the size of the files in {name}"
+        return unread(f"{why}, and which layers it has is not known", _STATE_SIZE)
+    return _why_not_awq(case)
 
 
 def _by_parameters(case: Case) -> Term | Unread:
@@ -440,12 +510,15 @@ def _by_parameters(case: Case) -> Term | Unread:
     total = spec.parameters.total
     if total is None:
         return unread_of(spec, "download_bytes")
-    if spec.architecture is None and "architecture" in spec.unknown:
-        # models of this kind are published in 4 bits as often as in 16
-        return unread(
-            "the spec does not state the type that the weights are stored in",
-            _STATE_TYPE,
-        )
+    if case.format == "mlx":
+        weights = max(0, total - case.encoders)
+        bits = _bits(case.quantization)
+        size = int(weights * bits / 8)
+        whole = size + encoder_bytes(case)
+        line = f"{weights:,} weights × {bits:g} bits / 8"
+        line += f" + {encoder_bytes(case):,} bytes of encoders"
+        ends = Size(int(size * 0.995), whole, int(whole * 1.01))
+        return computed_term("files", ends, _BY_MLX, line)
     plain = case.model.dtype
     if plain is None:
         source = (
@@ -477,77 +550,147 @@ def cast_to(case: Case) -> Case:
     return case.replace(spec=spec, model=narrow)
 
 
-def _by_tensors(case: Case) -> Term:
-    """The size of the files: the loaded tensors, and tensors that are not loaded, which are the
-    multi-token-prediction blocks and those that config.json does not describe.
+def _as_published(case: Case) -> Term:
+    """The size of the files as published: the loaded tensors, encoders, and tensors that are not
+    loaded.
     """
     model = case.model
-    parameters = case.spec.parameters
-    mtp_parameters = parameters.mtp or 0
-    mtp_bytes = 0
-    if case.spec.quantized is None:
-        mtp_bytes = int(mtp_parameters * _bits(model.matrix_dtype or model.dtype) / 8)
-    undescribed_bytes = 0
-    if parameters.extra_in_files is not None and not model.narrow_types:
-        undescribed_bytes = int(parameters.extra_in_files * _bits(model.dtype) / 8)
-    likely = mtp_bytes + undescribed_bytes
-    # a quantizer may leave the blocks of multi-token prediction in 16 bits; some files lack them
-    wider_mtp_bytes = max(0, 2 * mtp_parameters - mtp_bytes)
-    most = likely * 101 // 100 + wider_mtp_bytes
-    unloaded = Size(undescribed_bytes * 199 // 200, likely, most)
-    loaded = _loaded_tensors(case)
-    line = loaded.arithmetic
-    if likely:
-        line += f" + {likely:,} bytes of other blocks in the files"
-    return loaded.with_size(loaded.size.plus(unloaded), line)
-
-
-def _loaded_tensors(case: Case) -> Term:
-    """The term of the loaded tensors, each in its stored type, and of the encoders."""
-    architecture = case.model
-    encoders = case.encoders
-    tensors = _sum_of(typed_tensors(architecture))
-    size = tensors.bytes
+    tensors = _sum_of(typed_tensors(model))
+    encoders_bytes = encoder_bytes(case)
+    loaded = tensors.bytes + encoders_bytes
     line = tensors.arithmetic
-    if encoders:
-        encoder_bytes = int(encoders * _bits(architecture.dtype) / 8)
-        size += encoder_bytes
-        line += f" + {encoder_bytes:,} bytes of encoders"
+    if encoders_bytes:
+        line += f" + {encoders_bytes:,} bytes of encoders"
     source = _TENSORS
     how = How.COMPUTED
-    most = size * 1.01
-    if architecture.dtype is None:
+    most = loaded * 1.01
+    if model.dtype is None:
         source += "; the type is not stated: 16 to 32 bits"
         how = How.ASSUMED
-        most = size * 2.01
-    least = size * 0.995
-    if architecture.matrix_dtype in _BITSANDBYTES:
+        most = loaded * 2.01
+    least = loaded * 0.995
+    if model.matrix_dtype in _BITSANDBYTES:
         # bitsandbytes also quantizes the linear layers of encoders, unless a list excludes them
-        least -= 1.5 * encoders
-    return term("files", Size(int(least), size, int(most)), source, line, how)
+        least -= 1.5 * case.encoders
+    block_bytes = _block_bytes(case)
+    unloaded = block_bytes + _undescribed_bytes(case)
+    if unloaded:
+        line += f" + {unloaded:,} bytes of other blocks in the files"
+    # a quantizer may leave the blocks of multi-token prediction in 16 bits; some files lack them
+    most_in_blocks = max(block_bytes, 2 * (case.spec.parameters.mtp or 0))
+    most += (unloaded - block_bytes + most_in_blocks) * 1.01
+    least += _undescribed_bytes(case) * 0.995
+    ends = Size(int(least), loaded + unloaded, int(most))
+    return term("files", ends, source, line, how)
 
 
-def _packed_size(case: Case) -> Term | Unread:
-    """The size of files that others quantized: every linear layer of the blocks packed, but for the
-    parts that their publisher's recipe leaves wider.
+def encoder_bytes(case: Case) -> int:
+    """The bytes of the encoders in weight files: in the published type, else in 16 bits."""
+    bits = 16.0
+    if _has_published_types(case):
+        bits = _bits(case.model.dtype)
+    return int(case.encoders * bits / 8)
+
+
+def _block_bytes(case: Case) -> int:
+    """The bytes of multi-token-prediction blocks in published files."""
+    if case.spec.quantized is not None:
+        return 0
+    bits = _bits(case.model.matrix_dtype or case.model.dtype)
+    return int((case.spec.parameters.mtp or 0) * bits / 8)
+
+
+def _undescribed_bytes(case: Case) -> int:
+    """The bytes of tensors in published files that config.json does not describe."""
+    if case.model.narrow_types:
+        return 0
+    extra = case.spec.parameters.extra_in_files or 0
+    return int(extra * _bits(case.model.dtype) / 8)
+
+
+def _as_made(case: Case) -> Term:
+    """The size of files that others quantized, or that mlx_lm.convert makes: as the likely recipe
+    makes them, between the least and the most of the possible recipes.
     """
-    name = case.quantization
-    if not case.has_all_tensors:
-        why = f"no source states the size of the files in {name}"
-        return unread(f"{why}, and which layers it has is not known", _STATE_SIZE)
-    method = _method_of(case)
-    model = case.model.packed_with(method)
     recipes = _recipes(case)
     if recipes is None:
-        return _loaded_tensors(_packed_in(case, model, name))
-    type_name = name
-    if name == method:
-        type_name = recipes.likely.type or name
-    if method == "awq":
-        unpacked = _why_not_awq(model, type_name)
-        if unpacked is not None:
-            return unpacked
-    return _by_recipes(_packed_in(case, model, name), recipes)
+        return _as_made_by_rule(case)
+    files = _by_recipe(case, recipes.likely)
+    ends = [_by_recipe(case, recipe).bytes for recipe in recipes.possible]
+    error = _RECIPE_ERROR if recipes.are_of_publisher else _SUM_ERROR
+    size = Size(int(min(ends) * (1 - error)), files.bytes, int(max(ends) * (1 + error)))
+    how = files.how
+    if recipes.are_of_publisher or len(set(ends)) > 1:
+        how = How.ASSUMED
+    return term("files", size, recipes.likely.source, files.arithmetic, how)
+
+
+def _as_made_by_rule(case: Case) -> Term:
+    """The size of files of which no recipe tells. The least of MLX's is without encoders, and of
+    weights in 32 bits for files made with --dtype float16; the most has what mlx-lm of September
+    2026 or later keeps in 8 bits.
+    """
+    files = _by_recipe(case, None)
+    least = files.bytes
+    most = files.bytes
+    source = files.source
+    if case.format == "mlx":
+        source = _BY_MLX
+        if case.spec.quantized is None:
+            narrow = case.model.replace(dtype="bfloat16")
+            least = _by_recipe(case.replace(model=narrow), None).bytes
+            most += _more_in_eight_bits(case)
+        least -= encoder_bytes(case)
+    elif case.quantization in _BITSANDBYTES:
+        least -= int(1.5 * case.encoders)
+    size = Size(int(least * 0.995), files.bytes, int(most * 1.01))
+    return computed_term("files", size, source, files.arithmetic)
+
+
+def _more_in_eight_bits(case: Case) -> int:
+    """The bytes that the tensors take more which the model's class of MLX LM keeps in 8 bits."""
+    more = 0.0
+    for tensor in typed_tensors(case.model, _types_by(case, None)):
+        if tensor.group.name in case.row.mlx_in_8_bits:
+            wider = _bytes_in("8bit", tensor.group, is_wide=False)
+            more += max(0, wider - tensor.bytes)
+    return int(more)
+
+
+def _by_recipe(case: Case, recipe: CheckpointRecipe | None) -> Term:
+    """The files as a recipe makes them. Without one every linear layer is in the case's
+    quantization, and encoders are in 16 bits.
+    """
+    model = case.model.packed_with(_method_of(case))
+    tensors = typed_tensors(model, _types_by(case, recipe))
+    files = _sum_of(tensors)
+    more = encoder_bytes(case)
+    if recipe is not None:
+        if not recipe.encoders:
+            more = 0
+        if recipe.twice and model.tied_embeddings:
+            more += 2 * model.published_tokens * model.embedding_length
+        if recipe.mtp:
+            more += 2 * (case.spec.parameters.mtp or 0)
+        for wider, layers in (
+            ("bfloat16", recipe.layers_in_16),
+            (_eight_bits(case), recipe.last_in_eight),
+        ):
+            more += _more_in_layers(tensors, wider, layers / model.layers)
+    line = files.arithmetic
+    if more:
+        line += f" + {more:,} bytes of encoders, and of what the recipe adds"
+    return files.resized(files.bytes + more, line)
+
+
+def _more_in_layers(tensors: Iterable[TypedGroup], wider: str, share: float) -> int:
+    """The bytes by which feed-forwards are larger where that share of them has a wider type."""
+    more = 0.0
+    if share:
+        for tensor in tensors:
+            if tensor.part == "feed_forward" and tensor.type not in PLAIN_DTYPES:
+                more += _bytes_in(wider, tensor.group, is_wide=False) - tensor.bytes
+    return int(more * share)
 
 
 def _method_of(case: Case) -> str:
@@ -560,24 +703,17 @@ def _method_of(case: Case) -> str:
 
 def _recipes(case: Case) -> Recipes | None:
     """The recipes that the case's files may follow; None where no row tells of the method."""
-    method = _method_of(case)
-    parts = {layer.part for layer in linear_layers(case.model.packed_with(method))}
-    return recipes_of(case, method, parts)
+    parts = {layer.part for layer in linear_layers(case.model)}
+    return recipes_of(case, _method_of(case), parts)
 
 
-def _packed_in(case: Case, model: Architecture, type_name: str) -> Case:
-    """The case with every linear layer of the model packed in that type, all else in 16 bits."""
-    packed = model.replace(matrix_dtype=type_name, expert_dtype=None, dtype="bfloat16")
-    spec = case.spec.replace(architecture=packed)
-    return case.replace(spec=spec, model=packed)
-
-
-def _why_not_awq(model: Architecture, type_name: str) -> Unread | None:
-    """Why AWQ cannot pack the model in that type; None where it can."""
-    scheme = scheme_of(type_name)
-    assert scheme is not None, "AWQ's types have a scheme"
+def _why_not_awq(case: Case) -> Unread | None:
+    """Why AWQ cannot pack the model; None where it can, and for other methods."""
+    scheme = scheme_of(stored_types(case).matrices)
+    if scheme is None or scheme.method != "awq":
+        return None
     group = scheme.group or 1
-    for layer in linear_layers(model):
+    for layer in linear_layers(case.model.packed_with("awq")):
         if layer.inputs % group or layer.outputs % 8:
             why = f"{layer.inputs:,} inputs do not divide into groups of {group}"
             return unread(
@@ -586,163 +722,18 @@ def _why_not_awq(model: Architecture, type_name: str) -> Unread | None:
     return None
 
 
-def _by_recipes(case: Case, recipes: Recipes) -> Term:
-    """The size of packed files as the likely recipe makes them, between the least and the most of
-    the possible recipes.
-    """
-    files = _loaded_tensors(case)
-    more = _more_by_recipe(case, recipes.likely)
-    ends = [_more_by_recipe(case, recipe) for recipe in recipes.possible]
-    line = files.arithmetic
-    if more:
-        line += f" {more:+,} bytes by the recipe"
-    error = _RECIPE_ERROR if recipes.is_stated else _SUM_ERROR
-    size = Size(
-        int((files.bytes + min(ends)) * (1 - error)),
-        files.bytes + more,
-        int((files.bytes + max(ends)) * (1 + error)),
-    )
-    how = files.how
-    if recipes.is_stated or len(set(ends)) > 1:
-        how = How.ASSUMED
-    return term("files", size, recipes.likely.source, line, how)
-
-
-def _more_by_recipe(case: Case, recipe: CheckpointRecipe) -> int:
-    """The bytes by which files made by a recipe are larger than files of the usual types: linear
-    layers in the case's quantization, and in files for MLX also tables.
-    """
-    model = case.model
-    is_mlx = case.format == "mlx"
-    name = case.quantization
-    types = _types_by_recipe(case, recipe)
-    more = 0.0
-    for layer in (*linear_layers(model), *_tables(model)):
-        usual = name
-        if layer.part in _TABLE_PARTS and not is_mlx:
-            usual = "bfloat16"
-        made = types[layer.part]
-        before = linear_bytes(usual, layer.inputs, layer.outputs)
-        after = linear_bytes(made, layer.inputs, layer.outputs)
-        more += (after - before) * layer.number
-        if layer.part != "feed_forward":
-            continue
-        wider_layers = {"bfloat16": recipe.layers_in_16}
-        if recipe.last_in_eight:
-            wider_layers[_eight_bits(case)] = recipe.last_in_eight
-        for wider_type, layers in wider_layers.items():
-            wider = linear_bytes(wider_type, layer.inputs, layer.outputs) - after
-            more += wider * layer.number * layers / model.layers
-    if recipe.twice and model.tied_embeddings:
-        more += 2 * model.published_tokens * model.embedding_length
-    if recipe.mtp:
-        more += 2 * (case.spec.parameters.mtp or 0)
-    if not recipe.encoders:
-        more -= 2 * case.encoders
-    return int(more)
-
-
-def _types_by_recipe(case: Case, recipe: CheckpointRecipe | None) -> dict[str, str]:
-    """The types of the linear layers and tables of files that follow a recipe, by part. Without a
-    recipe all linear layers have the case's quantization, and in files for MLX also the tables.
-    """
-    packed = case.quantization
-    if recipe is not None and recipe.type and packed == _method_of(case):
-        # the name states no group of its own
-        packed = recipe.type
-    table = packed if case.format == "mlx" else "bfloat16"
-    types = dict.fromkeys(_LAYER_PARTS, packed)
-    types |= dict.fromkeys(_TABLE_PARTS, table)
-    if recipe is not None:
-        types |= dict.fromkeys(recipe.wide, "bfloat16")
-        types |= dict.fromkeys(recipe.eight, _eight_bits(case))
-        types |= dict.fromkeys(recipe.packed, packed)
-    return types
-
-
 def _eight_bits(case: Case) -> str:
     """The type of the parts that a recipe leaves in 8 bits."""
     return "8bit" if case.format == "mlx" else "fp8"
 
 
-def _tables(model: Architecture) -> Iterator[Matrices]:
-    """Yield the token table of a model, and its output matrix where that is another one."""
-    table = Matrices(inputs=model.embedding_length, outputs=model.published_tokens)
-    yield table.replace(part="table")
-    if model.output_matrix and not model.tied_embeddings:
-        yield table.replace(part="output")
-
-
-def more_in_16_bits(case: Case, parts: set[str]) -> int:
-    """The bytes by which the linear layers of these `parts` are larger in 16 bits than in the
-    case's quantization.
-    """
-    wide = 0
-    packed = 0.0
-    for layer in linear_layers(case.model):
-        if layer.part in parts:
-            wide += 2 * layer.weights
-            of_one = linear_bytes(case.quantization, layer.inputs, layer.outputs)
-            packed += of_one * layer.number
-    return int(wide - packed)
-
-
-def _mlx_size(case: Case) -> Term | Unread:
-    """The size of the files that mlx_lm.convert makes, with encoders in 16 bits; the least is for
-    files of the text model alone.
-    """
-    untold = _why_no_mlx_size(case)
-    if untold is not None:
-        return untold
-    if case.has_all_tensors:
-        weights = _mlx_weights(case)
-    else:
-        weights = _mlx_weights_by_bits(case)
-    size = weights.size
-    if not size.likely:
-        return unread("the number of parameters is not known", _STATE_SIZE)
-    encoder_bytes = 2 * case.encoders
-    line = weights.arithmetic
-    recipe = _mlx_recipe(case)
-    if recipe is not None:
-        more = _more_by_recipe(case, recipe)
-        line += f" {more:+,} bytes by the recipe, {encoder_bytes:,} of encoders"
-        likely = size.likely + more + encoder_bytes
-        least = int(likely * (1 - _RECIPE_ERROR))
-        most = int(likely * (1 + _RECIPE_ERROR))
-        ends = Size(least, likely, most)
-        return assumed_term("files", ends, recipe.source, line)
-    if encoder_bytes:
-        line += f" + {encoder_bytes:,} bytes of encoders"
-    source = (
-        "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
-        " 8 bits); routers may keep more"
-    )
-    ends = Size(
-        int(size.least * 0.995),
-        size.likely + encoder_bytes,
-        int((size.most + encoder_bytes) * 1.01),
-    )
-    return computed_term("files", ends, source, line)
-
-
-def _mlx_recipe(case: Case) -> CheckpointRecipe | None:
-    """The recipe of the publisher of files for MLX; None for files as mlx_lm.convert makes them."""
-    if not case.has_all_tensors:
-        return None
-    recipes = _recipes(case)
-    return None if recipes is None else recipes.likely
-
-
-def _mlx_weights_by_bits(case: Case) -> Term:
-    """The weights in files for MLX from the number of parameters: weights × bits / 8; no bytes
-    where the number is not known.
-    """
-    weights = max(0, (case.spec.parameters.total or 0) - case.encoders)
-    bits = _bits(case.quantization)
-    size = int(weights * bits / 8)
-    line = f"{weights:,} weights × {bits:g} bits / 8"
-    return computed_term("files", size, _TENSORS, line)
+def experts_in_16_bits(case: Case) -> int:
+    """The bytes by which the experts are larger in 16 bits than in the case's quantization."""
+    more = 0.0
+    for tensor in typed_tensors(case.model, stored_types(case)):
+        if tensor.part == "expert":
+            more += 2 * tensor.group.parameters - tensor.bytes
+    return int(more)
 
 
 def _why_no_mlx_size(case: Case) -> Unread | None:
@@ -764,27 +755,6 @@ def _why_no_mlx_size(case: Case) -> Unread | None:
     return unread(why, "name the folder with its files, or the original model")
 
 
-def _mlx_weights(case: Case) -> Term:
-    """The weights in files for MLX, every tensor in its type.
-
-    The least is for files made with --dtype float16. The most is for files made by mlx-lm of
-    September 2026 or later, which keeps projections in 8 bits.
-    """
-    name = case.quantization
-    model = case.model
-    tensors = _sum_of(typed_tensors(model, name))
-    scheme = mlx_scheme(name)
-    if scheme is None or case.spec.quantized is not None:
-        return tensors
-    narrow = model
-    if model.dtype == "float32":
-        narrow = model.replace(dtype="bfloat16")
-    in_8_bits = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
-    least = _sum_of(typed_tensors(narrow, name)).bytes
-    most = _sum_of(typed_tensors(model, name, in_8_bits)).bytes
-    return tensors.replace(low_bytes=least, high_bytes=most)
-
-
 # ------------------------------------------------------------------ what is loaded
 
 
@@ -793,46 +763,36 @@ def loaded_of(case: Case, files: Term) -> Term:
     that config.json does not describe. MLX's files have neither. Where the tensors are not known,
     all of the files count.
     """
-    if not case.has_all_tensors:
+    unloaded = _unloaded_bytes(case, files)
+    if not unloaded:
         return files
-    if _has_unloaded_tensors(case, files):
-        return _loaded_tensors(case)
-    block_bytes = _block_by_recipe(case, files)
-    if not block_bytes:
-        return files
-    line = taken_off(
-        files.arithmetic, block_bytes, "of the block for several tokens, not loaded"
-    )
-    return files.resized(files.bytes - block_bytes, line)
+    line = taken_off(files.arithmetic, unloaded, "of blocks, not loaded")
+    likely = files.bytes - unloaded
+    # the least is of files that lack the blocks
+    least = min(files.low_bytes, likely)
+    return files.with_size(Size(least, likely, files.high_bytes - unloaded), line)
 
 
-def _block_by_recipe(case: Case, files: Term) -> int:
-    """The bytes of multi-token-prediction blocks that a quantizer left in the files; 0 for other
-    files.
+def _unloaded_bytes(case: Case, files: Term) -> int:
+    """The bytes of these files that are not loaded. A listed size includes the blocks that a model
+    is published with, and may leave out all else.
     """
-    parameters = case.spec.parameters.mtp
-    if case.format != "safetensors" or case.is_as_published or not parameters:
+    if not case.has_all_tensors or case.format == "mlx":
         return 0
-    if files.how is How.STATED:
+    is_listed = files.how is How.STATED
+    if case.is_as_published:
+        if case.spec.quantized is not None:
+            return 0
+        unloaded = _block_bytes(case)
+        if not is_listed:
+            unloaded += _undescribed_bytes(case)
+        return unloaded
+    if is_listed:
         return 0
     recipes = _recipes(case)
     if recipes is None or not recipes.likely.mtp:
         return 0
-    return 2 * parameters
-
-
-def _has_unloaded_tensors(case: Case, files: Term) -> bool:
-    """Whether published files hold tensors that are not loaded."""
-    if case.format == "mlx" or not case.is_as_published:
-        return False
-    if case.spec.quantized is not None:
-        return False
-    parameters = case.spec.parameters
-    if parameters.mtp:
-        return True
-    if files.how is How.STATED:
-        return False
-    return bool(parameters.extra_in_files)
+    return 2 * (case.spec.parameters.mtp or 0)
 
 
 def loaded_type(
@@ -879,128 +839,15 @@ def loaded_bits(
     return int(DTYPES[loaded])
 
 
-def active_parameters(case: Case) -> int:
-    """The number of parameters that one token reads: the active parameters, without encoders, and
-    without tables, of which a token reads one row. Weights that several layers share are counted
-    once for each of these layers.
+def reads_by_type(case: Case) -> bool:
+    """Whether a runtime computes with weights of several types: with experts in a narrow type, and
+    in files that others quantized with the wider parts beside them. Weights in 8 bits are computed
+    with as they are, like those beside them.
     """
-    parameters = case.spec.parameters
-    architecture = case.model
-    active = parameters.active
-    if active is None:
-        active = (parameters.total or 0) - _parameters_of_ngrams(architecture)
-    active -= case.encoders + _parameters_of_tables(case)
-    if architecture.stored_layers:
-        # layers that reuse the weights of earlier layers read them once more
-        table = architecture.published_tokens * architecture.embedding_length
-        again = architecture.layers - architecture.stored_layers
-        active += max(0, active - table) * again // architecture.stored_layers
-    return active
-
-
-def _parameters_of_tables(case: Case) -> int:
-    """The number of parameters of the tables of which a token reads one row."""
-    architecture = case.model
-    tokens = architecture.published_tokens
-    count = 0
-    if architecture.output_matrix and not architecture.tied_embeddings:
-        count += tokens * architecture.embedding_length
-    if architecture.per_layer_embedding_length:
-        # Gemma 3n and 4 also read one row of a second table
-        rows = case.row.per_layer_vocabulary or tokens
-        count += architecture.per_layer_embedding_length * architecture.layers * rows
-    return count
-
-
-def _parameters_of_ngrams(architecture: Architecture) -> int:
-    """The number of parameters of the tables of n-grams, of which a token reads a few rows. The
-    active parameters of a spec are without them.
-    """
-    return sum(ngrams.parameters for ngrams in architecture.ngrams)
-
-
-def read_bytes(case: Case, loaded_bytes: int) -> int:
-    """The bytes that one token reads of `loaded_bytes` of weights.
-
-    A token reads no encoders and no tables. Of the other bytes it reads as large a share as
-    `active_parameters` has in the other parameters.
-    """
-    in_tables = _parameters_of_tables(case) + _parameters_of_ngrams(case.model)
-    rest = (case.spec.parameters.total or 0) - case.encoders - in_tables
-    if rest <= 0:
-        return 0
-    rest_bytes = max(0, loaded_bytes - _unread_bytes(case))
-    return rest_bytes * active_parameters(case) // rest
-
-
-def _unread_bytes(case: Case) -> int:
-    """The bytes of encoders, and of tables of which a token reads a few rows."""
-    in_tables = _parameters_of_tables(case) + _parameters_of_ngrams(case.model)
-    # most quantizers leave encoders and tables in the type of the published weights
-    plain_bits = _bits(case.model.dtype)
-    table_bits = plain_bits
+    if _has_published_types(case):
+        return bool(case.model.expert_dtype)
+    if not case.model.has_experts:
+        return False
     if case.format == "mlx":
-        # mlx_lm.convert quantizes tables, and no encoder
-        plain_bits = 16.0
-        table_bits = _bits(case.quantization)
-    return int((plain_bits * case.encoders + table_bits * in_tables) / 8)
-
-
-def read_of_mixture(case: Case, loaded_bytes: int) -> dict[str, int]:
-    """The bytes that one token reads of `loaded_bytes` of a mixture whose files are packed, by
-    type. {} for other models, and where the types of its parts are not known.
-
-    A token reads all parts, and of the experts those that it uses. Quantizers leave parts beside
-    the experts wider, so that its share of the bytes is larger than that of the parameters.
-    """
-    model = case.model
-    types = _types_of_mixture(case)
-    if not types:
-        return {}
-    total = 0.0
-    read = dict[str, float]()
-    for layer in (*linear_layers(model), *_tables(model)):
-        if layer.part == "table" and not model.tied_embeddings:
-            # a token reads one row of it
-            continue
-        type = types[layer.part]
-        size = layer.number * linear_bytes(type, layer.inputs, layer.outputs)
-        total += size
-        if layer.part == "expert":
-            size *= _share_of_experts_read(model)
-        read[type] = read.get(type, 0.0) + size
-    rest_bytes = max(0, loaded_bytes - _unread_bytes(case))
-    if case.format != "mlx" and _packing_of(case.quantization).bits >= _UNPACKED_BITS:
-        # weights in 8 bits are computed with as they are, like those beside them
-        read = {case.quantization: sum(read.values())}
-    return {type: int(rest_bytes * size / total) for type, size in read.items()}
-
-
-def _types_of_mixture(case: Case) -> dict[str, str]:
-    """The types of the parts of a mixture in packed files. {} for other files and models, for
-    layers that reuse weights, and for tables of n-grams.
-    """
-    model = case.model
-    if not model.has_experts or not case.has_all_tensors:
-        return {}
-    if model.stored_layers or model.ngrams:
-        return {}
-    if case.format == "mlx":
-        if mlx_scheme(case.quantization) is None:
-            return {}
-        return _types_by_recipe(case, _mlx_recipe(case))
-    if scheme_of(case.quantization) is None:
-        return {}
-    recipes = _recipes(case)
-    return _types_by_recipe(case, None if recipes is None else recipes.likely)
-
-
-def _share_of_experts_read(model: Architecture) -> float:
-    """The share of a mixture's routed experts that one token uses."""
-    chosen = 0
-    experts = 0
-    for group in model.feed_forward:
-        if group.experts:
-            chosen += group.chosen * len(group.layers)
-            experts += group.experts * len(group.layers)
-    return chosen / experts
+        return mlx_scheme(case.quantization) is not None
+    return _packing_of(case.quantization).bits < _UNPACKED_BITS

@@ -203,10 +203,6 @@ def _(answer: Plan) -> Object:
     return {
         "model": _model(answer.model),
         "least": _listed(answer.least, "least"),
-        "with_smaller_gpu": {
-            "whole_on": _listed(answer.whole_on, "smaller"),
-            "split_on": _listed(answer.split_on, "smaller"),
-        },
         "reasons": _each(answer.reasons, "finding"),
         "machines": _each(answer.machines[:_MACHINES], "machine"),
         "machines_not_listed": len(answer.machines[_MACHINES:]),

@@ -138,42 +138,21 @@ def _least_words(plan: Plan, least: LeastMachine) -> str:
     else:
         need = f"needs {ram}, or {gpu}"
     if plan.fitting:
-        return need + _with_less_words(plan, least)
+        return need + _with_less_words(plan)
     return f"{need}, but no listed machine runs it under your conditions"
 
 
-def _with_less_words(plan: Plan, least: LeastMachine) -> str:
-    """How known machines with smaller GPUs run the model, where the need alone would contradict
-    them; empty otherwise.
+def _with_less_words(plan: Plan) -> str:
+    """That known machines do with less, where the need alone would contradict them; empty
+    otherwise.
     """
-    needs_gpu = least.needs_own_gpu_memory
-    split = plan.split_on
-    if split is not None:
-        whole = ""
-        if needs_gpu:
-            whole = f" to hold all of it{_smaller_words(plan)}"
-        gpu = units.binary(split.accelerator_memory_bytes)
-        ram = units.binary(split.ram_bytes)
-        return f"{whole}; with {gpu} of GPU memory and {ram} of RAM it runs too"
-    words = _smaller_words(plan) if needs_gpu else ""
-    if needs_gpu and any(map(_is_whole_on_several, plan.with_smaller_gpus)):
-        words += " or several smaller ones"
+    words = ""
     # a machine on which users wait does not hold all of them, whether in doubt or not
     if any(known.speed and known.speed.waiting for known in plan.fitting):
-        words += f" for all {plan.workload.parallel} at once"
+        words = f" for all {plan.workload.parallel} at once"
+    if plan.is_run_with_less:
+        words += "; some known machines do with less"
     return words
-
-
-def _smaller_words(plan: Plan) -> str:
-    """`, 21.0 GiB with q8_0 cache`: the GPU that holds all of the model with settings that a known
-    machine has; empty where none has.
-    """
-    known = plan.whole_on
-    if known is None:
-        return ""
-    settings = ", ".join(_other_settings(plan, known))
-    gpu = units.binary(known.gpu_bytes_for_all, up=True)
-    return f", {gpu} with {settings}" if settings else f", or {gpu}"
 
 
 def _other_settings(plan: Plan, known: KnownMachine) -> list[str]:
@@ -181,13 +160,6 @@ def _other_settings(plan: Plan, known: KnownMachine) -> list[str]:
     usual = run_words(plan.workload, plan.contexts)
     settings = run_words(known.workload, plan.contexts)
     return [part for part in settings if part not in usual]
-
-
-def _is_whole_on_several(known: KnownMachine) -> bool:
-    """Whether several GPUs of the machine hold all of the model, for all users at once."""
-    if known.placement != "accelerator" or len(known.machine.own_memory_cards) < 2:
-        return False
-    return known.speed is None or not known.speed.waiting
 
 
 def _machines_counted(plan: Plan) -> str:

@@ -26,7 +26,6 @@ from selfhost.judge.record import Route, Verdict
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import Profile, all_profiles
 from selfhost.machine.record import Accelerator, Machine
-from selfhost.reports import brief
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
@@ -737,29 +736,6 @@ def test_where_tensors_are_split_ram_alone_is_no_machine() -> None:
         assert known.accelerator_memory_bytes or known.by_shared_gpu, known.name
 
 
-def test_a_smaller_gpu_that_holds_all_with_a_setting_is_told() -> None:
-    """`needs a GPU with 24.7 GiB to hold all of it` stood above a row of 22.5 GiB that does."""
-    found = plan_with(
-        open_catalogue(),
-        "gemma-4-31b-it",
-        AGENT,
-        profiles_of("aws-g5.xlarge", "desktop-rtx5060ti-16gb"),
-    )
-    assert found.least is not None
-    assert found.whole_on is not None
-    assert found.split_on is not None
-    cards_bytes = found.whole_on.accelerator_memory_bytes
-    assert found.whole_on.gpu_bytes_for_all <= cards_bytes
-    assert cards_bytes < found.least.accelerator.memory_bytes
-    assert found.whole_on.kv_cache_type == "q8_0"
-    words = " ".join(plain(plan_document(found)).split())
-    assert "GiB with q8_0 cache; with 15.9 GiB of GPU memory" in words
-    assert "that of aws-g5.xlarge does, with q8_0 cache" in words
-    told = brief.members(found)["with_smaller_gpu"]
-    assert told["whole_on"]["kv_cache_type"] == "q8_0"
-    assert told["split_on"]["memory_limit_bytes"] == found.split_on.ram_bytes
-
-
 AGENT = Workload(context_tokens=65_536, prompt_tokens=20_000, max_wait_seconds=120.0)
 
 
@@ -768,12 +744,12 @@ AGENT = Workload(context_tokens=65_536, prompt_tokens=20_000, max_wait_seconds=1
     [
         pytest.param(
             "gpt-oss-20b", AGENT, "desktop-rtx5060-8gb",
-            " to hold all of it; with 7.96 GiB of GPU memory and 32.0 GiB of RAM it runs too",
+            "; some known machines do with less",
             id="the-rest-in-ram",
         ),
         pytest.param(
             "gpt-oss-120b", Workload(), "gcp-g2-standard-12",
-            "; with 22.5 GiB of GPU memory and 48.0 GiB of RAM it runs too",
+            "; some known machines do with less",
             id="neither-holds-it-alone",
         ),
         pytest.param(
@@ -790,7 +766,7 @@ AGENT = Workload(context_tokens=65_536, prompt_tokens=20_000, max_wait_seconds=1
         ),
         pytest.param(
             "llama-3.1-8b", Workload(runtime="vllm"), "aws-g4dn.12xlarge",
-            " or several smaller ones",
+            "; some known machines do with less",
             id="several-gpus",
         ),
         pytest.param(

@@ -232,32 +232,6 @@ def test_a_list_for_many_users_begins_as_that_of_judging_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("profile", "workload"),
-    [
-        pytest.param("strix-halo-128gb", Workload(), id="strix-halo"),
-        pytest.param("strix-halo-128gb", Workload(parallel=8), id="several-users"),
-        pytest.param("macbook-pro-m4-max-48gb", Workload(), id="mac"),
-    ],
-)
-def test_what_waits_for_a_limit_is_bounded_so(profile: str, workload: Workload) -> None:
-    """Models that need more RAM than a GPU gets unasked were judged for a list of Strix Halo,
-    though they are worth half of what was thought.
-    """
-    catalogue = open_catalogue()
-    machine = load(profile).machine
-    bounds = best_case(machine, workload)
-    lister = Lister(catalogue, workload, machine)
-    waiting = []
-    for outline in catalogue.outlines.values():
-        if not outline.closed and bounds.waits_for_setting(outline):
-            waiting.append(outline.id)
-    assert waiting
-    for answer in lister.all(Random(1).sample(waiting, 20)).models:
-        outline = catalogue.outlines[answer.model.id]
-        assert lister.best_key(outline) <= lister.key(answer), answer.model.id
-
-
-@pytest.mark.parametrize(
     "machine", ["rtx 4070", "desktop-ryzen-7700-32gb", "macbook-air-m2-16gb"]
 )
 def test_who_builds_an_agent_is_shown_general_models_first(machine: str) -> None:

@@ -206,8 +206,8 @@ def test_own_specs_go_before_those_of_the_catalogue(
         ),
         pytest.param(
             "common/gguf_types.toml",
-            'values = [["more", "Q6_K"]]',
-            'values = [["more"]]',
+            'values = [{ facts = ["more"], type = "Q6_K" }]',
+            'values = [{ facts = ["more"] }]',
             ("check", MODEL, "--machine", "lab-box"),
             id="type of a tensor",
         ),

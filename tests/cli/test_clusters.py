@@ -286,6 +286,13 @@ def test_python_takes_machines_one_by_one_or_in_words() -> None:
     assert not can_run("glm-4.6", machine="dgx spark")
 
 
+@pytest.mark.parametrize("machines", [[], ["dgx spark"]])
+def test_a_list_of_fewer_than_two_machines_is_an_error(machines: list[str]) -> None:
+    """An empty list was answered for this computer."""
+    with pytest.raises(SelfhostError, match="a cluster of"):
+        check("gpt2", machines=machines)
+
+
 def test_a_verdict_of_several_machines_is_stored() -> None:
     verdict = check("glm-4.6", machine="2x dgx spark", link="10gbe")
     stored = pickle.loads(pickle.dumps(verdict))

@@ -19,6 +19,7 @@ from helpers.cluster_runs import (
     runs,
     together,
 )
+from selfhost import check
 from selfhost.judge.cluster_choice import ClusterAnswer, best_on_cluster
 from selfhost.judge.cluster_parts import DividedModel
 from selfhost.judge.clusters import judge_together
@@ -188,6 +189,47 @@ def test_all_layers_lie_on_some_machine(model: str, text: str, runtime: str) -> 
             held += likely_bytes(part.needs.terms, *WEIGHTS)
         # vLLM's part on each of several GPUs holds some tensors whole
         assert whole * 0.99 <= held <= whole * 1.15
+
+
+@pytest.mark.parametrize(
+    ("runtime", "text", "last_first"),
+    [
+        pytest.param("vllm", "3x dgx spark", [2, 1, 0], id="vllm"),
+        pytest.param("sglang", "3x dgx spark", [2, 1, 0], id="sglang"),
+        pytest.param("mlx", "3x mac studio m3 ultra 512gb", [0, 1, 2], id="mlx"),
+        pytest.param("llama.cpp", "3x dgx spark", [0, 1, 2], id="llama.cpp"),
+    ],
+)
+def test_a_program_says_which_machine_has_the_last_layers(
+    runtime: str, text: str, last_first: list[int]
+) -> None:
+    """vLLM's get_pp_indices gives the first layers to the first node, mlx_lm the last ones."""
+    machines = cluster(text)
+    asked = question("llama-3.3-70b-instruct", machines, runtime=runtime)
+    assert asked.runtime is not None
+    rules = asked.runtime.clusters.splits["layers"]
+    model = DividedModel(question=asked, cluster=machines, split="layers", rules=rules)
+    machine_of = [place.holder.machine for place in model.layer_places]
+    assert machine_of == last_first
+    stops = [place.stop for place in model.layer_places]
+    assert stops == sorted(stops, reverse=True)
+    assert stops[0] == 80
+
+
+@pytest.mark.parametrize("text", ["2x dgx spark", "2x mac studio m3 ultra 512gb"])
+def test_the_pace_without_a_draft_is_the_pace_that_is_asked_for_without(
+    text: str,
+) -> None:
+    """It was that of one machine, made slower by as much as the pace with the draft."""
+    stated = {"runtime": "llama.cpp", "split": "layers"}
+    drafted = check("glm-4.6", machine=text, draft="mtp", **stated).speed
+    plain = check("glm-4.6", machine=text, **stated).speed
+    assert drafted is not None
+    assert plain is not None
+    assert plain.decode is not None
+    assert drafted.undrafted_tokens_per_second == pytest.approx(
+        plain.decode.likely, rel=0.01
+    )
 
 
 @pytest.mark.parametrize(

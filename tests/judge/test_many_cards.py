@@ -72,22 +72,14 @@ def test_no_more_accelerators_are_used_than_llamacpp_takes(
 def test_the_command_hides_the_others(
     cards: int, options: dict[str, str], seen: int | None
 ) -> None:
-    """It would abort as soon as it sees them, and a note says how many are not used."""
+    """It would abort as soon as it sees them."""
     verdict = judged(cards, **options)
     command = verdict.commands[-1]
-    notes = [note for note in verdict.notes if "runs on at most" in note]
     if seen is None:
         assert "VISIBLE" not in command
-        assert not notes
         return
     numbers = numbers_below(seen)
     assert command.startswith(f"CUDA_VISIBLE_DEVICES={numbers} llama-server ")
-    hidden = cards - seen
-    verb = "are" if hidden > 1 else "is"
-    assert notes == [
-        f"llama.cpp runs on at most {seen} GPUs and aborts where it sees more: {hidden} of the "
-        f"{cards} {verb} not used, and hidden in its command."
-    ]
 
 
 @pytest.mark.parametrize(

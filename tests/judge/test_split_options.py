@@ -281,14 +281,14 @@ def test_a_named_device_is_the_card_of_its_maker() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gpus", "hidden"),
+    "gpus",
     [
-        pytest.param(16, None, id="as many as llama.cpp takes"),
-        pytest.param(17, "1 of the 17 is not used", id="one more"),
-        pytest.param(1000, "984 of the 1000 are not used", id="a record of very many"),
+        pytest.param(16, id="as many as llama.cpp takes"),
+        pytest.param(17, id="one more"),
+        pytest.param(1000, id="a record of very many"),
     ],
 )
-def test_tensors_are_split_over_16_gpus_at_most(gpus: int, hidden: str | None) -> None:
+def test_tensors_are_split_over_16_gpus_at_most(gpus: int) -> None:
     """ggml/src/ggml-backend-meta.cpp asserts no more than GGML_BACKEND_META_MAX_DEVICES, 16:
     the others are hidden from llama.cpp (tests/judge/test_many_cards.py has the command).
     """
@@ -305,9 +305,6 @@ def test_tensors_are_split_over_16_gpus_at_most(gpus: int, hidden: str | None) -
     assert verdict.needs is not None
     on_gpus = {term.where for term in verdict.needs.terms} - {"host"}
     assert on_gpus == {f"accelerator:{number}" for number in range(16)}
-    told = [note for note in verdict.notes if "at most 16 GPUs" in note]
-    assert len(told) == (0 if hidden is None else 1)
-    assert hidden is None or hidden in told[0]
 
 
 def test_a_mac_splits_tensors_on_its_one_device() -> None:
@@ -379,7 +376,7 @@ def test_a_cache_that_users_share_is_rounded_up_once() -> None:
     assert cells == {"kv-unified": 1280, "no-kv-unified": 4 * 512}
 
 
-def test_a_context_that_users_share_is_told_as_it_was_asked() -> None:
+def test_a_context_that_users_share_is_kept_as_it_was_asked() -> None:
     """ggml-org/llama.cpp#21874: eight sequences share 100,000 tokens on a card of 24 GB, with -c
     100000; tools/server/README.md: --kv-unified, one buffer for all sequences.
     """
@@ -395,7 +392,6 @@ def test_a_context_that_users_share_is_told_as_it_was_asked() -> None:
     assert verdict.route == "local"
     assert verdict.placement == "accelerator"
     assert "-c 100000 -np 8" in verdict.commands[-1]
-    assert any("share one context of 100,000 tokens" in note for note in verdict.notes)
 
 
 def test_compressed_attention_shares_no_cache() -> None:

@@ -88,6 +88,13 @@ def test_a_program_that_an_error_offers_takes_all_that_was_stated(
             assert verdict.workload.runtime == id
 
 
+def test_options_that_say_the_opposite_are_refused() -> None:
+    """The first of the two counted, silently."""
+    options = {"kv-unified": "yes", "no-kv-unified": "yes"}
+    with pytest.raises(WorkloadError, match="contradict each other"):
+        check("qwen3-8b", machine=MACHINE, runtime="llama.cpp", runtime_options=options)
+
+
 @pytest.mark.parametrize("model", ["gpt-oss-20b", "deepseek-v4-flash"])
 def test_bits_that_no_program_of_the_machine_has_ask_for_the_type(model: str) -> None:
     """`--quant 4bit` of a model in MXFP4 was answered with MLX, which has no build for Linux."""

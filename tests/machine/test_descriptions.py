@@ -160,6 +160,29 @@ def test_a_bandwidth_is_no_size(text: str, gib: float, ignored: str) -> None:
     assert f"Ignored (not understood): {ignored}." in (note or "")
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        pytest.param("rtx 4090 64gb", "rtx-4090-64gb", id="no more"),
+        pytest.param("rtx 4090 64gb linux", "rtx-4090-64gb", id="the usual system"),
+        pytest.param("rtx 4090 64gb ddr4", "rtx-4090-64gb-ddr4", id="kind of RAM"),
+        pytest.param(
+            "windows, 64gb ddr5, rtx 4090", "rtx-4090-64gb-ddr5-windows", id="system"
+        ),
+        pytest.param("dgx spark lpddr5x", "dgx-spark-121.7gb", id="a product's own"),
+    ],
+)
+def test_machines_that_differ_have_names_that_differ(text: str, name: str) -> None:
+    """`rtx-4090-64gb` was the name of four machines."""
+    assert named(text).machine.name == name
+
+
+def test_a_mac_is_told_without_the_gpu_that_it_cannot_have() -> None:
+    """It was "a Mac with Apple M2 with , 16 GB of RAM"."""
+    note = named("macbook air m2 16gb and rtx 4090").note or ""
+    assert "a Mac with Apple M2, 16 GB of RAM. Ignored" in note
+
+
 def test_ram_of_an_unnamed_processor_is_not_ignored() -> None:
     """`32GB DDR4` beside a card was ignored as memory that the assumed processor does not
     support.

@@ -150,7 +150,7 @@ GGUF_MODELS = {**measured(), **one_a_file("gguf_mtp")}
 @pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in GGUF_MODELS])
 def test_a_spec_of_a_gguf_file_is_right(name: str, tmp_path: Path) -> None:
     """Of every GGUF file of the tests, and where as much again stands behind its tensors: no
-    program reads that, and a note says so.
+    program reads that.
     """
     model = GGUF_MODELS[name]
     header, size = gguf(metadata(name, model), placed(model))
@@ -164,5 +164,3 @@ def test_a_spec_of_a_gguf_file_is_right(name: str, tmp_path: Path) -> None:
     (bytes_of_longer,) = longer.spec.files[0].bytes.values()
     # padded to 32 bytes
     assert 0 <= bytes_of_longer - bytes_of_type < 32
-    assert "belong to no tensor" in longer.notes[-1]
-    assert len(longer.notes) == len(right.notes) + 1

@@ -249,4 +249,4 @@ def test_a_block_left_in_the_files_takes_no_memory_unless_it_drafts() -> None:
     assert verdict.needs.memory is not None
     assert verdict.needs.files is not None
     (weights,) = (term for term in verdict.needs.memory.terms if term.name == "weights")
-    assert "of the block for several tokens, not loaded" in weights.arithmetic
+    assert "of blocks, not loaded" in weights.arithmetic

@@ -55,6 +55,9 @@ _NAMED = "unsloth/{model}-GGUF"
 # the relative difference in size from which a published file counts as its publisher's own mix
 # rather than a recipe of llama-quantize
 OWN_MIX = 0.005
+# the share by which a publisher's mix of an unknown architecture may differ from its recipe: most
+# shares of `[mixes]` in gguf_types.toml lie within
+_ANY_MIX = 0.2
 # the most that a file of 8 bits or more weighs, as a share of the size that its bits give: few of
 # its tensors have another type
 _MOST_OF_MANY_BITS = 1.04
@@ -214,9 +217,7 @@ def _size_by_bits(
     recipe: str,
     weights: int,
 ) -> Term:
-    """The size of the file of a model known only by its number of weights: weights × bits / 8. A
-    publisher's mix differs from its recipe by the same share as in other models.
-    """
+    """The size of the file of a model known only by its number of weights: weights × bits / 8."""
     bits = BITS_PER_WEIGHT[recipe]
     size = int(weights * bits / 8)
     least = SIZES.bits_least
@@ -225,15 +226,8 @@ def _size_by_bits(
     source = "bits per weight of Llama 3.1 8B (llama.cpp tools/quantize/README.md)"
     source += "; the architecture is not known"
     if recipe != case.quantization:
-        shares = MIXES[case.quantization].shares.values()
-        low = min((share.least for share in shares), default=1.0)
-        high = max((share.most for share in shares), default=1.0)
-        both = low + high
-        size = int(size * both / 2)
-        least = least * low * 2 / both
-        most = most * high * 2 / both
-        line += f" × {both / 2:g}"
-        source += f"; {SIZES.mixes_source}"
+        least *= 1 - _ANY_MIX
+        most *= 1 + _ANY_MIX
     low_bytes = int(size * least)
     high_bytes = int(size * most)
     return assumed_term("files", Size(low_bytes, size, high_bytes), source, line)

@@ -34,7 +34,6 @@ from ..tensors import (
     ArchitectureRow,
     CacheGroup,
     cache_groups,
-    layers_of,
     row_of,
     states,
     window_of,
@@ -211,20 +210,6 @@ def cache_rows(architecture: Architecture, setup: ContextSetup) -> list[CacheRow
         rows.append(cached)
         if group.indexer_elements:
             rows.append(_rows_of_indexer(group, setup, row))
-    idle_layers = _idle_layers(architecture)
-    if widest and idle_layers:
-        # rows of values in layers that do not attend, each as long as the longest
-        element = _bytes_of_element(setup.value_type)
-        cells = setup.cells_per_stream
-        after = f" without attention × {widest:,} × {element} bytes × {cells:,} tokens"
-        idle = CacheRows(
-            layers=idle_layers,
-            key_elements=0,
-            value_elements=widest,
-            cells=cells,
-            after=after,
-        )
-        rows.append(idle)
     return rows
 
 
@@ -296,16 +281,6 @@ def _rows_of_indexer(
         cells=setup.cells_per_stream,
         after=f"{after} × {setup.cells_per_stream:,} tokens",
     )
-
-
-def _idle_layers(architecture: Architecture) -> int:
-    """The number of layers that do not attend and still have a row of values, without flash
-    attention. 0 where recurrences take their place, or where no layer attends.
-    """
-    if architecture.recurrent:
-        return 0
-    attending = len(layers_of(architecture.attention))
-    return architecture.layers - attending if attending else 0
 
 
 def why_cache_refused(

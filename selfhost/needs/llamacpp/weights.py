@@ -24,7 +24,6 @@ from ..records import (
     Term,
     Terms,
     by_type,
-    computed_term,
     summed,
     taken_off,
     term,
@@ -64,40 +63,19 @@ _ABSORBED = ("attn_k_b.weight", "attn_v_b.weight")
 
 
 class _InFile(Record):
-    """The weights as they lie in the file.
-
-    `loaded`: the tensors that are loaded. `scale`: for a publisher's own mix, the bytes of the file
-    and of its recipe; the sizes of single tensors are then only known in proportion.
+    """The weights as they lie in the file, with the tensors that are loaded. In a publisher's own
+    mix (`is_mix`) the bytes of each tensor are in proportion to those by the nearest recipe.
     """
 
     term: Term
     loaded: list[FileTensors]
-    scale: tuple[int, int] | None = None
+    is_mix: bool = False
 
     def bytes_of(self, names: str | tuple[str, ...]) -> int:
-        """The bytes of the tensors whose names begin with these names; for a mix, scaled from the
-        recipe's.
-        """
-        size = 0
-        for tensor in self.loaded:
-            if tensor.name.startswith(names):
-                size += tensor.bytes
-        if self.scale is None:
-            return size
-        of_file, of_recipe = self.scale
-        return size * of_file // of_recipe
-
-    def scaled(self) -> _InFile:
-        """The same weights with the bytes of each tensor in proportion, for a mix."""
-        if self.scale is None:
-            return self
-        of_file = self.term.bytes
-        of_recipe = sum_bytes(self.loaded)
-        loaded = []
-        for tensor in self.loaded:
-            size = tensor.bytes * of_file // of_recipe
-            loaded.append(tensor.replace(bytes=size))
-        return self.replace(loaded=loaded, scale=None)
+        """The bytes of the tensors whose names begin with these names."""
+        return sum_bytes(
+            tensor for tensor in self.loaded if tensor.name.startswith(names)
+        )
 
     def is_tied(self, row: ArchitectureRow) -> bool:
         """Whether the token table is also the output matrix. A model that embeds has no output
@@ -121,7 +99,7 @@ def needs_of_weights(case: Case, files: Term) -> Needs:
         apart = _with_experts_apart(case, in_file, weights)
         terms = *apart, _tables_in_ram(in_file)
         return Needs(terms=terms)
-    return _SecondLayout(in_file.scaled(), case).needs()
+    return _SecondLayout(in_file, case).needs()
 
 
 def _without_ngrams(in_file: _InFile, case: Case) -> _InFile:
@@ -137,12 +115,8 @@ def _without_ngrams(in_file: _InFile, case: Case) -> _InFile:
     line = taken_off(
         weights.arithmetic, size, "of tables of n-grams, which stay on the disk"
     )
-    scale = None
-    if in_file.scale is not None:
-        of_file, _ = in_file.scale
-        scale = (of_file - size, sum_bytes(kept))
     rest = weights.resized(weights.bytes - size, line)
-    return _InFile(term=rest, loaded=kept, scale=scale)
+    return in_file.replace(term=rest, loaded=kept)
 
 
 def tensors_on_devices(case: Case) -> tuple[FileTensors, ...]:
@@ -222,11 +196,13 @@ def _of_own_mix(
         block = own_block_weights(case).bytes
         line = taken_off(mapped.arithmetic, block, "of the block that drafts")
         mapped = mapped.resized(mapped.bytes - block, line)
-    return _InFile(
-        term=mapped,
-        loaded=_loaded(usual.tensors, case.row),
-        scale=(files.bytes, sum_bytes(usual.tensors)),
-    )
+    of_recipe = _loaded(usual.tensors, case.row)
+    recipe_bytes = sum_bytes(of_recipe)
+    loaded = []
+    for tensor in of_recipe:
+        size = tensor.bytes * mapped.bytes // recipe_bytes
+        loaded.append(tensor.replace(bytes=size))
+    return _InFile(term=mapped, loaded=loaded, is_mix=True)
 
 
 def _brings_block(case: Case, files: Term) -> bool:
@@ -461,61 +437,47 @@ def largest_experts_bytes(case: Case) -> int:
 
 def _with_experts_apart(case: Case, in_file: _InFile, weights: Term) -> Terms:
     """The terms of the weights where options keep experts in RAM: all weights but experts, the
-    experts on the devices by layers, and the experts in RAM.
-
-    In a mix of its publisher's own the experts have their share of the file, and of its range. What
-    is no expert may have up to twice its bits: publishers give it 8 where experts have 4.
+    experts on the devices by layers, and the experts in RAM. Each has its share of the range.
     """
-    tensors = _expert_tensors(case)
+    tensors = list(filter(is_of_experts, in_file.loaded))
     in_ram = layers_in_ram(case, tensors)
     if not any(in_ram.values()):
         return (weights,)
-    usual_bytes = sum_bytes(tensors)
-    size = usual_bytes
-    if in_file.scale is not None:
-        of_file, of_tensors = in_file.scale
-        size = usual_bytes * of_file // of_tensors
-    rest_bytes = weights.bytes - size
+    size = sum_bytes(tensors)
     line = f"{weights.bytes:,} - {size:,} bytes of experts"
-    rest = weights.resized(rest_bytes, line)
-    if in_file.scale is not None:
-        low = rest_bytes * weights.low_bytes // weights.bytes
-        high = min(rest.high_bytes, 2 * rest_bytes)
-        rest = rest.replace(low_bytes=low, high_bytes=high)
+    rest = _part_of(weights, weights.bytes - size, line)
+    if in_file.is_mix:
+        # publishers give the rest 8 bits where experts have 4
+        rest = rest.replace(high_bytes=2 * rest.bytes)
     terms = [rest]
     layers = layers_with_experts(case)
-    runs = _runs_on_devices(in_ram, layers)
-    device_bytes = []
-    for run in runs:
-        of_names = [tensor for tensor in tensors if tensor.name in run.names]
-        of_layers = sum_bytes(of_names) * run.layers // len(layers)
-        device_bytes.append(of_layers * size // usual_bytes)
-    ram_bytes = size - sum(device_bytes)
+    ram_bytes = size
+    on_devices = []
+    for run in _runs_on_devices(in_ram, layers):
+        of_names = sum_bytes(tensor for tensor in tensors if tensor.name in run.names)
+        run_bytes = of_names * run.layers // len(layers)
+        ram_bytes -= run_bytes
+        on_devices.append((run, run_bytes))
     error = 0
     if len(in_ram) < len(tensors):
         # the matrices of one name have different types in different layers
         error = int(min(ram_bytes, size - ram_bytes) * SIZES.experts_error)
-    for run, run_bytes in zip(runs, device_bytes, strict=True):
-        run_error = min(error, run_bytes)
-        experts = _experts_of(weights, run_bytes, run.layers, run_error)
-        if in_file.scale is not None:
-            experts = _with_share_of_range(experts, weights)
+    for run, run_bytes in on_devices:
+        experts = _experts_of(weights, run_bytes, run.layers, min(error, run_bytes))
         terms.append(
             experts.replace(first_layer=run.first_layer, stop_layer=run.stop_layer)
         )
     layers_of_ram = frozenset[int]().union(*in_ram.values())
     experts = _experts_of(weights, ram_bytes, len(layers_of_ram), error)
-    if in_file.scale is not None:
-        experts = _with_share_of_range(experts, weights)
     terms.append(experts.replace(split=Split.HOST))
     return tuple(terms)
 
 
-def _with_share_of_range(part: Term, weights: Term) -> Term:
-    """A part of the weights, with its share of their range added to its own."""
-    less_bytes = (weights.bytes - weights.low_bytes) * part.bytes // weights.bytes
-    more_bytes = (weights.high_bytes - weights.bytes) * part.bytes // weights.bytes
-    return part.widened(min(less_bytes, part.low_bytes), more_bytes)
+def _part_of(weights: Term, size: int, line: str) -> Term:
+    """A part of the weights of so many bytes, with its share of their range."""
+    low = weights.low_bytes * size // weights.bytes
+    high = weights.high_bytes * size // weights.bytes
+    return weights.with_size(Size(low, size, high), line)
 
 
 class _Run(Record):
@@ -563,8 +525,8 @@ def _experts_of(
 ) -> Term:
     """The term of the experts of `layers` layers, with an error of `error` bytes."""
     line = f"{size:,} bytes; experts of {plural(layers, 'layer')}"
-    experts = computed_term("weights", size, weights.source, line)
-    return experts.widened(error, error)
+    experts = _part_of(weights, size, line).widened(error, error)
+    return experts.replace(how=How.COMPUTED, output_bytes=0)
 
 
 def own_block_weights(case: Case) -> Term:

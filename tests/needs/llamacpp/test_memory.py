@@ -138,28 +138,6 @@ def test_without_flash_attention_all_values_are_as_long_as_the_longest(
         assert calculate(line) == row.bytes_in(setup)
 
 
-@pytest.mark.parametrize(
-    ("flash", "idle_layers"),
-    [
-        pytest.param(True, [], id="with flash attention"),
-        pytest.param(False, [2], id="without"),
-    ],
-)
-def test_layers_that_do_not_attend_have_values_without_flash_attention(
-    *, flash: bool, idle_layers: list[int]
-) -> None:
-    """Each layer has a row as long as the longest (`n_embd_v_gqa_max`), of 4 × 128 numbers."""
-    model = model_of(heads(0, 128, 128), layers=3)
-    setup = ContextSetup(tokens=4096, flash=flash)
-    attending, *idle = cache_rows(model, setup)
-    assert attending.bytes_in(setup) == 2 * 512 * 2 * 4096
-    assert [row.layers for row in idle] == idle_layers
-    for row in idle:
-        assert row.bytes_in(setup) == 2 * 512 * 2 * 4096
-        line = f"{row.before}{row.layers} layers{row.after}"
-        assert calculate(line) == row.bytes_in(setup)
-
-
 @pytest.mark.parametrize("types", [("f16", "f16"), ("q8_0", "q8_0"), ("q8_0", "f16")])
 @pytest.mark.parametrize(
     ("row", "value_elements"),
