@@ -274,12 +274,6 @@ def _ways_in(
             Workload(),
             id="a-limit-is-raised-rather-than-a-file-made",
         ),
-        pytest.param(
-            "qwen3-omni-30b-a3b-thinking",
-            "server-8x-h100",
-            Workload(purpose="agent"),
-            id="a-smaller-cache-makes-a-tight-model-sure",
-        ),
     ],
 )
 def test_no_setting_typed_by_hand_beats_the_answer(
