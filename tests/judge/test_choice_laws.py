@@ -624,6 +624,7 @@ _EXCEPTIONS = {
     "judge/rating.py": "is the order",
     "judge/record.py": "names the place of one way",
     "judge/settings.py": "says where a setting may help",
+    "advice/alternatives.py": "looks for faster models beside a slow one",
     "advice/api_route.py": "compares the hours of a load with those of a day",
     "advice/launch.py": "writes the command of one way",
     "advice/listing.py": "orders models, not ways of one",
