@@ -105,7 +105,8 @@ def _one_blocks(
     if rows:
         yield line()
         yield Table.of("check", rows)
-        yield from texts(measured_lines(verdict))
+        for parts in measured_lines(verdict):
+            yield line(*parts, indent=2)
     if measured:
         yield from _unmeasured_blocks(verdict)
     if not verbose:
@@ -462,8 +463,8 @@ def _shared_note(likely_bytes: float, verdict: Verdict) -> Iterator[str]:
         return
     note = f"over {len(used)} GPUs"
     cards = verdict.machine.own_memory_cards
-    most_bytes = max((usable_bytes_of(card) or 0 for card in cards), default=0)
-    if 0 < most_bytes < likely_bytes:
+    most_bytes = max(usable_bytes_of(card) or 0 for card in cards)
+    if likely_bytes > most_bytes:
         note += f"; one holds {units.binary(most_bytes)}"
     yield note
 

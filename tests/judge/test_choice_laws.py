@@ -136,6 +136,12 @@ _UNTRIED = ("BF16", "F16", "F32")
             id="a-type-with-another-name-in-the-library",
         ),
         pytest.param(
+            "qwen1.5-72b-chat",
+            "strix-halo-128gb",
+            Workload(),
+            id="a-type-that-the-library-alone-would-not-try",
+        ),
+        pytest.param(
             "phi-4-reasoning-vision-15b",
             "desktop-rtx4090-24gb",
             Workload(),
@@ -429,6 +435,12 @@ def _decisive(verdict: Judged) -> tuple[object, ...]:
             "macbook-air-m2-16gb",
             Workload(context_tokens=32_768),
             id="more-ram-behind-the-limit-of-the-gpu",
+        ),
+        pytest.param(
+            "minimax-m2",
+            "strix-halo-128gb",
+            Workload(parallel=8),
+            id="a-made-file-reaches-the-pace-of-reading-behind-a-limit",
         ),
     ],
 )
