@@ -590,15 +590,17 @@ def _instead_blocks(verdict: Verdict) -> Blocks:
     others = verdict.alternatives
     if not others:
         return
+    name = "instead"
     title = f"What {would_run(verdict)} instead"
     if verdict.can_run:
+        name = "faster"
         title = f"Faster {place_words(verdict.machine)}"
     memory_bytes = verdict.machine.memory_total_bytes
     if verdict.has("memory-assumed") and memory_bytes is not None:
         title += f", with the assumed {units.binary(memory_bytes)} of RAM"
     rows = [_instead_row(other, verdict) for other in others]
     to_check = command(others[0].command)
-    yield from section(title, (Table.of("instead", rows), to_check))
+    yield from section(title, (Table.of(name, rows), to_check))
 
 
 def _instead_row(other: Alternative, verdict: Verdict) -> Cells:
