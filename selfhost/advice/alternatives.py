@@ -30,7 +30,10 @@ from ..judge.ways import types_to_have
 from .asking import Asking
 from .ranking import reservations
 
-_MOST_ALTERNATIVES = 3
+_MOST_OF_SAME_MODEL = 3
+_MOST_OTHER_MODELS = 3
+# beside alternatives of the same model
+_MOST_OTHERS_BESIDE = 2
 _SHORTEST_CONTEXT_TOKENS = 1024
 
 
@@ -38,10 +41,10 @@ class AlternativeSearch(Asking):
     """The search for alternatives to a judged question."""
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """The alternatives with the route `local`: first the same model with one wish given up,
-        then other models, the best first; last those that are too slow. Of a model that runs, the
-        smaller type that lies in a better place; without one, of a model that runs slowly, models
-        that are clearly faster.
+        """The alternatives with the route `local`, at most five: first the same model with one wish
+        given up, then other models, the best first; last those that are too slow. Of a model that
+        runs, the smaller type that lies in a better place; without one, of a model that runs
+        slowly, models that are clearly faster.
 
         Every alternative meets all other conditions that the user stated.
         """
@@ -59,7 +62,7 @@ class AlternativeSearch(Asking):
         # imported here: most checked models run, and no other model is proposed
         from .proposals import Proposals
 
-        others = _MOST_ALTERNATIVES - 1 if found else _MOST_ALTERNATIVES
+        others = _MOST_OTHERS_BESIDE if found else _MOST_OTHER_MODELS
         proposals = Proposals(
             judged=self.judged,
             asked=self.asked,
@@ -77,7 +80,7 @@ class AlternativeSearch(Asking):
         """
         found: dict[Workload, Alternative] = {}
         for wish in _WISHES:
-            if len(found) == _MOST_ALTERNATIVES:
+            if len(found) == _MOST_OF_SAME_MODEL:
                 break
             stated = wish.given_up(self)
             if stated is None or stated == self.judged.question.stated:

@@ -24,7 +24,7 @@ from ..judge.rating import serves
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question, Verdict
 from ..machine.record import Machine
 from .listing import Lister
-from .ranking import Standings
+from .ranking import Likeness, Standings
 
 # where the machine does not rule the model out, a proposal may be up to this many times as large
 # (assumed: models of 7 and 8 billion parameters are one class)
@@ -218,12 +218,14 @@ class Proposals(Record):
         others.
         """
         for outline in self.catalogue.outlines.values():
-            if self._is_of_kind(outline) and self._is_alike(outline) is is_alike:
+            if not self._is_of_kind(outline) or not self._may_replace(outline):
+                continue
+            if self._is_alike(outline) is is_alike:
                 yield outline.id
 
-    def _is_alike(self, outline: Outline) -> bool | None:
-        """Whether the spec names the model, or the model has the same main use; None where the
-        model does not do the work, or is larger than a proposal may be.
+    def _may_replace(self, outline: Outline) -> bool:
+        """Whether the spec names the model, or the model does the work and is no larger than a
+        proposal may be.
         """
         if outline.id in self.named:
             return True
@@ -231,9 +233,16 @@ class Proposals(Record):
         if self.judged.deciding.issubset(MACHINELESS_CHECKS):
             # the machine does not rule the model out
             most *= _ALIKE_IN_SIZE
-        likeness = self._standings.likeness(self.judged.model.uses, outline)
         is_larger = (outline.parameters_total or inf) > most - 1
-        return None if is_larger or not likeness.does_work else likeness.is_alike
+        return not is_larger and self._likeness(outline).does_work
+
+    def _is_alike(self, outline: Outline) -> bool:
+        """Whether the spec names the model, or the model has the same main use."""
+        return outline.id in self.named or self._likeness(outline).is_alike
+
+    def _likeness(self, outline: Outline) -> Likeness:
+        """How far the model is for the same work."""
+        return self._standings.likeness(self.judged.model.uses, outline)
 
     def _is_of_kind(self, outline: Outline) -> bool:
         """Whether the outline is of another open model that does the wanted work."""

@@ -15,7 +15,7 @@ from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.records import Record
 from ..core.workload import MOST_TOKENS
-from ..judge.judging import best_layout, first_layout_with_room, judge
+from ..judge.judging import first_layout_with_room, judge, layout_for_all_users
 from ..judge.quality import LOSSLESS, quality_of
 from ..judge.question import asked_again, recounted
 from ..judge.rating import runs_as_well
@@ -126,7 +126,8 @@ class Reach(Record):
             layout = first_layout_with_room(question, self.machine)
             if not runs_as_well(layout, self.judged):
                 return False
-            return runs_as_well(best_layout(question, self.machine), self.judged)
+            served = layout_for_all_users(question, self.machine)
+            return runs_as_well(served, self.judged)
 
         if runs_with(most):
             return most

@@ -257,7 +257,7 @@ def fault_of_date(date: str) -> str | None:
         return "there is no year 0"
     if len(parts) < 3:
         return None
-    # imported here: few questions read a date
+    # imported here: the help of the command line reads no date
     from calendar import month_name, monthrange
 
     month = parts[1]

@@ -6,10 +6,11 @@ values raise one `WorkloadError` with every fault.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache, partial
 from itertools import permutations
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from .errors import (
     InputError,
@@ -24,9 +25,6 @@ from .records import PYTHON, Record, Values, fault_of, read_by
 from .synonyms import meant, options_elsewhere
 from .tables import Document, Limits
 from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens, parse_wait
-
-if TYPE_CHECKING:
-    import re
 
 FINETUNE_METHODS = ("full", "lora", "qlora")
 OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
@@ -571,9 +569,6 @@ def in_python(text: str) -> str:
     """
     if "--" not in text:
         return text
-    # `re` is imported here: it loads slowly, and few sentences need it
-    import re
-
     told = re.sub(_OR_ANOTHER, "", text)
     told = re.sub(_COMMAND_OR_OPTION, _in_python, told)
     return re.sub(_ARGUMENT, r"\1, ", told)

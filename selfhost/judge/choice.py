@@ -267,6 +267,7 @@ class _Choice(Record):
         best = first
         for runtime in preferred:
             other = self._best_in(runtime, is_other=False)
+            # a preferred server wins a tie
             if other is not None and self._better(other, best) is other:
                 best = other
         if best is first:
@@ -333,7 +334,7 @@ class _Choice(Record):
         """
         if not self.machine.accelerators:
             return False
-        if self._suits_its_users(self.usual) and self._is_own_type:
+        if self._usual_suits_users and self._is_own_type:
             return False
         stated = self.question.stated
         if stated.parallel > 1 or stated.quantization is not None:
@@ -348,20 +349,22 @@ class _Choice(Record):
         row = program_row(self.question.spec, self.runtime)
         return self.usual.quantization in (*row.types_in_turn, *row.types_on_gpus)
 
-    def _suits_its_users(self, best: Judged) -> bool:
-        """Whether each user likely gets text as fast as people read, and of several users the
-        caches of all lie on the accelerators. One user may have a pace that is not known: the
-        program limits that of a small model.
+    @property
+    def _usual_suits_users(self) -> bool:
+        """Whether in the usual way each user likely gets text as fast as people read, and of
+        several users the caches of all lie on the accelerators. One user may have a pace that is
+        not known: the program limits that of a small model.
         """
-        if not best.fits:
+        usual = self.usual
+        if not usual.fits:
             return False
-        users = best.question.workload.parallel
-        pace = best.users_pace
+        users = usual.question.workload.parallel
+        pace = usual.users_pace
         if pace is None:
             return users == 1
         if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
             return False
-        return users == 1 or best.placement != "split"
+        return users == 1 or usual.placement != "split"
 
     # -------------------------------------------------------------- text: types and settings
 
@@ -397,14 +400,14 @@ class _Choice(Record):
         by_type = {first.quantization: self._unplaced(first.question)}
         for trial in self._smaller_and_lighter(first):
             quantization = trial.in_type.quantization
-            in_type = by_type.get(quantization)
-            may_be_faster = _may_be_faster(trial, best, in_type)
+            unplaced = by_type.get(quantization)
+            may_be_faster = _may_be_faster(trial, best, unplaced)
             if self._is_in_best_place(best) and not may_be_faster:
                 continue
             if not (
                 may_be_faster
-                or in_type is None
-                or in_type.may_gain(best, trial.settings)
+                or unplaced is None
+                or unplaced.may_gain(best, trial.settings)
             ):
                 # what the settings can save is not enough
                 continue
@@ -838,14 +841,15 @@ def _is_made_for_a_limit(question: Question, best: Judged) -> bool:
     return question.is_unlisted and not best.question.is_unlisted
 
 
-def _may_be_faster(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bool:
-    """Whether the trial may be faster in the same place. `in_type`: the way in the type alone.
+def _may_be_faster(trial: _Trial, best: Judged, unplaced: _Unplaced | None) -> bool:
+    """Whether the trial may be faster in the same place. `unplaced`: what was asked in the type
+    alone.
 
     A smaller type leaves more of a split model on the accelerators, computes several users faster
     on a processor, or brings text that is hardly slower than people read up to their pace.
     """
     if best.placement == "split" and trial.settings:
-        return _may_pay(trial, best, in_type)
+        return _may_pay(trial, best, unplaced)
     if trial.settings:
         return False
     if best.placement == "split" or _computes_users_in_ram(best):
@@ -860,7 +864,7 @@ def _may_be_faster(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bo
     return not units.is_slower(faster, READING_TOKENS_PER_SECOND)
 
 
-def _may_pay(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bool:
+def _may_pay(trial: _Trial, best: Judged, unplaced: _Unplaced | None) -> bool:
     """Whether the settings of the trial may bring a split model more pace than they cost, or up to
     the pace of people who read. The type alone is no better than the best so far.
 
@@ -870,11 +874,11 @@ def _may_pay(trial: _Trial, best: Judged, in_type: _Unplaced | None) -> bool:
     if trial.setting_steps <= 1 and best.first_word_seconds is not None:
         return True
     pace = best.users_pace
-    if in_type is None or pace is None:
+    if unplaced is None or pace is None:
         return True
-    saved_bytes = in_type.saved_bytes(trial.settings)
+    saved_bytes = unplaced.saved_bytes(trial.settings)
     layers_bytes = _layers_in_ram(best)
-    least_bytes = layers_bytes - saved_bytes - in_type.smaller_than(best)
+    least_bytes = layers_bytes - saved_bytes - unplaced.smaller_than(best)
     if least_bytes <= 0:
         return True
     # RAM computes the layers that are left as fast, and the rest is computed faster

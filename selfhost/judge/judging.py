@@ -78,10 +78,12 @@ def layout_for(question: Question, machine: Machine) -> Judged:
     return _OnMachine(question=question, machine=machine).layout()
 
 
-def best_layout(question: Question, machine: Machine) -> Judged:
-    """The layout that is judged where no user may wait for a turn, with its pace."""
+def layout_for_all_users(question: Question, machine: Machine) -> Judged:
+    """The layout where all users are served at once, with its pace; `layout_for` also lets users
+    wait.
+    """
     machine = _machine_for(question, machine)
-    return _OnMachine(question=question, machine=machine).best_layout()
+    return _OnMachine(question=question, machine=machine).layout_for_all_users()
 
 
 def first_layout_with_room(question: Question, machine: Machine) -> Judged:
@@ -134,10 +136,10 @@ def most_at_once(
     that a million users take as few layouts as ten.
     """
     most = of_users(1)
-    least_sure = most.deciding
+    checks_of_one = most.deciding
 
     def has_room(layout: Judged) -> bool:
-        return not layout.failed and layout.deciding <= least_sure
+        return not layout.failed and layout.deciding <= checks_of_one
 
     if not has_room(most) or has_room(all_at_once):
         return None
@@ -265,7 +267,7 @@ class _OnMachine(Record):
         """The layout that is judged, as `layout_for` returns it. Where memory does not hold all
         users at once, users may wait.
         """
-        all_at_once = self.best_layout()
+        all_at_once = self.layout_for_all_users()
         if not self.question.lets_users_wait:
             return all_at_once
         if all_at_once.deciding.isdisjoint(MEMORY_CHECKS):
@@ -273,8 +275,9 @@ class _OnMachine(Record):
         at_once = most_at_once(self._of_users, all_at_once, self._least_growth)
         return all_at_once if at_once is None else self._with_waiting_users(at_once)
 
-    def best_layout(self) -> Judged:
-        """The first layout that has room for all users and is fast enough, with its pace.
+    def layout_for_all_users(self) -> Judged:
+        """The layout where all users are served at once; `layout` also lets users wait. It is the
+        first layout that has room and is fast enough, with its pace.
 
         Where no layout is fast enough: the best of the layouts that have room. Where no layout has
         room: the layout that lacks the least memory, without its pace.

@@ -27,6 +27,7 @@ from .devices import (
     places,
 )
 from .equal_parts import lacking_bytes, layouts_without_ram, unread_places
+from .pace.rates import device_bandwidth
 from .sharing import (
     DivisibleModel,
     LayerShare,
@@ -449,9 +450,6 @@ class _OnRamAndCards(Record):
 
     def _rate(self, place: Place) -> float:
         """The bytes per second of the accelerator's memory; 0 where they are not known."""
-        # `rates` is a large module: a machine without accelerators does not load it
-        from .pace.rates import device_bandwidth
-
         return device_bandwidth(self.cards[place.index]) or 0
 
     # -------------------------------------------------------------- larger batches

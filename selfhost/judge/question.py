@@ -23,6 +23,7 @@ from ..core.workload import (
 )
 from ..machine.record import Machine
 from ..needs.records import Needs
+from ..needs.training import why_not_trained
 from .checks import OptionFault, error_of
 from .devices import gpu_maker
 from .downloaded import WantedFiles
@@ -195,8 +196,6 @@ def _refusal_to_train(
         # no other program can train: the remedy is the original weights
         remedy = remedy or "train the original weights (a folder of safetensors files)"
     else:
-        from ..needs.training import why_not_trained
-
         method = request.workload.finetune_method or "lora"
         refused = why_not_trained(spec, method)
         if refused is None:

@@ -327,6 +327,7 @@ def _rating_by_place(judged: Judged, way: Way) -> Rating:
         if all(check in MEMORY_CHECKS for check in failed):
             lacking_bytes = judged.lacking_bytes()
     place = place_of(judged)
+    # `runs` plays no part: `place` says whether the way runs
     order = way.turn if place is RunPlace.ACCELERATORS else way.preference
     return _UNRATED._replace(
         runs=Runs.NOW,
@@ -361,7 +362,11 @@ def _is_cramped(judged: Judged, way: Way) -> bool:
 
 
 def _worth(judged: Judged, way: Way) -> float:
-    """The steps of pace of a way, less what it gives up."""
+    """The steps of pace of a way, less what it gives up.
+
+    The type counts by its loss where the way is too slow, else by the bytes read, so that a smaller
+    file must gain more than its size gives.
+    """
     pace = judged.users_pace
     likely = _UNKNOWN_PACE if pace is None else max(pace.likely, _UNKNOWN_PACE)
     worth = steps_between(1.0, likely)
@@ -369,10 +374,8 @@ def _worth(judged: Judged, way: Way) -> float:
     if wait is not None:
         worth -= steps_between(1.0, max(wait.likely, _SHORT_WAIT_SECONDS))
     if is_slower_than_reading(judged) or _unserved(judged):
-        # a smaller type is taken for its pace, if that is worth more than its loss
         worth -= _lost_steps(judged)
     else:
-        # a smaller type has to gain more pace than its size alone gives
         worth += _SIZE_STEPS * steps_between(1.0, max(1, _read_bytes(judged)))
     worth -= sum(setting.cost_steps for setting in way.settings)
     speed = judged.speed

@@ -660,9 +660,9 @@ class Verdict(Judged, Report):
     - `waits`: how long the first token takes, behind the prompt that was stated, else behind a page
       and behind an agent's first prompt.
     - `room`: how far one could go with the context, the users or the type.
-    - The commands, `room`, `quality`, `alternatives`, `api_offers`, `monthly_cost`, `notes` and
-      `fine_print` are worked out when they are read for the first time: a program that asks for the
-      route does not wait for them.
+    - What stands in `DeferredAdvice` is worked out when it is read for the first time: a program
+      that asks for the route does not wait for it. Where a check failed, `api_offers` are worked
+      out at once, for the route.
     - `monthly_cost`, `shutdown`: the cost of a stated load, and the announced end of a closed
       model, with the keys of the JSON.
     - `understood_as`, `notes`, `fine_print`: how the name was understood, and what to know beside

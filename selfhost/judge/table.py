@@ -1,4 +1,5 @@
-"""The table of a model's ways: a row for each program, and for each type of files in the program.
+"""The rows of a model: one for each program, and for each type of its files there. `ways.py` makes
+ways of them.
 
 A `ProgramTable` follows from the model and the catalogue alone, not from a machine. `ProgramRow` is
 the model in one program, `FileRow` one type of its files there. The rows stand in the order in

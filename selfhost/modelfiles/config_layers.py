@@ -71,6 +71,12 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
     deepstack = deepstack_layers(keys.outer.get("vision_config"))
     tied = _ties_embeddings(keys, is_encoder=row.embeds)
     ngrams = ngrams_of(keys)
+    mtp_layers = _predicting_layers(keys)
+    cache_layers = _cache_layers(keys)
+    per_layer_embedding_length = keys.size("hidden_size_per_layer_input")
+    altup_inputs = keys.size("altup")
+    stream_latent_length = keys.size("hc_lowrank")
+    # after every read: a key that nothing read is in doubt
     _refuse_doubtful_cache(keys, attends=bool(groups.attention))
     name = row.name
     why_incomplete = groups.doubt or _incompleteness(keys, tied=tied)
@@ -90,12 +96,12 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
         matrix_dtype=stored.matrices,
         expert_dtype=stored.experts,
         quantizer=stored.quantizer,
-        cache_layers=_cache_layers(keys),
+        cache_layers=cache_layers,
         deepstack_layers=min(deepstack, keys.layers) or None,
-        mtp_layers=_predicting_layers(keys),
-        per_layer_embedding_length=keys.size("hidden_size_per_layer_input"),
-        altup_inputs=keys.size("altup"),
-        stream_latent_length=keys.size("hc_lowrank"),
+        mtp_layers=mtp_layers,
+        per_layer_embedding_length=per_layer_embedding_length,
+        altup_inputs=altup_inputs,
+        stream_latent_length=stream_latent_length,
         ngrams=ngrams,
         **tables,
     )

@@ -182,17 +182,6 @@ class ArchitectureRow(Stated):
       steps follows from the width (src/models/plamo2.cpp, dt_dim).
     - `loops`: the model runs through its layers num_loops times, each time with a cache of
       their own (src/models/nanbeige.cpp).
-    - `torch_scores`: attention that stores its scores: "eager": soft caps or sinks have
-      transformers take it; "only": a class without _supports_sdpa; "one_head": where keys have
-      one head.
-    - `mlx_windows`: layers with a window get a RotatingKVCache: "all" of them, or only "mixed"
-      with layers that have none; "": a cache of all tokens.
-    - `mlx_unpacked`: latent attention is stored as keys and values of every head, but where a
-      router has a bias; else as one row.
-    - `mlx_in_8_bits`: what its class of MLX LM has in 8 bits whatever is asked for, since pull
-      1836 of 2026-09-03 (quant_predicate); published files are older.
-    - `torch_wide_matrix`: a matrix that its class keeps out of bitsandbytes, and in 32 bits
-      beside float16 (_keep_in_fp32_modules of modeling_t5.py), by a part of its name.
     - `window_cache`: llama.cpp's cache of layers with a window: "followed": keeps that window;
       "ignored": keeps every token; "": nobody checked.
     - `window_cache_layers`: with "followed": only in a model of so many layers, for which
@@ -207,6 +196,17 @@ class ArchitectureRow(Stated):
     - `layers_of_70b`: llama.cpp takes a model of so many layers for one of 70B (src/models),
       which llama-quantize types otherwise.
     - `shared_keys_of_70b`: with layers_of_70b: only where heads share keys.
+    - `torch_scores`: attention that stores its scores: "eager": soft caps or sinks have
+      transformers take it; "only": a class without _supports_sdpa; "one_head": where keys have
+      one head.
+    - `mlx_windows`: layers with a window get a RotatingKVCache: "all" of them, or only "mixed"
+      with layers that have none; "": a cache of all tokens.
+    - `mlx_unpacked`: latent attention is stored as keys and values of every head, but where a
+      router has a bias; else as one row.
+    - `mlx_in_8_bits`: what its class of MLX LM has in 8 bits whatever is asked for, since pull
+      1836 of 2026-09-03 (quant_predicate); published files are older.
+    - `torch_wide_matrix`: a matrix that its class keeps out of bitsandbytes, and in 32 bits
+      beside float16 (_keep_in_fp32_modules of modeling_t5.py), by a part of its name.
     """
 
     name: str
@@ -267,12 +267,7 @@ class ArchitectureRow(Stated):
     state_kind: str = ""
     rank_from_width: bool = False
     loops: bool = False
-    # how transformers, peft, vLLM and MLX LM treat the model
-    torch_scores: str = ""
-    mlx_windows: str = ""
-    mlx_unpacked: bool = False
-    mlx_in_8_bits: tuple[str, ...] = ()
-    torch_wide_matrix: str = ""
+    # what llama.cpp does with the model
     window_cache: str = ""
     window_cache_layers: int | None = None
     indexer_values: bool = False
@@ -281,6 +276,12 @@ class ArchitectureRow(Stated):
     falcon_types: bool = False
     layers_of_70b: int | None = None
     shared_keys_of_70b: bool = False
+    # how transformers, peft, vLLM and MLX LM treat the model
+    torch_scores: str = ""
+    mlx_windows: str = ""
+    mlx_unpacked: bool = False
+    mlx_in_8_bits: tuple[str, ...] = ()
+    torch_wide_matrix: str = ""
 
     @property
     def embeds(self) -> bool:
@@ -296,7 +297,9 @@ class ArchitectureRow(Stated):
 
     @classmethod
     def from_values(cls, name: str, values: TomlRow) -> ArchitectureRow:
-        """The row made of one table of the file."""
+        """The row made of one table of the file. A key that is no field becomes a flag, for which
+        tensors.toml may ask; here nothing tells a slip from a flag, but the tests do.
+        """
         flags: dict[str, Any] = {}
         fields: dict[str, Any] = {}
         for key, value in values.items():

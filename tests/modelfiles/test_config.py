@@ -393,6 +393,23 @@ def test_cache_and_weights_are_judged_apart(
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="without experts"),
+        pytest.param({"num_experts": 8, "num_experts_per_tok": 2}, id="with experts"),
+    ],
+)
+def test_layers_that_share_a_cache_are_read_of_any_type(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
+    """No dense layer needs be there to read the key."""
+    unknown = {"model_type": "new", "num_kv_shared_layers": 2, **changes}
+    spec = read_local(config(tmp_path, **unknown)).spec
+    assert spec.architecture is not None
+    assert spec.architecture.cache_layers == 30
+
+
+@pytest.mark.parametrize(
     ("values", "parameters", "elements"),
     [
         # its card: 12,143,605,760 parameters, with a second norm that its parallel layers lack

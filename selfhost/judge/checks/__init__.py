@@ -19,6 +19,7 @@ from ...core.errors import Problem, WorkloadError
 from ...core.records import Record, Stated, Unread, read_by
 from ...core.tables import shipped_record
 from ...core.templates import fill
+from ...core.workload import in_python
 
 
 class Outcome(StrEnum):
@@ -71,9 +72,6 @@ class Finding(Record):
 
         Python keywords stand in place of the command-line options that `reason` and `remedy` name.
         """
-        # imported only where a program prints a finding
-        from ...core.workload import in_python
-
         text = f"{self.check}: {self.reason}"
         if self.remedy is not None:
             text += f" \N{RIGHTWARDS ARROW} {self.remedy}"

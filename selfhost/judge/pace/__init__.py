@@ -18,6 +18,8 @@ from ...core import units
 from ...core.records import Record
 from ...machine.record import Accelerator
 from ...needs.quantization import BLOCKS
+from ...needs.tensors import has_delta_rule, state_of
+from ...needs.weight_files import bits_in_mlx
 from .ranges import Amount, Range
 from .tables import pace_tables
 
@@ -303,9 +305,6 @@ class Step(Record):
 
         llama.cpp copies a state twice more, but what it has just read lies in a cache.
         """
-        # a large module, not needed for models without such layers
-        from ...needs.tensors import state_of
-
         architecture = self.architecture
         if architecture is None:
             return 0
@@ -333,9 +332,6 @@ class Step(Record):
     @property
     def _has_delta_rule(self) -> bool:
         """Whether some layers have a delta rule."""
-        # a large module, not needed for models without such layers
-        from ...needs.tensors import has_delta_rule
-
         if self.architecture is None:
             return False
         return any(has_delta_rule(group) for group in self.architecture.recurrent)
@@ -465,9 +461,6 @@ def _block_of(name: str) -> tuple[int, float | None]:
     """
     if name in BLOCKS:
         return BLOCKS[name]
-    # a large module, not needed for types of GGUF
-    from ...needs.weight_files import bits_in_mlx
-
     # eight numbers of n bits take n bytes
     return 8, bits_in_mlx(name)
 

@@ -190,8 +190,10 @@ def _masks_bytes(batch: Batch) -> int:
     if batch.row.encoder:
         windows = {group.window_tokens for group in batch.model.attention}
         return len(windows) * tokens**2 * setup.mask_bytes
-    of_cell = _indexer_bytes(batch.model.attention) // setup.streams
-    return sum(_masks(batch)) + tokens * setup.cells_per_stream * of_cell
+    of_cell = _indexer_bytes(batch.model.attention)
+    # the streams share the tokens of a batch; the division comes last, since it rounds down
+    indexer_bytes = tokens * setup.cells_per_stream * of_cell // setup.streams
+    return sum(_masks(batch)) + indexer_bytes
 
 
 def _indexer_bytes(attention: Sequence[Attention]) -> int:

@@ -13,7 +13,8 @@ from helpers.needs_of import calculate, catalogue, needs_of, runtime, terms
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.core.workload import CacheTypes, Workload
 from selfhost.needs import Companions, case_for, count, needs_on
-from selfhost.needs.case import ContextSetup
+from selfhost.needs.case import Batch, ContextSetup
+from selfhost.needs.llamacpp.compute import buffer_bytes
 from selfhost.needs.llamacpp.memory import cache_rows, why_cache_refused
 from selfhost.needs.records import Device, How, Needs, Term
 from selfhost.needs.tensors import row_of
@@ -169,6 +170,23 @@ def test_the_keys_of_an_indexer_have_room(
     assert indexer.bytes_in(setup) == (bytes_of[key_type] + of_values) * 4096
     line = f"{indexer.layers} layer{indexer.after}"
     assert calculate(line) == indexer.bytes_in(setup)
+
+
+@pytest.mark.parametrize("streams", [2, 8, 16])
+def test_streams_share_the_scores_of_an_indexer_evenly(streams: int) -> None:
+    """A head more of an indexer scores the cells of each stream twice, in 4 bytes, for the stream's
+    share of a batch of 512 tokens.
+    """
+    setup = ContextSetup(tokens=4096 * streams, sequences=streams, streams=streams)
+
+    def buffer(indexer_heads: int) -> int:
+        group = heads(0, 128, 128, indexer_length=128, indexer_heads=indexer_heads)
+        model = model_of(group, vocabulary=1000)
+        return buffer_bytes(
+            Batch(model=model, row=row_of(model), setup=setup, logits_rows=1)
+        )
+
+    assert (buffer(5) - buffer(4)) * streams == 512 * 4096 * 2 * 4
 
 
 @pytest.mark.parametrize(
