@@ -44,7 +44,7 @@ BLANKS = (
 _Options = Mapping[str, str]
 
 # a suffix of a quantization: the weights that share a scale, or the bits of a weight
-_VARIANT = r"\d+g|channel|[23]bit"
+_VARIANT = r"\d+g|channel|[23]bit|[\d.]+bpw"
 
 
 class RuntimeSpec(Stated):
@@ -151,6 +151,13 @@ class RuntimeSpec(Stated):
             return False
         kept = ("f16", *self.kv_cache_types)
         return types.keys in kept and types.values in kept
+
+    def cache_type_called(self, kv_cache_type: str | None) -> str | None:
+        """What the program calls a type of the KV cache."""
+        rule = self.cache_rules.get(kv_cache_type or "")
+        if rule is None or not rule.written:
+            return kv_cache_type
+        return rule.written
 
     def serves(self, users: int) -> bool:
         """Whether the program serves that many sequences at once, or lets requests wait."""

@@ -85,10 +85,11 @@ class CacheRule(Stated):
     """The GPUs on which a program keeps a KV cache in one type.
 
     `note`: what else the type needs, for the user. `cuda_note`: the same, on GPUs whose attention
-    ggml's CUDA code computes.
+    ggml's CUDA code computes. `written`: what the program calls the type.
     """
 
     note: str = ""
+    written: str = ""
     cuda_note: str = ""
     compute_capability: str | None = None
     by_heads_capability: str | None = None
@@ -273,7 +274,10 @@ class Service(Stated):
 
 
 class Account(Stated):
-    """The rule by which needs/python.py counts the memory of a Python program."""
+    """The rule by which needs/python.py counts the memory of a Python program.
+
+    `parts_in_ram`: the parts of the weights that stay in RAM beside a GPU.
+    """
 
     loads_as: str = read_by(choices=("stored", "config", "sixteen"), default="stored")
     windows: str = read_by(choices=("kept", "rotated", "paged"), default="paged")
@@ -298,6 +302,7 @@ class Account(Stated):
     widened: tuple[str, ...] = ()
     widened_always: tuple[str, ...] = ()
     divides_layers: bool = False
+    parts_in_ram: tuple[str, ...] = read_by(choices=("table", "expert"), default=())
     ignored_quantizers: tuple[str, ...] = ()
     speech_beams: int = 1
     source: str = ""

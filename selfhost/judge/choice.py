@@ -73,7 +73,7 @@ from .ways import (
 # that Ollama sets below 24 GiB and the 32,768 from 24 GiB on (docs/context-length.mdx@948f6933)
 _GROWN_CONTEXT_TOKENS = 16_384
 # terms of memory that are as large for any context
-_OF_ANY_CONTEXT = ("weights", "repacked_weights", "embeddings", "projector")
+_OF_ANY_CONTEXT = ("weights", "repacked_weights", "embeddings", "experts", "projector")
 # servers take types of at least half the bytes
 _HALF = 2
 # no type and no setting of a program is so many times as fast as its usual way, where memory holds

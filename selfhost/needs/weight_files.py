@@ -634,7 +634,8 @@ def _more_by_recipe(case: Case, recipe: CheckpointRecipe) -> int:
             wider = linear_bytes(wider_type, layer.inputs, layer.outputs) - after
             more += wider * layer.number * layers / model.layers
     if recipe.twice and model.tied_embeddings:
-        more += 2 * model.published_tokens * model.embedding_length
+        head = recipe.head or "bfloat16"
+        more += linear_bytes(head, model.embedding_length, model.published_tokens)
     if recipe.mtp:
         more += 2 * (case.spec.parameters.mtp or 0)
     if not recipe.encoders:
@@ -657,7 +658,27 @@ def _types_by_recipe(case: Case, recipe: CheckpointRecipe | None) -> dict[str, s
         types |= dict.fromkeys(recipe.wide, "bfloat16")
         types |= dict.fromkeys(recipe.eight, _eight_bits(case))
         types |= dict.fromkeys(recipe.packed, packed)
+        if recipe.head:
+            types["output"] = recipe.head
     return types
+
+
+def bytes_of_part(case: Case, part: str) -> int:
+    """The bytes of one part of the weights: of the linear layers of a part, or of the table."""
+    model = case.model
+    if case.is_as_published:
+        types = dict.fromkeys((*_LAYER_PARTS, "output"), case.quantization)
+        types["table"] = model.dtype or "bfloat16"
+        types["expert"] = model.expert_dtype or case.quantization
+    else:
+        recipes = _recipes(case)
+        types = _types_by_recipe(case, None if recipes is None else recipes.likely)
+    size = 0.0
+    for layer in (*linear_layers(model), *_tables(model)):
+        if layer.part == part:
+            of_one = linear_bytes(types[part], layer.inputs, layer.outputs)
+            size += layer.number * of_one
+    return int(size)
 
 
 def _eight_bits(case: Case) -> str:
