@@ -625,10 +625,10 @@ def _more_by_recipe(case: Case, recipe: CheckpointRecipe) -> int:
         before = linear_bytes(usual, layer.inputs, layer.outputs)
         after = linear_bytes(made, layer.inputs, layer.outputs)
         more += (after - before) * layer.number
-        if layer.part != "feed_forward":
-            continue
-        wider_layers = {"bfloat16": recipe.layers_in_16}
-        if recipe.last_in_eight:
+        wider_layers = {}
+        if layer.part == "feed_forward":
+            wider_layers["bfloat16"] = recipe.layers_in_16
+        if recipe.last_in_eight and layer.part in ("feed_forward", "expert"):
             wider_layers[_eight_bits(case)] = recipe.last_in_eight
         for wider_type, layers in wider_layers.items():
             wider = linear_bytes(wider_type, layer.inputs, layer.outputs) - after
