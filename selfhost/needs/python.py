@@ -480,7 +480,9 @@ class _PromptPass:
         for group in model.attention:
             if self._stores_scores(group):
                 pairs = self.tokens * self._reach(group)
-                most = max(most, group.heads * pairs)
+                # an indexer scores the same pairs (mlx_lm/models/deepseek_v32.py 0.32.2)
+                heads = group.heads + (group.indexer_heads or 0)
+                most = max(most, heads * pairs)
         of_score = account.score_bytes
         if account.fused_heads:
             of_score *= self.case.width / 2
