@@ -207,10 +207,17 @@ class RuntimeSpec(Stated):
                 needed.append(rule.compute_capability)
         return max(needed, key=_capability_number, default=None)
 
-    def command_of(self, family: str | None, main_use: str) -> str:
-        """The command for models of that family, else of that main use, else the default."""
+    def command_of(
+        self,
+        family: str | None,
+        main_use: str,
+        row: str | None = None,
+    ) -> str:
+        """The command for models of that row, else of that family, else of that main use, else the
+        default.
+        """
         commands = self.command_lines
-        for name in (family or "", main_use):
+        for name in (row or "", family or "", main_use):
             if name in commands.by_use:
                 return commands.by_use[name]
         return commands.default

@@ -423,7 +423,7 @@ class Installation(Stated):
 class CommandLines(Stated):
     """The commands that a person types to run a model. `core/templates.py` fills the lines.
 
-    - `default`: the usual command; `by_use`: others, by family or main use.
+    - `default`: the usual command; `by_use`: others, by row, family or main use.
     - `offload`: commands by the way of offloading, in which parts of a model come to an
       accelerator in turn.
     - `devices`, `inputs`, `blanks`: texts for the places of their names in the commands.

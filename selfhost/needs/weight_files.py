@@ -42,7 +42,7 @@ from .records import (
     term,
     unread,
 )
-from .tensors import layers_of, published_tensors, row_of
+from .tensors import layers_of, ngram_tables, published_tensors, row_of
 
 # the bits in which QLoRA loads each weight that gets an adapter (bitsandbytes, nf4)
 _QLORA_BITS = 4
@@ -278,6 +278,9 @@ def _type_in_mlx(
         if architecture.dtype == "float32":
             plain = "float32"
     is_quantized = _is_matrix(group) and not _has_any(group.name, _NOT_LINEAR)
+    if group.name in ngram_tables(architecture) and scheme is not None:
+        # mlx-vlm packs these rows too, in the largest group that divides them
+        return name if group.shape[0] % weights_in_group == 0 else f"{name}-32g"
     if not is_quantized or group.shape[0] % weights_in_group:
         return plain
     if architecture.matrix_dtype == "ternary" and _is_linear(group, architecture):
