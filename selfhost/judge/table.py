@@ -22,7 +22,7 @@ from ..core.tables import shipped_record
 from ..core.workload import Workload
 from ..needs.case import stored_type
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
-from ..needs.quantization import GGUF_QUANTIZATIONS
+from ..needs.quantization import GGUF_QUANTIZATIONS, MIXES
 from ..needs.records import Term
 from .quality import AS_PUBLISHED, quality_of
 
@@ -205,7 +205,8 @@ class ProgramRow(Record):
 
         That is the usual type alone, except for GGUF files. There the published types that are
         nearest to the usual one come first, where nobody publishes that one. A smaller type of four
-        bits (`FOUR_BITS`) comes last, where it can be had.
+        bits (`FOUR_BITS`) comes last, where it can be had: a publisher's own mix of it, where
+        nobody publishes the type itself.
         """
         usual = self.usual_type
         if self.format != "gguf" or usual not in GGUF_QUANTIZATIONS:
@@ -214,31 +215,44 @@ class ProgramRow(Record):
             return (usual,)
         in_turn = [*self._published_instead, usual]
         if usual == SMALLEST_DEFAULT and self.type_row(FOUR_BITS).can_be_had:
-            in_turn.append(FOUR_BITS)
+            smaller = []
+            if FOUR_BITS not in self._published_types:
+                smaller = self._published_mixes(FOUR_BITS)
+            in_turn += smaller or [FOUR_BITS]
         return tuple(in_turn)
+
+    @cached_property
+    def _published_types(self) -> frozenset[str]:
+        """The GGUF types of which the spec names a file in a repository."""
+        types: set[str] = set()
+        for files in self.spec.files:
+            if files.format == "gguf" and files.repository:
+                types.update(name.upper() for name in files.quantizations)
+        return frozenset(types)
+
+    def _published_mixes(self, recipe: str) -> list[str]:
+        """The published mixes of publishers' own that are nearest to a recipe."""
+        mixes = []
+        for name in sorted(self._published_types):
+            mix = MIXES.get(name)
+            if mix is not None and mix.recipe == recipe:
+                mixes.append(name)
+        return mixes
 
     @property
     def _published_instead(self) -> list[str]:
         """The published types that come nearest to the usual GGUF type; none where somebody
         publishes that one.
 
-        That is a publisher's own mix of as many bits. Without one, the first is the smallest
-        published type that is larger than the usual one, and the published types from the usual one
-        down to the smallest default follow.
+        That is a publisher's own mix nearest to the usual type. Without one, the first is the
+        smallest published type that is larger than the usual one, and the published types from the
+        usual one down to the smallest default follow.
         """
-        types = set()
-        for files in self.spec.files:
-            if files.format != "gguf":
-                continue
-            for quantization in files.quantizations:
-                name = quantization.upper()
-                # a publisher's own mix is named after the standard type of the same size
-                if name.endswith(self.usual_type):
-                    return []
-                if files.repository:
-                    types.add(name)
-        group = self.usual_type.rpartition("_")[0]
-        mixes = sorted(name for name in types if name.startswith(f"UD-{group}_"))
+        types = self._published_types
+        if any(name.endswith(self.usual_type) for name in types):
+            # a publisher's own mix of that very name counts as the type
+            return []
+        mixes = self._published_mixes(self.usual_type)
         if mixes:
             return mixes
         order = GGUF_QUANTIZATIONS
