@@ -233,31 +233,37 @@ def _read_shares(table: TomlTable, key: str) -> dict[str, RecipeShare]:
     return shares
 
 
+# the date since which models' mixes have other rules of their publisher (`later`)
+LATER_MIXES = "2026-04-12"
+
+
 class Mix(Stated):
     """A publisher's own mix of types: a table of `[mixes]`, or of the mixes of an account.
 
     - `recipe`: the nearest recipe of llama-quantize.
     - `tables`: the type of the token table and the output matrix; None: that of the recipe.
     - `shares`: the size of the files as shares of such a file, by the kind of the model; {} where
-      nothing else differs from the recipe.
+      nothing else differs from the recipe. `later`: of models since LATER_MIXES, where they differ.
     """
 
     recipe: str = read_by(_read_recipe)
     tables: str | None = read_by(_read_type, default=None)
     shares: Mapping[str, RecipeShare] = read_by(_read_shares, default={})
+    later: Mapping[str, RecipeShare] = read_by(_read_shares, default={})
 
     @property
     def differs(self) -> bool:
         """Whether anything of the files differs from the recipe's."""
         return self.tables is not None or bool(self.shares)
 
-    def share_of(self, model: Architecture) -> RecipeShare | None:
-        """The share of the files of a model; None where none is stated."""
+    def share_of(self, model: Architecture, released: str) -> RecipeShare | None:
+        """The share of the files of a model released then; None where none is stated."""
         kind = "experts" if model.has_experts else "dense"
         if model.per_layer_embedding_length and "per_layer" in self.shares:
             kind = "per_layer"
         of_row = self.shares.get(f"{model.row}-{kind}")
-        return of_row or self.shares.get(kind)
+        later = self.later.get(kind) if released >= LATER_MIXES else None
+        return of_row or later or self.shares.get(kind)
 
 
 class AccountMixes(Stated):
