@@ -155,14 +155,14 @@ class _UnknownName(Record):
     def _unknown(self) -> UnknownModelError:
         """The error for one name, with the model that it may stand for or the nearest names."""
         for table in ("thing", "uncovered", "hosted"):
-            error = self._thing_error(table)
+            error = self._listed_error(table)
             if error is not None:
                 return error
         wish = self._wish_error()
         if wish is not None:
             return wish
         # where a maker and a line of models have one name (Typhoon), the line is meant
-        error = self._thing_error("line")
+        error = self._listed_error("line")
         maker = maker_called(self.name, self.catalogue)
         if maker is not None and error is None:
             return maker.error()
@@ -224,7 +224,7 @@ class _UnknownName(Record):
 
     # names of tools, services and other things that are no models
 
-    def _thing_error(self, table: str) -> UnknownModelError | None:
+    def _listed_error(self, table: str) -> UnknownModelError | None:
         """The error for a name listed in a table of `things.toml`; None for any other name."""
         thing = self._thing() if table == "thing" else self._first_row(table)
         if thing is None:
