@@ -1,8 +1,9 @@
-"""Settings of the same program that answer clearly faster than what was judged.
+"""Settings of the same program that answer clearly faster than what was judged, and the slower mode
+that surely fits.
 
 `faster_settings` takes what was judged, as an `Asking`. It asks about each neighbour of the judged
 way: the same way with one more setting of the table in `judge.settings`. It returns those that
-still run and gain a step that a person feels. `surer` is the slower mode that surely fits, and
+still run and gain a step that a person feels. `surer` returns that slower mode, and
 `with_undrafted_pace` tells what a draft is compared with.
 """
 

@@ -462,7 +462,7 @@ def _find_least(
         candidates = list(search.candidates())
     if not candidates:
         return _Found(judged=judge(question, vast))
-    least = candidates[-1]
+    holding = candidates[-1]
     on_gpus = []
     for machine in known:
         is_whole_on_gpus = machine.can_run and machine.placement == "accelerator"
@@ -471,14 +471,12 @@ def _find_least(
     # those that surely are fast enough first, else from the smallest
     on_gpus.sort(key=lambda machine: not machine.is_fast_enough)
     candidates += [machine.machine for machine in on_gpus]
-    for candidate in candidates:
-        if search.checked(candidate).fits:
-            least = candidate
-            break
-    judged = judge(question, least)
+    running = (machine for machine in candidates if search.checked(machine).fits)
+    chosen = next(running, holding)
+    judged = judge(question, chosen)
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
         return _Found(judged=judged)
-    return _Found(judged=judged, least=search.least_machine(least, judged))
+    return _Found(judged=judged, least=search.least_machine(chosen, judged))
 
 
 def _least_platform(question: Question) -> Machine:

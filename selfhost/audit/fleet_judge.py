@@ -253,9 +253,9 @@ class FleetJudge:
         self.placed: set[int] = set()
         # the first entry that asks the same question, by entry
         self._first = []
-        first_by_question: dict[object, int] = {}
+        first_by_key: dict[object, int] = {}
         for wanted in policy.models:
-            first = first_by_question.setdefault(wanted.question, wanted.index)
+            first = first_by_key.setdefault(wanted.verdict_key, wanted.index)
             self._first.append(first)
         self._fates: dict[_FateKey, _Fate] = {}
         # verdicts by question and machine, for entries that ask the same question

@@ -525,7 +525,7 @@ class Wanted(Record):
         return any(selector.kind == "class" for selector in self.machines)
 
     @property
-    def question(self) -> object:
+    def verdict_key(self) -> object:
         """The values on which a verdict rests: entries with equal values have the same verdict
         everywhere.
         """
@@ -661,10 +661,10 @@ def refused_entries(
     for wanted in models:
         error = fault_of_names(wanted, check_name)
         if error is None:
-            question = wanted.question
-            if question not in refusals:
-                refusals[question] = judge.refusal(wanted)
-            error = refusals[question]
+            key = wanted.verdict_key
+            if key not in refusals:
+                refusals[key] = judge.refusal(wanted)
+            error = refusals[key]
         if error is None:
             continue
         yield wanted, error

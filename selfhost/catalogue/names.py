@@ -5,8 +5,9 @@ What goes in: a name as a person typed or pasted it, and the catalogue. What com
 
 `read` looks a name up as it is, then without the words for the form of its files at the end
 (`forms.splits`). `read_in_any_way` then also tries the name of a base model from which a known
-model was tuned, a name with the maker in front, a name in another script, and a name with a space
-too many. Digits are never corrected. A note tells the user which part was read as something else.
+model was tuned, a name with the maker in front, a name in another script, a name with a space too
+many, or the beginning of an id. Digits are never corrected. A note tells the user which part was
+read as something else.
 """
 
 from __future__ import annotations
@@ -603,6 +604,7 @@ def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
     users_id = _users_id(key, catalogue)
     if users_id is not None:
         return Resolution(spec_id=users_id)
+    # families, then ids, then aliases and whole names
     family = _family(key, catalogue)
     match = family.resolution(key, catalogue)
     # an id is read only as this id

@@ -132,11 +132,11 @@ class _UnknownName(Record):
     def _unknown(self) -> UnknownModelError:
         """The error for one name, with the model that it may stand for or the nearest names."""
         for table in ("thing", "uncovered", "hosted"):
-            error = self._thing_error(table)
+            error = self._listed_error(table)
             if error is not None:
                 return error
         # where a maker and a line of models have one name (Typhoon), the line is meant
-        of_line = self._thing_error("line")
+        of_line = self._listed_error("line")
         maker = maker_called(self.name, self.catalogue)
         if maker is not None and of_line is None:
             return maker.error()
@@ -203,7 +203,7 @@ class _UnknownName(Record):
 
     # names of tools, services and other things that are no models
 
-    def _thing_error(self, table: str) -> UnknownModelError | None:
+    def _listed_error(self, table: str) -> UnknownModelError | None:
         """The error for a name listed in a table of `things.toml`; None for any other name."""
         thing = self._thing() if table == "thing" else self._first_row(table)
         if thing is None:

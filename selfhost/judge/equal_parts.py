@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 _STEP_BYTES = 5 * GIB
 
 
-def layouts_without_ram(
+def layouts_of_gpu_programs(
     needs: Needs,
     machine: Machine,
     question: Question,
 ) -> Iterator[Needs]:
-    """Yield the layouts on accelerators alone: on one accelerator, then on as many as tensor
-    parallelism divides the model over.
+    """Yield the layouts of a program that runs only on accelerators: on one accelerator, then on as
+    many as tensor parallelism divides the model over.
 
     Where no group of accelerators likely has room as they are now, the layouts come in this order:
     one part of the model at a time; each accelerator whose memory was not read; last the group that

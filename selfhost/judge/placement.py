@@ -26,7 +26,7 @@ from .devices import (
     largest_place,
     places,
 )
-from .equal_parts import lacking_bytes, layouts_without_ram, unread_places
+from .equal_parts import lacking_bytes, layouts_of_gpu_programs, unread_places
 from .pace.rates import device_bandwidth
 from .sharing import (
     DivisibleModel,
@@ -74,7 +74,7 @@ def placements(
         yield needs
         return
     if question.wants_gpu:
-        yield from layouts_without_ram(needs, machine, question)
+        yield from layouts_of_gpu_programs(needs, machine, question)
         return
     if not _may_use_cards(question, machine):
         yield needs

@@ -263,7 +263,7 @@ def _host_of(cards: NamedCards) -> str | None:
 # the facts of each source
 
 
-def _told(computer: _Computer) -> FactValues:
+def _facts_in_words(computer: _Computer) -> FactValues:
     """The facts that the words of the description tell."""
     about = computer.about
     facts: FactValues = {"system": about.setting.system, _RAM: computer.ram_gib}
@@ -280,7 +280,7 @@ def _told(computer: _Computer) -> FactValues:
     return facts
 
 
-def _sold(computer: _Computer) -> FactValues:
+def _facts_of_things(computer: _Computer) -> FactValues:
     """The facts that come with the things that the description names."""
     product = computer.product
     cards = computer.cards.label
@@ -321,10 +321,10 @@ def _planned(computer: _Computer) -> Machine:
     """The machine of which each fact is taken from the first source that tells it."""
     product = computer.product
     usual = _usual(computer)
-    sold = _without_unknown(_sold(computer))
-    told = _without_unknown(_told(computer))
-    facts = usual | sold | told
-    assumed = {BANDWIDTH, *usual} - sold.keys() - told.keys()
+    of_things = _without_unknown(_facts_of_things(computer))
+    in_words = _without_unknown(_facts_in_words(computer))
+    facts = usual | of_things | in_words
+    assumed = {BANDWIDTH, *usual} - of_things.keys() - in_words.keys()
     if computer.processor == _UNNAMED_PROCESSOR:
         assumed.add("cpu_model")
     if _RAM in assumed:
@@ -339,7 +339,7 @@ def _planned(computer: _Computer) -> Machine:
         memory_gib=ram_gib,
         assumed=sorted(assumed),
         source=source,
-        name=_name(computer, told, ram_gib),
+        name=_name(computer, in_words, ram_gib),
         scope="vm" if product.guest else computer.about.scope,
         confidence="medium" if computer.is_product else "low",
     )

@@ -221,7 +221,10 @@ def _phrase_of(text: str, *, is_of_gpus: bool = False) -> Phrase:
 
 
 def _described_by(phrase: Phrase) -> Description:
-    """The description that a text makes. Raises an error where it contradicts itself."""
+    """The description that a text makes. Raises an error where it contradicts itself.
+
+    The order matters: each step claims words, and `find_processor` takes numbers out of `mentions`.
+    """
     product = find_product(phrase)
     setting = find_setting(phrase, is_product=product is not None)
     if product is None:

@@ -544,9 +544,10 @@ def _is_told_above(finding: Finding, verdict: Verdict) -> bool:
     if finding.code == "accelerator-partly" and verdict.can_run:
         # what fits the GPU is named, with its command
         return bool(verdict.alternatives)
-    has_row, _ = _pace_cells(finding, verdict)
-    if finding.check == "speed" and not has_row:
-        return is_assumption(finding, verdict)
+    if finding.check == "speed":
+        pace_words, _ = _pace_cells(finding, verdict)
+        if not pace_words:
+            return is_assumption(finding, verdict)
     return finding.code in LABELS.lists["told-above"] or is_assumption(finding, verdict)
 
 

@@ -282,4 +282,4 @@ def test_an_entry_may_ask_for_machines_that_are_joined() -> None:
     # a program of one machine is refused, and so is a link that is too slow for it
     ollama = joined.replace(asked=joined.asked.replace(runtime="ollama"))
     assert judge(ollama, "default", spark).has("runtime-not-together")
-    assert alone.question != joined.question
+    assert alone.verdict_key != joined.verdict_key

@@ -26,8 +26,8 @@ def ranged_words(pace: Range) -> str:
 
 
 def wanted_words(pace: Range, wanted: float | None) -> str:
-    """`7.2 tokens/s likely, 4.9 possible, 5 wanted`; where no pace is wanted, or the slow end
-    reaches it, `slower than people read`.
+    """`7.2 tokens/s likely, 4.9 possible, 5 wanted`; where `wanted` is None or 0, `7.2 tokens/s
+    likely, 4.9 possible: slower than people read`.
     """
     paces = f"{units.speed(pace.likely)} likely, {units.pace(pace.low)} possible"
     if wanted:
