@@ -129,6 +129,7 @@ BY_PROGRAM = (
     "speed_hosts.json",
     "speed_prompts_newest.json",
     "speed_odd.json",
+    "speed_streams.json",
 )
 # files of runs on processors alone
 _OF_PROCESSORS = (

@@ -397,8 +397,7 @@ def _catalogue_with(specs: Sequence[PathLike]) -> Catalogue:
 class _FoundMachine(Record):
     """A machine, with notes on what else its name can mean.
 
-    `typed` is the name or description that the caller gave, by which a command asks about the same
-    machine; None for this machine and for a record, whose file is not known.
+    `typed` is the name or description that the caller gave; None for this machine and for a record.
     """
 
     machine: Machine
@@ -406,9 +405,24 @@ class _FoundMachine(Record):
     notes: tuple[str, ...] = ()
 
     @property
+    def name(self) -> str | None:
+        """The name by which a command asks about the same machine: the typed one, else that of a
+        record which the catalogue has too. None for this machine and for any other record, whose
+        file is not known.
+        """
+        if self.typed is not None:
+            return self.typed
+        # imported here: most programs name a machine or ask about this one
+        from .machine.profiles import machine_called
+
+        known = machine_called(self.machine.name)
+        is_known = known is not None and known.machine == self.machine
+        return self.machine.name if is_known else None
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The name for a command to repeat; () for none."""
-        return () if self.typed is None else (self.typed,)
+        return () if self.name is None else (self.name,)
 
 
 def _cluster_found(
@@ -505,7 +519,7 @@ def machine_found(machine: Machine | str | None, gpu: str | None) -> _FoundMachi
         _tell_in_python(error, error.remedy)
         raise
     notes = (*found.notes, *cards.notes)
-    return found.replace(machine=changed, notes=notes)
+    return found.replace(typed=found.name, machine=changed, notes=notes)
 
 
 # cached: a program asks about many models on one machine

@@ -141,13 +141,14 @@ def test_the_command_line_has_the_options_of_the_program() -> None:
     """Each option that the form writes is one of the commands that it asks."""
     text = (PAGE / "command.js").read_text(encoding="utf-8")
     written = set(re.findall(r'"(--?[a-z-]+)"', text))
-    assert len(written) == 14
+    assert len(written) == 16
     of_list = {"--use", "--from"}
+    of_check = {"--link", "--split"}
     for command, left_out in (
         ("check", of_list),
-        ("list", set()),
-        ("compare", of_list),
-        ("plan", {*of_list, "--machine"}),
+        ("list", of_check),
+        ("compare", {*of_list, *of_check}),
+        ("plan", {*of_list, *of_check, "--machine"}),
     ):
         known = {name for option in options_of(command) for name in option.names}
         assert written - left_out <= known, command
@@ -155,8 +156,10 @@ def test_the_command_line_has_the_options_of_the_program() -> None:
 
 def test_the_purposes_are_those_of_the_program() -> None:
     values = [option["value"] for option in INDEX.attributes("option")]
-    # the others are lengths of a context and of a wait
-    purposes = [value for value in values if value and not value[0].isdigit()]
+    # the others are lengths of a context and of a wait, links and splits
+    of_machines = {"layers", "tensor", "tb5", "usb4"}
+    words = [value for value in values if value and not value[0].isdigit()]
+    purposes = [word for word in words if word not in of_machines]
     assert purposes == list(WORKLOAD_PURPOSES)
 
 
@@ -355,7 +358,7 @@ def test_without_node_it_says_what_to_install(
 def test_a_compiled_module_runs_and_says_where_its_source_is(tmp_path: Path) -> None:
     """Python reads no source beside it, and a traceback names the file in Pyodide's library."""
     path = "/lib/python314.zip/shelf.py"
-    content = compile_modules.compiled(b"height = 6 * 7\n", path, tmp_path, 0)
+    content = compile_modules.compiled(b"height = 6 * 7\n", path, tmp_path)
     module = tmp_path / "shelf.pyc"
     module.write_bytes(content)
     spec = importlib.util.spec_from_file_location("shelf", module)

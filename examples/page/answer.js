@@ -6,8 +6,8 @@ import { labelOf } from "./form.js";
 
 // rows of a page of the list, as `list` shows them in a terminal
 export const ROWS = 20;
-// hints that this page needs not: it has all columns, and links to other rows (`onward`)
-const OF_TERMINALS = ".hint.rows, .hint.models, .hint.columns";
+// hints that this page needs not, or has no way to: it has all columns, and links to other rows (`onward`)
+const OF_TERMINALS = ".hint.rows, .hint.models, .hint.columns, .hint.show";
 // what may be a name of a model, and what may be an option or a line to type
 const PARTS = /(`selfhost [^`]+`|selfhost (?:check|list|plan|compare)(?: (?!or )[^\s;,·]+)+|(?<![\w-])--[a-z-]+|[A-Za-z0-9][\w.:/-]*\w)/;
 
@@ -34,11 +34,10 @@ export class Answers {
 
   /** The elements of an answer, which is a page of its own; in it every name is text and no markup. */
   nodes(output, question) {
-    const page = /<body>([^]*)<\/body>/.exec(output);
-    if (!page) {
+    const body = bodyOf(output);
+    if (!body) {
       return output ? [elementWith("pre", output)] : [elementWith("h1", "No answer")];
     }
-    const { body } = new DOMParser().parseFromString(page[1], "text/html");
     this.putIn(body, question);
     return [...body.childNodes];
   }
@@ -84,8 +83,7 @@ export class Answers {
       const from = first > ROWS + 1 ? String(first - ROWS) : "";
       links.push(this.link({ ...question, from }, `Rows ${from || 1} to ${first - 1}`));
     }
-    const page = new DOMParser().parseFromString(output, "text/html");
-    const next = page.querySelector(".hint.rows span");
+    const next = bodyOf(output)?.querySelector(".hint.rows span");
     if (next) {
       const from = next.textContent.replace("--from ", "");
       links.push(this.link({ ...question, from }, `Rows from ${from} on`));
@@ -140,6 +138,12 @@ export class Answers {
   #here(asked, question) {
     return { ...asked, machine: asked.machine || question.machine };
   }
+}
+
+/** The body of a page of the program, without its style, which the policy forbids; or null. */
+function bodyOf(output) {
+  const page = /<body>([^]*)<\/body>/.exec(output);
+  return page && new DOMParser().parseFromString(page[1], "text/html").body;
 }
 
 /** What a line asks, in a few words. */

@@ -255,8 +255,9 @@ def add_answers(page: Path, unpacked: Path) -> None:
     # before any other selfhost: the program of the page is the one to ask
     sys.path.insert(0, str(unpacked))
 
-    output, errors, _ = run_command([*FIRST_QUESTION, "--format", "html"])
-    if errors:
+    output, errors, exit_code = run_command([*FIRST_QUESTION, "--format", "html"])
+    # a slow computer is told that the command is still at work
+    if exit_code != 0:
         raise CannotBuild(f"selfhost could not answer the first question: {errors}")
     index = page / "index.html"
     text = with_answer(index.read_text(encoding="utf-8"), output)

@@ -11,7 +11,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-
 # the level of `python -OO`, which leaves out docstrings: no answer has one
 _OPTIMIZE = 2
 

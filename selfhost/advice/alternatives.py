@@ -1,4 +1,4 @@
-"""Alternatives to a model that does not run as asked, or only in part on accelerators.
+"""Alternatives to a model that does not run as asked, or slowly, or only in part on accelerators.
 
 `AlternativeSearch` takes a judgement on a machine, and how it was asked. Its `alternatives` are the
 same model with one wish given up (`_WISHES`), then other models; each is judged as `check` judges

@@ -352,8 +352,10 @@ def _template_in_turn(launch: Launch, way: str) -> str:
 
 
 def _usual_template(launch: Launch) -> str:
-    """The template for the family or the main use; "" where it would load another type."""
-    template = launch.runtime.command_of(launch.spec.family, launch.spec.main_use)
+    """The template for the row, the family or the main use; "" where it would load another type."""
+    spec = launch.spec
+    row = None if spec.architecture is None else spec.architecture.row
+    template = launch.runtime.command_of(spec.family, spec.main_use, row)
     if template == launch.lines.default:
         template = launch.default_command
     if not launch.is_cast:

@@ -283,7 +283,7 @@ def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
         "total_context_tokens": tokens
         and tokens * launch.runtime.contexts_of(workload),
         "parallel": at_once,
-        "kv_cache_type": workload.kv_cache_type,
+        "kv_cache_type": launch.runtime.cache_type_called(workload.kv_cache_type),
         "key_type": cache_types.keys,
         "value_type": cache_types.values,
         **size,

@@ -19,7 +19,7 @@ from .ranking import ability_use
 # what the place of a model in a list rests on, beside its pace
 MEASURED, ESTIMATED = "measured", "estimated"
 # models about alike that an answer names
-_MOST_ALIKE = 5
+_MOST_ALIKE = 3
 
 
 class ModelQuality(Record):

@@ -141,7 +141,21 @@ def _steps_of_published(launch: Launch, lines: Lines) -> Steps:
         commands_class = _UNLISTED
         setup.append("# not verified: whether the repository holds this file")
     setup += _part_lines(launch)
+    setup += _numbers_of_cards(launch, lines)
     return Steps(setup=tuple(setup), commands=lines, commands_class=commands_class)
+
+
+def _numbers_of_cards(launch: Launch, lines: Lines) -> Iterator[str]:
+    """Yield the comment on numbers of GPUs that nobody read from a system: they follow the order in
+    which the GPUs were named, and the system has an order of its own.
+    """
+    has_numbers = False
+    for variable in launch.runtime.gpus.numbered_by.values():
+        # a shell of Windows sets the variable in another form
+        name, _, _ = variable.partition("=")
+        has_numbers = has_numbers or any(name in line for line in lines)
+    if has_numbers and all(card.driver is None for card in launch.cards):
+        yield "# the GPUs are numbered as they were named; nvidia-smi tells the system's numbers"
 
 
 def _is_listed(launch: Launch) -> bool:

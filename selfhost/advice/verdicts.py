@@ -193,7 +193,7 @@ class Advice(DeferredAdvice):
         return faster_settings(self.search)
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """The alternatives to a model that does not run, or not all of it on accelerators."""
+        """The alternatives to a model that does not run well: not, slowly, or partly in RAM."""
         return self.search.alternatives()
 
     def of_same_model(self) -> tuple[Alternative, ...]:

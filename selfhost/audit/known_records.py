@@ -26,6 +26,7 @@ from ..machine.record import (
     Machine,
     checked_name,
 )
+from ..machine.unread_keys import MOST_UNREAD_KEYS, UnreadKey, unread_keys
 from .kinds import OF_ENTRIES, OF_MACHINE, Kinds, MachineOfKind, Numbers
 
 # the most characters of all kept texts together: most texts take 4 kB, the texts of machines with
@@ -41,10 +42,14 @@ JsonObject = Mapping[str, Any]
 
 
 class RecordReader:
-    """A reader of machine records. Its `kinds` are in the order in which the reader met them."""
+    """A reader of machine records. Its `kinds` and `unread_keys` are in the order in which the
+    reader met them.
+    """
 
     def __init__(self) -> None:
         self.kinds = Kinds()
+        # by the list and the key
+        self.unread_keys: dict[tuple[str, str], UnreadKey] = {}
         # the number of the kind by the text of a record
         self._known: dict[str, int] = {}
         self._free_characters = _MOST_CHARACTERS
@@ -67,7 +72,16 @@ class RecordReader:
 
     def _read_in_full(self, record: object, file: str) -> MachineOfKind:
         """The machine of a record, every value of which is checked. Raises `MachineFileError`."""
-        return self.kinds.split(Machine.from_json(record, file))
+        machine = Machine.from_json(record, file)
+        if isinstance(record, dict):
+            self._note_unread_keys(record, file)
+        return self.kinds.split(machine)
+
+    def _note_unread_keys(self, record: JsonObject, file: str) -> None:
+        """Note each new key that a later version may read, or that is misspelt."""
+        for unread in unread_keys(record, file):
+            if len(self.unread_keys) < MOST_UNREAD_KEYS:
+                self.unread_keys.setdefault((unread.fact, unread.key), unread)
 
     def _like(self, kind_number: int, record: JsonObject) -> MachineOfKind | None:
         """The machine of a record of a known kind; None where its name, a label, its time or a

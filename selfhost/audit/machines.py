@@ -25,6 +25,7 @@ from ..core.files import MAX_SIGNS, MAX_TEXT_BYTES, Unreadable, open_file
 from ..core.records import Record, shown
 from ..core.units import listed
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED
+from ..machine.unread_keys import UnreadKey, note_on
 from .ansible import read_ansible
 from .answers import Answer, is_address, table_of
 from .drafts import OutOfService
@@ -41,6 +42,7 @@ from .record_text import (
     split_records,
     text_of_start,
 )
+from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below
 
 # a file whose records have more faults is some other kind of file: reading stops
 MAX_FAULTY = 10_000
@@ -79,12 +81,13 @@ READERS: Mapping[str, Reader] = {
 class Fleet(Record):
     """Machines with names that differ, and the faults of other records.
 
-    `problems` are the first faults of each file. `down` are the faults of machines that are called
-    down.
+    `problems` are the faults for a program, `grouped` the same for a person. `down` are the faults
+    of machines that are called down.
     """
 
     machines: Machines
     problems: tuple[Problem, ...] = ()
+    grouped: tuple[Problem, ...] = ()
     down: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -113,10 +116,13 @@ def load_machines(
         # these files are named, because the file of a host may have been written empty
         names = listed([shown(path) for path in inputs.not_read])
         notes.append(f"files that hold no record were not read: {names}")
+    if loader.unread_keys:
+        notes.append(note_on(loader.unread_keys.values()))
     files = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
     return Fleet(
         machines=loader.machines,
         problems=first_problems(files, loader.problems),
+        grouped=first_problems(files, loader.grouped()),
         down=tuple(loader.down),
         notes=tuple(notes),
     )
@@ -275,11 +281,6 @@ def _what_to_give() -> str:
 # --------------------------------------------------------------------------- reading the records
 
 
-def _below(*keys: str | None) -> str | None:
-    """The path of keys below each other, `items[1].name`; None where there is no key."""
-    return ".".join(filter(None, keys)) or None
-
-
 class ReadRecord(Record):
     """The result of reading a record: a machine, or problems, whose keys are within the record.
 
@@ -297,7 +298,7 @@ class ReadRecord(Record):
         """Return a fault of the record with the record's place and its line, or the line of the
         fault where the record is the whole file.
         """
-        key = _below(self.place, fault.key)
+        key = below(self.place, fault.key)
         return fault.replace(line=self.line or fault.line, key=key)
 
 
@@ -305,11 +306,12 @@ class ReadBatch(Record):
     """The results of reading a batch, in the batch's order.
 
     The reader of the machines numbered their kinds. `reader` tells it from those of other
-    processes. `new_kinds` are those that it met for the first time.
+    processes. `new_kinds` and `new_unread_keys` are those that it met for the first time.
     """
 
     reader: tuple[int, int]
     new_kinds: list[Kind]
+    new_unread_keys: list[UnreadKey]
     results: list[ReadRecord | FileEnd]
 
 
@@ -318,7 +320,9 @@ def _read_batch(records: RecordReader, batch: Sequence[Found]) -> ReadBatch:
     a name is called RECORDED.
     """
     kinds = records.kinds.known
+    unread_keys = records.unread_keys
     known = len(kinds)
+    known_keys = len(unread_keys)
     results: list[ReadRecord | FileEnd] = []
     for found in batch:
         if isinstance(found, FileEnd):
@@ -329,6 +333,7 @@ def _read_batch(records: RecordReader, batch: Sequence[Found]) -> ReadBatch:
     return ReadBatch(
         reader=(os.getpid(), id(records)),
         new_kinds=kinds[known:],
+        new_unread_keys=list(unread_keys.values())[known_keys:],
         results=results,
     )
 
@@ -380,7 +385,7 @@ def _entries_of(entry: Entry, file: str) -> Iterator[Entry]:
         if machines is None:
             continue
         for machine in machines:
-            place = _below(entry.place, machine.place)
+            place = below(entry.place, machine.place)
             line = entry.line if place is None else None
             yield machine.replace(place=place, line=line)
         return
@@ -396,28 +401,6 @@ def _entries_of(entry: Entry, file: str) -> Iterator[Entry]:
 # --------------------------------------------------------------------------- taking the results
 
 
-class _FaultsOfFile:
-    """The faults of a file while its records are taken.
-
-    `of_file` says why the file is read no further. `of_records` are the faults of its records, each
-    with its place. `records` counts the records that were taken.
-    """
-
-    def __init__(self) -> None:
-        self.of_file: Problem | None = None
-        self.of_records: list[Problem] = []
-        self.records = 0
-
-    def listed(self, file: str) -> tuple[Problem, ...]:
-        """Return the fault of the file and the first faults of its records, with a fault that
-        counts the others.
-        """
-        faults = self.of_records
-        if self.of_file is not None:
-            faults = [self.of_file, *faults]
-        return first_problems(file, faults)
-
-
 class _Loader:
     """The loader of the machines of all files. Their names must differ; other records become
     faults.
@@ -429,18 +412,35 @@ class _Loader:
         self.machines = Machines()
         self.problems: list[Problem] = []
         self.down: list[Problem] = []
+        self._of_files = EqualFaults("more file")
+        self._refused: list[Problem] = []
+        self._of_records = EqualFaults("more record")
         # by the name of a machine its file, with the line
         self._origins: dict[str, str] = {}
         # by reader: maps the number that it gave a kind to the number in `machines.kinds`
         self._kind_numbers: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        # by the list and the key
+        self.unread_keys: dict[tuple[str, str], UnreadKey] = {}
         # of the file whose results are taken
-        self._faults = _FaultsOfFile()
+        self._faults = FaultsOfFile()
+
+    def grouped(self) -> list[Problem]:
+        """The faults for a person: the faults of files, the number of refused records of each file,
+        and each reason once.
+        """
+        return [
+            *self._of_files.listed(),
+            *self._refused,
+            *self._of_records.listed(),
+        ]
 
     def add(self, batch: ReadBatch) -> None:
         """Take the results of a batch."""
         kind_numbers = self._kind_numbers[batch.reader]
         for kind in batch.new_kinds:
             kind_numbers.append(self.machines.kinds.number_of(kind))
+        for unread in batch.new_unread_keys:
+            self.unread_keys.setdefault((unread.fact, unread.key), unread)
         for result in batch.results:
             if isinstance(result, FileEnd):
                 self._end_file(result)
@@ -477,8 +477,12 @@ class _Loader:
                 self._refuse(result, [problem])
 
     def _refuse(self, result: ReadRecord, problems: Sequence[Problem]) -> None:
-        """Note the faults of a record."""
-        self._faults.of_records += map(result.placed, problems)
+        """Note the faults of a record, and count the record as refused."""
+        self._faults.refused += 1
+        for problem in problems:
+            placed = result.placed(problem)
+            self._faults.of_records.append(placed)
+            self._of_records.add(placed, problem.key)
 
     def _keep(self, machine: MachineOfKind, result: ReadRecord) -> None:
         """Keep a machine whose name is new. Raises `Unreadable` where there are too many machines
@@ -529,8 +533,11 @@ class _Loader:
         if faults.of_file is None and not faults.records:
             fault = Unreadable("holds no machine")
             faults.of_file = fault.problem(end.file, _remedy_of(end.file))
+        if faults.of_file is not None:
+            self._of_files.add(faults.of_file)
         self.problems += faults.listed(end.file)
-        self._faults = _FaultsOfFile()
+        self._refused += faults.summary(end.file)
+        self._faults = FaultsOfFile()
 
 
 def _same_name(
@@ -542,6 +549,6 @@ def _same_name(
     return Problem(
         file=file,
         key="name",
-        message=f'"{name}" is also the name of the machine in {earlier}',
+        message=f'"{name}"{SAME_NAME}{earlier}',
         remedy="keep one of them, or give each a name of its own",
     )

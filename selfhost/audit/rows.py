@@ -142,6 +142,8 @@ class Audit(Record):
     - With `since`, `groups` holds only what changed.
     - `problems` are faults of the policy or of records that showed only here. With them the exit
       code is 2.
+    - `record_problems` are the problems that records have. A person is told
+      `grouped_record_problems` instead, as in `Fleet`.
     - `notes` say what the result rests on.
     - `row_on` makes the row of one machine of a group; None where nothing was judged.
     """
@@ -152,6 +154,8 @@ class Audit(Record):
     groups: tuple[MachineGroup, ...] = ()
     exceptions: tuple[ExemptionUse, ...] = ()
     problems: tuple[Problem, ...] = ()
+    record_problems: tuple[Problem, ...] = ()
+    grouped_record_problems: tuple[Problem, ...] = ()
     since: Since | None = None
     notes: tuple[str, ...] = ()
     row_on: RowOn | None = None
@@ -174,6 +178,15 @@ class Audit(Record):
         for name, groups in zip(self.names, groups_by_machine, strict=True):
             for group in groups:
                 yield group.row.replace(machine=name)
+
+    @property
+    def grouped_problems(self) -> tuple[Problem, ...]:
+        """The problems as a person is told them: problems of records with one reason are one."""
+        others = []
+        for problem in self.problems:
+            if problem not in self.record_problems:
+                others.append(problem)
+        return (*self.grouped_record_problems, *others)
 
     @property
     def faults(self) -> int:

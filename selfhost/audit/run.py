@@ -89,6 +89,8 @@ def run_audit(
         groups=tuple(judging.groups()),
         exceptions=exceptions.uses(),
         problems=tuple(problems),
+        record_problems=fleet.problems,
+        grouped_record_problems=fleet.grouped or fleet.problems,
         notes=tuple(notes),
         row_on=judging.row_on,
     )

@@ -247,6 +247,5 @@ def _packed_form(words: Sequence[str]) -> Form:
     scheme = scheme_of(packing)
     if scheme is None:
         return Form(is_sized=False)
-    # bitsandbytes types are made for transformers, the other layouts for vLLM's kernels
-    runtime = "transformers" if scheme.name.startswith("nf4") else "vllm"
+    runtime = QUANTIZATION_NAMES.packed_for.get(scheme.method, "vllm")
     return Form(quantization=scheme.name, runtime=runtime)

@@ -44,7 +44,7 @@ BLANKS = (
 _Options = Mapping[str, str]
 
 # a suffix of a quantization: the weights that share a scale, or the bits of a weight
-_VARIANT = r"\d+g|channel|[23]bit"
+_VARIANT = r"\d+g|channel|[23]bit|[\d.]+bpw"
 
 
 class RuntimeSpec(Stated):
@@ -159,6 +159,13 @@ class RuntimeSpec(Stated):
         kept = ("f16", *self.kv_cache_types)
         return types.keys in kept and types.values in kept
 
+    def cache_type_called(self, kv_cache_type: str | None) -> str | None:
+        """What the program calls a type of the KV cache."""
+        rule = self.cache_rules.get(kv_cache_type or "")
+        if rule is None or not rule.written:
+            return kv_cache_type
+        return rule.written
+
     def serves(self, users: int) -> bool:
         """Whether the program serves that many sequences at once, or lets requests wait."""
         most = self.batches.most_sequences
@@ -207,10 +214,17 @@ class RuntimeSpec(Stated):
                 needed.append(rule.compute_capability)
         return max(needed, key=_capability_number, default=None)
 
-    def command_of(self, family: str | None, main_use: str) -> str:
-        """The command for models of that family, else of that main use, else the default."""
+    def command_of(
+        self,
+        family: str | None,
+        main_use: str,
+        row: str | None = None,
+    ) -> str:
+        """The command for models of that row, else of that family, else of that main use, else the
+        default.
+        """
         commands = self.command_lines
-        for name in (family or "", main_use):
+        for name in (row or "", family or "", main_use):
             if name in commands.by_use:
                 return commands.by_use[name]
         return commands.default

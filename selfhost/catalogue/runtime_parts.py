@@ -85,10 +85,11 @@ class CacheRule(Stated):
     """The GPUs on which a program keeps a KV cache in one type.
 
     `note`: what else the type needs, for the user. `cuda_note`: the same, on GPUs whose attention
-    ggml's CUDA code computes.
+    ggml's CUDA code computes. `written`: what the program calls the type.
     """
 
     note: str = ""
+    written: str = ""
     cuda_note: str = ""
     compute_capability: str | None = None
     by_heads_capability: str | None = None
@@ -275,7 +276,10 @@ class Service(Stated):
 
 
 class Account(Stated):
-    """The rule by which needs/python.py counts the memory of a Python program."""
+    """The rule by which needs/python.py counts the memory of a Python program.
+
+    `parts_in_ram`: the parts of the weights that stay in RAM beside a GPU.
+    """
 
     loads_as: str = read_by(choices=("stored", "config", "sixteen"), default="stored")
     windows: str = read_by(choices=("kept", "rotated", "paged"), default="paged")
@@ -300,6 +304,7 @@ class Account(Stated):
     widened: tuple[str, ...] = ()
     widened_always: tuple[str, ...] = ()
     divides_layers: bool = False
+    parts_in_ram: tuple[str, ...] = read_by(choices=("table", "expert"), default=())
     ignored_quantizers: tuple[str, ...] = ()
     speech_beams: int = 1
     source: str = ""
@@ -420,7 +425,7 @@ class Installation(Stated):
 class CommandLines(Stated):
     """The commands that a person types to run a model. `core/templates.py` fills the lines.
 
-    - `default`: the usual command; `by_use`: others, by family or main use.
+    - `default`: the usual command; `by_use`: others, by row, family or main use.
     - `offload`: commands by the way of offloading, in which parts of a model come to an
       accelerator in turn.
     - `devices`, `inputs`, `blanks`: texts for the places of their names in the commands.

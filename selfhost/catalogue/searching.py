@@ -9,9 +9,9 @@ Else the error has the nearest known names, and the size that follows from the n
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
+from math import inf
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
@@ -20,7 +20,7 @@ from ..core.records import Record, Stated, shortened
 from ..core.tables import expression, unchecked_record
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
-from .forms import Form, SplitName, splits
+from .forms import SplitName, splits
 from .index import Catalogue
 from .makers import maker_called
 from .name_table import NAME_TABLE
@@ -39,8 +39,6 @@ from .names import (
     sizes_in,
     unwrap,
 )
-from .spec_values import MODALITIES, USES
-from .uses import kind_meant
 
 _Words = list[str]
 
@@ -81,23 +79,13 @@ class _UnknownName(Record):
         return f'"{shortened(self.typed)}"'
 
     @cached_property
-    def unwrapped(self) -> str:
-        """The name without quotes, command and address."""
-        return unwrap(self.typed)
-
-    @cached_property
     def name(self) -> str:
-        """The unwrapped name without the tag that every name has."""
-        return self.unwrapped.removesuffix(":latest")
-
-    @property
-    def owner(self) -> str:
-        """The account: `unsloth` of `unsloth/Foo-7B-GGUF:Q4_K_M`."""
-        return self.name.rpartition("/")[0]
+        """The name without quotes, command and address, and without the tag that every name has."""
+        return unwrap(self.typed).removesuffix(":latest")
 
     @property
     def last_part(self) -> str:
-        """The name without its account: `Foo-7B-GGUF:Q4_K_M`."""
+        """The name without its account: `Foo-7B-GGUF:Q4_K_M` of `unsloth/Foo-7B-GGUF:Q4_K_M`."""
         return self.name.rpartition("/")[2]
 
     @cached_property
@@ -105,52 +93,41 @@ class _UnknownName(Record):
         """The name with all words for the form of its files removed: its `base` is `Foo-7B`, and
         `with_owner` is `unsloth/Foo-7B`.
         """
-        split = SplitName(owner=self.owner, base=self.last_part, form=None)
+        owner = self.name.rpartition("/")[0]
+        split = SplitName(owner=owner, base=self.last_part, form=None)
         for shorter in splits(self.name):
             # the last split has all words of the form removed
             split = shorter
         return split
 
-    @property
-    def base(self) -> str:
-        """The last part without the words for the form of the files."""
-        return self.split.base
-
-    @property
-    def form(self) -> Form:
-        """The form of the files that the name states."""
-        return self.split.form or Form()
-
     @cached_property
     def key(self) -> str:
         """The base as `canonical` writes it: `foo-7-b`."""
-        return canonical(self.base)
+        return canonical(self.split.base)
 
     def error(self) -> UnknownModelError:
         """The error that tells most about the name."""
-        error = self._no_name()
-        if error is not None:
-            return error
-        latin = latin_spelling(self.unwrapped, self.catalogue)
+        fault = self._fault()
+        if fault is not None:
+            return UnknownModelError(fault, remedy=SEE_NAMES)
+        latin = latin_spelling(self.name, self.catalogue)
         if latin is not None:
             # a Latin spelling can be compared with known names
             return _UnknownName(typed=latin, catalogue=self.catalogue).error()
         return self._unknown()
 
-    def _no_name(self) -> UnknownModelError | None:
-        """The error for a text that cannot be a model's name; None for one that can."""
+    def _fault(self) -> str | None:
+        """Why a text cannot be a model's name; None for one that can."""
         count = len(self.typed)
         if count > MAX_NAME_LENGTH:
-            message = (
+            return (
                 f"{self.quoted} has {count:,} characters, too many for a model's name"
             )
-        elif not self.typed.strip():
-            message = "no model was named"
-        elif not canonical(self.typed):
-            message = f"{self.quoted} is not a model's name"
-        else:
-            return None
-        return UnknownModelError(message, remedy=SEE_NAMES)
+        if not self.typed.strip():
+            return "no model was named"
+        if not canonical(self.typed):
+            return f"{self.quoted} is not a model's name"
+        return None
 
     def _unknown(self) -> UnknownModelError:
         """The error for one name, with the model that it may stand for or the nearest names."""
@@ -158,15 +135,17 @@ class _UnknownName(Record):
             error = self._listed_error(table)
             if error is not None:
                 return error
-        wish = self._wish_error()
-        if wish is not None:
-            return wish
         # where a maker and a line of models have one name (Typhoon), the line is meant
-        error = self._listed_error("line")
+        of_line = self._listed_error("line")
         maker = maker_called(self.name, self.catalogue)
-        if maker is not None and error is None:
+        if maker is not None and of_line is None:
             return maker.error()
-        hint = self._hint()
+        hint = (
+            self._in_unknown_quantization()
+            or self._same_name()
+            or self._same_layers()
+            or self._made_from()
+        )
         if hint is not None:
             options = self._options(hint.spec_id)
             return UnknownModelError(
@@ -174,11 +153,11 @@ class _UnknownName(Record):
                 nearest=(hint.spec_id,),
                 remedy=f"selfhost check {shell_word(hint.spec_id)}{options}",
             )
-        if error is not None:
-            return error
+        if of_line is not None:
+            return of_line
         return UnknownModelError(
             self._not_in_catalogue() + self._size_by_name(),
-            nearest=partial(near_names, self.split.with_owner, self.catalogue),
+            nearest=partial(near_names, self.split.base, self.catalogue),
             remedy=SEE_NAMES,
         )
 
@@ -200,7 +179,7 @@ class _UnknownName(Record):
         """The clause on the size of the weights, computed from the number of parameters in the
         name; "" where the name states none, or weights of fewer bits.
         """
-        sizes = re.findall(_SEARCHED.billions, self.base)
+        sizes = re.findall(_SEARCHED.billions, self.split.base)
         if len(sizes) != 1 or _has_few_bits(self.split.with_owner):
             return ""
         billions = sizes[0]
@@ -211,8 +190,8 @@ class _UnknownName(Record):
 
     def _options(self, spec_id: str) -> str:
         """The options of `check` for the form that the name states; "" for no usable form."""
-        form = self.form
-        if form.quantization is None:
+        form = self.split.form
+        if form is None or form.quantization is None:
             return ""
         spec = self.catalogue.spec(spec_id)
         if not serves(form, spec, self.catalogue):
@@ -254,23 +233,9 @@ class _UnknownName(Record):
         near = partial(near_names, self.last_part, catalogue)
         return UnknownModelError(message, nearest=near, remedy=remedy)
 
-    def _wish_error(self) -> UnknownModelError | None:
-        """The error for words that want a model and name none, such as `best picture model`: the
-        list that has such models. None for a name.
-        """
-        wish = unchecked_record(_Wish, self.catalogue.section("things", "wish"))
-        left = [word for word in self.name.lower().split() if word not in wish.words]
-        kind = ""
-        if len(left) == 1 and kind_meant(left[0]) in (*USES, *MODALITIES):
-            kind = f" {left[0]}"
-        elif left:
-            return None
-        message = fill(wish.message, {"typed": self.quoted})
-        return UnknownModelError(message, remedy=fill(wish.remedy, {"kind": kind}))
-
     def _thing(self) -> Thing | None:
         """The tool, service or file that has the name as its title or alias."""
-        for name in (self.last_part, self.name, self.base):
+        for name in (self.last_part, self.name, self.split.base):
             thing = thing_called(name, self.catalogue)
             if thing is not None:
                 return thing
@@ -291,15 +256,6 @@ class _UnknownName(Record):
         return None
 
     # models whose weights the name may stand for
-
-    def _hint(self) -> _Hint | None:
-        """The hint at the model that the name most likely stands for; None where there is none."""
-        return (
-            self._in_unknown_quantization()
-            or self._same_name()
-            or self._same_layers()
-            or self._made_from()
-        )
 
     def _in_unknown_quantization(self) -> _Hint | None:
         """The hint for a known model with an unknown quantization; None for any other name."""
@@ -339,11 +295,11 @@ class _UnknownName(Record):
         """The hint for a repository that has the layers of a known model, as `alike.toml` lists it;
         None for any other name.
         """
-        behind_account = self.base.partition("_")[2]
+        behind_account = self.split.base.partition("_")[2]
         keys = (
             self.key,
             canonical(behind_account),
-            canonical(f"{self.owner}/{self.key}"),
+            canonical(self.split.with_owner),
         )
         repositories = _repositories_alike(self.catalogue)
         for key in keys:
@@ -359,11 +315,10 @@ class _UnknownName(Record):
         all tunes of that line have. None for any other name.
         """
         known = _known_names(self.catalogue)
-        name = _last_part_to_compare(self.split.with_owner)
-        if known.meant_by(name) or known.longer_than(name):
+        if known.slips(self.key) or known.longer_than(self.key):
             # a typing slip or a shortened name explains the name better than a fine-tune does
             return None
-        if not self.owner and sizes_in(self.key):
+        if not self.split.owner and sizes_in(self.key):
             spec_id = id_with_words(self.key, self.catalogue)
             if spec_id is not None:
                 return _Hint(
@@ -452,14 +407,6 @@ class _ThingSentence(Stated):
 
     message: str
     before_command: str = ""
-
-
-class _Wish(Stated):
-    """The table `wish` of things.toml: the words, and what is said where only these are typed."""
-
-    message: str
-    remedy: str
-    words: tuple[str, ...]
 
 
 def _form_of(name: str) -> str:
@@ -581,64 +528,18 @@ def _beginnings_with_size(words: _Words) -> Iterator[_PartOfName]:
 # the nearest known names
 
 
-class _Size(Record):
-    """The number of billions of parameters in a name; `line` is the name without the number, as
-    `canonical` writes it.
-    """
-
-    line: str
-    billions: float
-
-
-class _ComparedName:
-    """A name to compare with others: as it is written, and as `canonical` writes it.
-
-    `searched`: the whole typed name, of which this name is the last part; the size is read from the
-    whole.
-    """
-
-    def __init__(self, name: str, searched: str | None = None) -> None:
-        self.name = name
-        self._searched = searched or name
-        self.key = canonical(name)
-        self.letters = self.key.replace("-", "")
-
-    @cached_property
-    def size(self) -> _Size | None:
-        """The size in billions that the name states; None where it states none."""
-        sized = re.fullmatch(_SEARCHED.sized, self._searched)
-        if sized is None:
-            return None
-        before, billions, behind = sized.groups()
-        return _Size(line=canonical(f"{before}-{behind}"), billions=float(billions))
-
-    @cached_property
-    def numbers(self) -> list[str]:
-        """The numbers in the name, from left to right."""
-        return _numbers_in(self.name)
-
-    def is_slip_of(self, known: _ComparedName) -> bool:
-        """Whether this name has the same numbers as a known name, and differs from the known name
-        by one letter or by two swapped letters.
-        """
-        if abs(len(known.letters) - len(self.letters)) > 1:
-            return False
-        return is_slip(known.letters, self.letters) and known.numbers == self.numbers
-
-
 class _KnownNames:
-    """The names of all models and families of a catalogue, prepared for a search."""
+    """The names of all models and families of a catalogue, prepared for a search. Typed names are
+    given as `canonical` writes them.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
+        self._keys_of_ids = {id: canonical(id) for id in catalogue.outlines}
         names = list(catalogue.spellings(_MOST_ALIASES))
         names += catalogue.section("families", "family")
-        # a later name with the same key replaces an earlier one: the Ollama tag of a model sorts
-        # after its id
-        self._by_key = {}
-        for name in map(_ComparedName, names):
-            self._by_key[name.key] = name
-        self._keys_of_ids = {id: canonical(id) for id in catalogue.outlines}
+        # of names with one key the last counts: the Ollama tag of a model sorts after its id
+        self._by_key = {canonical(name): name for name in names}
 
     @cached_property
     def words_of_ids(self) -> frozenset[str]:
@@ -646,140 +547,106 @@ class _KnownNames:
         joined = "-".join(self._keys_of_ids.values())
         return frozenset(joined.split("-"))
 
-    # A policy may have thousands of unknown names, so that each is compared with few known ones:
-    # with those of the same numbers, and with those that differ in the size alone.
-
     @cached_property
-    def _by_numbers(self) -> Mapping[tuple[str, ...], Sequence[_ComparedName]]:
-        """The names by the numbers in them, from left to right."""
-        by_numbers: dict[tuple[str, ...], list[_ComparedName]] = {}
-        for name in self._by_key.values():
-            by_numbers.setdefault(tuple(name.numbers), []).append(name)
+    def _keys_by_numbers(self) -> Mapping[tuple[str, ...], Sequence[str]]:
+        """The keys by the numbers in them: a policy may have thousands of unknown names, so that
+        each is compared with few known ones.
+        """
+        by_numbers: dict[tuple[str, ...], list[str]] = {}
+        for key in self._by_key:
+            by_numbers.setdefault(_numbers_in(key), []).append(key)
         return by_numbers
 
-    @cached_property
-    def _by_line(self) -> Mapping[str, Sequence[_ComparedName]]:
-        """The names that state a size by what they are without the number."""
-        by_line: dict[str, list[_ComparedName]] = {}
-        for name in self._by_key.values():
-            if name.size is not None:
-                by_line.setdefault(name.size.line, []).append(name)
-        return by_line
-
-    @cached_property
-    def _ids_by_beginning(self) -> Mapping[str, Sequence[str]]:
-        """The ids by each beginning of theirs that ends before a word."""
-        by_beginning: dict[str, list[str]] = {}
-        for id, key in self._keys_of_ids.items():
-            for place, letter in enumerate(key):
-                if letter == "-":
-                    by_beginning.setdefault(key[:place], []).append(id)
-        return by_beginning
-
-    def meant_by(self, typed: _ComparedName) -> list[str]:
-        """The known names that differ from the typed one by a slip, with the same numbers; if there
-        are none, the same name with other sizes.
+    def slips(self, typed: str) -> list[str]:
+        """The known names that have the same numbers as the typed one, and differ by one letter or
+        by two swapped letters.
         """
-        slips = []
-        if len(typed.letters) >= _LEAST_LETTERS_OF_SLIP:
-            alike = self._by_numbers.get(tuple(typed.numbers), ())
-            slips = sorted(name.name for name in filter(typed.is_slip_of, alike))
-        return slips or self._other_sizes(typed)
-
-    def _other_sizes(self, typed: _ComparedName) -> list[str]:
-        """The known names that differ from the typed one only in the number of parameters, the
-        nearest number first.
-        """
-        wanted = typed.size
-        if wanted is None:
+        letters = typed.replace("-", "")
+        if len(letters) < _LEAST_LETTERS_OF_SLIP:
             return []
-        distances = {}
-        for known in self._by_line.get(wanted.line, ()):
-            if known.size is not None:
-                distances[known.name] = abs(known.size.billions - wanted.billions)
-        return sorted(distances, key=lambda name: (distances[name], name))
+        slips = []
+        for key in self._keys_by_numbers.get(_numbers_in(typed), ()):
+            known = key.replace("-", "")
+            if abs(len(known) - len(letters)) <= 1 and is_slip(known, letters):
+                slips.append(self._by_key[key])
+        return sorted(slips)
 
-    def longer_than(self, typed: _ComparedName) -> list[str]:
+    def longer_than(self, typed: str) -> list[str]:
         """The ids that begin with the words of the typed name."""
-        return list(self._ids_by_beginning.get(typed.key, ()))
+        start = f"{typed}-"
+        return [id for id, key in self._keys_of_ids.items() if key.startswith(start)]
 
-    def of_family(self, typed: _ComparedName) -> list[str]:
+    def of_family(self, typed: str) -> list[str]:
         """The ids that begin with the typed name, or belong to a family of that name, the newest
         first.
         """
         outlines = self.catalogue.outlines
         ids = self.longer_than(typed)
         for outline in outlines.values():
-            if canonical(outline.family or "") == typed.key:
+            if canonical(outline.family or "") == typed:
                 ids.append(outline.id)
         ids.sort(key=lambda id: outlines[id].released or "", reverse=True)
         return ids
 
-    def alike(self, typed: _ComparedName) -> list[str]:
-        """The ids of the models whose names are most similar to the typed one, by difflib's
-        measure.
+    def alike(self, typed: str) -> list[str]:
+        """The names that are most similar to a typed one, by difflib's measure: first those that
+        differ in the size alone, the nearest size first. `typed` is the name as it was typed.
         """
         from difflib import get_close_matches  # 2 ms, only for unknown names
 
-        key = typed.key[:MAX_GUESSED_LETTERS]
+        key = canonical(typed)
         near = get_close_matches(
-            key,
-            self._with_letters_of(key),
+            key[:MAX_GUESSED_LETTERS],
+            list(self._by_key),
             n=4 * _SEARCHED.most_hints,
             cutoff=_SEARCHED.near,
         )
-        # names with the same first letters first, then names with the same numbers
-        near.sort(key=lambda like: _numbers_in(like) != typed.numbers)
-        near.sort(key=lambda like: like[:2] != typed.key[:2])
-        names = [self._by_key[key].name for key in near]
-        ids = [id_of(name, self.catalogue) for name in names]
-        return list(filter(None, ids))
-
-    def _with_letters_of(self, typed_key: str) -> list[str]:
-        """The keys that share enough letters with a typed one, in any order, to be similar by
-        difflib's measure, which is twice the letters in common for each letter of both.
-        """
-        wanted = Counter(typed_key)
-        keys = []
-        for key, letters in self._letters_of_keys.items():
-            shared = 0
-            for letter, number in wanted.items():
-                shared += min(number, letters.get(letter, 0))
-            if 2 * shared / (len(key) + len(typed_key)) >= _SEARCHED.near:
-                keys.append(key)
-        return keys
-
-    @cached_property
-    def _letters_of_keys(self) -> Mapping[str, Mapping[str, int]]:
-        """How often each letter is in each key."""
-        return {key: Counter(key) for key in self._by_key}
+        near.sort(key=lambda known: _numbers_in(known) != _numbers_in(key))
+        near.sort(key=lambda known: known[:2] != key[:2])
+        names = [self._by_key[known] for known in near]
+        wanted = _sized(typed)
+        names.sort(key=lambda name: wanted.distance_to(_sized(name)))
+        return names
 
 
 _known_names = cache(_KnownNames)
 
 
-def _last_part_to_compare(typed: str) -> _ComparedName:
-    """The last part of a typed name, to be compared with known names."""
-    _, _, last_part = typed.rpartition("/")
-    return _ComparedName(last_part, typed)
+class _SizedName(Record):
+    """A name without its size, as `canonical` writes names, and the billions of parameters."""
+
+    line: str
+    billions: float
+
+    def distance_to(self, other: _SizedName) -> float:
+        """How far apart the sizes of two names are that are alike but for them, else infinity."""
+        if self.line != other.line:
+            return inf
+        return abs(self.billions - other.billions)
 
 
-def _numbers_in(name: str) -> list[str]:
-    return re.findall(r"\d+", name)
+def _sized(name: str) -> _SizedName:
+    """The name and its size; the whole name where it states none."""
+    sized = re.fullmatch(_SEARCHED.sized, name)
+    if sized is None:
+        return _SizedName(line=name, billions=0.0)
+    before, billions, behind = sized.groups()
+    return _SizedName(line=canonical(f"{before}-{behind}"), billions=float(billions))
+
+
+def _numbers_in(name: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\d+", name))
 
 
 def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """The known names nearest to a typed one, one for each model: slips, else other sizes, then the
-    family's newest models, then similar names.
+    """The known names nearest to a typed one without its account, one for each model: slips, then
+    the family's newest models, then similar names.
 
-    The search takes longer than the rest of an answer (6 ms), so it runs only for an error that is
-    shown.
+    The search takes longer than the rest of an answer, so it runs only for an error that is shown.
     """
     known = _known_names(catalogue)
-    searched = _last_part_to_compare(typed)
-    names = known.meant_by(searched)
-    names += known.of_family(searched)
-    names += known.alike(searched)
+    key = canonical(typed)
+    names = known.slips(key) + known.of_family(key) + known.alike(typed)
     name_by_id: dict[str, str] = {}
     for name in names:
         spec_id = id_of(name, catalogue) or name

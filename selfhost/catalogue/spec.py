@@ -389,6 +389,7 @@ class ModelSpec(ShownRecord):
     tuned_from: str | None = read_by(form=ORIGIN, default=None)
     runtimes: tuple[str, ...] = _MODELS
     aliases: tuple[str, ...] = read_by(form=ALIAS, default=())
+    library_systems: tuple[str, ...] = read_by(default=())
     repository: str | None = _REPOSITORY
     gated: bool | None = _STATED_OR_NONE
     tokenizer: bool | None = _STATED_OR_NONE
@@ -424,8 +425,10 @@ class ModelSpec(ShownRecord):
     @property
     def library_tag(self) -> str | None:
         """The first tag that the spec states for the model in Ollama's library; None where it
-        states none.
+        states none, or where the library has the model for some systems alone.
         """
+        if self.library_systems:
+            return None
         for alias in self.aliases:
             if ":" in alias:
                 return alias

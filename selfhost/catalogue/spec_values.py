@@ -73,6 +73,7 @@ class QuantizationNames(Stated):
     words: tuple[str, ...]
     containers: frozenset[str]
     programs: Mapping[str, str]
+    packed_for: Mapping[str, str]
     # the bits of a weight, and the number of weights that share a scale
     fixed: Mapping[str, tuple[int, ...]]
     mlx_modes: Mapping[str, tuple[int, ...]]
@@ -137,6 +138,7 @@ def gguf_name(text: str) -> str:
 # the number of weights that share a scale unless the name states it: AutoAWQ, GPTQModel and
 # compressed-tensors; MLX
 _USUAL_GROUP = 128
+_USUAL_BITS = 4
 _USUAL_MLX_GROUP = 64
 
 
@@ -147,7 +149,7 @@ class Scheme(Record):
 
     name: str
     method: str
-    bits: int
+    bits: float
     group: int | None
     zeros: bool = False
 
@@ -170,6 +172,11 @@ def scheme_of(text: str) -> Scheme | None:
     if name in QUANTIZATION_NAMES.fixed:
         bits, group = QUANTIZATION_NAMES.fixed[name]
         return Scheme(name=name, method=name, bits=bits, group=group or None)
+    fractional = expression("quantizations", "exl3").fullmatch(name)
+    if fractional is not None:
+        average = float(fractional["bits"].replace("-", "."))
+        name = "exl3" if average == _USUAL_BITS else f"exl3-{average:g}bpw"
+        return Scheme(name=name, method="exl3", bits=average, group=None)
     packed = expression("quantizations", "packed")
     match = packed.fullmatch(name)
     return None if match is None else _packed_scheme(match)
@@ -181,7 +188,7 @@ def _packed_scheme(match: re.Match[str]) -> Scheme | None:
     """
     method = match["method"]
     zeros = match["zeros"]
-    usual_bits = 8 if method == "w8a16" else 4
+    usual_bits = 8 if method == "w8a16" else _USUAL_BITS
     stated_bits = match["bits_before"] or match["bits_behind"]
     bits = int(stated_bits or usual_bits)
     # AutoAWQ packs only 4 bits, and always stores zero points

@@ -245,7 +245,8 @@ def _machines_in(folder: str) -> NotedMachines:
     fleet = load_machines(folder)
     problems = (*fleet.problems, *fleet.down)
     if problems:
-        raise MachineFileError(problems)
+        grouped = (*fleet.grouped, *fleet.down)
+        raise MachineFileError(problems, grouped=grouped)
     return NotedMachines(machines=tuple(fleet.machines), notes=fleet.notes)
 
 

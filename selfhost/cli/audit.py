@@ -173,7 +173,7 @@ def _answer(
     if audit.problems:
         # with any problem, standard output stays empty: a partial answer could pass for the whole
         # policy
-        raise InputError(audit.problems)
+        raise InputError(audit.problems, grouped=audit.grouped_problems)
     return audit.exit_code
 
 

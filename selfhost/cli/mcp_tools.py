@@ -35,8 +35,7 @@ from ..reports.json import Object
 from .mcp_files import model_allowed
 
 # an agent reads a whole answer and pays for its length
-_LISTED_MODELS = 10
-_LISTED_MACHINES = 10
+_LISTED = 10
 
 
 class _Texts(Stated):
@@ -107,7 +106,7 @@ def check(model: str, **fields: Any) -> Verdict:
     return api.check(model, **fields)
 
 
-def list_models(*, top: int = _LISTED_MODELS, **fields: Any) -> Ranking:
+def list_models(*, top: int = _LISTED, **fields: Any) -> Ranking:
     """The models that suit this machine, best first: each with its route, memory, download and
     speed.
     """
@@ -116,9 +115,8 @@ def list_models(*, top: int = _LISTED_MODELS, **fields: Any) -> Ranking:
     ranking = api.rank(top=first_row - 1 + top, **fields)
     rows = ranking.models[first_row - 1 :]
     if first_row > 1 and not rows:
-        last_row = len(ranking.models)
         message = f"list: from: no model has row {first_row:,}"
-        raise UsageError(message, remedy=f"the last row is {last_row:,}")
+        raise UsageError(message, remedy=f"the last is row {len(ranking.models):,}")
     return ranking.replace(models=rows)
 
 
@@ -253,8 +251,8 @@ def _full(answer: Any) -> Object:
     found: Object = answer.to_json()
     if isinstance(answer, Plan):
         machines = found["machines"]
-        found["machines"] = machines[:_LISTED_MACHINES]
-        found["machines_not_listed"] = len(machines[_LISTED_MACHINES:])
+        found["machines"] = machines[:_LISTED]
+        found["machines_not_listed"] = len(machines[_LISTED:])
     return found
 
 

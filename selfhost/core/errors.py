@@ -27,6 +27,8 @@ class Problem(Record):
     - `remedy`: the text to write or type instead.
     - `unlisted`: in a problem that stands for faults which are only counted, the number of
       these.
+    - `alike`: in a problem that is told for several faults with the same reason, the number of
+      the others.
     """
 
     file: str
@@ -35,11 +37,12 @@ class Problem(Record):
     message: str
     remedy: str | None = None
     unlisted: int = 0
+    alike: int = 0
 
     @property
     def faults(self) -> int:
         """The number of faults that the problem tells or counts."""
-        return self.unlisted or 1
+        return self.unlisted or 1 + self.alike
 
     def __str__(self) -> str:
         """`my.toml:3: files[0].bytes: is missing (write bytes = 7)`."""
@@ -175,13 +178,15 @@ class NotAModelError(UnknownModelError):
 
 class InputError(SelfhostError, ValueError):
     """An input with faults: the first MAX_PROBLEMS of each file, and one last that counts any
-    others; or a sentence in their place, without `problems`.
+    others; or a sentence in their place, without `problems`. A person is told `grouped` instead,
+    where faults of one reason are one problem; without these, the problems themselves.
     """
 
     def __init__(
         self,
         problems: Iterable[Problem] | str,
         *,
+        grouped: Iterable[Problem] = (),
         remedy: str | None = None,
         nearest: Names = (),
     ) -> None:
@@ -191,6 +196,7 @@ class InputError(SelfhostError, ValueError):
         else:
             self.problems = _first_of_each_input(problems)
             message = "\n".join(str(problem) for problem in self.problems)
+        self.grouped = _first_of_each_input(grouped) or self.problems
         super().__init__(message, remedy=remedy, nearest=nearest)
 
 

@@ -19,14 +19,6 @@ _SIGN = (
     r"""(?s)\"{3}(?:[^"\\]++|\\.|"{1,2}(?!"))*+(?:"{3,5}|\Z)|'{3}.*?(?:'{3,5}|\Z)"""
     r"""|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|'(?:[^'\n]*'|[^']*\Z)|#[^\n]*|[][{}\n]"""
 )
-# a line that is a whole statement, or blank: most of 100,000 lines are. `*+` never gives a blank
-# back: with backtracking, a line of a million blanks and a comment would take most of an hour
-_PLAIN_LINE = (
-    r"""[ \t]*+((?:\[\[[A-Za-z0-9_-]+\]\]|"""
-    r"""[A-Za-z0-9_-]+[ \t]*=[ \t]*(?:"[^"\\\n]*"|[A-Za-z0-9_.+-]+))?)[ \t]*\n"""
-)
-_PLAIN_KEY = r"([A-Za-z0-9_-]+)[ \t]*="
-_PLAIN_HEADER = r"\[\[([A-Za-z0-9_-]+)\]\]"
 
 
 class _Statement(Record):
@@ -47,6 +39,8 @@ def lines_of(text: str) -> dict[KeyPath, int]:
     >>> lines_of('[[job]]\\nnames = [\\n"a",\\n"b"]')[("job", 0, "names", 1)]
     4
     """
+    import tomllib
+
     lines: dict[KeyPath, int] = {}
     # the number of tables so far in each list of tables
     counts: Counter[KeyPath] = Counter()
@@ -55,7 +49,7 @@ def lines_of(text: str) -> dict[KeyPath, int]:
         line = statement.line
         is_header = statement.text[0] == "["
         path = () if is_header else table
-        value = _parsed(statement.text)
+        value: Any = tomllib.loads(statement.text)
         # `[a.b]` and `a.b = 1` are nested tables of one key each
         while isinstance(value, dict) and len(value) == 1:
             ((key, value),) = value.items()
@@ -74,19 +68,6 @@ def lines_of(text: str) -> dict[KeyPath, int]:
             for index, row in enumerate(statement.rows):
                 lines[*path, index] = row
     return lines
-
-
-def _parsed(statement: str) -> Any:
-    """The statement as `tomllib` parses it. Of `[[name]]` and of `key = value` on one line, which
-    most are of perhaps 100,000, only the key: their parts have no other line.
-    """
-    if "\n" not in statement and (key := re.match(_PLAIN_KEY, statement)):
-        return {key[1]: None}
-    if header := re.fullmatch(_PLAIN_HEADER, statement):
-        return {header[1]: [{}]}
-    import tomllib
-
-    return tomllib.loads(statement)
 
 
 def syntax_fault(message: str, text: str) -> Unreadable:
@@ -132,17 +113,9 @@ def _statement_at(text: str, line: int) -> _Statement:
 def _statements(text: str) -> Iterator[_Statement]:
     """Yield the headers and keys in their order, without comments."""
     text += "\n"
-    plain_line = re.compile(_PLAIN_LINE)
     line = 1
     start = 0
     while start < len(text):
-        plain = plain_line.match(text, start)
-        if plain is not None:
-            if plain[1]:
-                yield _Statement(line=line, text=plain[1], rows=[])
-            line += 1
-            start = plain.end()
-            continue
         end, rows = _end_of_statement(text, start, line)
         statement = text[start:end].strip()
         if statement and statement[0] != "#":

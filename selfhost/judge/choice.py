@@ -226,9 +226,10 @@ class _Choice(Record):
         """The better of two judgements; the first of equal ones."""
         if other is None:
             return best
-        if rating_of(other) < rating_of(best):
-            return other
-        return best
+        rating = rating_of(other)
+        if _is_made_for_a_limit(other.question, best):
+            rating = rating._replace(runs=max(rating.runs, runs_of(best)))
+        return other if rating < rating_of(best) else best
 
     # -------------------------------------------------------------- pictures and training
 
@@ -411,7 +412,9 @@ class _Choice(Record):
                 # what the settings can save is not enough
                 continue
             question = self._tried(trial, first)
-            if question is None or _is_made_for_a_limit(question, best):
+            if question is None:
+                continue
+            if _is_made_for_a_limit(question, best) and not may_be_faster:
                 continue
             if not trial.settings:
                 by_type[quantization] = self._unplaced(question)

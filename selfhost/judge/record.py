@@ -655,7 +655,7 @@ class Verdict(Judged, Report):
     - `setup`, `commands`: the lines to type first, and those that run the model.
       `commands_class` is "listed" where a listing shows the repository with the file, and
       "unlisted" where nobody verified the file.
-    - `alternatives`: what runs here instead. `api_offers`: who sells it, with prices.
+    - `alternatives`: what runs here instead, or faster. `api_offers`: who sells it, with prices.
     - `faster`: settings of the same program that answer clearly faster, each with its command.
     - `waits`: how long the first token takes, behind the prompt that was stated, else behind a page
       and behind an agent's first prompt.

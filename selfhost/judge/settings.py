@@ -135,12 +135,12 @@ def _has_waiting_users(on: Situation) -> bool:
 
 
 def _lacks_room_now(on: Situation) -> bool:
-    """Whether memory lacks room for the model or for all users at once, may lack it, or has that
-    room only once something else is done.
+    """Whether memory lacks room for the model or for all users at once, or has that room only once
+    something else is done.
     """
     if _has_waiting_users(on) or _lacks_room(on):
         return True
-    return runs_of(on.judged) is not Runs.NOW or on.judged.has("accelerator-tight")
+    return runs_of(on.judged) is not Runs.NOW
 
 
 def _does_not_serve_all(on: Situation) -> bool:

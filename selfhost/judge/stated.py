@@ -102,9 +102,11 @@ class Request(Record):
     @property
     def taking_ids(self) -> list[str]:
         """The ids of the programs that take all that was stated and may have a build for the
-        machine, sorted.
+        machine, sorted: those without a told pace last.
         """
-        return sorted(row.runtime.id for row in self.taking_here)
+        runtimes = [row.runtime for row in self.taking_here]
+        runtimes.sort(key=lambda runtime: (bool(runtime.pace.unknown), runtime.id))
+        return [runtime.id for runtime in runtimes]
 
     @property
     def taking_elsewhere(self) -> list[str]:

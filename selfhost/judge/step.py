@@ -44,28 +44,29 @@ def step_of(
     type = workload.quantization or ""
     rule = runtime.rule_of(type)
     read_bytes = need.decode_bytes_by_type(spec, runtime, workload.format or "", type)
+    shares = need.read_shares(spec, workload.format or "", type)
     launched_layers: Amount | None = None
     if runtime.pace.launches_layers:
         launched_layers = _launched_layers(spec, rule)
         read_bytes = read_bytes or _bytes_by_parameters(spec)
     return step.replace(
         read_bytes=FrozenDict(read_bytes),
+        by_recipe=Amount(shares.most, 1.0, shares.least),
         unpacks_experts=rule is not None and rule.unpacks_experts,
         replays=runtime.pace.replays_graphs,
         other_program=None if runtime.library == MEASURED_PROGRAM else runtime.id,
         launched_layers=launched_layers,
-        backend=_backend(runtime, workload),
+        backend=_stated_backend(runtime, workload),
+        backend_on_intel=runtime.pace.backend_on_intel,
     )
 
 
-def _backend(runtime: RuntimeSpec, workload: Workload) -> str | None:
-    """The backend of the device that an option states, such as "SYCL" of "SYCL0"; without one, the
-    backend of the runtime on Intel's GPUs, or None where its builds differ.
+def _stated_backend(runtime: RuntimeSpec, workload: Workload) -> str | None:
+    """The backend of the device that an option states, such as "SYCL" of "SYCL0"; None without
+    one.
     """
     device = runtime.settings_of(workload.runtime_options).get("device")
-    if device is None:
-        return runtime.pace.backend_on_intel
-    return device.rstrip("0123456789")
+    return None if device is None else device.rstrip("0123456789")
 
 
 def _step_of_model(spec: ModelSpec, workload: Workload) -> Step:

@@ -23,7 +23,7 @@ from ..core.tables import shipped_record
 from ..core.workload import Workload
 from ..needs.case import stored_type
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
-from ..needs.quantization import GGUF_QUANTIZATIONS
+from ..needs.quantization import GGUF_QUANTIZATIONS, MIXES
 from ..needs.records import Term
 from .quality import AS_PUBLISHED, quality_of
 
@@ -207,7 +207,7 @@ class ProgramRow(Record):
         That is the usual type alone, except for GGUF files. There the type that the program's own
         library has and the published types that are nearest to the usual one come first, where
         nobody publishes that one. A smaller type of four bits (`FOUR_BITS`) comes last, where it
-        can be had.
+        can be had: a publisher's own mix of it, where nobody publishes the type itself.
         """
         usual = self.usual_type
         if self.format != "gguf" or usual not in GGUF_QUANTIZATIONS:
@@ -216,7 +216,10 @@ class ProgramRow(Record):
             return (usual,)
         in_turn = [*self._published_instead, usual]
         if usual == SMALLEST_DEFAULT and self.type_row(FOUR_BITS).can_be_had:
-            in_turn.append(FOUR_BITS)
+            smaller = []
+            if FOUR_BITS not in self._published_types:
+                smaller = self._published_mixes(FOUR_BITS)
+            in_turn += smaller or [FOUR_BITS]
         return tuple(dict.fromkeys(in_turn))
 
     @cached_property
@@ -231,32 +234,42 @@ class ProgramRow(Record):
             return None
         return need.type_of_tag(self.spec, self.runtime, tag)
 
+    @cached_property
+    def _published_types(self) -> frozenset[str]:
+        """The GGUF types of which the spec names a file in a repository."""
+        types: set[str] = set()
+        for files in self.spec.files:
+            if files.format == "gguf" and files.repository:
+                types.update(name.upper() for name in files.quantizations)
+        return frozenset(types)
+
+    def _published_mixes(self, recipe: str) -> list[str]:
+        """The published mixes of publishers' own that are nearest to a recipe."""
+        mixes = []
+        for name in sorted(self._published_types):
+            mix = MIXES.get(name)
+            if mix is not None and mix.recipe == recipe:
+                mixes.append(name)
+        return mixes
+
     @property
     def _published_instead(self) -> list[str]:
         """The types that somebody publishes in place of the usual GGUF type; none where somebody
         publishes that one.
 
-        The first is the type under a tag of the program's own library. A publisher's own mix of as
-        many bits as the usual type follows. Without a mix these are the smallest published type
+        The first is the type under a tag of the program's own library. A publisher's own mix that
+        is nearest to the usual type follows. Without a mix these are the smallest published type
         that is larger than the usual one, and the published types from the usual one down to the
         smallest default.
         """
         if self.type_of_tag == self.usual_type:
             return []
-        types = set()
-        for files in self.spec.files:
-            if files.format != "gguf":
-                continue
-            for quantization in files.quantizations:
-                name = quantization.upper()
-                # a publisher's own mix is named after the standard type of the same size
-                if name.endswith(self.usual_type):
-                    return []
-                if files.repository:
-                    types.add(name)
+        types = self._published_types
+        if any(name.endswith(self.usual_type) for name in types):
+            # a publisher's own mix of that very name counts as the type
+            return []
         by_tag = [] if self.type_of_tag is None else [self.type_of_tag]
-        group = self.usual_type.rpartition("_")[0]
-        mixes = sorted(name for name in types if name.startswith(f"UD-{group}_"))
+        mixes = self._published_mixes(self.usual_type)
         if mixes:
             return [*by_tag, *mixes]
         order = GGUF_QUANTIZATIONS

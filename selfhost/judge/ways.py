@@ -203,9 +203,8 @@ def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
     type = by_tag.type_of_tag
     if type is None:
         return None
-    if stated.quantization is not None and type not in names_of_type(
-        usual.quantization
-    ):
+    may_be_tried = stated.quantization is None and type in by_tag.types_in_turn
+    if not may_be_tried and type not in names_of_type(usual.quantization):
         return None
     return Way(runtime=by_tag.runtime, quantization=type, is_other=True)
 

@@ -638,14 +638,8 @@ def _name(computer: _Computer, facts: FactValues, ram_gib: float) -> str:
 
 
 def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
-    """Yield the notes on other meanings of the description, on what was assumed, and on what was
-    told and does not count.
-    """
+    """Yield the notes on what was assumed, and on what was told and does not count."""
     about = computer.about
-    product = computer.product
-    cards = computer.cards.label
-    if product.guest and cards and words_of(cards).isdisjoint(about.phrase.words):
-        yield _note("gpu", gpu=cards)
     yield from _doubts_of_processor(computer)
     # told neither by a word nor by the chip
     is_system_open = not about.setting.system and about.chip is None
@@ -662,21 +656,9 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
         graphics = computer.series.graphics
         if graphics:
             yield _note("graphics", graphics=graphics)
-    others = [f"{gib:g} GB" for gib in product.gib[1:]]
+    others = [f"{gib:g} GB" for gib in computer.product.gib[1:]]
     if others and about.memory.ram_gib is None and computer.ram_gib is None:
         yield _note("sizes", sizes=others)
-    is_soldered = product.gb_per_s is not None and about.chip is None
-    ram_gib = computer.ram_gib
-    # 15.5 GiB is what a system reports of 16 GB
-    is_sold = any(may_be_reported_as(gib, ram_gib or gib) for gib in product.gib)
-    if is_soldered and ram_gib is not None and not is_sold:
-        sizes = [_size_words(gib) for gib in product.gib]
-        yield _note("size_of_product", sizes=sizes)
-    most_gib = computer.cpu_class.most_gib
-    if computer.series is not None:
-        most_gib = computer.series.on_package_gib or most_gib
-    if computer.is_bare and most_gib and (computer.ram_gib or 0) > most_gib:
-        yield _note("most_ram", most=_size_words(most_gib))
     yield from _doubts_of_disk(computer)
 
 
@@ -701,16 +683,11 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
 
 
 def _doubts_of_disk(computer: _Computer) -> Iterator[str]:
-    """Yield a note on a size that is taken for a disk, where it could be the RAM's: no other size
-    is stated, or the computer is a product that is not sold with as much RAM.
-    """
+    """Yield a note on the only size, which is taken for a disk, where it could be the RAM's."""
     memory = computer.about.memory
-    if computer.ram_gib is not None:
+    if computer.ram_gib is not None or memory.ram_gib is not None:
         return
-    if memory.ram_gib is not None:
-        sizes = [_size_words(gib) for gib in computer.product.gib]
-        yield _note("disk_of_product", size=f"{memory.ram_gib:g} GB", sizes=sizes)
-    elif memory.disk_gib is not None and not computer.product.gib:
+    if memory.disk_gib is not None and not computer.product.gib:
         terabytes = memory.disk_gib * units.GIB / units.TIB
         size = f"{terabytes:g} TB" if terabytes >= 1 else f"{memory.disk_gib:g} GB"
         yield _note("disk", size=size, typed=size.replace(" ", ""))

@@ -18,6 +18,7 @@ from .estimate import (
     more_in_conversation,
     needs_in_batches,
     needs_on,
+    read_shares,
     why_cache_type_refused,
 )
 from .file_formats import (

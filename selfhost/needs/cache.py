@@ -97,7 +97,9 @@ def _keys_and_values(case: Case) -> Term:
     step = case.runtime.memory.cache_step_tokens
     if step > 1:
         line += f"; in steps of {step} tokens"
-    kind = "the type of the model" if case.cache_width > 1 else "FP8"
+    kind = case.cache_types.keys.upper()
+    if kind == "F16":
+        kind = "the type of the model"
     source = f"{case.runtime.name}: keys and values in {kind}"
     return computed_term("kv_cache", size, source, line)
 
@@ -131,7 +133,7 @@ def cache_sizes(case: Case) -> list[CacheSize]:
 
 def _of_one_token(
     group: CacheGroup,
-    width: int,
+    width: float,
     mlx_indexer: int,
 ) -> CacheSize:
     """What one layer of a group keeps of one token: elements of keys and values × bytes of a number
@@ -148,9 +150,9 @@ def _of_one_token(
         before = ""
         elements += 2 * mlx_indexer
         indexed = 0
-    likely = elements * width
-    most = (elements + ceil(indexed / group.indexer_pool)) * width
-    line = f"{line} × {width} bytes"
+    likely = ceil(elements * width)
+    most = ceil((elements + ceil(indexed / group.indexer_pool)) * width)
+    line = f"{line} × {width:g} bytes"
     if width == 1 and indexed and group.latent:
         likely += TORCH.fp8_row_bytes
         most += TORCH.fp8_row_bytes + indexed // TORCH.fp8_indexed
@@ -248,7 +250,7 @@ def _state_of_layer(case: Case, recurrent: Recurrent) -> tuple[int, str]:
     """
     state = state_of(recurrent, case.model)
     account = case.account
-    width = case.cache_width if account.typed_states else _STATE_NUMBER_BYTES
+    width = case.width if account.typed_states else _STATE_NUMBER_BYTES
     inputs = state.convolution
     if account.widened and recurrent.kind != "rglru":
         # LinearAttentionLayer of transformers keeps as many inputs as the convolution is wide
@@ -272,13 +274,13 @@ def _heard_bytes(case: Case, audio: Audio) -> int:
     number × positions of the encoder.
     """
     model = case.model
-    of_position = 2 * model.layers * model.embedding_length * case.cache_width
+    of_position = 2 * model.layers * model.embedding_length * case.width
     return of_position * audio.positions * case.sequences
 
 
 def _line_of_heard(case: Case, audio: Audio) -> tuple[str, int, str]:
     """The keys and values of heard audio as a part of a line of arithmetic."""
     model = case.model
-    after = f" × {model.embedding_length:,} × {case.cache_width} bytes"
+    after = f" × {model.embedding_length:,} × {case.width} bytes"
     after += f" × {audio.positions:,} positions of the encoder"
     return "2 × ", model.layers, f"{after}{of_sequences(case.sequences)}"

@@ -15,7 +15,7 @@ from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_rows
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
-from .quantization import bytes_of, canonical_gguf
+from .quantization import CACHE_BLOCKS, bytes_of, canonical_gguf
 from .records import (
     Device,
     How,
@@ -483,9 +483,12 @@ class Case(Record):
         return 2
 
     @property
-    def cache_width(self) -> int:
-        """Bytes of a number in the KV cache: 1 in FP8, else the same as `width`."""
-        return 1 if self.cache_types.keys == "fp8" else self.width
+    def cache_width(self) -> float:
+        """Bytes of a number in the KV cache: those of its type, else the same as `width`."""
+        block = CACHE_BLOCKS.get(self.cache_types.keys.upper())
+        if block is None or self.cache_types.keys == "f16":
+            return self.width
+        return block.bytes_of_number
 
 
 def without_files(why: Unread, memory: str = "memory.weights") -> Needs:

@@ -9,6 +9,7 @@ model on accelerators, `needs_in_batches` with another batch size.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -28,6 +29,7 @@ from .records import (
     TENSOR_PARALLEL,
     CpuNeed,
     Device,
+    How,
     MemoryNeed,
     Needs,
     Size,
@@ -43,6 +45,7 @@ from .records import (
 from .tensors import ParameterCounts, cache_groups, parameter_counts
 from .weight_files import (
     DTYPES,
+    TypedGroup,
     cast_to,
     encoder_bytes,
     loaded_of,
@@ -50,6 +53,7 @@ from .weight_files import (
     reads_by_type,
     stored_types,
     typed_tensors,
+    types_by_recipes,
 )
 
 
@@ -431,11 +435,42 @@ def _read_of_files(case: Case) -> dict[str, int]:
     scale = loaded_bytes / sum(typed.bytes for typed in tensors)
     if type != case.quantization:
         scale *= DTYPES[type] / DTYPES[case.quantization]
-    read = _read_by_token(
+    read = _read_of_tensors(model, tensors, scale)
+    return read if is_by_type else {type: sum(read.values())}
+
+
+class ReadShares(NamedTuple):
+    """The least and the most bytes that a token may read, as shares of the likely bytes."""
+
+    least: float
+    most: float
+
+
+def read_shares(spec: ModelSpec, format: str, quantization: str) -> ReadShares:
+    """The range of the bytes that a token reads of packed files, by the recipes that they may
+    follow. Both ends are 1 for other files, and for files whose size is stated.
+    """
+    case = case_of_files(spec, format, quantization)
+    files = size_of(case)
+    sizes = []
+    if case.has_all_tensors:
+        for types in types_by_recipes(case):
+            read = _read_of_tensors(case.model, typed_tensors(case.model, types), 1)
+            sizes.append(sum(read.values()))
+    if not sizes or isinstance(files, Unread) or files.how is How.STATED:
+        return ReadShares(1.0, 1.0)
+    likely = sizes[0]
+    return ReadShares(min(sizes) / likely, max(sizes) / likely)
+
+
+def _read_of_tensors(
+    model: Architecture, tensors: Iterable[TypedGroup], scale: float
+) -> dict[str, int]:
+    """The bytes that one token reads of tensors of weight files, by type."""
+    return _read_by_token(
         model,
         ((typed.group.name, typed.type, typed.bytes * scale) for typed in tensors),
     )
-    return read if is_by_type else {type: sum(read.values())}
 
 
 def _read_by_parameters(case: Case, files: Term, type: str) -> dict[str, int]:

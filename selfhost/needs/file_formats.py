@@ -349,7 +349,9 @@ def _possible_quantizations(
     # weights stored in fewer than 16 bits lose twice if they are quantized again
     if spec.modality in GENERATING and is_in_plain_type(spec.architecture):
         casts += runtime.quantizations
-    return stored_type(spec.architecture), *casts, *listed
+    # others make files for one program each
+    loaded = [name for name in listed if runtime.rule_of(name) is not None]
+    return stored_type(spec.architecture), *casts, *loaded
 
 
 def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:

@@ -37,6 +37,11 @@ from .weight_files import DTYPES, size_of
 # the size at which save_pretrained splits files
 SHARD_BYTES = TORCH.shard_bytes
 _PAGE_BYTES = 4096
+# the term of each part of the weights that may stay in RAM, and its name in a line of arithmetic
+_NAMES_IN_RAM = {
+    "table": ("embeddings", "the table of tokens"),
+    "expert": ("experts", "experts"),
+}
 
 
 def needs_of_case(case: Case) -> Needs:
@@ -77,12 +82,16 @@ def _with_memory(
     if not case.has_layers:
         needs = needs.without(unread_of(case.spec, "memory.kv_cache"))
         return needs.replace(terms=(weights, case.program))
+    in_ram = _parts_in_ram(case, weights)
+    for part in in_ram:
+        line = taken_off(weights.arithmetic, part.bytes, f"of {part.name} in RAM")
+        weights = weights.with_size(weights.size.plus(-part.bytes), line)
     if case.account.divides_layers:
-        terms = terms_by_device(case, weights, others)
+        terms = *terms_by_device(case, weights, others), *in_ram
         devices = devices_of(case.model, case.quantization)
         return needs.replace(terms=terms, tensor_parallel=devices)
     mapped = _as_mapped(case, weights)
-    terms = *mapped.terms, *others
+    terms = *mapped.terms, *in_ram, *others
     return needs.replace(terms=terms, evictable_bytes=mapped.evictable_bytes)
 
 
@@ -180,6 +189,20 @@ def _weights(case: Case, files: Term) -> Term:
     weights = whole_files(_in_loaded_type(case, weights))
     least = max(0, weights.low_bytes)
     return weights.replace(low_bytes=least, bytes=max(0, weights.bytes))
+
+
+def _parts_in_ram(case: Case, weights: Term) -> list[Term]:
+    """The weights that the program leaves in RAM, whatever GPUs there are: a table, or experts."""
+    if not case.has_all_tensors:
+        return []
+    parts = []
+    for part in case.account.parts_in_ram:
+        size = weight_files.bytes_of_part(case, part)
+        if size:
+            name, words = _NAMES_IN_RAM[part]
+            line = f"{size:,} bytes of {words}, which {case.runtime.name} leaves there"
+            parts.append(computed_term(name, size, weights.source, line))
+    return parts
 
 
 def _without_encoders(case: Case, weights: Term) -> Term:
@@ -457,7 +480,9 @@ class _PromptPass:
         for group in model.attention:
             if self._stores_scores(group):
                 pairs = self.tokens * self._reach(group)
-                most = max(most, group.heads * pairs)
+                # an indexer scores the same pairs (mlx_lm/models/deepseek_v32.py 0.32.2)
+                heads = group.heads + (group.indexer_heads or 0)
+                most = max(most, heads * pairs)
         of_score = account.score_bytes
         if account.fused_heads:
             of_score *= self.case.width / 2

@@ -126,30 +126,38 @@ class RecipeShare(NamedTuple):
     most: float
 
 
+# the date since which models' mixes have other rules of their publisher (`later`)
+LATER_MIXES = "2026-04-12"
+
+
 class Mix(Stated):
     """A publisher's own mix of types: a table of `[mixes]`, or of the mixes of an account.
 
     - `recipe`: the nearest recipe of llama-quantize.
     - `tables`: the type of the token table and the output matrix; None: that of the recipe.
     - `shares`: the size of the files as shares of such a file, least, likely and most, by the kind
-      of the model; {} where nothing else differs from the recipe.
+      of the model; {} where nothing else differs from the recipe. `later`: of models since
+      LATER_MIXES, where they differ.
     """
 
     recipe: str = _RECIPE
     tables: str | None = _TYPE_OR_NONE
     shares: Mapping[str, tuple[float, ...]] = {}
+    later: Mapping[str, tuple[float, ...]] = {}
 
     @property
     def differs(self) -> bool:
         """Whether anything of the files differs from the recipe's."""
         return self.tables is not None or bool(self.shares)
 
-    def share_of(self, model: Architecture) -> RecipeShare | None:
-        """The share of the files of a model; None where none is stated."""
+    def share_of(self, model: Architecture, released: str) -> RecipeShare | None:
+        """The share of the files of a model released then; None where none is stated."""
         kind = "experts" if model.has_experts else "dense"
         if model.per_layer_embedding_length and "per_layer" in self.shares:
             kind = "per_layer"
-        shares = self.shares.get(f"{model.row}-{kind}") or self.shares.get(kind)
+        of_row = self.shares.get(f"{model.row}-{kind}")
+        later = self.later.get(kind) if released >= LATER_MIXES else None
+        shares = of_row or later or self.shares.get(kind)
         return RecipeShare(*shares) if shares else None
 
 

@@ -35,6 +35,7 @@ class CheckpointRecipe(Stated):
     packed: frozenset[str] = frozenset()
     last_in_eight: int = 0
     layers_in_16: int = 0
+    head: str = ""
     twice: bool = False
     mtp: bool = False
     encoders: bool = True

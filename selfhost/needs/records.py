@@ -41,7 +41,7 @@ class Split(StrEnum):
 
 # the names of terms, and how each term is split over places unless its account says otherwise
 SPLITS = {
-    "embeddings": Split.HOST,
+    **dict.fromkeys(("embeddings", "experts"), Split.HOST),
     "runtime": Split.PROGRAM,
     **dict.fromkeys(
         ("weights", "repacked_weights", "kv_cache", "recurrent_state"), Split.LAYERS
@@ -135,7 +135,7 @@ class Term(Record):
     @property
     def may_be_mapped(self) -> bool:
         """Whether the term is weights that lie in memory as in the file."""
-        return self.part in ("weights", "embeddings")
+        return self.part in ("weights", "embeddings", "experts")
 
     @property
     def size(self) -> Size:

@@ -42,7 +42,7 @@ from .records import (
     term,
     unread,
 )
-from .tensors import layers_of, published_tensors, row_of
+from .tensors import layers_of, ngram_tables, published_tensors, row_of
 
 # the bits in which QLoRA loads each weight that gets an adapter (bitsandbytes, nf4)
 _QLORA_BITS = 4
@@ -263,11 +263,25 @@ def typed_tensors(
         part = _part_of(group, architecture)
         is_linear = _is_linear(group, architecture)
         type = types.type_of(group, part, is_linear=is_linear)
-        if types.narrow == "all" and group.shape[0] % _group_in_mlx(type):
-            type = types.plain
+        if types.narrow == "all":
+            if group.name in ngram_tables(architecture):
+                type = _type_of_ngram_table(group, types)
+            if group.shape[0] % _group_in_mlx(type):
+                type = types.plain
         size = _bytes_in(type, group, is_wide=is_wide)
         typed.append(TypedGroup(group=group, part=part, type=type, bytes=size))
     return tuple(typed)
+
+
+def _type_of_ngram_table(group: TensorGroup, types: StoredTypes) -> str:
+    """The type of a table of n-grams in MLX's files: mlx-vlm packs these rows too, in the largest
+    group that divides them.
+    """
+    if mlx_scheme(types.matrices) is None:
+        return types.plain
+    if group.shape[0] % _group_in_mlx(types.matrices):
+        return f"{types.matrices}-32g"
+    return types.matrices
 
 
 def _group_in_mlx(type: str) -> int:
@@ -313,6 +327,18 @@ def stored_types(case: Case) -> StoredTypes:
     return _types_by(case, None if recipes is None else recipes.likely)
 
 
+def types_by_recipes(case: Case) -> list[StoredTypes]:
+    """The types in packed files by each recipe that they may follow, the likely one first; [] for
+    other files.
+    """
+    if case.format != "safetensors" or case.is_as_published:
+        return []
+    recipes = _recipes(case) if scheme_of(case.quantization) else None
+    if recipes is None:
+        return []
+    return [_types_by(case, recipe) for recipe in recipes.possible]
+
+
 def _types_by(case: Case, recipe: CheckpointRecipe | None) -> StoredTypes:
     """The types in files of the case's quantization that follow a recipe. Without one all linear
     layers have that quantization, and in files for MLX every matrix.
@@ -326,6 +352,8 @@ def _types_by(case: Case, recipe: CheckpointRecipe | None) -> StoredTypes:
         by_part |= dict.fromkeys(recipe.wide, "bfloat16")
         by_part |= dict.fromkeys(recipe.eight, _eight_bits(case))
         by_part |= dict.fromkeys(recipe.packed, packed)
+        if recipe.head:
+            by_part["output"] = recipe.head
     if case.format != "mlx":
         return StoredTypes(
             plain="bfloat16", matrices=packed, narrow="linear", by_part=by_part
@@ -681,28 +709,42 @@ def _by_recipe(case: Case, recipe: CheckpointRecipe | None) -> Term:
         if not recipe.encoders:
             more = 0
         if recipe.twice and model.tied_embeddings:
-            more += 2 * model.published_tokens * model.embedding_length
+            head = recipe.head or "bfloat16"
+            more += int(
+                linear_bytes(head, model.embedding_length, model.published_tokens)
+            )
         if recipe.mtp:
             more += 2 * (case.spec.parameters.mtp or 0)
-        for wider, layers in (
-            ("bfloat16", recipe.layers_in_16),
-            (_eight_bits(case), recipe.last_in_eight),
-        ):
-            more += _more_in_layers(tensors, wider, layers / model.layers)
+        in_16 = recipe.layers_in_16 / model.layers
+        more += _more_in_layers(tensors, ("feed_forward",), "bfloat16", in_16)
+        in_eight = recipe.last_in_eight / model.layers
+        feeding = ("feed_forward", "expert")
+        more += _more_in_layers(tensors, feeding, _eight_bits(case), in_eight)
     line = files.arithmetic
     if more:
         line += f" + {more:,} bytes of encoders, and of what the recipe adds"
     return files.resized(files.bytes + more, line)
 
 
-def _more_in_layers(tensors: Iterable[TypedGroup], wider: str, share: float) -> int:
-    """The bytes by which feed-forwards are larger where that share of them has a wider type."""
+def _more_in_layers(
+    tensors: Iterable[TypedGroup],
+    parts: tuple[str, ...],
+    wider: str,
+    share: float,
+) -> int:
+    """The bytes by which these parts are larger where that share of them has a wider type."""
     more = 0.0
     if share:
         for tensor in tensors:
-            if tensor.part == "feed_forward" and tensor.type not in PLAIN_DTYPES:
+            if tensor.part in parts and tensor.type not in PLAIN_DTYPES:
                 more += _bytes_in(wider, tensor.group, is_wide=False) - tensor.bytes
     return int(more * share)
+
+
+def bytes_of_part(case: Case, part: str) -> int:
+    """The bytes of one part of the weights: of the linear layers of a part, or of a table."""
+    tensors = typed_tensors(case.model, stored_types(case))
+    return int(sum(tensor.bytes for tensor in tensors if tensor.part == part))
 
 
 def _method_of(case: Case) -> str:

@@ -438,8 +438,10 @@ def _issue_of_exception(use: ExemptionUse, policy: Policy) -> Issue:
 
 
 def _github(audit: Audit) -> str:
-    """Workflow commands: an annotation for each of the first issues; the last counts the rest."""
-    entries = issues(audit)
+    """Workflow commands: an annotation for each of the first issues; the last counts the rest.
+    There is room for few, so faults of records of one reason are one.
+    """
+    entries = issues(audit.replace(problems=audit.grouped_problems))
     lines = list(map(_annotation, entries[:MOST_SHOWN]))
     rest = entries[MOST_SHOWN:]
     if rest:

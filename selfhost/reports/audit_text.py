@@ -173,7 +173,7 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
     yield from texts(notes)
     if audit.problems and lists_problems:
         yield line()
-        yield from texts(map(str, audit.problems), indent=0)
+        yield from texts(map(str, audit.grouped_problems), indent=0)
 
 
 class _ModelLine(Record):

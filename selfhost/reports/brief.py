@@ -26,7 +26,7 @@ from . import answers, json
 from .check_text import brief_document, brief_offers
 from .json import Object
 from .labels import LABELS
-from .layout import Block, Paragraph, plain, style_of
+from .layout import Block, Cells, Paragraph, Table, plain, style_of
 from .words import first_way
 
 _MACHINES = 10
@@ -42,7 +42,8 @@ _WAYS: answers.Ways = {
     "list": "`list`",
     "plan": "`plan`",
     "machine": "`machine`",
-    # no tool writes files
+    # no tool shows one model, or writes files
+    "show": "",
     "files": "",
 }
 
@@ -56,23 +57,29 @@ def text(answer: ShownRecord) -> str:
         blocks = answers.retold(brief_document(answer), _WAYS)
     else:
         blocks = answers.document(answer, _WAYS)
-    kept = [_filled(block) for block in blocks if not _is_own_command(block)]
+    kept: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Table):
+            kept.append(_filled(block))
+        elif not _is_own_command(block):
+            kept.append(block)
     lines = filter(None, plain(kept).splitlines())
     return "\n".join(map(_without_padding, lines))
 
 
-def _filled(block: Block) -> Block:
-    """A table with a dash in each empty cell between others, so that columns need no padding."""
-    if isinstance(block, Paragraph):
-        return block
-    rows = []
-    for row in block.rows:
-        cells = list(row)
-        while cells and not cells[-1]:
-            cells.pop()
-        ends = row[len(cells) :]
-        rows.append((*(cell or "-" for cell in cells), *ends))
-    return block.replace(rows=tuple(rows))
+def _filled(table: Table) -> Table:
+    """The table with a dash in each empty cell between others: its columns need no padding."""
+    return table.replace(rows=tuple(map(_without_gaps, table.rows)))
+
+
+def _without_gaps(row: Cells) -> Cells:
+    """The cells of a row with a dash in each empty one before the last text."""
+    last_text = max(place for place, cell in enumerate(row) if cell)
+    cells = []
+    for place, cell in enumerate(row):
+        is_gap = not cell and place < last_text
+        cells.append("-" if is_gap else cell)
+    return tuple(cells)
 
 
 def _without_padding(line: str) -> str:
@@ -80,13 +87,12 @@ def _without_padding(line: str) -> str:
     return re.sub(r"(?<=\S) {3,}", "  ", line)
 
 
-def _is_own_command(block: Block) -> bool:
-    """Whether the block is a command of selfhost to type."""
-    if not isinstance(block, Paragraph):
+def _is_own_command(line: Paragraph) -> bool:
+    """Whether the line is a command of selfhost to type."""
+    if not line.parts:
         return False
-    for part in block.parts[:1]:
-        return style_of(part) == "command" and part.startswith("selfhost ")
-    return False
+    first = line.parts[0]
+    return style_of(first) == "command" and first.startswith("selfhost ")
 
 
 # ---------------------------------------------------------------- objects

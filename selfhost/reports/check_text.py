@@ -105,7 +105,8 @@ def _one_blocks(
     if rows:
         yield line()
         yield Table.of("check", rows)
-        yield from texts(measured_lines(verdict))
+        for parts in measured_lines(verdict):
+            yield line(*parts, indent=2)
     if measured:
         yield from _unmeasured_blocks(verdict)
     if not verbose:
@@ -462,8 +463,8 @@ def _shared_note(likely_bytes: float, verdict: Verdict) -> Iterator[str]:
         return
     note = f"over {len(used)} GPUs"
     cards = verdict.machine.own_memory_cards
-    most_bytes = max((usable_bytes_of(card) or 0 for card in cards), default=0)
-    if 0 < most_bytes < likely_bytes:
+    most_bytes = max(usable_bytes_of(card) or 0 for card in cards)
+    if likely_bytes > most_bytes:
         note += f"; one holds {units.binary(most_bytes)}"
     yield note
 
@@ -590,15 +591,17 @@ def _instead_blocks(verdict: Verdict) -> Blocks:
     others = verdict.alternatives
     if not others:
         return
+    name = "instead"
     title = f"What {would_run(verdict)} instead"
     if verdict.can_run:
+        name = "faster"
         title = f"Faster {place_words(verdict.machine)}"
     memory_bytes = verdict.machine.memory_total_bytes
     if verdict.has("memory-assumed") and memory_bytes is not None:
         title += f", with the assumed {units.binary(memory_bytes)} of RAM"
     rows = [_instead_row(other, verdict) for other in others]
     to_check = command(others[0].command)
-    yield from section(title, (Table.of("instead", rows), to_check))
+    yield from section(title, (Table.of(name, rows), to_check))
 
 
 def _instead_row(other: Alternative, verdict: Verdict) -> Cells:

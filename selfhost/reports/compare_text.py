@@ -54,8 +54,8 @@ def compare_document(
         if remarks:
             yield line(strong(compared.verdict.model.id), f": {'; '.join(remarks)}")
     for verdict in verdicts:
-        for told in islice(measured_lines(verdict), 1):
-            yield line(strong(verdict.model.id), f": {told}")
+        for parts in islice(measured_lines(verdict), 1):
+            yield line(strong(verdict.model.id), ": ", *parts)
     better = better_words([verdict.model for verdict in verdicts])
     yield from texts([better, _types_apart(verdicts)], indent=0)
     yield from note_blocks(verdicts, verbose=True)

@@ -454,7 +454,7 @@ def error_text(error: SelfhostError) -> str:
     """Return what went wrong, behind `error:`, the nearest names, and what to type instead."""
     lines = []
     if isinstance(error, InputError):
-        for problem in error.problems:
+        for problem in error.grouped:
             lines += _problem_lines(problem, is_error=True)
     if not lines:
         lines.append(f"error: {error.message}")

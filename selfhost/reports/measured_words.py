@@ -18,11 +18,9 @@ from ..advice.measured import (
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..judge.record import Verdict
-from .layout import Blocks, Table, section
+from .layout import Blocks, Cells, Hint, Table, section
 
 BY_SIZE_AND_AGE = "by size and age"
-# so many models about alike are named
-_MOST_ALIKE = 3
 _DAY_AS_MONTH = len("2026-04")
 
 
@@ -36,9 +34,10 @@ def basis_words(model: ModelSpec, use: str | None = None) -> str:
     return BY_SIZE_AND_AGE if model.writes_text else ""
 
 
-def measured_lines(verdict: Verdict) -> Iterator[str]:
-    """Yield the newest score that others measured for the use, or that there is none; then the
-    models here that are about alike. Nothing for a model of another kind that nobody measured.
+def measured_lines(verdict: Verdict) -> Iterator[Cells]:
+    """Yield the parts of two lines: the newest score that others measured for the use, or that
+    there is none; then the models here that are about alike. Nothing for a model of another kind
+    that nobody measured.
     """
     quality: ModelQuality | None = verdict.quality
     if quality is None:
@@ -46,7 +45,7 @@ def measured_lines(verdict: Verdict) -> Iterator[str]:
     rows = [row for row in rows_of(verdict.model) if row.is_independent]
     if not rows:
         if quality.use is not None:
-            yield "scores by others: none is known"
+            yield ("scores by others: none is known",)
         return
     boards = len({row.board for row in rows})
     told = "none"
@@ -54,12 +53,14 @@ def measured_lines(verdict: Verdict) -> Iterator[str]:
     if quality.basis == MEASURED or quality.use is None:
         told = _score_words(_newest(rows, quality))
         others = units.plural(boards - 1, "more board") if boards > 1 else ""
-    if others:
-        told += f"; {others}: selfhost show {verdict.model.id}"
     use = f" for {quality.use}" if quality.use else ""
-    yield f"scores by others{use}: {told}"
+    more = ""
+    if others:
+        to_show = f"selfhost show {verdict.model.id}"
+        more = Hint(f"; {others}: ", to_show, shows="show")
+    yield f"scores by others{use}: {told}", more
     if quality.alike:
-        yield f"about alike here: {', '.join(quality.alike[:_MOST_ALIKE])}"
+        yield (f"about alike here: {', '.join(quality.alike)}",)
 
 
 def _newest(rows: Sequence[MeasuredRow], quality: ModelQuality) -> MeasuredRow:

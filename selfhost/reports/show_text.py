@@ -35,7 +35,7 @@ from .layout import (
     texts,
 )
 from .measured_words import score_blocks
-from .words import HERE, PLACES, age_blocks, asked_words, place_words
+from .words import HERE, PLACES, asked_words, catalogue_words, place_words
 
 # sizes of the first screen
 _MOST_SIZES = 6
@@ -84,7 +84,7 @@ def show_document(
     else:
         yield to_check
         yield line(Hint("Every size and fact with its source: ", "-v"))
-    yield from age_blocks(as_of, today)
+    yield from texts([catalogue_words(as_of, today)], indent=0)
 
 
 def model_document(model: ModelSpec) -> Blocks:

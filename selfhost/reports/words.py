@@ -16,7 +16,7 @@ from ..judge.record import Route, Speed, Verdict
 from ..machine.record import Disk, Machine
 from ..needs.records import Needs
 from .labels import LABELS
-from .layout import Blocks, Hint, line
+from .layout import Hint
 
 # the place word for the computer on which the command runs
 HERE = "here"
@@ -358,9 +358,3 @@ def catalogue_words(
         return f"{words}."
     age = f"The catalogue of {as_of} is older than {_OLD_DATA_DAYS} days"
     return f"{age} and has no newer models: {way_to_newer_catalogue()}."
-
-
-def age_blocks(as_of: str | None, today: str | None) -> Blocks:
-    """Yield the line with the age of an old catalogue; nothing for a young one."""
-    if is_old(as_of, today):
-        yield line(catalogue_words(as_of, today))

@@ -4,6 +4,8 @@ the faults, that `Machine.from_json` gives for it alone.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from selfhost.audit import known_records
 from selfhost.audit.kinds import MachineOfKind
 from selfhost.audit.known_records import RecordReader
+from selfhost.audit.machines import load_machines
 from selfhost.core.errors import MachineFileError, Problem
 from selfhost.machine.record import Machine
 
@@ -102,6 +105,90 @@ def test_a_card_has_at_most_its_memory_free(free_gib: int) -> None:
     assert read(reader, record) == from_json(record)
     is_right = isinstance(from_json(record), Machine)
     assert is_right == (free_gib <= 24)
+
+
+DISK = {"purpose": "ollama", "path": "~/.ollama"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        pytest.param(
+            {"frobnicate": 5},
+            ["frobnicate (FILE)"],
+            id="of a later version",
+        ),
+        pytest.param(
+            {"memory_totl_bytes": 5},
+            ["memory_totl_bytes (FILE; did you mean memory_total_bytes?)"],
+            id="misspelt",
+        ),
+        pytest.param(
+            {"disks": [DISK | {"free_byte": 5}]},
+            ["disks[].free_byte (FILE; did you mean free_bytes?)"],
+            id="misspelt in a disk",
+        ),
+        pytest.param(
+            {"disks": [DISK | {"inodes": 5}, DISK | {"inodes": 6}]},
+            ["disks[].inodes (FILE)"],
+            id="of a later version in two disks",
+        ),
+        pytest.param(
+            {"accelerators": [CARD | {"divers": "570"}]},
+            ["accelerators[].divers (FILE; did you mean driver?)"],
+            id="misspelt in an accelerator",
+        ),
+        pytest.param(
+            {"runtimes": [{"id": "ollama", "verson": "1", "path": "x"}]},
+            ["runtimes[].verson (FILE; did you mean version?)"],
+            id="misspelt in a runtime",
+        ),
+        pytest.param(
+            {"models_present": [{"path": "x", "size_bytes": 1, "complet": True}]},
+            ["models_present[].complet (FILE; did you mean complete?)"],
+            id="misspelt in a model",
+        ),
+        pytest.param(
+            {"unread": [{"fact": "disks", "reason": "r", "remdy": "x"}]},
+            ["unread[].remdy (FILE; did you mean remedy?)"],
+            id="misspelt in a reason",
+        ),
+        pytest.param(
+            {"kind": 5, "disks": [DISK | {"kind": 5}]},
+            ["kind (FILE)", "disks[].kind (FILE)"],
+            id="of the record and of a disk",
+        ),
+    ],
+)
+def test_a_key_that_is_not_read_is_told_once(
+    tmp_path: Path, facts: dict[str, Any], told: list[str]
+) -> None:
+    """A later version may add a key, so that the record is no fault; a slip is seen all the
+    same.
+    """
+    file = tmp_path / "records.json"
+    records = [{**EARLIER, "name": name, **facts} for name in ("a", "b")]
+    file.write_text(json.dumps([EARLIER | {"name": "c"}, *records]), encoding="utf-8")
+    fleet = load_machines(str(file))
+    assert (len(fleet.machines), fleet.problems) == (3, ())
+    (note,) = fleet.notes
+    names = ", ".join(told).replace("FILE", str(file))
+    assert note == f"keys of records that this selfhost does not read: {names}"
+
+
+def test_the_keys_of_a_record_of_this_version_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    file.write_text(json.dumps(Machine().to_json()), encoding="utf-8")
+    assert load_machines(str(file)).notes == ()
+
+
+def test_a_record_of_many_keys_has_a_short_note(tmp_path: Path) -> None:
+    """A hostile file makes no long report."""
+    file = tmp_path / "record.json"
+    keys = {f"key{number}" + "x" * 9_000: 1 for number in range(300)}
+    file.write_text(json.dumps(EARLIER | keys), encoding="utf-8")
+    (note,) = load_machines(str(file)).notes
+    assert len(note) < 2_000
 
 
 @pytest.mark.parametrize(

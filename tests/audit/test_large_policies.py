@@ -4,6 +4,7 @@ is worked out in full.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -324,10 +325,11 @@ def test_the_lines_of_late_faults_need_no_second_parsing(
     )
     read = policy(text)
     parsed: list[str] = []
+    loads = tomllib.loads
 
     def note(statement: str) -> dict[str, object]:
         parsed.append(statement)
-        return {}
+        return loads(statement)
 
     monkeypatch.setattr("tomllib.loads", note)
     alone, together = read.models
@@ -343,4 +345,4 @@ def test_the_lines_of_late_faults_need_no_second_parsing(
         (5, "together[0].models"),
         (6, "together[0].machines"),
     ]
-    assert parsed == []
+    assert text not in parsed

@@ -1,4 +1,6 @@
-"""Many records that are refused: the first of each file are told, and the others counted."""
+"""Many records that are refused: a person is told how many of which file and for which reasons, a
+program each of the first.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +29,15 @@ def record(name: str, **facts: object) -> dict[str, object]:
 def with_text_as_memory(number: int) -> dict[str, object]:
     """A record that is refused."""
     return record(f"m-{number}", memory_total_bytes="lots")
+
+
+def told(fleet: Fleet) -> list[str]:
+    """What a person is told, without the folder and what to do."""
+    lines = []
+    for problem in fleet.grouped:
+        named = problem.replace(file=Path(problem.file).name, remedy=None)
+        lines.append(str(named))
+    return lines
 
 
 def loaded(folder: Path, **files: Sequence[object]) -> Fleet:
@@ -61,7 +72,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ["audit", *files]
 
 
-def test_a_person_reads_the_first_and_how_many_more_there_are(
+def test_a_person_reads_first_how_many_are_refused_and_why(
     words: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The good files are judged all the same."""
@@ -70,18 +81,21 @@ def test_a_person_reads_the_first_and_how_many_more_there_are(
     assert "2 machines" in out
     assert "because of 1,500 faults" in out
     lines = [line for line in err.splitlines() if line.startswith("error:")]
-    assert lines[0].startswith("error: bad.json: [0].memory_total_bytes: ")
+    assert lines[0] == "error: bad.json: all 1,500 records that were read are refused"
     assert lines[1].startswith("error: bad.json: [1].memory_total_bytes: ")
-    assert lines[-1].endswith("has 1,480 more faults, not listed")
-    assert len(lines) == MAX_PROBLEMS + 1
+    assert lines[1].endswith("; the same in 999 more records")
+    assert lines[2].startswith("error: bad.json: [0].memory_total_bytes: ")
+    assert lines[2].endswith("; the same in 499 more records")
+    assert len(lines) == 3
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl", "sarif", "junit"])
-def test_a_report_has_each_of_the_first(
+def test_a_program_reads_each_of_the_first(
     words: Sequence[str], capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
     run(capsys, *words, f"--format={form}=report")
     report = Path("report").read_text(encoding="utf-8")
+    assert "more record" not in report
     if form == "jsonl":
         # it has rows where something was judged
         return
@@ -101,26 +115,88 @@ def test_json_on_standard_error_reads_as_the_report(
     assert len(problems) == MAX_PROBLEMS + 1
 
 
-def test_a_name_is_of_one_machine(tmp_path: Path) -> None:
-    fleet = loaded(tmp_path, f=[record("a"), record("a"), record("b")])
+@pytest.mark.parametrize("form", ["text", "markdown", "html", "github"])
+def test_reports_for_people_group_them(
+    words: Sequence[str], capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    run(capsys, *words, f"--format={form}=report")
+    report = Path("report").read_text(encoding="utf-8")
+    first = report.index("all 1,500 records that were read are refused")
+    assert first < report.index("the same in 999 more records")
+    assert report.count("bad.json") == 3
+
+
+@pytest.mark.parametrize(
+    ("records", "lines"),
+    [
+        pytest.param(
+            [record("a"), with_text_as_memory(1)],
+            ['f.json: [1].memory_total_bytes: must be a whole number, not the string "lots"'],
+            id="one refused",
+        ),
+        pytest.param(
+            [record("a"), record("a"), record("b"), record("b")],
+            [
+                "f.json: 2 of the 4 records that were read are refused",
+                'f.json: [1].name: "a" is also the name of the machine in FILE; the same in'
+                " 1 more record",
+            ],
+            id="names of others",
+        ),
+        pytest.param(
+            [with_text_as_memory(0), record("b", memory_total_bytes="much")],
+            [
+                "f.json: all 2 records that were read are refused",
+                'f.json: [0].memory_total_bytes: must be a whole number, not the string "lots"',
+                'f.json: [1].memory_total_bytes: must be a whole number, not the string "much"',
+            ],
+            id="two reasons",
+        ),
+    ],
+)  # fmt: skip
+def test_equal_reasons_are_one(
+    tmp_path: Path, records: Sequence[object], lines: Sequence[str]
+) -> None:
+    fleet = loaded(tmp_path, f=records)
     path = str(tmp_path / "f.json")
-    (problem,) = fleet.problems
-    assert problem.key == "[1].name"
-    assert problem.message == f'"a" is also the name of the machine in {path}'
+    assert [line.replace(path, "FILE") for line in told(fleet)] == lines
 
 
-def test_faults_of_many_files_are_counted(tmp_path: Path) -> None:
+def test_equal_faults_of_many_files_are_one(tmp_path: Path) -> None:
     """A folder has a file for each host, as `ansible --tree` writes them."""
     for number in range(30):
         record_of_host = json.dumps(with_text_as_memory(number))
         (tmp_path / f"a{number:02d}.json").write_text(record_of_host, encoding="utf-8")
         (tmp_path / f"b{number:02d}.json").write_text("", encoding="utf-8")
     fleet = load_machines(str(tmp_path))
-    assert len(fleet.problems) == MAX_PROBLEMS + 1
-    assert sum(problem.faults for problem in fleet.problems) == 60
+    assert told(fleet) == [
+        "b00.json: is empty; the same in 29 more files",
+        'a00.json: memory_total_bytes: must be a whole number, not the string "lots"; the same'
+        " in 29 more records",
+    ]
+    assert sum(problem.faults for problem in fleet.grouped) == 60
 
 
-def test_several_processes_tell_the_same_faults(
+def test_each_file_with_refused_records_is_named_before_any_reason(
+    tmp_path: Path,
+) -> None:
+    """A file with many reasons hides no other."""
+    many = [
+        record(f"m-{number}", memory_total_bytes=f"{number} GB") for number in range(30)
+    ]
+    few = [with_text_as_memory(0), with_text_as_memory(1), record("good")]
+    fleet = loaded(tmp_path, a=many, b=few)
+    lines = told(fleet)
+    assert lines[:2] == [
+        "a.json: all 30 records that were read are refused",
+        "b.json: 2 of the 3 records that were read are refused",
+    ]
+    assert len(lines) == MAX_PROBLEMS + 1
+    # 32 faults, of which 18 lines tell 19: the reason of two records comes first
+    assert fleet.grouped[-1].message == "has 13 more faults, not listed"
+
+
+def test_several_processes_tell_the_same_reasons(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [with_text_as_memory(number) for number in range(12)]
@@ -128,8 +204,9 @@ def test_several_processes_tell_the_same_faults(
     monkeypatch.setattr(machines, "_READ_ALONE", 0)
     monkeypatch.setattr(machines, "_BATCH_RECORDS", 2)
     together = load_machines(str(tmp_path), processes=2)
+    assert together.grouped == alone.grouped
     assert together.problems == alone.problems
-    assert len(alone.problems) == 12
+    assert len(alone.grouped) == 2
 
 
 def test_a_file_that_is_read_no_further_says_so_first(
@@ -137,5 +214,8 @@ def test_a_file_that_is_read_no_further_says_so_first(
 ) -> None:
     monkeypatch.setattr(machines, "MAX_FAULTY", 5)
     fleet = loaded(tmp_path, f=[with_text_as_memory(number) for number in range(20)])
-    assert fleet.problems[0].message == "holds more than 5 faults"
-    assert len(fleet.problems) == 7
+    lines = told(fleet)
+    assert lines[0] == "f.json: holds more than 5 faults"
+    assert lines[1] == "f.json: all 6 records that were read are refused"
+    assert lines[2].endswith("; the same in 5 more records")
+    assert len(lines) == 3

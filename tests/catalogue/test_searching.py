@@ -129,7 +129,7 @@ def test_of_a_model_with_thousands_of_aliases_few_are_compared(
         resolve("al-iasofx1", catalogue)
     assert "al-iasof1" in caught.value.nearest
     (compared,) = choices
-    assert compared < len(open_catalogue().spellings())
+    assert compared < 10_000
     assert resolve("al-iasof9999", catalogue).spec_id == "closed-model"
 
 
@@ -249,21 +249,6 @@ def test_a_library_without_models_leaves_nothing_to_run(typed: str) -> None:
     assert isinstance(error, NotAModelError)
     assert error.kind == "library"
     assert "nothing to run here" in error.message
-
-
-@pytest.mark.parametrize(
-    ("typed", "listed"),
-    [
-        pytest.param("something like chatgpt", "selfhost list", id="like a product"),
-        pytest.param("best model", "selfhost list", id="any"),
-        pytest.param("picture model", "selfhost list picture", id="a kind"),
-        pytest.param("best coding model", "selfhost list coding", id="a use"),
-    ],
-)
-def test_a_wish_names_the_list_that_fulfils_it(typed: str, listed: str) -> None:
-    with pytest.raises(UnknownModelError) as unknown:
-        resolve(typed, open_catalogue())
-    assert (unknown.value.remedy or "").endswith(f": {listed}")
 
 
 @pytest.mark.parametrize(

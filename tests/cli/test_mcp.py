@@ -313,7 +313,10 @@ def test_a_list_goes_on_from_a_row() -> None:
     asked = {"machine": OFFICE, "top": 3}
     first = answer_of("list", {**asked, "top": 6}).content["models"]
     assert answer_of("list", {**asked, "from": 4}).content["models"] == first[3:]
-    for wrong, told in (({"top": 101}, "at most 100"), ({"from": 9999}, "last row")):
+    for wrong, told in (
+        ({"top": 101}, "at most 100"),
+        ({"from": 9999}, "the last is row"),
+    ):
         with pytest.raises(SelfhostError) as caught:
             answer_of("list", {**asked, **wrong})
         assert told in sentence(caught.value)

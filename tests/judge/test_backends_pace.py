@@ -1,5 +1,5 @@
-"""How the backend of llama.cpp decides the pace on Intel's cards, against runs of an Arc Pro B70
-under Linux that are in no fit (`truth/speed_intel.json`, Wesley-Jakob-Gilbert).
+"""How the backend of llama.cpp decides the pace: on Intel's cards against runs of an Arc Pro B70
+under Linux that are in no fit (`truth/speed_intel.json`, Wesley-Jakob-Gilbert), and on NVIDIA's.
 """
 
 from __future__ import annotations
@@ -98,6 +98,21 @@ def test_the_backend_tells_the_pace_of_a_gpu_that_shares_the_ram() -> None:
 
 def test_a_program_without_sycl_has_the_pace_of_vulkan() -> None:
     assert pace(runtime="ollama") == pace(dev="Vulkan0")
+
+
+def test_vulkan_reads_prompts_slower_than_cuda() -> None:
+    """An RTX 3090 read 1,930 to 4,569 tokens/s with it; Ollama, whose only backend on Intel's GPUs
+    it is, has CUDA there.
+    """
+    card = "rtx 3090 24gb 64gb ram"
+    vulkan = speed_of(judged(card, dev="Vulkan0")).prompt
+    cuda = speed_of(judged(card)).prompt
+    ollama = speed_of(judged(card, "ollama")).prompt
+    assert vulkan is not None
+    assert cuda is not None
+    assert ollama is not None
+    assert vulkan.low < 1930 < 4569 < vulkan.high < cuda.high
+    assert ollama.likely > 0.9 * cuda.likely
 
 
 def test_the_command_names_the_device() -> None:

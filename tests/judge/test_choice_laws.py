@@ -136,6 +136,12 @@ _UNTRIED = ("BF16", "F16", "F32")
             id="a-type-with-another-name-in-the-library",
         ),
         pytest.param(
+            "qwen1.5-72b-chat",
+            "strix-halo-128gb",
+            Workload(),
+            id="a-type-that-the-library-alone-would-not-try",
+        ),
+        pytest.param(
             "phi-4-reasoning-vision-15b",
             "desktop-rtx4090-24gb",
             Workload(),
@@ -267,12 +273,6 @@ def _ways_in(
             "macbook-air-m2-16gb",
             Workload(),
             id="a-limit-is-raised-rather-than-a-file-made",
-        ),
-        pytest.param(
-            "qwen3-omni-30b-a3b-thinking",
-            "server-8x-h100",
-            Workload(purpose="agent"),
-            id="a-smaller-cache-makes-a-tight-model-sure",
         ),
     ],
 )
@@ -429,6 +429,12 @@ def _decisive(verdict: Judged) -> tuple[object, ...]:
             "macbook-air-m2-16gb",
             Workload(context_tokens=32_768),
             id="more-ram-behind-the-limit-of-the-gpu",
+        ),
+        pytest.param(
+            "minimax-m2",
+            "strix-halo-128gb",
+            Workload(parallel=8),
+            id="a-made-file-reaches-the-pace-of-reading-behind-a-limit",
         ),
     ],
 )
@@ -618,7 +624,7 @@ _EXCEPTIONS = {
     "judge/rating.py": "is the order",
     "judge/record.py": "names the place of one way",
     "judge/settings.py": "says where a setting may help",
-    "advice/alternatives.py": "names faster models beside a slow one",
+    "advice/alternatives.py": "looks for faster models beside a slow one",
     "advice/api_route.py": "compares the hours of a load with those of a day",
     "advice/launch.py": "writes the command of one way",
     "advice/listing.py": "orders models, not ways of one",

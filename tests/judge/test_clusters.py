@@ -221,9 +221,10 @@ def test_the_pace_without_a_draft_is_the_pace_that_is_asked_for_without(
     text: str,
 ) -> None:
     """It was that of one machine, made slower by as much as the pace with the draft."""
-    stated = {"runtime": "llama.cpp", "split": "layers"}
-    drafted = check("glm-4.6", machine=text, draft="mtp", **stated).speed
-    plain = check("glm-4.6", machine=text, **stated).speed
+    drafted = check(
+        "glm-4.6", machine=text, runtime="llama.cpp", split="layers", draft="mtp"
+    ).speed
+    plain = check("glm-4.6", machine=text, runtime="llama.cpp", split="layers").speed
     assert drafted is not None
     assert plain is not None
     assert plain.decode is not None

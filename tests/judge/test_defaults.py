@@ -461,6 +461,8 @@ def test_files_that_no_program_here_loads_lead_to_others_of_the_model(
     [
         # Niko1221/Strata docs/QUANTS.md: 111.3 GB; of Q4_K_M no file is known
         pytest.param("qwen3.8-flash-next", "UD-Q4_K_XL", 111.3, id="own-mix-alone"),
+        # huggingface.co/unsloth/MiniMax-M2.7-GGUF: 108 GB; Q4_K_M has 138, too many here
+        pytest.param("minimax-m2.7", "UD-IQ4_XS", 108.4, id="narrower-mix-alone"),
         pytest.param("qwen3.8-27b", "Q4_K_M", None, id="usual-type-beside-it"),
     ],
 )

@@ -71,3 +71,18 @@ def test_a_name_without_a_tag_is_its_latest_in_ollama(
     verdict = check(name, Workload(runtime="ollama"), machine="RTX 3060 12GB, 64GB RAM")
     assert verdict.route == "local"
     assert verdict.workload.quantization == quantization
+
+
+def test_a_tag_for_macs_alone_is_offered_there_alone() -> None:
+    """Ollama's library has Qwen3.8 Flash Next for its MLX engine alone, of 104 GB
+    (ollama/ollama#18078).
+    """
+    tag = "qwen3.8-flash-next:125b-mlx"
+    on_mac = check(tag, machine="mac studio m3 ultra 256gb")
+    assert on_mac.route == "local"
+    assert on_mac.needs is not None
+    assert on_mac.needs.download_bytes == 104_000_000_000
+    assert f"ollama run {tag}" in on_mac.commands
+    plain = check("qwen3.8-flash-next", machine="strix-halo-128gb")
+    assert plain.route == "local"
+    assert not any("ollama" in command for command in plain.commands)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from selfhost import Route, Workload, check
@@ -36,3 +38,88 @@ def test_a_minimum_pace_is_not_known_to_be_reached() -> None:
     workload = Workload(runtime="tensorrt-llm", min_tokens_per_second=20)
     verdict = check("qwen3-8b", workload, machine="desktop-rtx4090-24gb")
     assert verdict.route is Route.UNKNOWN
+
+
+# blockblockblock/Qwen3.6-35B-A3B-…-exl3-3.0bpw lists its files, with 8 bits of the output matrix
+@pytest.mark.parametrize(
+    ("bits", "seen_bytes"),
+    [
+        pytest.param("3.0bpw", 15_300_000_000, id="three bits"),
+        pytest.param("exl3", 19_500_000_000, id="four bits"),
+        pytest.param("4.50bpw_H8", 21_600_000_000, id="a fraction"),
+        pytest.param("exl3-6.0bpw", 27_900_000_000, id="six bits"),
+    ],
+)
+def test_exl3_files_have_an_average_of_bits(bits: str, seen_bytes: int) -> None:
+    verdict = check("qwen3.6-35b-a3b", machine="server-8x-h100", quantization=bits)
+    assert verdict.runtime == "exllamav3"
+    assert verdict.needs is not None
+    assert verdict.needs.files is not None
+    assert verdict.needs.files.bytes == pytest.approx(seen_bytes, rel=0.015)
+
+
+# oobabooga/textgen#6903 (a tune of Qwen2.5 32B), turboderp-org/exllamav3#50: what the card took
+@pytest.mark.parametrize(
+    ("model", "workload", "seen_mib"),
+    [
+        pytest.param(
+            "qwen2.5-32b-instruct",
+            {"quantization": "4.0bpw", "context_tokens": 8192},
+            18_665,
+            id="16 bits",
+        ),
+        pytest.param(
+            "qwen2.5-32b-instruct",
+            {
+                "quantization": "4.0bpw",
+                "context_tokens": 8192,
+                "kv_cache_type": "q4_0",
+            },
+            16_827,
+            id="a cache of four bits",
+        ),
+        pytest.param(
+            "llama-3.3-nemotron-super-49b-v1",
+            {"quantization": "3.0bpw", "context_tokens": 2048},
+            19_162,
+            id="three bits",
+        ),
+    ],
+)
+def test_exllamav3_leaves_the_table_in_ram(
+    model: str, workload: dict[str, Any], seen_mib: int
+) -> None:
+    verdict = check(
+        model, machine="desktop-rtx4090-24gb", runtime="exllamav3", **workload
+    )
+    assert verdict.needs is not None
+    on_card = [term for term in verdict.needs.terms if term.where != "host"]
+    least = sum(term.low_bytes for term in on_card) / 2**20
+    likely = sum(term.bytes for term in on_card) / 2**20
+    assert least < seen_mib
+    assert likely == pytest.approx(seen_mib, rel=0.05)
+
+
+def test_ktransformers_leaves_experts_in_ram() -> None:
+    """MiniMax-M2.1 in FP8 takes 256 GB of RAM and an RTX 5090 (kvcache-ai/ktransformers,
+    MiniMax-M2.1-Tutorial.md); Kimi K2.5 takes two cards of 24 GB (Kimi-K2.5.md).
+    """
+    verdict = check(
+        "minimax-m2.1",
+        machine="rtx 5090, 512 GB RAM, linux",
+        runtime="ktransformers",
+        context_tokens=32_768,
+    )
+    assert verdict.route is Route.LOCAL
+    assert verdict.needs is not None
+    in_ram = sum(term.bytes for term in verdict.needs.terms if term.where == "host")
+    assert 200e9 < in_ram < 256e9
+    assert verdict.speed is not None
+    assert verdict.speed.decode is None
+    refused = check(
+        "kimi-k2.5",
+        machine="rtx 4090, 1 TB RAM, linux",
+        runtime="ktransformers",
+        context_tokens=32_768,
+    )
+    assert not refused.can_run

@@ -29,6 +29,15 @@ def test_the_files_are_as_large_as_published(
     assert verdict.needs.download_bytes == pytest.approx(gigabytes * GB, rel=0.03)
 
 
+def test_a_picture_in_nvfp4_weighs_what_its_makers_files_do() -> None:
+    """Comfy-Org/ComfyUI#11802: 21,717, 11,688 and 160 MiB of FLUX.2 dev were loaded."""
+    workload = Workload(runtime="comfyui", quantization="nvfp4")
+    needs = check("flux.2-dev", workload, machine="RTX 5090, 64GB RAM").needs
+    assert needs is not None
+    assert needs.files is not None
+    assert needs.files.low_bytes < 35.2 * GB < needs.files.high_bytes
+
+
 def test_fp8_is_a_type_of_comfyui_where_nobody_names_a_program() -> None:
     """Comfy-Org/ComfyUI#10852: people run Qwen-Image in fp8 on 24 GB."""
     verdict = check(

@@ -177,6 +177,17 @@ def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
     assert read["bfloat16"] == pytest.approx(2 * rest, rel=0.001)
 
 
+def test_what_a_token_reads_depends_on_who_packed_the_files() -> None:
+    """Files in NVFP4 of Gemma 4 26B-A4B keep attention in 16 bits or only the tables; a GGUF type
+    says which matrices it keeps.
+    """
+    spec = catalogue().spec("gemma-4-26b-a4b-it")
+    packed = needs.read_shares(spec, "safetensors", "nvfp4")
+    assert 0.4 < packed.least < 0.7
+    assert packed.most == 1
+    assert needs.read_shares(spec, "gguf", "Q4_K_M") == (1, 1)
+
+
 def test_vllm_loads_32_bit_weights_as_16_bit_ones() -> None:
     """vLLM documentation, engine arguments: --dtype auto is "FP16 precision for FP32 and FP16
     models"; the files stay as published.

@@ -535,11 +535,9 @@ def test_a_headline_says_in_which_type_alone_a_model_runs(
 @pytest.mark.parametrize(
     ("model", "machine", "fields"),
     [
+        pytest.param("gpt-oss-120b", "RTX 4090 64gb", {}, id="one GPU"),
         pytest.param(
-            "qwen3-8b", "RTX 4060 laptop 16GB", {"prompt_tokens": 20_000}, id="one GPU"
-        ),
-        pytest.param(
-            "llama-3.3-70b",
+            "gpt-oss-120b",
             "desktop-2x-rtx3090",
             {"context_tokens": 30_720},
             id="two GPUs",
@@ -550,8 +548,7 @@ def test_what_lies_on_a_gpu_is_one_figure(
     model: str, machine: str, fields: dict[str, object]
 ) -> None:
     """`GPU 6.79 of 7.00 GiB`, and below it `Only 6.82 GiB fits`."""
-    fields |= {"quantization": "Q4_K_M", "kv_cache_type": "f16"}
-    text = shown(model, machine, **fields)
+    text = shown(model, machine, **fields, kv_cache_type="f16")
     row = re.search(r"^  GPU +([0-9.]+) of [0-9.]+ GiB", text, re.MULTILINE)
     sentence = re.search(r"Only ([0-9.]+) GiB of it fits", text)
     assert row is not None

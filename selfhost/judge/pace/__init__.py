@@ -16,6 +16,7 @@ from functools import cached_property
 from ...catalogue.architecture import Architecture, Attention
 from ...core import units
 from ...core.records import Record
+from ...machine.record import Accelerator
 from ...needs.quantization import BLOCKS
 from ...needs.tensors import has_delta_rule, state_of
 from ...needs.weight_files import bits_in_mlx
@@ -45,6 +46,7 @@ SHORT_CHAT_TOKENS = 256
 # a step reads the state of a recurrent layer and writes it anew, in numbers of 32 bits
 _READ_AND_WRITTEN = 2
 _STATE_NUMBER_BYTES = 4
+_AS_READ = Amount.of(1)
 
 
 def clip_words(
@@ -173,7 +175,10 @@ class Step(Record):
     - `other_program`: the id of a runtime that does not compute with llama.cpp's code; None for a
       runtime that does. `replays`: the runtime replays a graph of its own kernels. `is_eager`: the
       runtime is started without graphs, so that Python launches these kernels one by one.
+    - `by_recipe`: the bytes that the step may read, as shares of `read_bytes`, where nobody told by
+      which recipe the files were packed.
     - `backend`: the library that computes on the GPU, such as "SYCL"; None where it is not told.
+      `backend_on_intel`: the one that the runtime then uses on Intel's GPUs, if its builds agree.
     - `launched_layers`: where Python launches the operations, the number of layers of a dense model
       in 16 bits that take as long to launch; None elsewhere.
     - `depth_tokens`: the tokens in the context before the step. `prompt_tokens`: the part of them
@@ -189,6 +194,7 @@ class Step(Record):
     has_experts: bool = False
     unpacks_experts: bool = False
     read_bytes: Mapping[str, int]
+    by_recipe: Amount = _AS_READ
     parameters: int | None = None
     expert_matrices: int = GATED_MATRICES
     replays: bool = False
@@ -199,6 +205,13 @@ class Step(Record):
     cached_number_bytes: int = 2
     other_program: str | None = None
     backend: str | None = None
+    backend_on_intel: str | None = None
+
+    def backend_on(self, device: Accelerator) -> str | None:
+        """The library that computes on a GPU of that maker; None where it is not told."""
+        if self.backend is None and device.vendor.lower() == "intel":
+            return self.backend_on_intel
+        return self.backend
 
     @property
     def program(self) -> str:
@@ -217,6 +230,13 @@ class Step(Record):
     def weights_bytes(self) -> int:
         """The bytes of all weights that the step reads."""
         return sum(self.read_bytes.values())
+
+    def reading(self, share: float) -> Step:
+        """The step with that share of the bytes of weights."""
+        read_bytes = {}
+        for name, size in self.read_bytes.items():
+            read_bytes[name] = int(size * share)
+        return self.replace(read_bytes=read_bytes)
 
     @cached_property
     def packed_bytes_by_type(self) -> dict[str, int]:
@@ -292,6 +312,11 @@ class Step(Record):
         for group in architecture.recurrent:
             numbers += len(group.layers) * state_of(group, architecture).memory
         return numbers
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether each layer reads and writes several residual streams."""
+        return self.architecture is not None and bool(self.architecture.altup_inputs)
 
     @property
     def layers_beside_experts(self) -> int:

@@ -39,7 +39,8 @@ class _TokenOnCores(Record):
       lets the core wait.
     - `unpacking_seconds`: the time in which one core unpacks weights while memory waits for the
       core.
-    - `has_experts`: its layers have experts, so that they take more operations.
+    - `has_experts`: its layers have experts, `has_streams`: they have several residual streams, so
+      that they take more operations.
     """
 
     packed_bytes: int
@@ -49,6 +50,7 @@ class _TokenOnCores(Record):
     context: ReadContext
     layers: int
     has_experts: bool
+    has_streams: bool
 
 
 def _token_on_cores(step: Step) -> _TokenOnCores:
@@ -69,6 +71,7 @@ def _token_on_cores(step: Step) -> _TokenOnCores:
         context=step.context(),
         layers=step.layers,
         has_experts=step.has_experts,
+        has_streams=step.has_streams,
     )
 
 
@@ -80,7 +83,7 @@ class _WorkingCores(Record):
       limit was seen).
     - `cores`: the number of cores of the measured processor that compute as fast.
     - `layer_seconds`: the time that a layer takes beside its weights. `experts_layer`: as many
-      times as long a layer with experts takes.
+      times as long a layer with experts takes, `streams_layer`: one with several residual streams.
     """
 
     read_per_second: float
@@ -88,6 +91,7 @@ class _WorkingCores(Record):
     cores: float
     layer_seconds: float
     experts_layer: float
+    streams_layer: float
 
     def seconds(self, token: _TokenOnCores) -> float:
         """The seconds of one token: its weights, the context and the layers, one after the
@@ -97,6 +101,8 @@ class _WorkingCores(Record):
         launching = token.layers * self.layer_seconds
         if token.has_experts:
             launching *= self.experts_layer
+        if token.has_streams:
+            launching *= self.streams_layer
         return taken + launching
 
     def _weights_seconds(self, token: _TokenOnCores) -> float:
@@ -141,6 +147,7 @@ class Cores(Record):
             unpacked_gb_per_s,
             thread_seconds,
             experts_layer,
+            streams_layer,
         ) in zip(
             self.memory.ends * BANDWIDTH_SHARE,
             threads_range(self.machine),
@@ -148,6 +155,7 @@ class Cores(Record):
             processor.core.unpacks_gb_per_s,
             figures.thread_seconds,
             figures.experts_layer,
+            pace_tables().general.streams_layer,
             strict=True,
         ):
             cores = threads * share
@@ -158,6 +166,7 @@ class Cores(Record):
                 cores=cores,
                 layer_seconds=layer_seconds + threads * thread_seconds,
                 experts_layer=experts_layer,
+                streams_layer=streams_layer,
             )
             ends.append(working)
         return ends

@@ -9,7 +9,7 @@ from .cores import Cores
 from .layout import LaidOut
 from .processor import processor_of
 from .prompts import prompt_seconds
-from .ranges import Range, Seconds, highest
+from .ranges import Amount, Range, Seconds, highest
 from .rates import Gpu, gpu_of, shared_gpu_of
 from .tables import pace_tables
 
@@ -96,7 +96,7 @@ def _unmeasured_words(step: Step) -> str:
 
 def _on_gpus(step: Step, layout: LaidOut) -> Speed:
     """The pace on the GPUs, and on the RAM where GPUs do not hold all of the model."""
-    taken = layout.seconds(step)
+    taken = _by_any_recipe(layout.seconds(step), step, layout)
     full = layout.seconds(_at_full_context(step, layout))
     prompt = layout.prompt(step)
     how = layout.how(step) + _context_words(step)
@@ -115,6 +115,16 @@ def _on_gpus(step: Step, layout: LaidOut) -> Speed:
         full_context_tokens_per_second=_pace_when_full(step, taken, full),
         how=how,
     )
+
+
+def _by_any_recipe(taken: Seconds, step: Step, layout: LaidOut) -> Seconds:
+    """The likely seconds of a step, with ends that hold each recipe of its files."""
+    most, _, least = step.by_recipe
+    if most == least:
+        return taken
+    slow = layout.seconds(step.reading(most)).likely
+    fast = layout.seconds(step.reading(least)).likely
+    return taken * Amount(slow / taken.likely, 1.0, fast / taken.likely)
 
 
 def _is_measured(step: Step, layout: LaidOut) -> bool:

@@ -227,7 +227,8 @@ class Gpu(Record):
 
     def row(self, step: Step) -> DecodingRow:
         """The decoding row of such GPUs with the step's runtime."""
-        return decoding_row(self.device, step.program, step.backend, self.computer)
+        backend = step.backend_on(self.device)
+        return decoding_row(self.device, step.program, backend, self.computer)
 
     def how(self, step: Step) -> str:
         """The clause that says what the pace on the GPU rests on."""
@@ -368,6 +369,8 @@ class Gpu(Record):
         row = self.row(step)
         layers = step.blocks_in_layers() if row.half_layers else step.layers
         launching = Seconds(*row.layer_us) * (layers * 1e-6)
+        if step.has_streams and row.program is None:
+            launching *= pace_tables().general.streams_layer
         if not _has_large_layers(step):
             return launching
         if row.large_layer is not None and not is_split:

@@ -313,6 +313,7 @@ class GeneralFigures(Figures):
 
     - `unseen`: the ends of a pace that nobody measured, as shares of the pace.
     - `large_layer`: the factor by which a layer with experts takes longer to launch.
+      `streams_layer`: the factor of a layer with several residual streams in llama.cpp.
     - `measured_prompt`: the share of its measured rate on short prompts that a GPU reaches.
     - `most_of_peak`: the largest share of a GPU's bandwidth that was seen.
     - `server_words`: the words in a processor's name that mark a server.
@@ -321,6 +322,7 @@ class GeneralFigures(Figures):
 
     unseen: Bounds
     large_layer: Amount
+    streams_layer: Amount
     measured_prompt: Range
     most_of_peak: float
     server_words: tuple[str, ...]

@@ -94,7 +94,8 @@ class LlamaCppSizes(Stated):
     few_bits: float
     token_bytes: Mapping[str, tuple[float, ...]]
     keys_bytes: tuple[int, ...]
-    mixes_of_mxfp4: tuple[float, ...]
+    recipe_of_trained: Mapping[str, str]
+    mixes_of_trained: Mapping[str, tuple[float, ...]]
     mixes_source: str
     largest_file_bytes: int
     experts_error: float
@@ -180,9 +181,9 @@ def _size_by_recipe(case: Case, recipe: str) -> Term:
     mix = mix_of(case)
     if mix is None:
         return file
-    share = mix.share_of(model)
-    if recipe == "MXFP4" and model.expert_dtype == "mxfp4":
-        share = RecipeShare(*SIZES.mixes_of_mxfp4)
+    share = mix.share_of(model, case.spec.released or "")
+    if recipe == SIZES.recipe_of_trained.get(model.expert_dtype or ""):
+        share = RecipeShare(*SIZES.mixes_of_trained[model.expert_dtype or ""])
     elif mix.tables is not None:
         file = _with_tables(model, recipe, mix.tables, file)
     if share is None:
@@ -370,9 +371,9 @@ def recipe_of(case: Case) -> str | None:
         return name if name in BITS_PER_WEIGHT else None
     # mixes of four bits and more keep experts that were published in 4 bits
     has_four_bits = mix.recipe.startswith(("Q4", "Q5", "Q6", "Q8"))
-    keeps_experts = has_four_bits and case.model.expert_dtype == "mxfp4"
-    if keeps_experts and name not in BITS_PER_WEIGHT:
-        return "MXFP4"
+    kept = SIZES.recipe_of_trained.get(case.model.expert_dtype or "")
+    if kept is not None and has_four_bits and name not in BITS_PER_WEIGHT:
+        return kept
     return mix.recipe
 
 
