@@ -205,14 +205,14 @@ def _run_lines(
     if not line:
         return ()
     needed = tuple(options_needed(launch))
-    to_set = _Setting(launch=launch, needed=needed)
-    if not with_server and to_set.sets_only_context:
+    to_run = _LineNeeds(launch=launch, needed=needed)
+    if not with_server and to_run.sets_only_context:
         needed = tuple(key for key in needed if key != "context_tokens")
-        to_set = _Setting(launch=launch, needed=needed)
-    return to_set.with_line(line)
+        to_run = _LineNeeds(launch=launch, needed=needed)
+    return to_run.with_line(line)
 
 
-class _Setting(Record):
+class _LineNeeds(Record):
     """What a line needs to run the model as judged. `needed` are the keys of what has to be set: by
     an option of the line, by a variable before it, or by one of a server that is started first.
     """
@@ -268,7 +268,7 @@ class _Setting(Record):
         lines = self.launch.lines
         command = self.launch.default_command
         command = command.replace("{total_context_tokens}", "{context_tokens}")
-        set_apart = {*lines.options, *lines.settings, *_IF_IT_CAN}
+        set_apart = {*lines.options, *lines.variables, *_IF_IT_CAN}
         for key in self.needed:
             if key not in set_apart and f"{{{key}}}" not in command:
                 return False
@@ -293,20 +293,20 @@ class _Setting(Record):
     @property
     def _of_server(self) -> list[str]:
         """The needed keys that only a server can set, which is started first."""
-        settings = self.launch.lines.settings
-        return [key for key in self.needed if key in settings]
+        of_server = self.launch.lines.variables
+        return [key for key in self.needed if key in of_server]
 
     def _with_server(self, line: str) -> Lines:
         """The line; before it the line that starts a server, if a needed key is the server's."""
-        settings = self.launch.lines.settings
+        of_server = self.launch.lines.variables
         machine = self.launch.machine
         variables = []
         for key in self._of_server:
-            variables.append(fill_partly(settings[key], self.launch.values))
+            variables.append(fill_partly(of_server[key], self.launch.values))
         if not variables:
             return (line,)
-        if "address" in settings:
-            address = settings["address"]
+        if "address" in of_server:
+            address = of_server["address"]
             variables.insert(0, address)
             line = _with_variables([address], line, machine)
         return _with_variables(variables, self.launch.lines.serve, machine), line
@@ -444,12 +444,12 @@ def _shell_path(path: str, machine: Machine) -> str:
 
 
 def _with_variables(
-    settings: Sequence[str],
+    variables: Sequence[str],
     command: str,
     machine: Machine,
 ) -> str:
-    """The command with variables of its environment; a setting is one or several `NAME=value`."""
-    set_first = " ".join(settings)
+    """The command with variables of its environment; a text is one or several `NAME=value`."""
+    set_first = " ".join(variables)
     if machine.system == "windows":
         set_first = re.sub(r"(\S+?)=(\S*)", r"$env:\1='\2';", set_first)
     return f"{set_first} {command}"

@@ -666,7 +666,7 @@ def _must_name_shared_gpu(launch: Launch) -> bool:
     """Whether the judged program computes on a GPU that shares the RAM, and the program whose lines
     are typed does so only with an option.
     """
-    if "shared_gpu" not in launch.lines.settings:
+    if "shared_gpu" not in launch.lines.variables:
         return False
     if shared_gpu_of(launch.machine, launch.question.runtime, is_used=True) is None:
         return False

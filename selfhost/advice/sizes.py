@@ -658,7 +658,7 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
     words = _words(sizable)
     arguments = []
     # a server that is set by its environment gets no arguments: a later request names the model
-    if not sizable.runtime.command_lines.settings:
+    if not sizable.runtime.command_lines.variables:
         if not words:
             # options without the name of the model would serve another model
             return _Start(environment=environment)
@@ -704,8 +704,8 @@ def _options(sizable: _Sizable) -> list[str]:
     service: the number of users, and the share of the memory.
     """
     values = _values(sizable.workload)
-    settings = sizable.runtime.command_lines.settings
-    options = [fill_partly(settings.get(key, ""), values) for key in values]
+    variables = sizable.runtime.command_lines.variables
+    options = [fill_partly(variables.get(key, ""), values) for key in values]
     if sizable.workload.parallel > 1:
         options.append(sizable.bound("users", **values))
     options.append(sizable.bound("share", **values))

@@ -433,7 +433,7 @@ class CommandLines(Stated):
     - `processor_types`: by a stored type, the type to compute in where the processor does.
     - `guided_families`: models that leave out a second pass unless asked.
     - `options`: options to add where the workload departs from the program's default.
-    - `settings`: the same options as `NAME=value` for `serve`.
+    - `variables`: the same options as environment variables, `NAME=value`, for `serve`.
     - `serve`: the command that starts the program's server.
     - `serves_api`: the path of OpenAI's API where the command starts a server.
     - `shown_with`: the runtime whose command stands beside this one's.
@@ -449,7 +449,7 @@ class CommandLines(Stated):
     processor_types: Mapping[str, str] = {}
     guided_families: tuple[str, ...] = ()
     options: Mapping[str, str] = {}
-    settings: Mapping[str, str] = {}
+    variables: Mapping[str, str] = {}
     serve: str = ""
     serves_api: str = ""
     shown_with: str = ""

@@ -325,7 +325,7 @@ def test_runtime_is_usable(id: str) -> None:
         runtime.command_lines.default,
         *others,
         *runtime.command_lines.options.values(),
-        *runtime.command_lines.settings.values(),
+        *runtime.command_lines.variables.values(),
     )
     assert set().union(*map(blanks_of, lines)) <= BLANKS
     # what loads one model alone may know where that is
@@ -334,7 +334,7 @@ def test_runtime_is_usable(id: str) -> None:
         runtime.command_lines.default
     )
     assert all("repository" in blanks_of(line) for line in others)
-    for text in runtime.command_lines.settings.values():
+    for text in runtime.command_lines.variables.values():
         assert all(re.fullmatch(r"[A-Z_]+=\S+", setting) for setting in text.split())
     assert 0 < runtime.memory.overhead_low_bytes < runtime.memory.overhead_high_bytes
     assert runtime.memory.overhead_source
@@ -363,9 +363,9 @@ def test_runtime_is_usable(id: str) -> None:
         "mtp_file",
         *COMPANIONS,
     }
-    assert {*runtime.command_lines.options, *runtime.command_lines.settings} <= asked
+    assert {*runtime.command_lines.options, *runtime.command_lines.variables} <= asked
     assert set(runtime.command_lines.blanks) <= set(FILLED)
-    assert not runtime.command_lines.settings or runtime.command_lines.serve
+    assert not runtime.command_lines.variables or runtime.command_lines.serve
     assert not runtime.platforms.from_source or runtime.platforms.source_build
     systems = (
         *runtime.platforms.systems,
@@ -386,7 +386,7 @@ def test_runtime_is_usable(id: str) -> None:
     typed = runtime.command_lines
     for key, value in {
         "command_lines.options": typed.options,
-        "command_lines.settings": typed.settings,
+        "command_lines.variables": typed.variables,
         "command_lines.serve": typed.serve,
         "layers.split": runtime.layers.split,
         "platforms.crashes_with_sets": runtime.platforms.crashes_with_sets,

@@ -186,7 +186,7 @@ def _if_shared(
     """
     likely = (on_cores.likely * on_shared.likely) ** 0.5
     fast = min(on_cores.fast, on_shared.fast)
-    if runtime is not None and "shared_gpu" in runtime.command_lines.settings:
+    if runtime is not None and "shared_gpu" in runtime.command_lines.variables:
         return Seconds(on_cores.slow, min(on_cores.likely, likely), fast)
     return Seconds(max(on_cores.slow, on_shared.slow), likely, fast)
 
