@@ -55,6 +55,9 @@ _MISPLACED = {
         ("machines", "link", "split"),
         "check(model, machines=[...]) judges several machines together",
     ),
+    **dict.fromkeys(
+        ("users", "concurrency"), "write parallel=4 for four users at once"
+    ),
     **dict.fromkeys(("ram", "memory"), 'write machine="RTX 3060, 32 GB of RAM"'),
     "machine": "check(model, machine=...) judges one machine",
     "gpu": 'plan() looks for a machine; check(model, gpu="RTX 3060") judges one',

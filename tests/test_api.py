@@ -252,7 +252,7 @@ def test_a_stated_format_is_the_format_of_the_answer(
         pytest.param(
             {"quantization": "awq-64g"},
             "rtx 4090, 64 GB RAM",
-            "transformers",
+            "vllm",
             id="type with a group",
         ),
         pytest.param(
@@ -852,7 +852,7 @@ def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
         assert verdict.room.most_parallel == 256
         with pytest.raises(WorkloadError, match="at most 256 sequences") as refused:
             check("gemma-3-270m", Workload(runtime=runtime, parallel=257), machine=VM)
-        assert "tensorrt-llm or vllm" in (refused.value.problems[0].remedy or "")
+        assert "vllm" in (refused.value.problems[0].remedy or "")
     assert (
         check("gemma-3-270m", Workload(parallel=256), machine=VM).route is Route.LOCAL
     )

@@ -1,4 +1,4 @@
-"""The choice of a way: the only loop that judges one way after another.
+"""The choice of a way: the loop that judges one way of a question after another.
 
 `best_way` takes what was judged in the model's own defaults, and returns the judgement of the best
 way on the machine by the one order of `rating`. It judges the preferred ways first, leaves out ways

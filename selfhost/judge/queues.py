@@ -22,11 +22,11 @@ _HALF = 2
 
 
 class _SharedStep(Record):
-    """A step of decoding that users share: no type and no setting makes it faster.
+    """A step of decoding that users share, at its fastest: a smaller type shortens `one_seconds` by
+    its share of the weights, and nothing else shortens either time.
 
     - `weights_bytes`: of the usual type. `user_bytes`: the memory of each user.
-    - `one_seconds`: the time with one user, which shrinks with the weights. `next_seconds`: what
-      each other user adds.
+    - `one_seconds`: the time with one user. `next_seconds`: what each other user adds.
     """
 
     weights_bytes: int

@@ -660,8 +660,8 @@ class Verdict(Judged, Report):
     - `waits`: how long the first token takes, behind the prompt that was stated, else behind a page
       and behind an agent's first prompt.
     - `room`: how far one could go with the context, the users or the type.
-    - What stands in `DeferredAdvice` is worked out when it is read for the first time: a program
-      that asks for the route does not wait for it. Where a check failed, `api_offers` are worked
+    - All advice on what to do is worked out when it is read for the first time: a program that
+      asks for the route does not wait for it. Where a check failed, `api_offers` are worked
       out at once, for the route.
     - `monthly_cost`, `shutdown`: the cost of a stated load, and the announced end of a closed
       model, with the keys of the JSON.

@@ -98,8 +98,8 @@ def _ranged(
     least: int,
     shares: _Shares,
 ) -> Term:
-    """The term of the buffer of this batch, at least `least` bytes, in the range of these shares,
-    or in that of a guess.
+    """The term of the buffer of this batch, in the range of these shares, or in that of a
+    guess. Its low end is the lower share of `least` bytes.
     """
     most = buffer.bytes + _rolled_back_bytes(case)
     line = buffer.line
