@@ -834,8 +834,11 @@ class _Unplaced(Record):
 
 def _is_made_for_a_limit(question: Question, best: Judged) -> bool:
     """Whether the file would have to be made, while the best so far is published and waits for a
-    limit alone: raising a limit is less work than making a file of one in 16 bits.
+    limit alone: raising a limit is less work than making a file of one in 16 bits. Another program
+    may run without the limit.
     """
+    if question.runtime != best.question.runtime:
+        return False
     if not (best.fits and best.waits_for_setting):
         return False
     return question.is_unlisted and not best.question.is_unlisted
