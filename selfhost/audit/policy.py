@@ -612,9 +612,9 @@ class Policy(Record):
 # ----------------------------------------------------------------------------- reading the file
 
 
-def read_policy(document: Document) -> Policy:
-    """Return the policy that `document` states. `PolicyError` holds every fault of the file; which
-    of its entries cannot be judged is found later.
+def read_policy(document: Document, judge: PolicyJudge | None = None) -> Policy:
+    """Return the policy that `document` states. `PolicyError` holds every problem. Where a policy
+    has faults, the entries that `judge` refuses are among them.
     """
     if not document.ok:
         raise PolicyError(map(_with_remedy, document.problems))
@@ -627,8 +627,7 @@ def read_policy(document: Document) -> Policy:
     if not root.values.get("model") and not root.values.get("together"):
         message = "names no model, so there is nothing to judge"
         root.problem(None, message, 'add [[model]] with name = "mistral-7b"')
-    if not document.ok:
-        raise PolicyError(document.problems)
+    _refuse_faults(document, models, judge)
     return Policy(
         file=document.file,
         text=document.text or "",
@@ -636,6 +635,27 @@ def read_policy(document: Document) -> Policy:
         exceptions=exceptions,
         **stated,
     )
+
+
+def _refuse_faults(
+    document: Document,
+    models: Iterable[Wanted],
+    judge: PolicyJudge | None,
+) -> None:
+    """Raise `PolicyError` where the policy has faults. The entries of a policy without faults are
+    judged later, where its machines are known.
+    """
+    if document.ok:
+        return
+    refused = 0
+    if judge is not None:
+        for wanted, error in refused_entries(document, models, judge):
+            refused += 1
+            for fault in faults_of(wanted, error):
+                _add_fault(document, fault)
+    if refused > MOST_REFUSED:
+        raise PolicyError([too_many_refused(document.file), *document.problems])
+    raise PolicyError(document.problems)
 
 
 def too_many_refused(file: str) -> Problem:
@@ -649,18 +669,24 @@ def too_many_refused(file: str) -> Problem:
 
 
 def refused_entries(
+    document: Document,
     models: Iterable[Wanted],
     judge: PolicyJudge,
 ) -> Iterator[tuple[Wanted, SelfhostError]]:
     """Yield the entries that cannot be judged, each with the reason. After one more than
     MOST_REFUSED nothing more is judged.
+
+    Of an entry with faults, and of all entries where `[needs]` has faults, only the names are
+    checked: what they ask for is not known.
     """
     check_name = cache(judge.fault_of_name)
+    are_needs_faulty = document.has_faults("needs")
+    faulty = document.faulty_tables
     refusals: dict[object, SelfhostError | None] = {}
     refused = 0
     for wanted in models:
         error = fault_of_names(wanted, check_name)
-        if error is None:
+        if error is None and not are_needs_faulty and wanted.path not in faulty:
             key = wanted.verdict_key
             if key not in refusals:
                 refusals[key] = judge.refusal(wanted)

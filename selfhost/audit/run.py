@@ -154,11 +154,11 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     machine.
     """
     try:
-        policy = read_policy(Document.read(path))
+        policy = read_policy(Document.read(path), judge_entry)
     except PolicyError as error:
         return error.problems
     refused = {}
-    for wanted, why in refused_entries(policy.models, judge_entry):
+    for wanted, why in refused_entries(policy.document(), policy.models, judge_entry):
         refused[wanted.index] = why
     problems = entry_problems(policy, refused)
     if len(refused) > MOST_REFUSED:

@@ -91,7 +91,7 @@ def _judge(
     file = Document.read(options.policy)
     catalogue = open_catalogue(options.specs)
     try:
-        policy = read_policy(file)
+        policy = read_policy(file, PolicyJudge(catalogue, today))
     except PolicyError as error:
         unread = Policy(file=options.policy)
         audit = Audit(policy=unread, today=today, problems=error.problems)

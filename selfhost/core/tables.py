@@ -162,6 +162,11 @@ class Document:
         """Whether no fault was found so far."""
         return not self._faults and self._unusable is None
 
+    @property
+    def faulty_tables(self) -> frozenset[KeyPath]:
+        """The places of the tables in lists, such as `("model", 0)`, in which a fault was found."""
+        return frozenset(fault.path[:2] for fault in self._faults)
+
     def has_faults(self, *tables: str) -> bool:
         """Whether a fault was found in one of these tables."""
         faulty = {fault.path[0] for fault in self._faults if fault.path}

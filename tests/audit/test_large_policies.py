@@ -141,6 +141,18 @@ def test_a_policy_of_unknown_names_is_judged_no_further(
     assert audit.groups == ()
 
 
+def test_a_policy_with_other_faults_says_that_it_was_not_read_to_the_end(
+    tmp_path: Path,
+) -> None:
+    """It told of 982 more faults, and of no entry that nobody had looked at."""
+    path = tmp_path / "audit.toml"
+    names = [f"m{number}" for number in range(1_200)]
+    path.write_text("schema = 1\nno_such_key = 1\n" + models(*names), encoding="utf-8")
+    first, second, *_ = problems_of(str(path), PolicyJudge(open_catalogue(), TODAY))
+    assert "more than 1,000 entries cannot be judged" in first.message
+    assert "no_such_key" in str(second)
+
+
 def test_validate_stops_at_the_same_number(tmp_path: Path) -> None:
     path = tmp_path / "audit.toml"
     names = [f"m{number}" for number in range(1_200)]
@@ -250,29 +262,25 @@ def test_an_unknown_name_of_another_class_leaves_the_answer_for_this_machine() -
         ),
     ],
 )
-def test_an_unknown_name_is_told_once_the_file_has_no_fault(
+def test_an_unknown_name_is_told_beside_other_faults(
     tmp_path: Path,
     entry: str,
     line: int,
     key: str,
 ) -> None:
-    """First the faults of the file, then what cannot be judged, each with its line and what was
-    meant.
-    """
+    """One run tells all faults of the file, each with its line and what was meant."""
     path = tmp_path / "audit.toml"
+    path.write_text(
+        f'schema = 1\nfail_on = "eror"\n{entry}\n[[model]]\nname = "gpt2"\nparalel = 2\n',
+        encoding="utf-8",
+    )
     judge = PolicyJudge(open_catalogue(), TODAY)
-    text = f'schema = 1\nfail_on = "FAIL"\n{entry}\n[[model]]\nname = "gpt2"\nKEY = 2\n'
-    faulty = text.replace("FAIL", "eror").replace("KEY", "paralel")
-    path.write_text(faulty, encoding="utf-8")
-    setting, misspelt = problems_of(str(path), judge)
+    setting, name, misspelt = problems_of(str(path), judge)
     assert setting.key == "fail_on"
-    assert (misspelt.key or "").endswith(".paralel")
-    right = text.replace("FAIL", "error").replace("KEY", "parallel")
-    path.write_text(right, encoding="utf-8")
-    (name,) = problems_of(str(path), judge)
     assert (name.line, name.key) == (line, key)
     assert '"mistrl-7b" is not in the catalogue' in name.message
     assert (name.remedy or "").startswith('did you mean "mistral')
+    assert (misspelt.key or "").endswith(".paralel")
 
 
 @pytest.mark.parametrize(
@@ -280,26 +288,31 @@ def test_an_unknown_name_is_told_once_the_file_has_no_fault(
     [
         pytest.param('quantization = "Q4_X"', "model[1].quantization", id="type"),
         pytest.param('runtime = "ollamma"', "model[1].runtime", id="program"),
+        pytest.param(
+            'kv_cache = "fp8"\nruntime = "mlx"', "model[1].kv_cache", id="cache"
+        ),
     ],
 )
-def test_what_no_program_takes_is_told_beside_unknown_names(
+def test_what_no_program_takes_is_told_beside_other_faults(
     tmp_path: Path,
     fault: str,
     key: str,
 ) -> None:
-    """One run tells names that are unknown, and what cannot be judged."""
+    """One run tells names that are unknown, keys that are misspelt, and what cannot be judged."""
     path = tmp_path / "audit.toml"
     path.write_text(
         'schema = 1\n[[model]]\nname = "mistrl-7b"\n'
-        f'[[model]]\nname = "qwen3-8b"\n{fault}\n',
+        f'[[model]]\nname = "qwen3-8b"\n{fault}\n'
+        '[[model]]\nname = "gpt2"\nquantization = "Q4_X"\nparalel = 2\n',
         encoding="utf-8",
     )
     judge = PolicyJudge(open_catalogue(), TODAY)
     keys = [problem.key for problem in problems_of(str(path), judge)]
-    assert keys == ["model[0].name", key]
+    # what the last entry asks for is not known: its keys are told alone
+    assert keys == ["model[0].name", key, "model[2].paralel"]
 
 
-def test_unknown_names_are_checked_up_to_a_limit(tmp_path: Path) -> None:
+def test_unknown_names_beside_other_faults_are_checked_up_to_a_limit() -> None:
     """A file of very many wrong names takes no longer than one of some."""
     asked = []
 
@@ -310,9 +323,9 @@ def test_unknown_names_are_checked_up_to_a_limit(tmp_path: Path) -> None:
 
     judge = NameJudge(open_catalogue(), TODAY)
     names = [f"m{number}" for number in range(3 * MOST_REFUSED)]
-    path = tmp_path / "audit.toml"
-    path.write_text("schema = 1\n" + models(*names), encoding="utf-8")
-    assert problems_of(str(path), judge)
+    text = 'schema = 1\nfail_on = "eror"\n' + models(*names)
+    with pytest.raises(PolicyError):
+        read_policy(Document.read("audit.toml", text.encode()), judge)
     assert len(asked) == MOST_REFUSED + 1
 
 
