@@ -13,6 +13,8 @@ from typing import NoReturn
 import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import WorkStealingScheduling
 
 from helpers.written import Golden, pack
 from selfhost.catalogue.index import Catalogue
@@ -48,6 +50,16 @@ def pytest_make_collect_report(
     if isinstance(collector, pytest.Dir) and PROCESS.endswith(tuple("13579")):
         report.result.reverse()
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Producer
+) -> WorkStealingScheduling:
+    """Give each process a half, of which it keeps what no idle process takes: the tests of a file
+    share what they prepare, and most files stay in one process.
+    """
+    return WorkStealingScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
