@@ -223,7 +223,9 @@ class _Choice(Record):
         best: Judged,
         other: Judged | None,
     ) -> Judged:
-        """The better of two judgements; the first of equal ones."""
+        """The better of two judgements; the first of equal ones. That no limit has to be raised
+        counts nothing for a file that somebody has to make.
+        """
         if other is None:
             return best
         rating = rating_of(other)
