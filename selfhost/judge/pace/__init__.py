@@ -257,6 +257,11 @@ class Step(Record):
         """Whether all weights that the step reads are in FP8."""
         return self.read_bytes.keys() <= _FP8_TYPES
 
+    @property
+    def is_in_fp4(self) -> bool:
+        """Whether weights that the step reads are in NVFP4; those beside them have 8 or 16 bits."""
+        return "nvfp4" in self.read_bytes
+
     @cached_property
     def experts(self) -> ExpertParameters:
         """The routed experts of the step's model."""

@@ -183,6 +183,8 @@ def _rates_of(device: Accelerator, step: Step) -> _Rates | None:
         matrices = row.plain * peak
     if step.is_in_fp8:
         matrices *= row.in_fp8
+    if step.is_in_fp4:
+        matrices *= row.in_fp4
     mixtures: Range | None = None
     if peak is not None and row.experts is not None:
         mixtures = row.experts * peak

@@ -213,6 +213,7 @@ class ShareRow(DeviceRow):
       matrices.
     - `in_fp8`: the factor by which matrices in FP8 are faster than in 16 bits, where the runtime
       multiplies in FP8.
+    - `in_fp4`: the same of checkpoints in NVFP4.
     """
 
     share: Range
@@ -223,6 +224,7 @@ class ShareRow(DeviceRow):
     expert_matrices: Range = Range.of(1)
     expert_tile_tokens: Amount | None = None
     in_fp8: Range = Range.of(1)
+    in_fp4: Range = Range.of(1)
     batch_tokens: int | None = None
     launched_seconds: Seconds | None = None
 
