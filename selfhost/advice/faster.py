@@ -3,7 +3,7 @@ that surely fits.
 
 `faster_settings` takes what was judged, as an `Asking`. It asks about each neighbour of the judged
 way: the same way with one more setting of the table in `judge.settings`. It returns those that
-still run and gain a step that a person feels. `surer` returns that slower mode, and
+still run and gain a step that a person feels. `surer` returns a mode that surely fits, and
 `with_undrafted_pace` tells what a draft is compared with.
 """
 
@@ -18,7 +18,7 @@ from ..judge.judging import waits_of
 from ..judge.pace import Range
 from ..judge.rating import steps_between
 from ..judge.record import Judged
-from ..judge.settings import LEAN, Situation
+from ..judge.settings import FEW_SEQUENCES, LEAN, Situation
 from ..machine.record import Machine
 from .asking import Asking
 
@@ -63,24 +63,27 @@ def faster_settings(asking: Asking) -> tuple[FasterSetting, ...]:
 
 
 def surer(asking: Asking) -> Judged | None:
-    """The judgement of the slower mode that surely fits, where the judged way only likely fits;
-    None where the program has no such mode, or that does not surely fit either.
+    """The judgement of a mode that surely fits, where the judged way only likely fits: with
+    sequences for the users alone, else the slower mode. None where the program has no such mode, or
+    none surely fits.
     """
     judged = asking.judged
     if not judged.fits or not judged.has("accelerator-tight"):
         return None
-    asked = LEAN.asked(
-        Situation(judged=judged, machine=asking.machine), judged.question.asked
-    )
-    if asked is None:
-        return None
+    situation = Situation(judged=judged, machine=asking.machine)
     taken = judged.workload
-    other = asking.under(
-        asked.replace(runtime=taken.runtime, quantization=taken.quantization)
-    )
-    if other is None or not other.fits or other.has("accelerator-tight"):
-        return None
-    return other
+    for setting in (FEW_SEQUENCES, LEAN):
+        asked = setting.asked(situation, judged.question.asked)
+        if asked is None:
+            continue
+        other = asking.under(
+            asked.replace(runtime=taken.runtime, quantization=taken.quantization)
+        )
+        if other is None or not other.fits:
+            continue
+        if not other.has("accelerator-tight"):
+            return other
+    return None
 
 
 def with_undrafted_pace(

@@ -304,17 +304,19 @@ def note_on_clock(machine: Machine, today: str) -> Sentences:
 
 
 def note_on_surer(judged: Judged, surer: Judged | None) -> Sentences:
-    """The note on the slower mode that surely fits, with both paces; () for none."""
+    """The note on the mode that surely fits, with both paces where they differ; () for none."""
     if surer is None:
         return ()
+    pace = likely_words(surer.users_pace)
+    usual = likely_words(judged.users_pace)
     option = dict(
         surer.workload.runtime_options.items() - judged.workload.runtime_options.items()
     )
     return remark(
         "surer",
         option=" ".join(f"{name}={value}" for name, value in option.items()),
-        pace=likely_words(surer.users_pace),
-        usual=likely_words(judged.users_pace),
+        pace=pace,
+        usual=None if usual == pace else usual,
     )
 
 

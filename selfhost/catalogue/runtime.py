@@ -65,6 +65,8 @@ class RuntimeSpec(Stated):
     quantizations: Mapping[str, QuantizationRule] = read_by(
         name="quantization", default={}
     )
+    # the type that its users load, where that is another than the published one
+    usual_quantization: str = ""
     casts: tuple[str, ...] = read_by(choices=PLAIN_DTYPES, default=())
     kv_cache_types: tuple[str, ...] = read_by(choices=KV_CACHE_TYPES, default=())
     # whether keys and values may have different types

@@ -31,6 +31,8 @@ from .record import Judged
 SMALLER_CACHES = ("q8_0", "fp8")
 # the largest batch in common use: a program reads the prompt of an agent in a few such batches
 _LARGE_BATCH_TOKENS = 2048
+# vLLM answers so many sequences at once on a small GPU unless told (vllm/engine/arg_utils.py)
+_USUAL_SEQUENCES = 256
 # no split of each layer is proposed above this pace in tokens a second: dense models of 12 to 51
 # tokens a second gained, one of 175 lost (tests/truth/speed_tensor_split.json); nobody measured one
 # between them
@@ -148,6 +150,11 @@ def _does_not_serve_all(on: Situation) -> bool:
     return _has_waiting_users(on) or not on.judged.fits
 
 
+def _does_not_run(on: Situation) -> bool:
+    """Whether memory or pace do not let the model run."""
+    return not on.judged.fits
+
+
 def _copies_weights(on: Situation) -> bool:
     """Whether weights in RAM are copied to a GPU once for each batch of a prompt."""
     return on.judged.speed is not None and bool(on.judged.speed.crossing_seconds)
@@ -228,7 +235,19 @@ def _without_encoder(on: Situation, workload: Workload) -> Workload | None:
     return with_options(workload, names, "yes")
 
 
+def _with_few_sequences(on: Situation, workload: Workload) -> Workload | None:
+    if workload.parallel >= _USUAL_SEQUENCES:
+        return None
+    names = on.runtime.options_for("sequences_sampled")
+    return with_options(workload, names, str(workload.parallel))
+
+
 def _lean(on: Situation, workload: Workload) -> Workload | None:
+    stated = on.judged.question.stated.runtime_options
+    for name in on.runtime.options_for("sequences_sampled"):
+        if name in workload.runtime_options and name not in stated:
+            # the command of this setting bounds the sequences, too
+            return None
     for name, option in on.runtime.named_options.items():
         if option.changes == "lean":
             value = option.choices[0] if option.choices else "yes"
@@ -278,6 +297,12 @@ def _encoder_words(_: Situation) -> str:
     return "the picture encoder left out, so that it reads text alone"
 
 
+def _sequences_words(on: Situation) -> str:
+    names = on.runtime.options_for("sequences_sampled")
+    users = on.judged.workload.parallel
+    return f"{' and '.join(names)} {users}, so that further requests wait"
+
+
 def _lean_words(on: Situation) -> str:
     names = on.runtime.options_for("lean")
     return f"{' and '.join(names)}, which takes less memory and is slower"
@@ -304,6 +329,16 @@ def _cards_words(on: Situation) -> str:
 
 # ------------------------------------------------------------------ the rows
 
+
+# the option by which a server makes CUDA graphs for the users' sequences alone: as fast as all are,
+# and further requests wait for their turn
+FEW_SEQUENCES = RunSetting(
+    what=_sequences_words,
+    may_help=_does_not_run,
+    asked=_with_few_sequences,
+    is_taken=True,
+    cost_steps=0.0,
+)
 
 # the option by which a server takes less memory, and is slower: no CUDA graphs in vLLM
 LEAN = RunSetting(
@@ -340,6 +375,7 @@ SETTINGS = (
         cost_steps=4.0,
         least_shares={"projector": 0.0, "projector_compute": 0.0},
     ),
+    FEW_SEQUENCES,
     LEAN,
     RunSetting(
         what=_batch_words,

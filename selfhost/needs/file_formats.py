@@ -260,6 +260,8 @@ def _default_quantization(
         # the vectors of an embedding model are compared with vectors that others computed: the type
         # must be the published one
         return stored
+    if runtime.usual_quantization:
+        return runtime.usual_quantization
     if "{cast}" not in runtime.command_of(spec.family, spec.main_use):
         return stored
     # files in float32: the first type to which the command casts them, with half the memory at the

@@ -81,6 +81,8 @@ class _SglangTable(Stated):
 
 _VLLM = shipped_record(_VllmTable, "memory", "vllm")
 _SGLANG = shipped_record(_SglangTable, "memory", "sglang")
+# tokens of the largest CUDA graph that vLLM captures (vllm/config/vllm.py, _set_cudagraph_sizes)
+_MOST_CAPTURED = 512
 
 
 def _mib(sizes: Sequence[int]) -> Size:
@@ -282,7 +284,14 @@ def _graphs(case: Case, device: Device) -> Term:
         return stated_term("runtime", program, _VLLM.source, line)
     graph = _mib(_VLLM.graph_layer[_kind_of_graph(case)])
     graphs = graph.times(layers)
-    line = f"{plural(layers, 'layer')} × {graph.likely:,} bytes of CUDA graphs + {line}"
+    graphs_line = f"{plural(layers, 'layer')} × {graph.likely:,} bytes of CUDA graphs"
+    sequences = case.number_set("sequences_sampled")
+    if sequences:
+        captured = _captured_sizes(sequences)
+        largest = _captured_sizes(_MOST_CAPTURED)
+        graphs = graphs.scaled(captured, largest)
+        graphs_line += f" × {captured} / {largest} sizes"
+    line = f"{graphs_line} + {line}"
     size = program.plus(graphs)
     partial_bytes = _bytes_of_partial_results(case)
     if partial_bytes:
@@ -296,6 +305,22 @@ def _graphs(case: Case, device: Device) -> Term:
     return stated_term("runtime", size, _VLLM.source, line)
 
 
+def _captured_sizes(sequences: int) -> int:
+    """The number of batch sizes of which vLLM captures a CUDA graph, where it serves so many
+    sequences at once: 1, 2, 4, multiples of 8 below 256 and of 16 from there on, up to twice the
+    sequences (vllm/config/vllm.py, _set_cudagraph_sizes). Each size takes about as much: 24 to 28
+    MiB were logged of each of 13 (vllm-project/vllm#22897).
+    """
+    most = _largest_graph(sequences)
+    sizes = (1, 2, 4, *range(8, 256, 8), *range(256, _MOST_CAPTURED + 1, 16))
+    return sum(size <= most for size in sizes)
+
+
+def _largest_graph(sequences: int) -> int:
+    """The tokens of the largest CUDA graph, where vLLM serves so many sequences at once."""
+    return min(2 * sequences, _MOST_CAPTURED)
+
+
 def _bytes_of_partial_results(case: Case) -> int:
     """The bytes of the float32 buffers in which attention adds up its partial results while a CUDA
     graph decodes; 0 for a model that embeds.
@@ -306,7 +331,11 @@ def _bytes_of_partial_results(case: Case) -> int:
     for group in case.model.attention:
         if group.kind != "latent":
             widest = max(widest, group.heads * group.value_length)
-    return widest * _VLLM.split_tokens * 4
+    split_tokens = _VLLM.split_tokens
+    sequences = case.number_set("sequences_sampled")
+    if sequences:
+        split_tokens = split_tokens * _largest_graph(sequences) // _MOST_CAPTURED
+    return widest * split_tokens * 4
 
 
 def _kind_of_graph(case: Case) -> str:

@@ -58,6 +58,33 @@ def test_exl3_files_have_an_average_of_bits(bits: str, seen_bytes: int) -> None:
     assert verdict.needs.files.bytes == pytest.approx(seen_bytes, rel=0.015)
 
 
+@pytest.mark.parametrize(
+    ("model", "seen_bytes"),
+    [
+        # the listing above: 4.0bpw of a repository of its maker
+        pytest.param("qwen3.6-35b-a3b", 19_500_000_000, id="published in 16 bits"),
+        # 116.8 billion numbers of 4 bits each, and the table of 1.2 GB in 16 bits
+        pytest.param("gpt-oss-120b", 59_600_000_000, id="published in MXFP4"),
+    ],
+)
+def test_exllamav3_loads_four_bits_unless_told(model: str, seen_bytes: int) -> None:
+    verdict = check(model, machine="server-8x-h100", runtime="exllamav3")
+    assert verdict.workload.quantization == "exl3"
+    assert verdict.needs is not None
+    assert verdict.needs.files is not None
+    assert verdict.needs.files.bytes == pytest.approx(seen_bytes, rel=0.015)
+    # no repository of such files is known: doc/convert.md of exllamav3
+    commands = " ".join(verdict.setup)
+    assert "exllamav3/convert.py" in commands
+    assert "-b 4.0" in commands
+
+
+def test_a_class_that_exllamav3_lacks_is_refused() -> None:
+    """README.md of ExLlamaV3 1.4.1 lists the classes."""
+    verdict = check("gemma-3n-e4b-it", machine="server-8x-h100", runtime="exllamav3")
+    assert not verdict.can_run
+
+
 # oobabooga/textgen#6903 (a tune of Qwen2.5 32B), turboderp-org/exllamav3#50: what the card took
 @pytest.mark.parametrize(
     ("model", "workload", "seen_mib"),
