@@ -338,30 +338,35 @@ def test_the_modules_that_sources_and_docs_name_are_there() -> None:
     assert not {path for path in named if not (ROOT / path).exists()}
 
 
-def loaded(code: str) -> set[str]:
+def loaded(code: str, environment: dict[str, str]) -> set[str]:
+    """The modules that the code has loaded in a program as users have it."""
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"],
         capture_output=True,
         text=True,
         check=True,
         cwd=ROOT,
+        env=environment,
     )
     return set(done.stdout.split("\n"))
 
 
-def test_import_selfhost_is_light() -> None:
+def test_import_selfhost_is_light(source_environment: dict[str, str]) -> None:
     """`import selfhost` loads neither rich nor psutil nor argparse, nor any room of its own."""
-    modules = loaded("import selfhost")
+    modules = loaded("import selfhost", source_environment)
     assert not modules & {"rich", "psutil", "argparse", "tomllib", "json"}
     assert {name for name in modules if name.startswith("selfhost.")} == set()
 
 
-def test_a_piped_check_loads_no_drawing_library() -> None:
+def test_a_piped_check_loads_no_drawing_library(
+    source_environment: dict[str, str],
+) -> None:
     """`selfhost check` into a pipe loads neither rich nor psutil nor packaging."""
     modules = loaded(
         "import os, selfhost.cli.main\n"
         "sys_out = os.dup(1)\n"
-        "selfhost.cli.main.main(['check', 'mistral-7b', '--output', os.devnull])"
+        "selfhost.cli.main.main(['check', 'mistral-7b', '--output', os.devnull])",
+        source_environment,
     )
     assert "selfhost.judge.record" in modules
     expected = {
@@ -390,24 +395,28 @@ def test_every_public_name_resolves_and_nothing_else() -> None:
         _ = selfhost.nonsense
 
 
-def test_a_machine_without_accelerators_loads_no_table_of_them() -> None:
+def test_a_machine_without_accelerators_loads_no_table_of_them(
+    source_environment: dict[str, str],
+) -> None:
     """A disk without quotas needs no C library, and a bus without cards no table of them."""
     modules = loaded(
         "from selfhost.machine.reader import read_machine\n"
         "from selfhost.machine.probes.recorded import RecordedHost\n"
         "machine = read_machine(RecordedHost('tests/machines/linux-vm-no-limit/root'))\n"
-        "assert machine.accelerators == ()"
+        "assert machine.accelerators == ()",
+        source_environment,
     )
     assert "selfhost.machine.probes.stored_models" in modules
     assert not modules & {"ctypes", "selfhost.machine.gpus"}
 
 
-def test_a_check_loads_what_it_needs() -> None:
+def test_a_check_loads_what_it_needs(source_environment: dict[str, str]) -> None:
     """What runs here asks nothing of other models, of the list or of an API."""
     modules = loaded(
         "import os, selfhost.cli.main\n"
         "selfhost.cli.main.main(['check', 'mistral-7b', '--machine', 'desktop-i3-8gb-no-gpu', "
-        "'--output', os.devnull])"
+        "'--output', os.devnull])",
+        source_environment,
     )
     others = ("catalogue.openness", "advice.listing")
     assert "selfhost.judge.judging" in modules

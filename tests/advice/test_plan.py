@@ -376,13 +376,10 @@ def test_a_plan_for_a_short_wait_names_the_cores_that_read_the_prompt_in_time() 
     assert there.speed.first_token_seconds.high <= 60
 
 
-def test_a_plan_says_how_fast_the_gpu_reads(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    cli.main(["plan", "qwen3-8b", "--for", "agent", "--max-wait", "1s"])
-    assert "on one GPU that reads 20,000 tokens within 1 second" in (
-        capsys.readouterr().out
-    )
+def test_a_plan_says_how_fast_the_gpu_reads() -> None:
+    asked = Workload(purpose="agent", max_wait_seconds=1)
+    shown = plain(plan_document(plan_of_no_machine("qwen3-8b", asked)))
+    assert "on one GPU that reads 20,000 tokens within 1 second" in shown
 
 
 def test_a_known_machine_states_the_memory_of_its_cards_alone() -> None:
@@ -491,7 +488,8 @@ def test_a_file_to_make_takes_the_published_weights_beside_it() -> None:
 def test_where_no_machine_is_sure_and_one_may_do_it_the_answer_is_open() -> None:
     """Of 400 tokens a second some known GPUs may be capable; all others are certainly not."""
     workload = Workload(min_tokens_per_second=400, private=True)
-    plan = plan_of("mistral-7b", workload)
+    machines = profiles_of("desktop-rtx4090-24gb", *OF_EACH_SIZE)
+    plan = plan_with(open_catalogue(), "mistral-7b", workload, machines)
     routes = {known.route for known in plan.machines}
     assert routes == {Route.UNKNOWN, Route.NEITHER}
     assert not any(known.is_fast_enough for known in plan.machines)
@@ -824,6 +822,17 @@ WISHES = [
 ]
 
 
+# some machines with GPUs of each size: to judge all that are known takes most of a plan's time
+OF_EACH_SIZE = (
+    "aws-g4dn.xlarge",
+    "desktop-rtx5070ti-16gb",
+    "aws-g5.xlarge",
+    "aws-p5.4xlarge",
+    "aws-g5.12xlarge",
+    "gcp-a3-highgpu-8g",
+)
+
+
 @pytest.mark.parametrize("wish", WISHES)
 def test_check_runs_the_model_on_the_machine_that_plan_prints(
     wish: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -832,7 +841,12 @@ def test_check_runs_the_model_on_the_machine_that_plan_prints(
     machine is given as the record of the JSON, and typed by the rows of the text.
     """
     options = PlanOptions.read("plan", wish.split())
-    planned = plan(" ".join(options.model), workload_of(options))
+    planned = plan_with(
+        open_catalogue(),
+        " ".join(options.model),
+        workload_of(options),
+        profiles_of(*OF_EACH_SIZE),
+    )
     record = tmp_path / "least.json"
     record.write_text(json.dumps(planned.to_json()["least"]["machine"]))
     code, out, _ = run(

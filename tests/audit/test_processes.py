@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,51 +37,66 @@ def command(start_method: str, name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "helpers.shared_work", start_method, name, *arguments]
 
 
-def environment() -> Mapping[str, str]:
-    """A warning is an error there, such as of a process with threads that is copied."""
-    return {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONWARNINGS": "error"}
+@pytest.fixture(scope="session")
+def environment(source_environment: dict[str, str]) -> Mapping[str, str]:
+    """The program as users have it, and the helpers. A warning is an error there, such as of a
+    process with threads that is copied.
+    """
+    path = os.pathsep.join([source_environment["PYTHONPATH"], str(TESTS)])
+    return {**source_environment, "PYTHONPATH": path}
 
 
-def outcome(start_method: str, name: str, *arguments: str) -> Any:
+# what came of the work that a name and a way to start processes stand for
+Outcome = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def outcome(environment: Mapping[str, str]) -> Outcome:
     """What came of the work. Nothing else is told."""
-    done = subprocess.run(
-        command(start_method, name, *arguments),
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
+
+    def done_by(start_method: str, name: str, *arguments: str) -> Any:
+        done = subprocess.run(
+            command(start_method, name, *arguments),
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+    return done_by
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_workers_give_the_results_in_order(start_method: str) -> None:
+def test_workers_give_the_results_in_order(start_method: str, outcome: Outcome) -> None:
     found = outcome(start_method, "results")
     assert found == {"squares": SQUARES, "workers": 3, "alone": False}
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_large_pieces_and_results_pass(start_method: str) -> None:
+def test_large_pieces_and_results_pass(start_method: str, outcome: Outcome) -> None:
     """Neither end waits for the other, though a pipe holds less."""
     lengths = [shared_work.LARGE + number + 1 for number in range(shared_work.PIECES)]
     assert outcome(start_method, "large") == lengths
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_an_error_of_the_work_is_raised(start_method: str) -> None:
+def test_an_error_of_the_work_is_raised(start_method: str, outcome: Outcome) -> None:
     assert outcome(start_method, "error") == ["seven is refused", "leave it out"]
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_a_bug_is_told_with_its_place_in_the_worker(start_method: str) -> None:
+def test_a_bug_is_told_with_its_place_in_the_worker(
+    start_method: str, outcome: Outcome
+) -> None:
     told = "".join(outcome(start_method, "bug"))
     assert "in fail_at_seven" in told
     assert "ZeroDivisionError" in told
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_the_end_of_a_worker_is_told(start_method: str) -> None:
+def test_the_end_of_a_worker_is_told(start_method: str, outcome: Outcome) -> None:
     """The system ends one first that takes much memory."""
     message, remedy = outcome(start_method, "death")
     assert "the system ended a process of this audit" in message
@@ -110,20 +125,20 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def audit_by_one_process(fleet: Path) -> Any:
+def audit_by_one_process(fleet: Path, outcome: Outcome) -> Any:
     return outcome("none", "audit", str(fleet))
 
 
 @pytest.mark.parametrize("start_method", [*START_METHODS, "own"])
 def test_an_audit_says_the_same_however_its_processes_begin(
-    fleet: Path, audit_by_one_process: Any, start_method: str
+    fleet: Path, audit_by_one_process: Any, start_method: str, outcome: Outcome
 ) -> None:
     assert len(audit_by_one_process["rows"]) == 3 * 57
     assert outcome(start_method, "audit", str(fleet)) == audit_by_one_process
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems start interpreters")
-def test_a_process_with_another_thread_is_not_copied() -> None:
+def test_a_process_with_another_thread_is_not_copied(outcome: Outcome) -> None:
     """The thread may hold a lock, which nobody would open in the copy."""
     found = outcome("own", "beside a thread")
     assert found == {"squares": SQUARES, "workers": 1, "alone": True}
@@ -135,14 +150,14 @@ def test_a_process_with_another_thread_is_not_copied() -> None:
     [pytest.param("0", True, id="none"), pytest.param("1", False, id="one")],
 )
 def test_the_work_is_done_where_processes_are_refused(
-    allowed: str, alone: bool
+    allowed: str, alone: bool, outcome: Outcome
 ) -> None:
     """A container may limit their number."""
     found = outcome("spawn", "few", allowed)
     assert found == {"squares": SQUARES, "workers": 1, "alone": alone}
 
 
-def test_a_worker_of_another_pool_starts_no_processes() -> None:
+def test_a_worker_of_another_pool_starts_no_processes(outcome: Outcome) -> None:
     """Python refuses it to a daemon, as workers of Dask and of `multiprocessing` are."""
     found = outcome("own", "in a pool")
     assert found == {"squares": SQUARES, "workers": 1, "alone": True}
@@ -158,7 +173,7 @@ def test_a_worker_of_another_pool_starts_no_processes() -> None:
     ],
 )
 def test_no_worker_outlives_the_first_process(
-    start_method: str, number: signal.Signals
+    start_method: str, number: signal.Signals, environment: Mapping[str, str]
 ) -> None:
     """An interrupt reaches all processes of a terminal; the first alone speaks of it."""
     with subprocess.Popen(
@@ -166,7 +181,7 @@ def test_no_worker_outlives_the_first_process(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(),
+        env=environment,
         start_new_session=True,
     ) as first:
         assert first.stdout is not None

@@ -330,50 +330,68 @@ def test_what_would_fit_under_a_condition_is_marked() -> None:
 @needs_plain_sockets
 @pytest.mark.usefixtures("asyncio_wakes_itself")
 @pytest.mark.parametrize(
-    ("columns", "lines"),
-    [
-        pytest.param(60, 20, id="narrow"),
-        pytest.param(80, 24, id="usual"),
-        pytest.param(140, 40, id="wide"),
-    ],
-)
-@pytest.mark.parametrize(
-    ("keys", "said", "words"),
+    ("keys", "said", "words", "columns", "lines"),
     [
         pytest.param(
             ("end", "c"),
             "copied: selfhost check smollm2",
             FEW,
+            140,
+            40,
             id="a command is copied",
         ),
         pytest.param(
-            ("end", "C"), "copied: llama-server -hf", FEW, id="lines are copied"
+            ("end", "C"),
+            "copied: llama-server -hf",
+            FEW,
+            60,
+            20,
+            id="lines are copied",
         ),
         pytest.param(
             ("enter", "c"),
             "copied: selfhost check smollm2",
             FEW,
+            80,
+            24,
             id="the same in front of the whole answer",
         ),
         pytest.param(
-            ("minus",), "there is no such context to step to", FEW, id="no context"
+            ("minus",),
+            "there is no such context to step to",
+            FEW,
+            60,
+            20,
+            id="no context",
         ),
         pytest.param(
             ("C",),
             "there is no line that runs this model here",
             ["deepseek-v3", "--all"],
+            80,
+            24,
             id="no line to copy",
         ),
         pytest.param(
             ("p", "home", "enter"),
             "error: --max-wait",
             [*FEW, "--for", "agent", "--max-wait", "9s"],
+            60,
+            20,
             id="a question that makes no sense",
+        ),
+        pytest.param(
+            ("p", "home", "enter"),
+            "error: --max-wait",
+            [*FEW, "--for", "agent", "--max-wait", "9s"],
+            140,
+            40,
+            id="the same on a wide terminal",
         ),
     ],
 )
 def test_what_a_key_did_is_said_above_the_keys(
-    columns: int, lines: int, keys: tuple[str, ...], said: str, words: list[str]
+    keys: tuple[str, ...], said: str, words: list[str], columns: int, lines: int
 ) -> None:
     """The sentence stands whole between the rows and the line of keys, without a time: a toast lay
     over both, went after five seconds, and its clock could stop the screen for good.

@@ -308,6 +308,7 @@ def test_a_plan_lists_ten_machines_and_counts_the_others() -> None:
     assert answer["least"] == full["least"]
 
 
+@pytest.mark.usefixtures("few_listed")
 def test_a_list_goes_on_from_a_row() -> None:
     """A million rows in one answer are more than any agent reads."""
     asked = {"machine": OFFICE, "top": 3}
@@ -1131,24 +1132,28 @@ class TestWork:
         assert agent.ids() == [0, 2]
         assert agent.worker() != worker
 
-    def test_a_cancelled_call_that_waits_disturbs_no_other(self, agent: Agent) -> None:
-        agent.call(1, "plan", model="gpt2")
-        worker = agent.worker()
-        for id in range(10, 20):
-            agent.call(id, "list", **EVERYTHING)
-            agent.cancel(id)
-        agent.call(2, "check", model="gpt2")
-        agent.answer(2)
-        assert agent.ids() == [0, 1, 2]
-        assert agent.worker() == worker
+    def test_a_cancelled_call_that_waits_disturbs_no_other(
+        self, server: SharedServer
+    ) -> None:
+        with server.lent() as agent:
+            worker = agent.working()
+            agent.call(1, "plan", model="gpt2")
+            for id in range(10, 20):
+                agent.call(id, "list", **EVERYTHING)
+                agent.cancel(id)
+            agent.call(2, "check", model="gpt2")
+            agent.answer(2)
+            assert agent.ids() == [1, 2]
+            assert agent.worker() == worker
 
-    def test_calls_at_once_share_one_process(self, agent: Agent) -> None:
+    def test_calls_at_once_share_one_process(self, server: SharedServer) -> None:
         """They are answered in their order, and the memory is that of one."""
-        for id in range(1, 31):
-            agent.call(id, "check", model="gpt2", context_tokens=id * 8)
-        agent.answer(30)
-        assert agent.ids() == list(range(31))
-        assert len(agent.workers()) == 1
+        with server.lent() as agent:
+            for id in range(1, 31):
+                agent.call(id, "check", model="gpt2", context_tokens=id * 8)
+            agent.answer(30)
+            assert agent.ids() == list(range(1, 31))
+            assert len(agent.workers()) == 1
 
     def test_a_storm_of_calls_taken_back(self, agent: Agent) -> None:
         for id in range(1, 301):
@@ -1226,21 +1231,25 @@ class TestEnd:
             agent.call(id, "list", **EVERYTHING)
         return worker
 
+    @CALLS_AT_THE_END
+    def test_by_ctrl_c(self, agent: Agent, calls: int) -> None:
+        worker = self.worker_of(agent, calls)
+        agent.process.send_signal(signal.SIGINT)
+        assert agent.end() == (130, b"")
+        worker.wait(MOST_SECONDS)
+
     @pytest.mark.parametrize(
-        ("number", "code"),
+        ("number", "calls"),
         [
-            pytest.param(2, 130, id="Ctrl-C"),
-            pytest.param(15, -15, id="SIGTERM"),
-            pytest.param(9, -9, id="SIGKILL"),
+            pytest.param(15, 1, id="SIGTERM at work"),
+            pytest.param(9, 48, id="SIGKILL while many wait"),
         ],
     )
-    @CALLS_AT_THE_END
-    def test_by_a_signal(
-        self, agent: Agent, calls: int, number: int, code: int
-    ) -> None:
+    def test_by_another_signal(self, agent: Agent, number: int, calls: int) -> None:
+        """Python hears nothing of it: the process that works finds its input closed."""
         worker = self.worker_of(agent, calls)
         agent.process.send_signal(number)
-        assert agent.end() == (code, b"")
+        assert agent.end() == (-number, b"")
         worker.wait(MOST_SECONDS)
 
     @CALLS_AT_THE_END

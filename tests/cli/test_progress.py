@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -47,7 +47,12 @@ class Terminal:
 
 
 def selfhost(
-    *words: str, error: int, seconds_before: str = "0.0", **environment: str
+    environment: Mapping[str, str],
+    words: Sequence[str],
+    *,
+    error: int,
+    seconds_before: str = "0.0",
+    term: str = "xterm",
 ) -> str:
     """What a command writes to standard output, with that file for its errors. The line is drawn at
     once instead of after a second, so that a fast machine draws one too.
@@ -66,25 +71,26 @@ def selfhost(
         text=True,
         timeout=300,
         check=False,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "80", **environment},
+        env={**environment, "TERM": term, "COLUMNS": "80"},
     )
     return done.stdout
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Path:
-    (tmp_path / "audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fleet")
+    (folder / "audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
     records = "".join(
         f'{{"name": "m{number}", "memory_total_bytes": 8000000000}}\n'
         for number in range(2_000)
     )
-    (tmp_path / "fleet.jsonl").write_text(records)
-    return tmp_path
+    (folder / "fleet.jsonl").write_text(records)
+    return folder
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "server.log"
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("log") / "server.log"
     path.write_text("a line of a server's log\n" * 500_000)
     return path
 
@@ -117,11 +123,15 @@ def with_paths(line: str, fleet: Path, log: Path) -> list[str]:
 
 @pytest.mark.parametrize(("line", "description"), COMMANDS)
 def test_a_terminal_sees_how_far_it_is_and_then_only_the_answer(
-    line: str, description: str, fleet: Path, log: Path
+    line: str,
+    description: str,
+    fleet: Path,
+    log: Path,
+    source_environment: dict[str, str],
 ) -> None:
     terminal = Terminal()
     typed = with_paths(line, fleet, log)
-    answer = selfhost(*typed, error=terminal.write_end)
+    answer = selfhost(source_environment, typed, error=terminal.write_end)
     drawn = terminal.text()
     assert description in drawn
     last = drawn.rindex(description)
@@ -134,11 +144,15 @@ def test_a_terminal_sees_how_far_it_is_and_then_only_the_answer(
 
 @pytest.mark.parametrize(("line", "description"), COMMANDS[:2])
 def test_a_pipe_sees_nothing_and_loads_no_rich(
-    line: str, description: str, fleet: Path, log: Path
+    line: str,
+    description: str,
+    fleet: Path,
+    log: Path,
+    source_environment: dict[str, str],
 ) -> None:
     read_end, write_end = os.pipe()
     typed = with_paths(line, fleet, log)
-    answer = selfhost(*typed, error=write_end)
+    answer = selfhost(source_environment, typed, error=write_end)
     os.close(write_end)
     with open(read_end, encoding="utf-8") as errors:
         written = errors.read()
@@ -154,12 +168,17 @@ def test_a_pipe_sees_nothing_and_loads_no_rich(
         pytest.param("0.0", "dumb", id="a terminal that cannot take a line away"),
     ],
 )
-def test_no_line_is_drawn(seconds_before: str, term: str) -> None:
+def test_no_line_is_drawn(
+    seconds_before: str, term: str, source_environment: dict[str, str]
+) -> None:
     terminal = Terminal()
     selfhost(
-        "check", "gpt2", "phi-4", "--no-measure",
-        error=terminal.write_end, seconds_before=seconds_before, TERM=term,
-    )  # fmt: skip
+        source_environment,
+        ["check", "gpt2", "phi-4", "--no-measure"],
+        error=terminal.write_end,
+        seconds_before=seconds_before,
+        term=term,
+    )
     assert "judging" not in terminal.text()
 
 

@@ -450,7 +450,9 @@ def test_specs_of_the_environment_are_inputs_too(
     assert (inputs / "sp/mine.toml").read_text() == SPEC
 
 
-def test_standard_input_from_a_file_is_an_input(inputs: Path) -> None:
+def test_standard_input_from_a_file_is_an_input(
+    inputs: Path, source_environment: dict[str, str]
+) -> None:
     """`audit --machines - --output recs.jsonl < recs.jsonl` keeps the records."""
     words = ("audit", "p.toml", "--machines", "-", "--format", "json=m.json")
     before = (inputs / "m.json").read_bytes()
@@ -460,7 +462,7 @@ def test_standard_input_from_a_file_is_an_input(inputs: Path) -> None:
             stdin=stdin,
             capture_output=True,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=source_environment,
             check=False,
         )
     assert (done.returncode, "this run reads it, as standard input" in done.stderr) == (

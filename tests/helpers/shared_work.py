@@ -20,9 +20,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from multiprocessing.process import BaseProcess
 
-from helpers.audits import as_lines, judged
-from selfhost.audit import fleet_judge, machines, processes
-from selfhost.audit.machines import load_machines
+from selfhost.audit import processes
 from selfhost.audit.processes import in_order
 from selfhost.core.errors import SelfhostError
 
@@ -169,6 +167,11 @@ def audit(folder: str) -> object:
     """The rows of an audit of the records in a folder, read and judged by several processes, and
     what is told of the machines.
     """
+    # the other work does without the audit, whose modules take each worker a quarter of a second
+    from helpers.audits import as_lines, judged
+    from selfhost.audit import fleet_judge, machines
+    from selfhost.audit.machines import load_machines
+
     machines._READ_ALONE = 0
     machines._BATCH_RECORDS = 10
     fleet_judge._WORK_OF_TASK = 3

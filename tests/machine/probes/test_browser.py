@@ -31,13 +31,16 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def in_browser(*words: str) -> subprocess.CompletedProcess[str]:
+def in_browser(
+    environment: dict[str, str], *words: str
+) -> subprocess.CompletedProcess[str]:
     """The command in a Python that believes it is in a browser."""
     return subprocess.run(
         [sys.executable, "-c", BROWSER, *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
+        env=environment,
         check=False,
     )
 
@@ -50,9 +53,11 @@ def in_browser(*words: str) -> subprocess.CompletedProcess[str]:
         pytest.param(["machine", "--measure", "-v"], 0, id="machine --measure"),
     ],
 )
-def test_a_browser_hides_its_machine(words: list[str], code: int) -> None:
+def test_a_browser_hides_its_machine(
+    words: list[str], code: int, source_environment: dict[str, str]
+) -> None:
     """Each fact is unknown for that reason, and no command ends in a bug."""
-    done = in_browser(*words)
+    done = in_browser(source_environment, *words)
     assert done.returncode == code, done.stdout + done.stderr
     # lines wrap
     told = " ".join(done.stdout.split())
@@ -61,7 +66,9 @@ def test_a_browser_hides_its_machine(words: list[str], code: int) -> None:
     assert done.stderr == ""
 
 
-def test_a_described_machine_is_judged_in_a_browser_as_elsewhere() -> None:
+def test_a_described_machine_is_judged_in_a_browser_as_elsewhere(
+    source_environment: dict[str, str],
+) -> None:
     """The answer is that of any other Python, to the letter."""
     words = ["check", "mistral-7b", "--machine", str(RECORDS / "vm-24gib.json")]
     here = subprocess.run(
@@ -69,8 +76,9 @@ def test_a_described_machine_is_judged_in_a_browser_as_elsewhere() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
+        env=source_environment,
         check=False,
     )
-    there = in_browser(*words)
+    there = in_browser(source_environment, *words)
     assert (there.returncode, there.stdout) == (here.returncode, here.stdout)
     assert here.returncode == 0
