@@ -18,7 +18,7 @@ from ..core import tables
 from ..core.answering import folders_in_environment
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, Stated, shortened, shown
-from ..core.stored import Store, shipped_store, store_of
+from ..core.stored import Store, answering_store, store_of
 from ..core.tables import Document, TomlRow
 from ..core.units import canonical
 from .name_table import NAME_TABLE
@@ -174,7 +174,7 @@ class Catalogue:
         for path in extra:
             folder = os.fsdecode(path)
             users.append(SpecFolder(folder, spec_files_in(folder)))
-        store = shipped_store() if shipped is None else store_of(shipped)
+        store = answering_store() if shipped is None else store_of(shipped)
         return cls(_shipped_specs(store), users)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ from functools import cache
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
 from ..core.records import DATE, Record, Stated, Values, read_by
-from ..core.stored import Rows, Store, shipped_store
+from ..core.stored import Rows, Store, answering_store
 from ..core.tables import shipped_record, unchecked_record
 
 MAX_BYTES = 16 << 20
@@ -126,7 +126,7 @@ def scores_of(id: str) -> tuple[Score, ...]:
     """The scores of the model with that id, in the order of the boards; () where nobody measured
     it. Raises `SpecError` for a damaged file.
     """
-    rows = scores_in(shipped_store())
+    rows = scores_in(answering_store())
     if id not in rows:
         return ()
     return tuple(_score(unchecked_record(_Row, row)) for row in rows[id])
@@ -134,7 +134,7 @@ def scores_of(id: str) -> tuple[Score, ...]:
 
 def measured_ids() -> tuple[str, ...]:
     """The ids of the models that have a score, sorted."""
-    return tuple(scores_in(shipped_store()))
+    return tuple(scores_in(answering_store()))
 
 
 def _score(row: _Row) -> Score:

@@ -12,9 +12,9 @@ import os
 from collections.abc import Iterator, Sequence
 
 from ..core.answering import (
+    answering_folder,
     folders_in_environment,
     package_folder,
-    shipped_folder,
 )
 from ..core.files import input_path, numbered_files
 from ..core.records import Record, shown_path
@@ -147,7 +147,7 @@ def _closed_trees(options: argparse.Namespace) -> Iterator[ClosedFolder]:
     program = ClosedFolder(path=package_folder(), why=_OF_SELFHOST, is_tree=True)
     yield program
     if not _is_new_spec(options):
-        yield program.replace(path=shipped_folder())
+        yield program.replace(path=answering_folder())
     for root in _texts(options, "root"):
         yield program.replace(
             path=root, why="it would lie in the tree that --root reads"

@@ -1,11 +1,11 @@
 """Which catalogue answers: that of a clone, that of the distribution selfhost-check-specs, or the
 built-in one, which came with selfhost.
 
-`shipped_folder` is the one place that decides, and `catalogue_day` says of which day the catalogue
-is. A clone answers where `--specs` or SELFHOST_SPECS names it. The distribution answers where it is
-installed, has the format that this program reads, is whole, and is of a later day than the built-in
-catalogue; `refused_distribution` says why another one does not. The distribution is data: nothing
-of it is imported.
+`answering_folder` is the one place that decides, and `catalogue_day` says of which day the
+catalogue is. A clone answers where `--specs` or SELFHOST_SPECS names it. The distribution answers
+where it is installed, has the format that this program reads, is whole, and is of a later day than
+the built-in catalogue; `refused_distribution` says why another one does not. The distribution is
+data: nothing of it is imported.
 
 `selfhost --version` loads this module alone, so it imports little.
 """
@@ -45,7 +45,7 @@ _REINSTALL = f"pip install --force-reinstall {SPECS_DISTRIBUTION}"
 
 
 @cache
-def shipped_folder() -> str:
+def answering_folder() -> str:
     """Return the folder of the specs that answer: those of a catalogue that SELFHOST_SPECS names
     and this program reads, else those of the newer of the installed distribution and the built-in
     catalogue. Raises `SpecError` where the built-in ones are missing.
@@ -66,7 +66,7 @@ def other_catalogue() -> str | None:
     """Return the folder of the catalogue that answers in place of the built-in one; None where the
     built-in one does.
     """
-    folder = shipped_folder()
+    folder = answering_folder()
     return None if folder == built_in_folder() else folder
 
 
@@ -75,18 +75,18 @@ def catalogue_day() -> str | None:
     """Return the day of the catalogue that answers, `YYYY-MM-DD`; None where a clone states
     none.
     """
-    return day_of(shipped_folder())
+    return day_of(answering_folder())
 
 
 def way_to_newer_catalogue() -> str:
     """Return what brings a newer catalogue in place of the one that answers."""
-    if is_packed(shipped_folder()):
+    if is_packed(answering_folder()):
         return UPDATE_SPECS
     return "take a newer clone"
 
 
 def version_line() -> str:
-    """Return the line that `selfhost --version` prints. Raises as `shipped_folder`."""
+    """Return the line that `selfhost --version` prints. Raises as `answering_folder`."""
     day = catalogue_day() or "an unknown day"
     return f"selfhost {__version__} (catalogue of {day})\n"
 

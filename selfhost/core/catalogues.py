@@ -15,10 +15,10 @@ from .answering import (
     FORMAT_FILE,
     SPECS_FORMAT,
     SPECS_VARIABLE,
+    answering_folder,
     catalogue_at,
     folders_in_environment,
     format_of,
-    shipped_folder,
 )
 from .errors import Problem, SpecError, UsageError
 from .records import shown
@@ -32,7 +32,7 @@ def choose_catalogue(typed: Sequence[str]) -> None:
     """
     own_folders(typed)
     catalogues = [path for path in map(catalogue_at, typed) if path is not None]
-    is_read = shipped_folder.cache_info().currsize > 0
+    is_read = answering_folder.cache_info().currsize > 0
     if catalogues and not is_read:
         refuse_separator(catalogues[0])
         others = [path for path in folders_in_environment() if not catalogue_at(path)]
@@ -83,7 +83,7 @@ def refuse_second_catalogue(paths: Iterable[str]) -> None:
     own_folders(named)
     for path in named:
         catalogue = catalogue_at(path)
-        if catalogue is not None and catalogue != shipped_folder():
+        if catalogue is not None and catalogue != answering_folder():
             message = f"{shown(catalogue)}: this process has read another catalogue"
             remedy = f"name it in {SPECS_VARIABLE} before the program starts"
             raise UsageError(message, remedy=remedy)

@@ -17,10 +17,10 @@ from typing import Any
 
 from .answering import (
     SPECS_DISTRIBUTION,
+    answering_folder,
     built_in_folder,
     installed_folder,
     is_packed,
-    shipped_folder,
 )
 from .errors import Problem, SpecError
 from .files import open_ordinary, read_some, too_large
@@ -140,9 +140,9 @@ def as_json(value: object) -> bytes:
 
 
 @cache
-def shipped_store() -> Store:
-    """Return the store of the shipped specs."""
-    return Store(shipped_folder())
+def answering_store() -> Store:
+    """Return the store of the specs that answer."""
+    return Store(answering_folder())
 
 
 @cache
@@ -152,7 +152,7 @@ def built_in_store() -> Store:
 
 
 def store_of(folder: str) -> Store:
-    """Return the store of a folder of specs: of the shipped ones the one that is kept."""
-    if folder == shipped_folder():
-        return shipped_store()
+    """Return the store of a folder of specs; of the folder that answers, the one that is kept."""
+    if folder == answering_folder():
+        return answering_store()
     return Store(folder)

@@ -47,7 +47,7 @@ from .records import (
     shortened,
     shown,
 )
-from .stored import Store, built_in_store, shipped_store, store_of
+from .stored import Store, answering_store, built_in_store, store_of
 from .templates import fill
 from .units import is_slip, nearest
 
@@ -722,7 +722,7 @@ def shipped_table(name: str, folder: str = "") -> TomlRow:
     """The values of `specs/common/<name>.toml`, or of that file in another folder of specs, read
     once. Raises `SpecError` where it is missing or no TOML.
     """
-    store = store_of(folder) if folder else shipped_store()
+    store = store_of(folder) if folder else answering_store()
     return _common_table(store, name).values
 
 
@@ -748,7 +748,7 @@ def stored_table(store: Store, name: str) -> Document:
 
 def _shipped_document(name: str) -> Document:
     """The table `specs/common/<name>.toml`, so far without a fault."""
-    table = _common_table(shipped_store(), name)
+    table = _common_table(answering_store(), name)
     return Document(table.file, table.values, is_trusted=table.is_trusted)
 
 

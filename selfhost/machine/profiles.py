@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Stated, Unread
-from ..core.stored import Store, shipped_store
+from ..core.stored import Store, answering_store
 from ..core.tables import Document, TomlRow, shipped_record
 from ..core.units import all_near, canonical
 from . import gpus
@@ -191,7 +191,7 @@ def _rows() -> Mapping[str, MachineRow]:
     """The file of each known machine, by the machine's name. Raises `MachineFileError` for a faulty
     file of another catalogue.
     """
-    store = shipped_store()
+    store = answering_store()
     rows = {}
     for name, values in rows_in(store).items():
         file = os.path.join(store.folder, "machines", f"{name}.toml")

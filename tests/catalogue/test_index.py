@@ -15,7 +15,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.searching import resolve
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.core.answering import shipped_folder
+from selfhost.core.answering import answering_folder
 from selfhost.core.errors import SpecError, UnknownModelError
 
 RUNTIME = """schema = 1
@@ -94,7 +94,7 @@ def test_a_package_answers_as_its_checkout(
     """
     folder = tmp_path / "specs"
     taken = {*list(SPEC_FILES)[::6]}
-    shutil.copytree(shipped_folder(), folder, ignore=all_models_but(taken))
+    shutil.copytree(answering_folder(), folder, ignore=all_models_but(taken))
     checkout = contents_of(open_folder(folder))
     assert [spec.id for spec in checkout.specs] == list(checkout.ids)
     package = open_folder(packed(folder))

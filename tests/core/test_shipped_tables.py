@@ -17,7 +17,7 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import License
 from selfhost.core.records import Record
-from selfhost.core.stored import shipped_store
+from selfhost.core.stored import answering_store
 from selfhost.core.tables import Document, TomlTable, shipped_table, unchecked_record
 from selfhost.machine import cpus, profiles
 
@@ -110,7 +110,7 @@ def test_a_row_of_cores_has_one_count_or_three(series: str) -> None:
 
 @pytest.mark.parametrize("name", profiles.names())
 def test_a_known_machine_states_what_its_file_may(name: str) -> None:
-    row = profiles.rows_in(shipped_store())[name]
+    row = profiles.rows_in(answering_store())[name]
     assert _faults(name, row, profiles.MachineRow) == []
 
 

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 import packed_specs
 from helpers.paths import GOLDEN, ROOT, SCHEMAS
 from selfhost.cli import main as cli
-from selfhost.core.answering import shipped_folder
+from selfhost.core.answering import answering_folder
 
 
 def validate(value: object, name: str) -> None:
@@ -76,7 +76,7 @@ def pack(base: Path) -> Path:
         # which the system takes back from a process that ends: the others wait, and compile nothing
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            packed_specs.pack(shipped_folder(), str(folder / "specs"))
+            packed_specs.pack(answering_folder(), str(folder / "specs"))
             os.symlink(ROOT / "selfhost", folder / "selfhost")
     return folder
 

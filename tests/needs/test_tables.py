@@ -22,7 +22,7 @@ class Sizes(Stated):
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty table `memory` in place of the shipped one."""
-    monkeypatch.setattr(tables, "shipped_store", lambda: Store(str(tmp_path)))
+    monkeypatch.setattr(tables, "answering_store", lambda: Store(str(tmp_path)))
     tables._shipped_record.cache_clear()
     path = tmp_path / "common" / "memory.toml"
     path.parent.mkdir()

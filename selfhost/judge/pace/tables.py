@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from ...core.errors import SpecError
 from ...core.records import FrozenDict, Record, Stated, read_by
-from ...core.stored import shipped_store
+from ...core.stored import answering_store
 from ...core.tables import TomlTable, stored_table
 from ...machine import cpus, gpus
 from .figures import (
@@ -474,7 +474,7 @@ class PaceTables:
     memory = _by_name("memory", ClassMemory)
 
     def __init__(self) -> None:
-        self._root = stored_table(shipped_store(), "common/pace").root
+        self._root = stored_table(answering_store(), "common/pace").root
 
     def record(self, key: str, kind: type[R]) -> R:
         """Return the table of that key as a record."""
