@@ -483,9 +483,12 @@ class Lister:
 
     def _place_by_usual(self, place: ListPlace) -> ListPlace:
         """The best place that `key` can give a model of several users, told by its usual way alone:
-        the search for its best way judges many. `place` is the place by its outline.
+        the search for its best way judges many. `place` is the place by its outline, or by its
+        usual way already.
         """
-        if place.id in self._answers:
+        if self._workload.parallel == 1:
+            return place
+        if place.id in self._answers or place.id in self._usual_ways:
             return place
         usual = self._usual(place.id)
         if not isinstance(usual, Judged):

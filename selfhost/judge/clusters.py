@@ -238,7 +238,9 @@ class _ClusterWay(Record):
             return all_at_once
         if all_at_once.judged.deciding.isdisjoint(MEMORY_CHECKS):
             return all_at_once
-        most = most_at_once(self._layout_of_users, self._layout())
+        most = most_at_once(
+            self._layout_of_users, question.workload.parallel, self._layout()
+        )
         if most is None:
             return all_at_once
         return self._judged_with(self.replace(question=most.question))

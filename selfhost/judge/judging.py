@@ -125,15 +125,17 @@ def _cache_bytes(terms: Iterable[Term]) -> int:
 
 def most_at_once(
     of_users: Callable[[int], Judged],
-    all_at_once: Judged,
+    users: int,
+    all_at_once: Judged | None = None,
     least_growth: float = 0,
 ) -> Judged | None:
-    """Return the layout of the most users that have room as surely as one has, of fewer than in
-    `all_at_once`; None where not even one has room, or all have as surely.
+    """Return the layout of the most users that have room as surely as one has, of fewer than
+    `users`; None where not even one has room, or all have as surely.
 
-    `of_users` gives the layout of a number of users. `least_growth` are the bytes by which memory
-    grows at least with each user; 0 where that is not known. Two layouts tell how memory grows, so
-    that a million users take as few layouts as ten.
+    `of_users` gives the layout of a number of users. `all_at_once` is that of all; None where they
+    surely lack room. `least_growth` are the bytes by which memory grows at least with each user; 0
+    where that is not known. Two layouts tell how memory grows, so that a million users take as few
+    layouts as ten.
     """
     most = of_users(1)
     checks_of_one = most.deciding
@@ -141,29 +143,35 @@ def most_at_once(
     def has_room(layout: Judged) -> bool:
         return not layout.failed and layout.deciding <= checks_of_one
 
-    if not has_room(most) or has_room(all_at_once):
+    if not has_room(most):
         return None
     more = all_at_once
+    if more is not None and has_room(more):
+        return None
+    held = 1
+    too_many = users
     takes_middle = False
-    while more.workload.parallel - most.workload.parallel > 1:
-        held = most.workload.parallel
-        too_many = more.workload.parallel
+    while too_many - held > 1:
         left_bytes = _left_bytes(most)
         if 0 <= left_bytes < least_growth:
             break
-        growth = _growth_between(most, more)
-        users = (held + too_many) // 2
+        growth = least_growth or inf
+        if more is not None:
+            growth = _growth_between(most, more)
+        tried = (held + too_many) // 2
         if not takes_middle and growth < inf and left_bytes < inf:
             by_growth = held + int(left_bytes // growth)
-            users = min(max(held + 1, by_growth), too_many - 1)
-        layout = of_users(users)
+            tried = min(max(held + 1, by_growth), too_many - 1)
+        span = too_many - held
+        layout = of_users(tried)
         if has_room(layout):
             most = layout
+            held = tried
         else:
             more = layout
-        left = more.workload.parallel - most.workload.parallel
+            too_many = tried
         # memory may grow in steps: then every second number is the middle
-        takes_middle = not takes_middle and left > (too_many - held) // 2
+        takes_middle = not takes_middle and too_many - held > span // 2
     return most
 
 
@@ -267,13 +275,26 @@ class _OnMachine(Record):
         """The layout that is judged, as `layout_for` returns it. Where memory does not hold all
         users at once, users may wait.
         """
-        all_at_once = self.layout_for_all_users()
         if not self.question.lets_users_wait:
-            return all_at_once
-        if all_at_once.deciding.isdisjoint(MEMORY_CHECKS):
-            return all_at_once
-        at_once = most_at_once(self._of_users, all_at_once, self._least_growth)
-        return all_at_once if at_once is None else self._with_waiting_users(at_once)
+            return self._all_at_once
+        all_at_once = None
+        if not self._caches_exceed_card:
+            all_at_once = self._all_at_once
+            if all_at_once.deciding.isdisjoint(MEMORY_CHECKS):
+                return all_at_once
+        at_once = most_at_once(
+            self._of_users,
+            self.question.workload.parallel,
+            all_at_once,
+            self._least_growth,
+        )
+        if at_once is None:
+            return self._all_at_once
+        return self._with_waiting_users(at_once)
+
+    @cached_property
+    def _all_at_once(self) -> Judged:
+        return self.layout_for_all_users()
 
     def layout_for_all_users(self) -> Judged:
         """The layout where all users are served at once; `layout` also lets users wait. It is the
@@ -417,6 +438,16 @@ class _OnMachine(Record):
         all_bytes = _cache_bytes(needs.terms)
         next_bytes = (all_bytes - one_bytes) / (self.question.workload.parallel - 1)
         return max(0, min(one_bytes, next_bytes))
+
+    @property
+    def _caches_exceed_card(self) -> bool:
+        """Whether the caches of all users alone take more than the only accelerator has."""
+        growth = self._least_growth
+        if not growth:
+            return False
+        card_bytes = self.machine.cards[0].memory_total_bytes
+        caches_bytes = growth * self.question.workload.parallel
+        return card_bytes is not None and caches_bytes > card_bytes
 
     def _with_waiting_users(self, layout: Judged) -> Judged:
         """The layout of the users that are served at once, with its pace, while the others wait."""

@@ -95,9 +95,11 @@ class Request(Record):
                 yield row
 
     @property
-    def taking_here(self) -> list[ProgramRow]:
+    def taking_here(self) -> Iterator[ProgramRow]:
         """Those of these programs that may have a build for the machine."""
-        return [row for row in self.taking if _may_be_built_for(self.machine, row)]
+        for row in self.taking:
+            if _may_be_built_for(self.machine, row):
+                yield row
 
     @property
     def taking_ids(self) -> list[str]:
@@ -113,7 +115,7 @@ class Request(Record):
         """The names of the programs that take all that was stated, where none of them has a build
         for the machine.
         """
-        if self.taking_here:
+        if next(self.taking_here, None) is not None:
             return []
         return [row.runtime.name for row in self.taking]
 

@@ -451,14 +451,14 @@ def read_shares(spec: ModelSpec, format: str, quantization: str) -> ReadShares:
     follow. Both ends are 1 for other files, and for files whose size is stated.
     """
     case = case_of_files(spec, format, quantization)
+    by_recipes = types_by_recipes(case) if case.has_all_tensors else []
     files = size_of(case)
-    sizes = []
-    if case.has_all_tensors:
-        for types in types_by_recipes(case):
-            read = _read_of_tensors(case.model, typed_tensors(case.model, types), 1)
-            sizes.append(sum(read.values()))
-    if not sizes or isinstance(files, Unread) or files.how is How.STATED:
+    if not by_recipes or isinstance(files, Unread) or files.how is How.STATED:
         return ReadShares(1.0, 1.0)
+    sizes = []
+    for types in by_recipes:
+        read = _read_of_tensors(case.model, typed_tensors(case.model, types), 1)
+        sizes.append(sum(read.values()))
     likely = sizes[0]
     return ReadShares(min(sizes) / likely, max(sizes) / likely)
 

@@ -82,7 +82,6 @@ _BY_MLX = (
     "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
     " 8 bits); routers may keep more"
 )
-_ANY_WORKLOAD = Workload()
 GIVE_FILES = (
     "give the folder with its safetensors files, or state the "
     "size under [[files]] of a spec"
@@ -164,6 +163,16 @@ class StoredTypes(Record):
         return self.plain
 
 
+class _FileGroup(Record):
+    """A group of tensors of weight files, the part of the model that it belongs to, and whether
+    quantizers pack it.
+    """
+
+    group: TensorGroup
+    part: str
+    is_linear: bool
+
+
 class TypedGroup(Record):
     """A group of tensors with its part, its stored type, and the bytes of all of them."""
 
@@ -179,13 +188,27 @@ def linear_layers(architecture: Architecture) -> tuple[Matrices, ...]:
     model that are alike.
     """
     linear = []
-    for group in published_tensors(architecture):
-        if _is_linear(group, architecture):
-            of_layer = _matrices(group)
-            number = of_layer.number * len(group.layers)
-            part = _part_of(group, architecture)
-            linear.append(of_layer.replace(number=number, part=part))
+    for stored in _file_groups(architecture):
+        if stored.is_linear:
+            of_layer = _matrices(stored.group)
+            number = of_layer.number * len(stored.group.layers)
+            linear.append(of_layer.replace(number=number, part=stored.part))
     return tuple(linear)
+
+
+# cached: files of one model in any type have the same groups
+@lru_cache(maxsize=256)
+def _file_groups(architecture: Architecture) -> tuple[_FileGroup, ...]:
+    """The groups of tensors of the weight files."""
+    groups = []
+    for group in published_tensors(architecture):
+        stored = _FileGroup(
+            group=group,
+            part=_part_of(group, architecture),
+            is_linear=_is_linear(group, architecture),
+        )
+        groups.append(stored)
+    return tuple(groups)
 
 
 def _part_of(group: TensorGroup, architecture: Architecture) -> str:
@@ -259,17 +282,16 @@ def typed_tensors(
     types = types or _published_types(architecture)
     is_wide = architecture.dtype == "float32"
     typed = []
-    for group in published_tensors(architecture):
-        part = _part_of(group, architecture)
-        is_linear = _is_linear(group, architecture)
-        type = types.type_of(group, part, is_linear=is_linear)
+    for stored in _file_groups(architecture):
+        group = stored.group
+        type = types.type_of(group, stored.part, is_linear=stored.is_linear)
         if types.narrow == "all":
             if group.name in ngram_tables(architecture):
                 type = _type_of_ngram_table(group, types)
             if group.shape[0] % _group_in_mlx(type):
                 type = types.plain
         size = _bytes_in(type, group, is_wide=is_wide)
-        typed.append(TypedGroup(group=group, part=part, type=type, bytes=size))
+        typed.append(TypedGroup(group=group, part=stored.part, type=type, bytes=size))
     return tuple(typed)
 
 
@@ -473,13 +495,22 @@ def _bits(type: str | None) -> float:
 
 def size_of(case: Case) -> Term | Unread:
     """The size of the files: as published, else computed with every tensor in its stored type."""
-    # the size is the same for any workload and place, of which one model has many
-    return _size_of(case.replace(workload=_ANY_WORKLOAD, device=None))
+    # files are the same in any program, under any workload, on any machine
+    files = Case(
+        spec=case.spec,
+        model=case.model,
+        row=case.row,
+        has_row=case.has_row,
+        encoders=case.encoders,
+        format=case.format,
+        quantization=case.quantization,
+    )
+    return _size_of(files)
 
 
 @lru_cache(maxsize=1024)
 def _size_of(case: Case) -> Term | Unread:
-    """The size of the files of a case without its workload and place."""
+    """The size of the files of a case that has no more than what its files tell."""
     stated = published_size(case)
     if stated is None and case.format == "safetensors" and case.is_as_published:
         stated = published_size(case, "native")

@@ -36,6 +36,24 @@ def predict(step: Step, layout: LaidOut) -> Speed:
     return Speed(how=_NO_MEMORY_RATE)
 
 
+def likely_seconds(step: Step, layout: LaidOut) -> float:
+    """The likely seconds of a step, whose pace is known."""
+    if layout.gpus:
+        return layout.seconds(step).likely
+    return _told_seconds(step, layout, layout.known_cores).likely
+
+
+def prompt_rate(step: Step, layout: LaidOut) -> Range | None:
+    """The rate at which a prompt is read, where the pace of the step is known; None where the rate
+    is not.
+    """
+    if layout.gpus:
+        return layout.prompt(step).pace
+    cores = layout.known_cores
+    decode = 1 / _told_seconds(step, layout, cores)
+    return _prompt_rate_of_cores(step, layout, cores, decode)
+
+
 def _why_unknown(step: Step, layout: LaidOut) -> str | None:
     """The reason why the pace of the step is not known; None where it may be known."""
     if step.weights_bytes <= 0:
@@ -144,33 +162,53 @@ def _on_processor(
     """The pace on the processor. A clause says whether a GPU that shares the RAM may be used
     instead.
     """
-    taken = cores.seconds(step)
     full = cores.seconds(_at_full_context(step, layout))
     how = cores.memory.how + _context_words(step)
     if step.other_program:
         how += _unmeasured_words(step)
-    told = taken
-    if step.architecture is None or step.other_program:
-        # no run of such a model or program was measured: the slow end is lowered
-        told = taken._replace(slow=taken.slow / pace_tables().general.unseen.least)
-    prompt = None
-    if not processor_of(layout.machine).is_mac:
-        prompt = cores.prompt(step)
     shared = shared_gpu_of(layout.machine, layout.runtime)
     if shared is not None:
-        told = _if_shared(told, shared.seconds(step), layout.runtime)
-        prompt = _prompt_if_shared(step, prompt, shared)
         how += f"; or the speed of {shared.device.name}, if it is used"
-    decode = 1 / told
-    if prompt is not None:
-        # a prompt can always be read one token at a time, at the pace of decoding
-        prompt = highest(prompt, decode)
+    decode = 1 / _told_seconds(step, layout, cores)
     return Speed(
         decode=decode,
-        prompt=prompt,
-        full_context_tokens_per_second=_pace_when_full(step, taken, full),
+        prompt=_prompt_rate_of_cores(step, layout, cores, decode),
+        full_context_tokens_per_second=_pace_when_full(step, cores.seconds(step), full),
         how=how,
     )
+
+
+def _told_seconds(step: Step, layout: LaidOut, cores: Cores) -> Seconds:
+    """The seconds of a step on the processor, with the ends of a GPU that may compute instead."""
+    told = cores.seconds(step)
+    if step.architecture is None or step.other_program:
+        # no run of such a model or program was measured: the slow end is lowered
+        told = told._replace(slow=told.slow / pace_tables().general.unseen.least)
+    shared = shared_gpu_of(layout.machine, layout.runtime)
+    if shared is None:
+        return told
+    return _if_shared(told, shared.seconds(step), layout.runtime)
+
+
+def _prompt_rate_of_cores(
+    step: Step,
+    layout: LaidOut,
+    cores: Cores,
+    decode: Range,
+) -> Range | None:
+    """The rate at which the processor reads a prompt, with the fast end of a GPU that may compute
+    instead; None where it is not known.
+    """
+    if processor_of(layout.machine).is_mac:
+        return None
+    prompt = cores.prompt(step)
+    shared = shared_gpu_of(layout.machine, layout.runtime)
+    if shared is not None:
+        prompt = _prompt_if_shared(step, prompt, shared)
+    if prompt is None:
+        return None
+    # a prompt can always be read one token at a time, at the pace of decoding
+    return highest(prompt, decode)
 
 
 def _if_shared(

@@ -127,7 +127,8 @@ class LaidOut(Record):
         return cores_of(self.machine)
 
     @property
-    def _known_cores(self) -> Cores:
+    def known_cores(self) -> Cores:
+        """The cores of the processor, which a known pace in RAM rests on."""
         assert self.cores is not None, "predict refuses an unknown memory bandwidth"
         return self.cores
 
@@ -237,12 +238,12 @@ class LaidOut(Record):
         if apart is not None:
             return self._seconds_with_experts_apart(apart)
         on_gpus = self._seconds_on_gpus(step) * (1 - in_ram)
-        return on_gpus + self._known_cores.seconds(step) * in_ram
+        return on_gpus + self.known_cores.seconds(step) * in_ram
 
     def _seconds_with_experts_apart(self, apart: ApartExperts) -> Seconds:
         figures = pace_tables().split
         taken = self._seconds_on_gpus(apart.rest)
-        taken += self._known_cores.seconds(apart.experts)
+        taken += self.known_cores.seconds(apart.experts)
         taken += figures.crossing_seconds * apart.layers
         taken += figures.beside_seconds * apart.rest.layers_beside_experts
         # a factor on the whole step, so that it includes the extra time of experts
@@ -279,7 +280,7 @@ class LaidOut(Record):
 
         `on_gpus` are the seconds of a token if all layers were on GPUs.
         """
-        on_cores = self._known_cores.prompt(step)
+        on_cores = self.known_cores.prompt(step)
         assert on_cores is not None, "the GPUs compute the same operations"
         in_ram = self.in_ram.likely
         taken = on_gpus * (1 - in_ram)

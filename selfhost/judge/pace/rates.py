@@ -263,10 +263,11 @@ class Gpu(Record):
         launches every layer. `is_split`: a part lies in RAM. The ends of such a step include how
         launches differ by GPU, so that the row's own `large_layer` does not count.
         """
-        pace = _pace_around(self.row(step), step)
-        reading = self._reading(step) * share
+        row = self.row(step)
+        pace = _pace_around(row, step)
+        reading = self._reading(step, row) * share
         if step.launched_layers is None:
-            launching = self._launching(step, is_split=is_split)
+            launching = _launching(step, row, is_split=is_split)
             taken = _at_pace(reading + launching, pace)
         else:
             # Python launches kernels while the GPU computes
@@ -282,50 +283,44 @@ class Gpu(Record):
 
     def seconds_to_read(self, size: float, step: Step) -> Seconds:
         """The seconds in which the GPU reads `size` bytes with the step's runtime."""
-        rate = self.peak_bandwidth * self.row(step).share
-        return size / rate
+        return size / self._rate(self.row(step))
 
-    def _reading(self, step: Step) -> Seconds:
+    def _rate(self, row: DecodingRow) -> Range:
+        """The bytes per second that the GPU reads."""
+        return self.peak_bandwidth * row.share
+
+    def _reading(self, step: Step, row: DecodingRow) -> Seconds:
         """The seconds in which a step reads weights and context. Packed weights take as long as
         unpacking them, and others as long as multiplying by them, where that is longer.
         """
+        rate = self._rate(row)
         packed = NO_SECONDS
         plain = NO_SECONDS
         for name, size in step.read_bytes.items():
-            reading = size / self._rate_of_type(name, step)
+            reading = size / _rate_of_type(name, rate, row)
             if name in step.packed_bytes_by_type:
                 packed += reading
             else:
                 plain += reading
-        packed = longest(packed, self._unpacking(step))
-        plain = longest(plain, self._multiplying(step))
-        return packed + plain + self.seconds_to_read(step.context().cached_bytes, step)
+        packed = longest(packed, self._unpacking(step, row))
+        plain = longest(plain, self._multiplying(step, row))
+        return packed + plain + step.context().cached_bytes / rate
 
-    def _rate_of_type(self, name: str, step: Step) -> Range:
-        """The bytes per second at which weights of a stored type are read."""
-        row = self.row(step)
-        rate = self.peak_bandwidth * row.share
-        share = row.types.get(name)
-        # types of few bits take more work to unpack than others
-        if share is None and pace_tables().type_called(name).unpack > 1:
-            share = row.types.get(FEW_BITS)
-        return rate if share is None else rate.end_by_end(share)
-
-    def _unpacking(self, step: Step) -> Seconds:
+    def _unpacking(self, step: Step, row: DecodingRow) -> Seconds:
         """The seconds in which the kernels unpack the weights of a step; none where unpacking is no
         limit, and for a runtime that nobody measured.
         """
-        row = self.row(step)
+        packed_bytes = step.packed_bytes_by_type
         cycles = gpus.cycles_per_second(self.device.name)
-        if cycles is None or not _is_runtime_measured(row, step):
+        if not packed_bytes or cycles is None or not _is_runtime_measured(row, step):
             return NO_SECONDS
         tables = pace_tables()
         counted_bytes = 0.0
-        for name, size in step.packed_bytes_by_type.items():
+        for name, size in packed_bytes.items():
             counted_bytes += size * tables.type_called(name).unpack
         return Seconds.of(counted_bytes / (row.unpacked_per_cycle * cycles))
 
-    def _multiplying(self, step: Step) -> Seconds:
+    def _multiplying(self, step: Step, row: DecodingRow) -> Seconds:
         """The seconds in which matrix units multiply one token by weights that need no unpacking;
         none where that is no limit.
 
@@ -333,9 +328,11 @@ class Gpu(Record):
         as in 16 bits, because it holds twice as many numbers, which are multiplied twice as fast.
         Experts are left out: they are multiplied in smaller tiles.
         """
-        tile_tokens = self.row(step).tile_tokens
+        tile_tokens = row.tile_tokens
+        if tile_tokens is None or not step.parameters:
+            return NO_SECONDS
         peak = gpus.peak_flops(self.device.name, gpus.capability_of(self.device))
-        if tile_tokens is None or peak is None or not step.parameters:
+        if peak is None:
             return NO_SECONDS
         beside_experts = 1 - min(1.0, step.experts.used / step.parameters)
         plain_bytes = step.weights_bytes - step.packed_bytes
@@ -358,26 +355,35 @@ class Gpu(Record):
         times = pace_tables().step.unpacked_experts
         return self.seconds_to_read(unpacking_bytes, step) * times
 
-    # -------------------------------------------------------------- launching
-
     def launching_from_python(self, layers: Amount | float) -> Seconds:
         """The seconds in which Python launches so many layers."""
         return layer_from_python(self.device, self.computer) * layers
 
-    def _launching(self, step: Step, *, is_split: bool) -> Seconds:
-        """The seconds in which the program launches the layers of a step."""
-        row = self.row(step)
-        layers = step.blocks_in_layers() if row.half_layers else step.layers
-        launching = Seconds(*row.layer_us) * (layers * 1e-6)
-        if step.has_streams and row.program is None:
-            launching *= pace_tables().general.streams_layer
-        if not _has_large_layers(step):
-            return launching
-        if row.large_layer is not None and not is_split:
-            return launching * row.large_layer
-        if step.program == "graph":
-            return launching
-        return launching * pace_tables().general.large_layer
+
+def _rate_of_type(name: str, rate: Range, row: DecodingRow) -> Range:
+    """The bytes per second at which weights of a stored type are read, where `rate` is that of all
+    bytes.
+    """
+    share = row.types.get(name)
+    # types of few bits take more work to unpack than others
+    if share is None and pace_tables().type_called(name).unpack > 1:
+        share = row.types.get(FEW_BITS)
+    return rate if share is None else rate.end_by_end(share)
+
+
+def _launching(step: Step, row: DecodingRow, *, is_split: bool) -> Seconds:
+    """The seconds in which the program launches the layers of a step."""
+    layers = step.blocks_in_layers() if row.half_layers else step.layers
+    launching = Seconds(*row.layer_us) * (layers * 1e-6)
+    if step.has_streams and row.program is None:
+        launching *= pace_tables().general.streams_layer
+    if not _has_large_layers(step):
+        return launching
+    if row.large_layer is not None and not is_split:
+        return launching * row.large_layer
+    if step.program == "graph":
+        return launching
+    return launching * pace_tables().general.large_layer
 
 
 def _has_large_layers(step: Step) -> bool:

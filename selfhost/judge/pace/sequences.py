@@ -6,11 +6,13 @@ mixture-of-experts model each token chooses its own experts (`experts`).
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from ...core import units
 from ...core.records import Record
 from ...needs.case import DRAFTED_TOKENS, Companions
 from . import Speed, Step
-from .decoding import predict
+from .decoding import likely_seconds, prompt_rate
 from .experts import read_experts
 from .layout import LaidOut
 from .ranges import NO_SECONDS, Amount, Range, Seconds
@@ -33,7 +35,7 @@ class Sequence(Record):
     layout: LaidOut
     single: Range
 
-    @property
+    @cached_property
     def _empty(self) -> Step:
         """The step with nothing in the context."""
         return self.step.replace(prompt_tokens=0, depth_tokens=0)
@@ -56,7 +58,7 @@ class Sequence(Record):
             parameters=parameters,
             expert_matrices=2 * once.expert_matrices,
         )
-        longer = _likely_seconds(twice, layout) - _likely_seconds(once, layout)
+        longer = likely_seconds(twice, layout) - likely_seconds(once, layout)
         return max(0.0, longer)
 
     # -------------------------------------------------------------- with a draft
@@ -129,17 +131,19 @@ class Sequence(Record):
         """
         # a few tokens at once are no prompt: weights in RAM stay there and do not cross to the GPU
         in_place = self.layout.replace(tokens_per_crossing=0)
-        empty = predict(self._empty, in_place)
-        if empty.prompt is None or empty.decode is None:
+        prompt = prompt_rate(self._empty, in_place)
+        if prompt is None:
             how = (
                 f"{pace.how}; the total of {users:,} sequences at once is not known, because its"
                 " speed of reading prompts is not known"
             )
             return pace.replace(how=how)
-        computing = 1 / empty.prompt * self._batch_factor(pace)
+        computing = 1 / prompt * self._batch_factor(pace)
         single = 1 / self.single
-        context_seconds = max(0.0, single.likely - 1 / empty.decode.likely)
-        next_one = computing + self._serving_seconds() + Seconds.of(context_seconds)
+        context_seconds = single.likely - likely_seconds(self._empty, in_place)
+        next_one = (
+            computing + self._serving_seconds() + Seconds.of(max(0.0, context_seconds))
+        )
         experts = read_experts(self.step, users)
         reading_experts = 0.0
         if experts.share:
@@ -217,13 +221,6 @@ class Sequence(Record):
         if step.replays and self.layout.offloaded:
             return factors.graph
         return factors.gpu
-
-
-def _likely_seconds(step: Step, layout: LaidOut) -> float:
-    """The likely seconds of a step whose pace is known."""
-    decode = predict(step, layout).decode
-    assert decode is not None
-    return 1 / decode.likely
 
 
 def _with_ends_of_one(rates: Range, single: Range) -> Range:

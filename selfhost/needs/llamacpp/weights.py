@@ -414,7 +414,7 @@ def _buffer_of(
 
 def _expert_tensors(case: Case) -> list[FileTensors]:
     """The matrices of experts and their biases; [] for a model whose tensors are not known."""
-    usual = _usual_tensors(case)
+    usual = _usual_tensors(case) if case.model.has_experts else None
     if usual is None:
         return []
     return list(filter(is_of_experts, usual.tensors))
@@ -449,6 +449,8 @@ def _with_experts_apart(case: Case, in_file: _InFile, weights: Term) -> Terms:
     """The terms of the weights where options keep experts in RAM: all weights but experts, the
     experts on the devices by layers, and the experts in RAM. Each has its share of the range.
     """
+    if "experts_in_ram" not in case.settings:
+        return (weights,)
     tensors = list(filter(is_of_experts, in_file.loaded))
     in_ram = layers_in_ram(case, tensors)
     if not any(in_ram.values()):
