@@ -139,7 +139,12 @@ def cluster_of(
         count = units.plural(len(machines), "machine")
         remedy = f"name 2 to {MOST_MACHINES} that serve one model together"
         raise UnknownMachineError(f"a cluster of {count}", remedy=remedy)
-    found = usual_link(machines) if link is None else link_called(link)
+    found = usual = usual_link(machines)
+    if link is not None:
+        found = link_called(link)
+    if found.name != usual.name:
+        # what to do before is known of the machines that usually have the link
+        found = found.replace(enable="")
     own_names = tuple(names) or tuple(machine.name for machine in machines)
     return Cluster(machines=tuple(machines), names=own_names, link=found)
 
