@@ -59,7 +59,7 @@ def check_on_cluster(
     if not isinstance(model, Understood):
         model = understand_on(catalogue, model, workload, main)
     understood, usual = judged_in_model_defaults(catalogue, model, main)
-    if usual.needs is None:
+    if usual.needs is None or usual.question.runtime is None:
         # a closed model, or one that no program loads: machines play no part
         return check_with(
             catalogue, model, workload, main, today=today, carry=carry, notes=notes

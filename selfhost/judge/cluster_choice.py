@@ -7,6 +7,7 @@ all together have to run faster by a step (`rating`). What the user stated remov
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
@@ -98,36 +99,38 @@ def best_on_cluster(
         for number in range(len(cluster.machines) - 1, 1, -1):
             clusters.append(cluster.first(number))
     together = best_together(question, catalogue, clusters, split, one)
+    takes_one = one is not None and one.fits
+    if takes_one and not together.is_refused:
+        takes_one = not _gains(together.judged, one)
     return ClusterAnswer(
         cluster=cluster,
         together=together,
         alone=tuple(alone),
-        takes_one=one is not None and _is_enough(one, together.judged),
+        takes_one=takes_one,
     )
 
 
 def _best_of(alone: Sequence[Alone]) -> Alone:
     """The machine that runs the model best by itself."""
-    return min(alone, key=lambda found: rating_of(_with_way(found.judged)))
+    return min(alone, key=lambda found: rating_of(found.judged))
 
 
-def _is_enough(one: Judged, together: Judged) -> bool:
-    """Whether one machine runs the model as well as all together.
+def _gains(together: Judged, one: Judged | None) -> bool:
+    """Whether all machines together do more than one alone; True where nobody asks about one.
 
     Machines that are joined for a model which one of them runs in its usual type, or in another
     program, have to be faster by a step: a larger file is not what they were joined for.
     """
-    if not one.fits:
-        return False
-    best = _with_way(one)
-    if rating_of(best) <= rating_of(_with_way(together)):
+    if one is None or not one.fits:
         return True
-    way = best.question.way
+    if rating_of(one) <= rating_of(together):
+        return False
+    way = one.question.way
     is_larger = way is not None and way.most_share is not None
     is_smaller = not (one.question.is_usual_type or is_larger)
     if is_smaller and one.workload.runtime == together.workload.runtime:
-        return False
-    return serves(one) and not is_a_step_faster(together, one)
+        return True
+    return not serves(one) or is_a_step_faster(together, one)
 
 
 def best_together(
@@ -140,24 +143,25 @@ def best_together(
     """The best way on one of the clusters; the first refusal on the first of them where no program
     divides the model. `one`: the best way on one machine alone; None where nobody asks about one.
     """
-    by_program: dict[RuntimeSpec | None, list[Together]] = {}
-    refused: Together | None = None
-    asked = list(_questions(question, catalogue, clusters[0].main)) or [question]
-    for cluster in clusters:
-        for each in asked:
-            for judged in judge_together(each, cluster, split):
-                if judged.is_refused:
-                    refused = refused or judged
-                else:
-                    by_program.setdefault(each.runtime, []).append(judged)
     best = []
-    for ways in by_program.values():
-        best.append(min(ways, key=lambda way: _rank_in_program(way, one)))
+    refused = []
+    for turn, runtime in enumerate(_programs(question, catalogue)):
+        ways = []
+        for way in _ways_in(runtime, question, catalogue, clusters, split):
+            if way.is_refused:
+                refused.append(way)
+            else:
+                ways.append(way)
+        if ways:
+            in_program = min(ways, key=lambda way: _rank_in_program(way, one))
+            best.append((_rank_of_program(in_program, one, turn), in_program))
     if best:
-        in_turn = list(dict.fromkeys(each.runtime for each in asked))
-        return min(best, key=lambda way: _rank_of_program(way, one, in_turn))
-    assert refused is not None, "each way is judged or refused"
-    return refused
+        _, way = min(best, key=itemgetter(0))
+        return way
+    if not refused:
+        # no program loads the model
+        refused = judge_together(question, clusters[0], split)
+    return refused[0]
 
 
 def _rank_in_program(way: Together, one: Judged | None) -> tuple[bool, Rating]:
@@ -166,61 +170,25 @@ def _rank_in_program(way: Together, one: Judged | None) -> tuple[bool, Rating]:
     First come the ways that do more than `one` machine alone: a larger type at the pace of one
     machine must not hide a type in which all are faster.
     """
-    gains = one is None or not _is_enough(one, way.judged)
-    return not gains, rating_of(_with_way(way.judged))
+    return not _gains(way.judged, one), rating_of(way.judged)
 
 
 def _rank_of_program(
     way: Together,
     one: Judged | None,
-    in_turn: Sequence[RuntimeSpec | None],
+    turn: int,
 ) -> tuple[bool, int, int, bool, float]:
     """What orders the best ways of several programs, the best first.
 
-    Each program has to be faster by a step than the one before it `in_turn`: programs have other
-    usual types, and a larger file alone is no gain (as on one machine, `choice`).
+    Each program has to be faster by a step than the one before it, whose `turn` is less: programs
+    have other usual types, and a larger file alone is no gain (as on one machine, `choice`).
     """
-    judged = _with_way(way.judged)
     does_not_gain, rating = _rank_in_program(way, one)
-    cost: float = in_turn.index(judged.question.runtime)
-    if judged.users_pace is not None and serves(judged):
-        cost -= steps_between(1.0, judged.users_pace.likely)
+    cost: float = turn
+    pace = way.judged.users_pace
+    if pace is not None and serves(way.judged):
+        cost -= steps_between(1.0, pace.likely)
     return does_not_gain, rating.runs, rating.unserved, rating.is_rough, cost
-
-
-def _questions(
-    question: Question,
-    catalogue: Catalogue,
-    main: Machine,
-) -> Iterator[Question]:
-    """Yield the question in each program that may divide the model, in each type to try."""
-    for runtime in _programs(question, catalogue):
-        way = Way(runtime=runtime)
-        first = in_way(question, way, catalogue, main)
-        if first is None:
-            continue
-        yield first
-        for quantization in _other_types(first):
-            typed = way.replace(quantization=quantization)
-            other = in_way(question, typed, catalogue, main)
-            if other is not None:
-                yield other
-
-
-def _other_types(first: Question) -> Iterator[str]:
-    """Yield the types to try beside that of the question: the smaller ones, and those that somebody
-    publishes for a program that quantizes no files itself.
-    """
-    runtime = first.runtime
-    assert runtime is not None, "a way has a program"
-    names = [way.quantization for way in usual_and_smaller(first)]
-    if first.stated.quantization is None and runtime.conversion is None:
-        for row in types_to_have(first):
-            if row.repository is not None:
-                names.append(row.quantization)
-    for name in dict.fromkeys(names):
-        if name is not None and name != first.workload.quantization:
-            yield name
 
 
 def _programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]:
@@ -236,10 +204,34 @@ def _programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]
             yield runtime
 
 
-def _with_way(judged: Judged) -> Judged:
-    """The judgement with its way, by which it is rated."""
-    question = judged.question
-    if question.way is not None or question.runtime is None:
-        return judged
-    way = Way(runtime=question.runtime)
-    return judged.replace(question=question.replace(way=way))
+def _ways_in(
+    runtime: RuntimeSpec,
+    question: Question,
+    catalogue: Catalogue,
+    clusters: Sequence[Cluster],
+    split: str | None,
+) -> Iterator[Together]:
+    """Yield the ways in one program: in each type to try, on each of the clusters."""
+    main = clusters[0].main
+    usual = in_way(question, Way(runtime=runtime), catalogue, main)
+    if usual is None:
+        return
+    for quantization in _types(usual, runtime):
+        way = Way(runtime=runtime, quantization=quantization)
+        asked = in_way(question, way, catalogue, main)
+        if asked is not None:
+            for cluster in clusters:
+                yield from judge_together(asked, cluster, split)
+
+
+def _types(usual: Question, runtime: RuntimeSpec) -> list[str | None]:
+    """The usual type, which a way does not name, and the types to try beside: the smaller ones,
+    and those that somebody publishes for a program that quantizes no files itself.
+    """
+    names = [way.quantization for way in usual_and_smaller(usual)]
+    if usual.stated.quantization is None and runtime.conversion is None:
+        for row in types_to_have(usual):
+            if row.repository is not None:
+                names.append(row.quantization)
+    others = [name for name in names if name != usual.workload.quantization]
+    return list(dict.fromkeys((None, *others)))

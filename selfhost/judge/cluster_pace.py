@@ -14,7 +14,7 @@ The hops and s stand in the program's file in `specs/runtimes/`, the exchanges i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from ..catalogue.runtime_parts import BY_TENSOR
 from ..core.records import Record
@@ -73,6 +73,20 @@ def _roomy(machine: Machine) -> Machine:
     )
 
 
+# what of a pace is looked at: a rate of one machine, or None where the rate is not known
+_RateOf = Callable[[Speed], Range | None]
+
+
+def _decode(speed: Speed) -> Range | None:
+    return speed.decode
+
+
+def _undrafted(speed: Speed) -> Range | None:
+    """The rate of one user without the draft; None where there is none."""
+    rate = speed.undrafted_tokens_per_second
+    return None if rate is None else Range.of(rate)
+
+
 class _Together(Record):
     """The machines of a cluster, each with its pace alone."""
 
@@ -84,13 +98,10 @@ class _Together(Record):
         return self.alone[self.model.cluster.main]
 
     @property
-    def _number(self) -> int:
-        return self.model.number
-
-    @property
     def _is_untold(self) -> bool:
         """Whether no published run is like this: of more machines, of unlike ones, or by radio."""
-        if self._number > _MEASURED_MACHINES or not self.model.cluster.are_equal:
+        model = self.model
+        if model.number > _MEASURED_MACHINES or not model.cluster.are_equal:
             return True
         return self._is_slower_than_measured
 
@@ -103,66 +114,61 @@ class _Together(Record):
     def speed(self) -> Speed:
         """The pace of all together."""
         main = self._main
-        seconds = self._seconds
-        times = seconds.likely / _token_seconds(main).likely
+        undrafted = self._seconds(_undrafted, 1.0)
+        tokens_of_a_step = 1.0
+        if main.decode and main.undrafted_tokens_per_second:
+            # a draft proposes several tokens, for which the machines exchange once
+            gain = main.decode.likely / main.undrafted_tokens_per_second
+            tokens_of_a_step = max(1.0, gain)
+        seconds = self._seconds(_decode, tokens_of_a_step)
+        assert seconds is not None, "the pace is known"
+        decode = 1 / seconds
         full = main.full_context_tokens_per_second
+        if full is not None and main.decode is not None:
+            full *= decode.likely / main.decode.likely
         speed = main.replace(
-            decode=1 / seconds,
-            prompt=self._prompt,
+            decode=decode,
+            prompt=self._prompt(),
             how=f"{main.how}; {self._words()}",
             first_token_seconds=None,
-            full_context_tokens_per_second=None if full is None else full / times,
-            undrafted_tokens_per_second=self._undrafted(),
+            full_context_tokens_per_second=full,
+            undrafted_tokens_per_second=undrafted and 1 / undrafted.likely,
             parallel_total=self._total(),
         )
         prompt_tokens = self.model.question.workload.prompt_tokens
         return with_first_token(speed, prompt_tokens) if prompt_tokens else speed
 
-    def _undrafted(self) -> float | None:
-        """The tokens per second without the draft; None where there is none."""
-        alone = {}
-        for machine, speed in self.alone.items():
-            undrafted = speed.undrafted_tokens_per_second
-            if undrafted is None:
-                return None
-            alone[machine] = speed.replace(
-                decode=Range.of(undrafted), undrafted_tokens_per_second=None
-            )
-        return 1 / self.replace(alone=alone)._seconds.likely
+    def _seconds(self, rate_of: _RateOf, tokens_of_a_step: float) -> Seconds | None:
+        """The seconds of a token of one user, of so many in each step; None where the rate of a
+        machine is not known.
+        """
+        if self.model.split == BY_TENSOR:
+            seconds = self._divided(rate_of)
+            between = self._exchanges
+        else:
+            seconds = self._in_turn(rate_of)
+            between = self._hops
+        if seconds is None:
+            return None
+        seconds += between / tokens_of_a_step
+        return seconds * _UNTOLD if self._is_untold else seconds
 
-    @property
-    def _tokens_of_a_step(self) -> float:
-        """The tokens for which the machines exchange once: a draft proposes several."""
-        undrafted = self._main.undrafted_tokens_per_second
-        if undrafted is None:
-            return 1.0
-        return max(1.0, 1 / (_token_seconds(self._main).likely * undrafted))
+    # -------------------------------------------------------------- by layers
 
-    @property
-    def _seconds(self) -> Seconds:
-        """The seconds of a token of one user."""
-        is_by_tensor = self.model.split == BY_TENSOR
-        seconds = self._by_tensor if is_by_tensor else self._by_layers
-        if self._is_untold:
-            seconds *= _UNTOLD
-        return seconds
-
-    @property
-    def _by_layers(self) -> Seconds:
-        """The machines' shares one after the other, and a hop from each to the next."""
-        taken = NO_SECONDS
-        for speed, share in self._shares:
-            taken += _token_seconds(speed) * share
-        return taken + self._hops / self._tokens_of_a_step
-
-    @property
-    def _shares(self) -> Iterator[tuple[Speed, float]]:
-        """Yield the pace of each place's machine alone, and the share of the layers there."""
+    def _in_turn(self, rate_of: _RateOf) -> Seconds | None:
+        """The seconds of the machines one after the other, each by the share of the layers there;
+        None where a rate is not known.
+        """
         places = self.model.layer_places
         layers = max(1, sum(place.layers for place in places))
+        seconds = NO_SECONDS
         for place in places:
             machine = self.model.cluster.machines[place.holder.machine]
-            yield self.alone[machine], place.layers / layers
+            rate = rate_of(self.alone[machine])
+            if rate is None:
+                return None
+            seconds += 1 / rate * (place.layers / layers)
+        return seconds
 
     @property
     def _hops(self) -> Seconds:
@@ -171,20 +177,25 @@ class _Together(Record):
         if self._is_slower_than_measured:
             # hops were measured over cables, whose latency they have
             hop += Seconds(*self.model.cluster.link.exchange_seconds)
-        return hop * (self._number - 1)
+        return hop * (self.model.number - 1)
 
-    @property
-    def _by_tensor(self) -> Seconds:
-        """One machine's time, of which the machines divide a part, and the exchanges."""
+    # -------------------------------------------------------------- by tensor
+
+    def _divided(self, rate_of: _RateOf) -> Seconds | None:
+        """One machine's seconds, of which the machines divide a part; None where its rate is not
+        known.
+        """
+        rate = rate_of(self._main)
+        if rate is None:
+            return None
         step = self.model.question.step
         undivided = self.model.rules.undivided_dense
         if step is not None and step.has_experts:
             undivided = self.model.rules.undivided
         shares = []
         for share in undivided:
-            shares.append(share + (1 - share) / self._number)
-        taken = _token_seconds(self._main) * Amount(*shares)
-        return taken + self._exchanges / self._tokens_of_a_step
+            shares.append(share + (1 - share) / self.model.number)
+        return 1 / rate * Amount(*shares)
 
     @property
     def _exchanges(self) -> Seconds:
@@ -193,49 +204,44 @@ class _Together(Record):
         layers = 0 if step is None else step.layers
         exchange = Seconds(*self.model.cluster.link.exchange_seconds)
         if self.model.rules.exchange_grows:
-            exchange *= self._number - 1
+            exchange *= self.model.number - 1
         return exchange * (_EXCHANGES * layers)
+
+    # -------------------------------------------------------------- users and prompts
 
     def _total(self) -> Range | None:
         """The tokens per second of several users together; None for one user, and where nothing
         tells: of tensors over more than two machines.
         """
         total = self._main.parallel_total
-        if total is None:
-            return None
         if self.model.split == BY_TENSOR:
             gain = self.model.rules.users_gain
-            if not gain or self._number > 2:
+            if total is None or not gain or self.model.number > 2:
                 return None
             least, likely, most = gain
             return total * Range(least, likely, most)
         # a step of all users passes the machines as a token of one does
-        step = self._hops
-        for speed, share in self._shares:
-            if speed.parallel_total is None:
-                return None
-            step += speed.each_of / speed.parallel_total * share
+        users = self._main.each_of
+        each = self._in_turn(lambda speed: speed.parallel_total)
+        if each is None:
+            return None
+        step = self._hops + each * users
         if self._is_untold:
             step *= _UNTOLD
-        return self._main.each_of / step
+        return users / step
 
-    @property
     def _prompt(self) -> Range | None:
         """The tokens per second at which a prompt is read; None where that of a machine is not
         known.
         """
         if self.model.split == BY_TENSOR:
             return None if self._main.prompt is None else self._main.prompt * _PROMPT
-        seconds = NO_SECONDS
-        for speed, share in self._shares:
-            if speed.prompt is None:
-                return None
-            seconds += 1 / speed.prompt * share
-        return 1 / seconds * _PROMPT
+        seconds = self._in_turn(lambda speed: speed.prompt)
+        return None if seconds is None else 1 / seconds * _PROMPT
 
     def _words(self) -> str:
         """The clause on what the machines take together."""
-        number = plural(self._number, "machine")
+        number = plural(self.model.number, "machine")
         link = self.model.cluster.link
         if self.model.split == BY_TENSOR:
             words = (
@@ -251,9 +257,3 @@ class _Together(Record):
         if self._is_untold:
             words += "; a guess, because no run of such machines is known"
         return words
-
-
-def _token_seconds(speed: Speed) -> Seconds:
-    """The seconds of one token of one user."""
-    assert speed.decode is not None, "the pace is known"
-    return 1 / speed.decode

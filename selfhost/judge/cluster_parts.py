@@ -29,7 +29,7 @@ from .record import Question
 from .sharing import DivisibleModel, LayerShare, layers_in_proportion, whole_on_one
 
 
-class _Holder(Record):
+class Holder(Record):
     """A place that may hold layers: a device, or a machine whose devices divide each layer.
 
     - `machine`: the number of its machine. `whole`: the needs, if it held all layers.
@@ -44,35 +44,47 @@ class _Holder(Record):
 class LayerPlace(Record):
     """The layers of one holder: `layers` of them, the last before `stop`."""
 
-    holder: _Holder
+    holder: Holder
     layers: int
     stop: int
 
 
 class DividedModel(Record):
-    """A model with known needs, in one way to divide it over the machines of a cluster."""
+    """A model with known needs, in one way to divide it over the machines of a cluster.
+
+    - `needs`: those of the model on one machine, all in RAM. `layers`: the number of its layers.
+    - `program`: the program that divides the model, by its `rules` for the `split`.
+    """
 
     question: Question
     cluster: Cluster
     split: str
+    program: RuntimeSpec
     rules: ClusterSplit
+    needs: Needs
+    layers: int
 
-    @property
-    def program(self) -> RuntimeSpec:
-        """The program that divides the model."""
-        assert self.question.runtime is not None, "a way has a program"
-        return self.question.runtime
+    @classmethod
+    def of(cls, question: Question, cluster: Cluster, split: str) -> DividedModel:
+        """The model of the question, in a way that its program has."""
+        program = question.runtime
+        architecture = question.spec.architecture
+        assert program is not None, "a way has a program"
+        assert question.needs is not None, "the needs are counted"
+        return cls(
+            question=question,
+            cluster=cluster,
+            split=split,
+            program=program,
+            rules=program.clusters.splits[split],
+            needs=question.needs,
+            layers=1 if architecture is None else architecture.layers,
+        )
 
     @property
     def number(self) -> int:
         """The number of machines."""
         return len(self.cluster.machines)
-
-    @property
-    def needs(self) -> Needs:
-        """The needs of the model on one machine, all in RAM."""
-        assert self.question.needs is not None, "the needs are counted"
-        return self.question.needs
 
     @cached_property
     def parts(self) -> Sequence[Needs]:
@@ -93,22 +105,21 @@ class DividedModel(Record):
 
     def cards_of(self, machine: Machine) -> list[Place]:
         """The accelerators with memory of their own on which the program computes."""
-        question = self.question
-        cards = usable_cards(
-            machine, question.runtime, question.workload, question.most_cards
-        )
+        workload = self.question.workload
+        cards = usable_cards(machine, self.program, workload, self.question.most_cards)
         return [place for place in places(cards) if place.known_bytes]
 
     def whole_on(self, machine: Machine) -> Needs:
         """The needs if the machine held all of the model, on the devices that the program takes."""
         cards = self.cards_of(machine)
         if not cards:
-            return in_ram(self.needs)
+            return self.needs
         if self.program.account.divides_layers:
             return in_most_parts(self.needs, machine, self.question) or self.needs
         return whole_on_one(self._counted_on_card(machine), cards[0].where)
 
     def _counted_on_card(self, machine: Machine, devices: int = 1) -> Needs:
+        """The needs on one of so many cards of the machine, before one is chosen."""
         device = Device(devices=devices, maker=gpu_maker(machine, self.program))
         return needs_on(self.needs, self.question.case, device)
 
@@ -117,55 +128,54 @@ class DividedModel(Record):
     def _part_of_tensors(self) -> Needs:
         """The part of every layer that each of the equal machines holds."""
         machine = self.cluster.main
-        if self.program.account.divides_layers:
-            counted = self._counted_on_card(machine, self.number)
-        else:
+        if not self.program.account.divides_layers:
             model = self.question.spec.architecture
             terms = in_equal_parts(self.needs.terms, model, self.number)
-            counted = self.needs.replace(terms=terms)
+            return self.needs.replace(terms=terms)
+        counted = self._counted_on_card(machine, self.number)
         cards = self.cards_of(machine)
-        return whole_on_one(counted, cards[0].where) if cards else in_ram(counted)
+        if cards:
+            return whole_on_one(counted, cards[0].where)
+        terms = []
+        for term in counted.terms:
+            # in a RAM that a GPU shares, the process of the GPU is the only one
+            if term.name not in PROGRAMS or term.split is not Split.HOST:
+                terms.append(term.replace(where="host"))
+        return counted.replace(placement="host", terms=tuple(terms))
 
     # -------------------------------------------------------------- by layers
-
-    @property
-    def _layers(self) -> int:
-        """The number of the model's layers."""
-        model = self.question.spec.architecture
-        return 1 if model is None else model.layers
 
     @cached_property
     def layer_places(self) -> Sequence[LayerPlace]:
         """The layers of each holder, the last layers first."""
         places = []
-        stop = self._layers
-        for holder, count in self._last_layers_first():
+        stop = self.layers
+        for holder, count in reversed(self._first_layers_first()):
             layers = min(count, stop)
             places.append(LayerPlace(holder=holder, layers=layers, stop=stop))
             stop -= layers
         return places
 
-    def _last_layers_first(self) -> Iterator[tuple[_Holder, int]]:
-        """Yield the holders, those of the last layers first, each with its number of layers."""
+    def _first_layers_first(self) -> list[tuple[Holder, int]]:
+        """The holders, those of the first layers first, each with its number of layers."""
         holders = self._holders()
-        if not self.rules.by_room:
-            counts = layers_in_proportion([1] * len(holders), self._layers)
-            in_order = list(zip(holders, counts, strict=True))
-            yield from reversed(in_order) if self.rules.main_first else in_order
-            return
-        first_layers_first = holders[::-1]
-        rooms = [holder.room_bytes for holder in first_layers_first]
-        # llama.cpp counts the output matrix, which the main machine has, as a layer
-        counts = layers_in_proportion(rooms, self._layers + 1)
-        counts[-1] = max(0, counts[-1] - 1)
-        yield from reversed(list(zip(first_layers_first, counts, strict=True)))
+        if self.rules.by_room:
+            # the output matrix, which the main machine has, counts as a layer (llama.cpp)
+            holders.reverse()
+            rooms = [holder.room_bytes for holder in holders]
+            counts = layers_in_proportion(rooms, self.layers + 1)
+            counts[-1] = max(0, counts[-1] - 1)
+            return list(zip(holders, counts, strict=True))
+        counts = layers_in_proportion([1] * len(holders), self.layers)
+        in_order = list(zip(holders, counts, strict=True))
+        return in_order if self.rules.main_first else in_order[::-1]
 
-    def _holders(self) -> list[_Holder]:
+    def _holders(self) -> list[Holder]:
         """The places that may hold layers, those of the main machine first."""
         holders = []
         for number, machine in enumerate(self.cluster.machines):
             for whole, room_bytes in self._rooms_of(machine):
-                holder = _Holder(machine=number, whole=whole, room_bytes=room_bytes)
+                holder = Holder(machine=number, whole=whole, room_bytes=room_bytes)
                 holders.append(holder)
         return holders
 
@@ -208,9 +218,7 @@ class DividedModel(Record):
         machine alone. The output matrix goes with the last layers.
         """
         whole = place.holder.whole
-        model = DivisibleModel(
-            ram_needs=whole, card_needs=whole, layers=max(1, self._layers)
-        )
+        model = DivisibleModel(ram_needs=whole, card_needs=whole, layers=self.layers)
         has_output = place is self.layer_places[0]
         for term in whole.terms:
             if term.split is Split.LAYERS:
@@ -224,17 +232,3 @@ class DividedModel(Record):
                 is_held |= term.name in PROGRAMS or place.holder.machine == 0
             if is_held:
                 yield term
-
-
-def in_ram(needs: Needs) -> Needs:
-    """The needs with all terms in RAM. The process that a program has beside its devices is left
-    out, as it is where one such machine is judged.
-    """
-    programs = [term.split for term in needs.terms if term.name in PROGRAMS]
-    has_device = any(split is not Split.HOST for split in programs)
-    terms = []
-    for term in needs.terms:
-        is_beside = term.name in PROGRAMS and term.split is Split.HOST
-        if not (has_device and is_beside):
-            terms.append(term.replace(where="host"))
-    return needs.replace(placement="host", terms=tuple(terms))

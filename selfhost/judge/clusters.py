@@ -8,9 +8,10 @@ such a link do not serve, is refused with the reason (the finding `runtime-not-t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, partial
 
+from ..catalogue.architecture import Architecture
 from ..catalogue.runtime_parts import BY_TENSOR, ClusterSplit
 from ..core.records import Record
 from ..machine.clusters import Cluster
@@ -32,22 +33,14 @@ from .question import recounted
 from .record import MEMORY_CHECKS, Judged, Question
 
 
-class PartOfMachine(Record):
-    """The part of a model on one machine of a cluster.
+class PartOfMachine(Judged):
+    """The part of a model on one machine of a cluster, with the findings of the machine by itself.
 
-    - `needs`: what the machine holds and stores. `layers`: how many layers lie on it; None where it
-      has a part of every layer.
-    - `findings`: those of the machine by itself.
+    `layers`: how many layers lie on the machine; None where it has a part of every layer.
     """
 
     machine: Machine
-    needs: Needs
     layers: int | None = None
-    findings: tuple[Finding, ...]
-
-    def finding(self, name: str) -> Finding | None:
-        """The finding of the named check; None where the machine has none."""
-        return next((found for found in self.findings if found.check == name), None)
 
     @property
     def fullness(self) -> float:
@@ -97,12 +90,12 @@ def judge_together(
     judged = []
     refused = []
     for name in splits:
-        way = _ClusterWay(question=question, cluster=cluster, split=name)
-        refusal = way.refusal()
+        refusal = _refusal(question, cluster, name)
         if refusal is None:
-            judged.append(way.judge())
+            model = DividedModel.of(question, cluster, name or "")
+            judged.append(_Way(model=model).judge())
         else:
-            refused.append(way.refused(refusal))
+            refused.append(_refused(question, cluster, name, refusal))
     return judged or refused[:1]
 
 
@@ -112,203 +105,175 @@ def waits_together(together: Together) -> tuple[Wait, ...]:
     """
 
     def pace_behind(asked: Question) -> Speed:
-        way = _ClusterWay(
-            question=asked, cluster=together.cluster, split=together.split
-        )
-        return pace_on_machines(way.model)
+        model = DividedModel.of(asked, together.cluster, together.split or "")
+        return pace_on_machines(model)
 
     return waits_at(together.judged, pace_behind)
 
 
-class _ClusterWay(Record):
-    """A question in one way to divide the model over a cluster."""
+# ------------------------------------------------------------------ what is refused
 
-    question: Question
-    cluster: Cluster
-    split: str | None
+_refusing = partial(failing, "runtime-not-together")
 
-    # -------------------------------------------------------------- what is refused
 
-    @cached_property
-    def _rules(self) -> ClusterSplit | None:
-        """The program's rules for this split; None where it has no such split."""
-        runtime = self.question.runtime
-        if runtime is None or self.split is None:
-            return None
-        return runtime.clusters.splits.get(self.split)
+def _refusal(question: Question, cluster: Cluster, split: str | None) -> Ruling | None:
+    """Why the machines do not run the model in this way; None where they may."""
+    if question.runtime is None or question.needs is None or question.step is None:
+        return _refusing("work")
+    clusters = question.runtime.clusters
+    if not clusters.splits:
+        return _refusing("program")
+    rules = clusters.splits.get(split or "")
+    if rules is None:
+        return _refusing("", split=split)
+    if len(cluster.machines) > clusters.most:
+        return _refusing("many", most=clusters.most)
+    if not cluster.are_equal and not rules.unlike:
+        return _refusing("unlike")
+    if split == BY_TENSOR:
+        return _refusal_of_tensors(DividedModel.of(question, cluster, split))
+    return None
 
-    @property
-    def _number(self) -> int:
-        return len(self.cluster.machines)
 
-    @cached_property
-    def model(self) -> DividedModel:
-        """The model as it is divided in this way."""
-        assert self.split is not None, "a refused way is not judged"
-        assert self._rules is not None, "a refused way is not judged"
-        return DividedModel(
-            question=self.question,
-            cluster=self.cluster,
-            split=self.split,
-            rules=self._rules,
-        )
-
-    def refusal(self) -> Ruling | None:
-        """Why the machines do not run the model in this way; None where they may."""
-        question = self.question
-        rules = self._rules
-        if question.runtime is None or question.step is None:
-            return _refusing("work")
-        clusters = question.runtime.clusters
-        if not clusters.splits:
-            return _refusing("program")
-        if rules is None:
-            return _refusing("", split=self.split)
-        if self._number > clusters.most:
-            return _refusing("many", most=clusters.most)
-        if not self.cluster.are_equal and not rules.unlike:
-            return _refusing("unlike")
-        if self.split == BY_TENSOR and question.needs is not None:
-            return self._refusal_of_tensors(rules)
+def _refusal_of_tensors(model: DividedModel) -> Ruling | None:
+    """Why tensors are not divided over the machines; None where they may be."""
+    link = model.cluster.link
+    if not link.carries_tensors:
+        return _refusing("slow-link", link=link.title)
+    if any(len(model.cards_of(one)) > 1 for one in model.cluster.kinds):
+        return _refusing("several-gpus")
+    architecture = model.question.spec.architecture
+    if architecture is None:
         return None
-
-    def _refusal_of_tensors(self, rules: ClusterSplit) -> Ruling | None:
-        """Why tensors are not divided over the machines; None where they may be."""
-        link = self.cluster.link
-        if not link.carries_tensors:
-            return _refusing("slow-link", link=link.title)
-        if any(len(self.model.cards_of(one)) > 1 for one in self.cluster.kinds):
-            return _refusing("several-gpus")
-        for name, size in self._sizes_to_divide(rules):
-            if size % self._number:
-                return _refusing("divides", what=name)
-        model = self.question.spec.architecture
-        if model is None or not self.model.program.account.divides_layers:
-            return None
-        quantization = self.question.workload.quantization or ""
-        if not divides_over(self._number, model, quantization):
-            return _refusing("divides", what="feed-forward layers")
+    for name, size in _sizes_to_divide(architecture, model.rules):
+        if size % model.number:
+            return _refusing("divides", what=name)
+    quantization = model.question.workload.quantization or ""
+    if not model.program.account.divides_layers:
         return None
+    if divides_over(model.number, architecture, quantization):
+        return None
+    return _refusing("divides", what="feed-forward layers")
 
-    def _sizes_to_divide(self, rules: ClusterSplit) -> Iterator[tuple[str, int]]:
-        """Yield what of the model each machine gets an equal part of, and its number."""
-        model = self.question.spec.architecture
-        if model is None:
-            return
-        if "width" in rules.divides:
-            yield "numbers of an embedding", model.embedding_length
-        for group in model.attention:
-            if "kv_heads" in rules.divides and not group.is_latent:
-                yield "KV heads", group.kv_heads
-            else:
-                yield "attention heads", group.heads
 
-    def refused(self, refusal: Ruling) -> Together:
-        """The judgement of a way that is refused."""
-        question = self.question
-        runtime = question.runtime
-        found = finding(
-            refusal,
-            program="selfhost" if runtime is None else runtime.name,
-            machines=self.cluster.name,
-            count=self._number,
-        )
-        findings = sorted([*model_checks(question), found], key=_order)
-        judged = Judged(
-            question=question, findings=tuple(findings), needs=question.needs
-        )
-        return Together(cluster=self.cluster, judged=judged, split=self.split)
+def _sizes_to_divide(
+    architecture: Architecture, rules: ClusterSplit
+) -> Iterator[tuple[str, int]]:
+    """Yield what of the model each machine gets an equal part of, and its number."""
+    if "width" in rules.divides:
+        yield "numbers of an embedding", architecture.embedding_length
+    for group in architecture.attention:
+        if "kv_heads" in rules.divides and not group.is_latent:
+            yield "KV heads", group.kv_heads
+        else:
+            yield "attention heads", group.heads
 
-    # -------------------------------------------------------------- the judgement
+
+def _refused(
+    question: Question, cluster: Cluster, split: str | None, refusal: Ruling
+) -> Together:
+    """The judgement of a way that is refused."""
+    runtime = question.runtime
+    found = finding(
+        refusal,
+        program="selfhost" if runtime is None else runtime.name,
+        machines=cluster.name,
+        count=len(cluster.machines),
+    )
+    judged = Judged(
+        question=question,
+        findings=_in_order((*model_checks(question), found)),
+        needs=question.needs,
+    )
+    return Together(cluster=cluster, judged=judged, split=split)
+
+
+# ------------------------------------------------------------------ the judgement
+
+
+class _Way(Record):
+    """A way of running a model on several machines that is not refused."""
+
+    model: DividedModel
 
     def judge(self) -> Together:
         """The judgement of all machines, and the pace of all together. Where memory does not hold
         all users at once, users may wait.
         """
-        question = self.question
-        if question.needs is None:
-            findings = [
-                *model_checks(question),
-                runtime_check(question, self.cluster.main),
-            ]
-            judged = Judged(question=question, findings=tuple(findings))
-            return Together(cluster=self.cluster, judged=judged, split=self.split)
-        all_at_once = self._judged_with(self)
-        if not question.lets_users_wait:
-            return all_at_once
-        if all_at_once.judged.deciding.isdisjoint(MEMORY_CHECKS):
-            return all_at_once
-        most = most_at_once(
-            self._layout_of_users, question.workload.parallel, self._layout()
-        )
-        if most is None:
-            return all_at_once
-        return self._judged_with(self.replace(question=most.question))
+        at_once = self
+        if self.model.question.lets_users_wait:
+            most = most_at_once(
+                self._memory_for,
+                self.model.question.workload.parallel,
+                self._memory(),
+            )
+            if most is not None:
+                at_once = self._asked(most.question)
+        return self._judged_with(at_once)
 
-    def _layout_of_users(self, users: int) -> Judged:
+    def _asked(self, question: Question) -> _Way:
+        """The same way for another question about the model."""
+        model = self.model
+        return _Way(model=DividedModel.of(question, model.cluster, model.split))
+
+    def _memory_for(self, users: int) -> Judged:
         """The memory of all machines for so many users."""
-        workload = self.question.workload.replace(parallel=users)
-        asked = recounted(self.question, workload, self.cluster.main)
-        return self.replace(question=asked)._layout()
+        question = self.model.question
+        workload = question.workload.replace(parallel=users)
+        asked = recounted(question, workload, self.model.cluster.main)
+        return self._asked(asked)._memory()
 
-    def _layout(self) -> Judged:
+    def _memory(self) -> Judged:
         """The memory of all machines: the worst findings, and the needs of the fullest machine."""
-        parts = self._parts
-        fullest = max(parts, key=lambda part: part.fullness)
-        findings = []
-        for found in _worst_of_each_check(parts, differ=False):
-            if found.check in MEMORY_CHECKS:
-                findings.append(found)
+        worst = _worst_of_each_check(self.parts, differ=False)
         return Judged(
-            question=self.question, findings=tuple(findings), needs=fullest.needs
+            question=self.model.question,
+            findings=tuple(found for found in worst if found.check in MEMORY_CHECKS),
+            needs=_fullest_first(self.parts)[0].needs,
         )
 
-    def _pace_for(self, users: int) -> Speed:
-        """The pace of this way, for so many users who may have to wait for their turn."""
-        speed = pace_on_machines(self.model)
-        at_once = self.question.workload.parallel
-        if at_once == users or speed.decode is None:
-            return speed
-        # the sequences that are computed at once serve all users in turn
-        total = speed.parallel_total if at_once > 1 else speed.decode
-        return speed.replace(
-            parallel_total=total, each_of=users, waiting=users - at_once
-        )
-
-    def _judged_with(self, at_once: _ClusterWay) -> Together:
+    def _judged_with(self, at_once: _Way) -> Together:
         """The judgement of the question, where the machines serve the users of `at_once` at a
         time.
         """
-        question = self.question
+        model = self.model
+        question = model.question
+        cluster = model.cluster
+        parts = at_once.parts
+        placed = _fullest_first(parts)[0].placed
         findings = list(model_checks(question))
-        parts = at_once._parts
-        fullest = max(parts, key=lambda part: part.fullness)
-        findings += _worst_of_each_check(
-            self._telling(parts), differ=len(self.cluster.kinds) > 1
-        )
+        differ = len(cluster.kinds) > 1
+        findings += _worst_of_each_check(self._telling(parts), differ=differ)
         why_not = why_no_pace(findings)
         if why_not is None:
             speed = at_once._pace_for(question.workload.parallel)
-            main = self.cluster.main
-            findings.append(speed_check(question, fullest.needs, main, speed))
+            findings.append(speed_check(question, placed, cluster.main, speed))
             wait = wait_check(question, speed)
             if wait is not None:
                 findings.append(wait)
         else:
             speed = Speed(how=why_not)
             findings.append(no_pace_finding(question, why_not))
-        findings.sort(key=_order)
         judged = Judged(
             question=question,
-            findings=tuple(findings),
-            needs=fullest.needs.replace(missing_bytes=question.missing_bytes),
+            findings=_in_order(findings),
+            needs=placed.replace(missing_bytes=question.missing_bytes),
             speed=speed,
         )
         return Together(
-            cluster=self.cluster,
-            judged=judged,
-            split=self.split,
-            parts=tuple(parts),
+            cluster=cluster, judged=judged, split=model.split, parts=tuple(parts)
+        )
+
+    def _pace_for(self, users: int) -> Speed:
+        """The pace of this way, for so many users who may have to wait for their turn."""
+        speed = pace_on_machines(self.model)
+        at_once = self.model.question.workload.parallel
+        if at_once == users or speed.decode is None:
+            return speed
+        # the sequences that are computed at once serve all users in turn
+        total = speed.parallel_total if at_once > 1 else speed.decode
+        return speed.replace(
+            parallel_total=total, each_of=users, waiting=users - at_once
         )
 
     def _telling(self, parts: Sequence[PartOfMachine]) -> Sequence[PartOfMachine]:
@@ -326,25 +291,25 @@ class _ClusterWay(Record):
         return unknown or parts
 
     @cached_property
-    def _parts(self) -> Sequence[PartOfMachine]:
+    def parts(self) -> Sequence[PartOfMachine]:
         """The part of each machine, with what that machine's checks find."""
-        found: dict[tuple[Machine, Needs, bool], tuple[Finding, ...]] = {}
+        model = self.model
+        checked: dict[tuple[Machine, Needs, bool], tuple[Finding, ...]] = {}
         parts = []
-        machines = self.cluster.machines
-        for number, needs in enumerate(self.model.parts):
-            machine = machines[number]
-            stores = number == 0 or self.model.program.clusters.whole_files
+        for number, needs in enumerate(model.parts):
+            machine = model.cluster.machines[number]
+            stores = number == 0 or model.program.clusters.whole_files
             # equal machines with equal parts are checked once
             key = (machine, needs, stores)
-            if key not in found:
-                findings = self._checks_of(machine, needs, stores=stores)
-                found[key] = tuple(findings)
+            if key not in checked:
+                checked[key] = tuple(self._checks_of(machine, needs, stores=stores))
             parts.append(
                 PartOfMachine(
-                    machine=machine,
+                    question=model.question,
+                    findings=checked[key],
                     needs=needs,
-                    layers=self.model.layers_on(number),
-                    findings=found[key],
+                    machine=machine,
+                    layers=model.layers_on(number),
                 )
             )
         return parts
@@ -357,7 +322,7 @@ class _ClusterWay(Record):
         stores: bool,
     ) -> Iterator[Finding]:
         """Yield the findings of one machine about its part. `stores`: the files lie on its disk."""
-        question = self.question
+        question = self.model.question
         workload = question.workload
         cards = usable_cards(machine, question.runtime, workload, question.most_cards)
         limited = self._limited(machine).replace(accelerators=cards)
@@ -378,36 +343,32 @@ class _ClusterWay(Record):
         return machine.replace(memory_limit_bytes=int(limit * share))
 
 
-def _refusing(variant: str, **figures: object) -> Ruling:
-    """The ruling that machines do not run a model together: the wording, and its figures."""
-    return failing("runtime-not-together", variant, **figures)
+def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings in the order of the checks."""
+    return tuple(sorted(findings, key=lambda found: CHECKS.index(found.check)))
 
 
-def _order(found: Finding) -> int:
-    """The place of a finding among the checks."""
-    return CHECKS.index(found.check)
+def _fullest_first(parts: Sequence[PartOfMachine]) -> list[PartOfMachine]:
+    """The parts, those of the fullest machines first."""
+    return sorted(parts, key=lambda part: -part.fullness)
 
 
 def _worst_of_each_check(
     parts: Sequence[PartOfMachine],
     *,
     differ: bool,
-) -> Iterator[Finding]:
-    """Yield the worst finding of each check, of equally bad ones that of the fullest machine. Where
+) -> list[Finding]:
+    """The worst finding of each check, of equally bad ones that of the fullest machine. Where
     machines differ, what did not pass names its machine.
     """
-    by_fullness = sorted(parts, key=lambda part: -part.fullness)
-    for check in CHECKS:
-        worst: Finding | None = None
-        for part in by_fullness:
-            found = part.finding(check)
-            if found is None:
+    worst: dict[str, Finding] = {}
+    for part in _fullest_first(parts):
+        for found in part.findings:
+            known = worst.get(found.check)
+            if known is not None and found.severity <= known.severity:
                 continue
-            if worst is not None and found.severity <= worst.severity:
-                continue
-            worst = found
+            worst[found.check] = found
             if differ and found.severity:
                 reason = f"{part.machine.name}: {found.reason}"
-                worst = found.in_words(reason, found.remedy)
-        if worst is not None:
-            yield worst
+                worst[found.check] = found.in_words(reason, found.remedy)
+    return list(worst.values())

@@ -153,7 +153,6 @@ class _OnRamAndCards(Record):
             self._in_turn_on_a_card_now,
             self._in_ram,
             self._on_cards_once_idle,
-            self._in_turn_on_a_card_once_idle,
             self._on_an_unread_card,
             self._on_the_largest_card,
         )
@@ -223,13 +222,6 @@ class _OnRamAndCards(Record):
             return
         if self.layout_now is None or layout.placement == "accelerator":
             yield layout
-
-    def _in_turn_on_a_card_once_idle(self) -> Iterator[Needs]:
-        """Yield the layouts whose parts move to the largest accelerator one at a time, once other
-        processes have left it.
-        """
-        if self.layout_now is None and self.now != self.once_idle:
-            yield from parts_in_turn(self.ram_needs, largest_place(self.once_idle))
 
     def _on_an_unread_card(self) -> Iterator[Needs]:
         """Yield the layouts on each accelerator whose memory was not read."""

@@ -398,10 +398,6 @@ def _counted(
     if not keeps_cache:
         # without a KV cache its type changes nothing
         workload = workload.replace(kv_cache_type=None)
-        # the default type was counted like no type
-        if is_cache_asked:
-            case = counting.case(workload)
-            needs = need.count(case)
     alone = needs
     beside_bytes = 0
     if counting.companions is not None:

@@ -139,7 +139,12 @@ def cluster_of(
         count = units.plural(len(machines), "machine")
         remedy = f"name 2 to {MOST_MACHINES} that serve one model together"
         raise UnknownMachineError(f"a cluster of {count}", remedy=remedy)
-    found = usual_link(machines) if link is None else link_called(link)
+    found = usual = usual_link(machines)
+    if link is not None:
+        found = link_called(link)
+    if found.name != usual.name:
+        # what to do before is known of the machines that usually have the link
+        found = found.replace(enable="")
     own_names = tuple(names) or tuple(machine.name for machine in machines)
     return Cluster(machines=tuple(machines), names=own_names, link=found)
 
@@ -154,64 +159,68 @@ def cluster_named(
     `read` takes the name of one machine, or of its record. Raises what `read` raises for a part of
     a text that surely names several.
     """
-    is_sure = SURE_JOINER in text
-    pieces = text.split(SURE_JOINER) if is_sure else _JOINERS.split(text)
-    parts = None
-    if len(pieces) > 1:
-        parts = _parts(pieces, read, is_sure=is_sure)
-    pieces = text.split(",")
-    if parts is None and _is_repeated(pieces, read):
-        parts = _parts(pieces, read, is_sure=True)
-    if parts is None and JOINER not in text and _may_be_counted(text):
-        # `2x (ryzen 7950x and rtx 3090, 64gb)`
-        parts = _parts([text], read, is_sure=False)
+    if SURE_JOINER in text:
+        parts = _parts(text.split(SURE_JOINER), read, is_sure=True)
+    else:
+        parts = _joined(text, read)
     if parts is None:
         return None
     machines = []
     names = []
     notes = []
     for part in parts:
-        if part.number > MOST_MACHINES:
-            raise UnknownMachineError(
-                f"{text!r} names more machines than serve one model together",
-                remedy=f"name at most {MOST_MACHINES}",
-            )
         machines += [part.noted.machine] * part.number
         names += [part.name] * part.number
         if part.noted.note is not None:
             notes.append(part.noted.note)
-    if len(machines) == 1:
-        return None
     cluster = cluster_of(machines, link, names)
     return NotedCluster(cluster=cluster, notes=tuple(notes))
 
 
-def _is_repeated(pieces: Sequence[str], read: ReadMachine) -> bool:
-    """Whether all pieces of a text name the same machine: between other words, a comma joins the
-    parts of one.
+def _joined(text: str, read: ReadMachine) -> list[_Counted] | None:
+    """The machines that a text joins by a sign, a word or commas, or counts as a whole, as in `2x
+    (ryzen 7950x and rtx 3090, 64gb)`; None where the text names one machine.
     """
-    names = {piece.strip().lower() for piece in pieces}
-    return len(pieces) > 1 and len(names) == 1 and _tells_machine(pieces[0], read)
+    parts = _parts(_JOINERS.split(text), read)
+    if parts is None:
+        parts = _parts(text.split(","), read)
+        # between other words, a comma joins the parts of one machine
+        if parts is not None and not _are_repeated_or_counted(parts):
+            parts = None
+    if parts is None and JOINER not in text:
+        whole = _counted(text.strip(), read)
+        parts = None if whole is None else [whole]
+    return parts
+
+
+def _are_repeated_or_counted(parts: Sequence[_Counted]) -> bool:
+    """Whether all parts of a text have one name, or a number stands beside one."""
+    names = {part.name.lower() for part in parts}
+    return len(names) == 1 or any(part.number > 1 for part in parts)
 
 
 def _parts(
     pieces: Sequence[str],
     read: ReadMachine,
     *,
-    is_sure: bool,
+    is_sure: bool = False,
 ) -> list[_Counted] | None:
-    """The machines that each piece of a text names; None where a piece names no whole machine.
-    `is_sure`: each piece was given as a machine.
+    """The machines that several pieces of a text name; None where a piece names no whole machine,
+    and for one piece. `is_sure`: each piece was given as a machine.
     """
+    if len(pieces) == 1:
+        return None
     parts = []
     for piece in pieces:
-        part = _counted(piece.strip(), read)
+        name = piece.strip()
+        part = _counted(name, read)
         if part is None:
-            is_machine = is_sure or (len(pieces) > 1 and _tells_machine(piece, read))
-            noted = read(piece.strip()) if is_machine else None
+            noted = None
+            if is_sure or _tells_machine(name, read):
+                noted = read(name)
             if noted is None:
                 return None
-            part = _Counted(number=1, name=piece.strip(), noted=noted)
+            part = _Counted(number=1, name=name, noted=noted)
         parts.append(part)
     return parts
 
@@ -223,27 +232,17 @@ def _plurals() -> re.Pattern[str]:
     return re.compile(rf"\b({words})s\b", re.IGNORECASE)
 
 
-def _number_pattern() -> str:
-    """The pattern of a number in digits or as a word."""
-    words = "|".join(sorted(number_words(), key=len, reverse=True))
-    return rf"(\d{{1,4}}|{words})"
-
-
-def _may_be_counted(text: str) -> bool:
-    """Whether a number stands before the text or after it."""
-    return bool(_counts(text))
-
-
 def _counts(text: str) -> list[tuple[int, str]]:
     """Each number before or after a text that may count machines, with the rest of the text."""
-    plain = text.strip()
-    number = _number_pattern()
-    before = rf"(?is){_BEFORE_COUNT}{number}{_TIMES}{_UNIT}(.+?){_BEHIND}"
+    words = number_words()
+    number = "|".join((r"\d{1,4}", *sorted(words, key=len, reverse=True)))
+    before = rf"(?is){_BEFORE_COUNT}({number}){_TIMES}{_UNIT}(.+?){_BEHIND}"
     found = []
-    match = re.fullmatch(before, plain)
+    match = re.fullmatch(before, text)
     if match is not None:
-        found.append((_number(match[1]), match[2]))
-    match = re.fullmatch(r"(?is)(.+?)\s+[x×](\d{1,4})|(.+?)\s+(\d{1,4})[x×]", plain)
+        digits = match[1].lower()
+        found.append((words.get(digits) or int(digits), match[2]))
+    match = re.fullmatch(r"(?is)(.+?)\s+[x×](\d{1,4})|(.+?)\s+(\d{1,4})[x×]", text)
     if match is not None:
         found.append((int(match[2] or match[4]), match[1] or match[3]))
     counts = []
@@ -254,19 +253,12 @@ def _counts(text: str) -> list[tuple[int, str]]:
     return counts
 
 
-def _number(text: str) -> int:
-    """The number that digits or a word state."""
-    if text.isdecimal():
-        return int(text)
-    return number_words()[text.lower()]
-
-
 def _counted(piece: str, read: ReadMachine) -> _Counted | None:
     """The machines of one name that a piece of a text counts; None where it names one machine, or
     none.
     """
     counts = _counts(piece)
-    if not counts or _is_read(piece, read):
+    if not counts or _read_or_none(piece, read) is not None:
         return None
     for count, rest in counts:
         for name in dict.fromkeys((_plurals().sub(r"\1", rest), rest)):
@@ -274,11 +266,6 @@ def _counted(piece: str, read: ReadMachine) -> _Counted | None:
             if noted is not None:
                 return _Counted(number=count, name=name, noted=noted)
     return None
-
-
-def _is_read(piece: str, read: ReadMachine) -> bool:
-    """Whether the whole piece, with its number, is the name of one machine."""
-    return _read_or_none(piece, read) is not None
 
 
 def _read_or_none(name: str, read: ReadMachine) -> NotedMachine | None:
@@ -301,21 +288,21 @@ def _tells_machine(piece: str, read: ReadMachine) -> bool:
     a description with a product, a chip of Apple's, or a processor and its memory. GPUs alone are
     parts of the machine beside them, unless a host of so many is joined to others.
     """
-    if piece.strip().endswith(_RECORDS):
-        return _is_read(piece.strip(), read)
+    if piece.endswith(_RECORDS):
+        return _read_or_none(piece, read) is not None
     known = machine_called(piece)
     is_called = known is not None or rented(piece) is not None
     try:
         about = read_description(piece)
     except SelfhostError:
         # a record, which `read` knows by its path
-        return is_called or _is_read(piece, read)
+        return is_called or _read_or_none(piece, read) is not None
     if is_called:
         if known is None or not _is_gpus_alone(about):
             return True
         # "RTX 3060 12GB" is also said for a desktop that has one
         machine = known.machine
-        return machine.name == piece.strip() or are_often_joined(machine)
+        return machine.name == piece or are_often_joined(machine)
     if about.product is not None or about.chip is not None:
         return True
     return about.processor is not None and about.memory.ram_gib is not None

@@ -277,14 +277,14 @@ def _together(answer: ClusterAnswer) -> Object:
     link["assumed"] = answer.cluster.link.is_assumed
     parts = []
     for part in answer.parts:
-        memory = part.needs.memory
+        memory = part.memory
         disk = part.finding("disk")
         parts.append(
             {
                 "machine": part.machine.name,
                 "layers": part.layers,
                 "memory": None if memory is None else fields(memory, _SIZES),
-                "disk_bytes": None if disk is None else part.needs.disk_bytes,
+                "disk_bytes": None if disk is None else part.placed.disk_bytes,
                 "findings": record(part.findings),
             }
         )

@@ -130,6 +130,15 @@ def test_macs_are_started_by_mlx_launch(capsys: pytest.CaptureFixture[str]) -> N
     assert "rdma_ctl enable" in out
 
 
+def test_the_lines_of_macs_are_not_told_of_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = "check minimax-m2.7 --runtime llama.cpp --split layers --link tb5"
+    _, out, _ = run(capsys, *words.split(), *TWO)
+    assert "Thunderbolt 5" in out
+    assert "Mac" not in out
+
+
 def test_two_hosts_of_eight_gpus_divide_layers_inside_and_between(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -91,7 +91,7 @@ def test_the_weights_on_each_machine_are_those_of_the_run(run: dict[str, Any]) -
         quantization=run["quantization"],
     )
     for part in judged.parts:
-        weights = likely_bytes(part.needs.terms, "weights")
+        weights = likely_bytes(part.placed.terms, "weights")
         assert weights / GIB == pytest.approx(run["weights_gib"], rel=0.06)
 
 
@@ -105,7 +105,7 @@ def test_the_weights_on_each_machine_are_those_of_the_run(run: dict[str, Any]) -
 )
 def test_the_peak_of_each_mac_is_that_of_the_run(run: dict[str, Any]) -> None:
     for part in judged_run(run).parts:
-        memory = part.needs.memory
+        memory = part.placed.memory
         assert memory is not None
         assert memory.total_bytes / GB == pytest.approx(run["peak_gb"], rel=0.04)
 
@@ -118,7 +118,7 @@ def test_a_latent_cache_is_whole_on_each_machine() -> None:
     assert one.needs is not None
     whole = likely_bytes(one.needs.terms, "kv_cache")
     for part in judged.parts:
-        assert likely_bytes(part.needs.terms, "kv_cache") == whole
+        assert likely_bytes(part.placed.terms, "kv_cache") == whole
 
 
 # ------------------------------------------------------------------ laws
@@ -146,17 +146,14 @@ def test_no_machine_needs_more_than_one_alone(
     """Each has some layers, or a part of each, beside what one alone would have on its devices."""
     machines = cluster(text)
     asked = question(model, machines, runtime=runtime)
-    assert asked.runtime is not None
     for judged in judge_together(asked, machines):
         assert judged.split is not None
-        rules = asked.runtime.clusters.splits[judged.split]
-        alone = DividedModel(
-            question=asked, cluster=machines, split=judged.split, rules=rules
-        ).whole_on(machines.main)
+        divided = DividedModel.of(asked, machines, judged.split)
+        alone = divided.whole_on(machines.main)
         assert alone.memory is not None
         for part in judged.parts:
-            assert part.needs.memory is not None
-            assert part.needs.memory.total_bytes <= alone.memory.total_bytes
+            assert part.placed.memory is not None
+            assert part.placed.memory.total_bytes <= alone.memory.total_bytes
 
 
 @pytest.mark.parametrize(
@@ -186,7 +183,7 @@ def test_all_layers_lie_on_some_machine(model: str, text: str, runtime: str) -> 
         assert sum(map(int, filter(None, layers))) == architecture.layers
         held = 0
         for part in judged.parts:
-            held += likely_bytes(part.needs.terms, *WEIGHTS)
+            held += likely_bytes(part.placed.terms, *WEIGHTS)
         # vLLM's part on each of several GPUs holds some tensors whole
         assert whole * 0.99 <= held <= whole * 1.15
 
@@ -206,12 +203,10 @@ def test_a_program_says_which_machine_has_the_last_layers(
     """vLLM's get_pp_indices gives the first layers to the first node, mlx_lm the last ones."""
     machines = cluster(text)
     asked = question("llama-3.3-70b-instruct", machines, runtime=runtime)
-    assert asked.runtime is not None
-    rules = asked.runtime.clusters.splits["layers"]
-    model = DividedModel(question=asked, cluster=machines, split="layers", rules=rules)
-    machine_of = [place.holder.machine for place in model.layer_places]
+    divided = DividedModel.of(asked, machines, "layers")
+    machine_of = [place.holder.machine for place in divided.layer_places]
     assert machine_of == last_first
-    stops = [place.stop for place in model.layer_places]
+    stops = [place.stop for place in divided.layer_places]
     assert stops == sorted(stops, reverse=True)
     assert stops[0] == 80
 
@@ -307,9 +302,9 @@ def test_more_context_never_takes_less_on_a_machine() -> None:
         for tokens in (4_096, 65_536)
     )
     for less, more in zip(small.parts, large.parts, strict=True):
-        assert less.needs.memory is not None
-        assert more.needs.memory is not None
-        assert less.needs.memory.total_bytes < more.needs.memory.total_bytes
+        assert less.memory is not None
+        assert more.memory is not None
+        assert less.memory.total_bytes < more.memory.total_bytes
 
 
 def test_rdma_decides_the_pace_of_tensors_and_not_of_layers() -> None:

@@ -90,6 +90,11 @@ def read(text: str, link: str | None = None) -> Cluster | None:
             id="counted and one",
         ),
         pytest.param(
+            "2x dgx spark, mac studio m3 ultra 512gb",
+            ["dgx-spark", "dgx-spark", "mac-studio-m3-ultra-512gb"],
+            id="counted and one, with a comma",
+        ),
+        pytest.param(
             "rtx 4090 64gb ++ rtx 4090 64gb",
             ["rtx-4090-64gb"] * 2,
             id="named one by one",
@@ -124,6 +129,8 @@ def test_several_machines_are_read(text: str, names: list[str]) -> None:
         pytest.param("hp z2 mini g1a, strix halo 128gb", id="a computer, its chip"),
         pytest.param("mac studio, m3 ultra, 96gb", id="a Mac in parts"),
         pytest.param("dgx spark, 4tb ssd", id="a computer and its disk"),
+        pytest.param("macbook pro, m4 max 64gb", id="a Mac, its chip"),
+        pytest.param("2x rtx 3090, ryzen 7950x 64gb", id="GPUs of a computer"),
         pytest.param("rtx 4090+rtx 3090", id="two GPUs without spaces"),
         pytest.param("2x nothing", id="unknown"),
         # how many H100 has a node?
@@ -143,7 +150,7 @@ def test_one_machine_stays_one(text: str) -> None:
 
 
 def test_more_machines_than_are_joined_are_refused() -> None:
-    with pytest.raises(UnknownMachineError, match="more machines"):
+    with pytest.raises(UnknownMachineError, match="17 machines"):
         read("17x dgx spark")
     with pytest.raises(UnknownMachineError, match="1 machine"):
         cluster_of([named("dgx spark").machine])
