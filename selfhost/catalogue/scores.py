@@ -8,20 +8,15 @@ fitted to them (`catalogue/abilities.py`).
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from functools import cache
 
-from ..core.errors import Problem, SpecError
-from ..core.files import Unreadable, read_file
 from ..core.records import DATE, Record, Stated, Values, read_by
-from ..core.stored import Rows, Store, answering_store
+from ..core.stored import Rows, Store, answering_store, reading_lines
 from ..core.tables import shipped_record, unchecked_record
 
-MAX_BYTES = 16 << 20
 SCORES = "common/scores-rows"
-_REMEDY = "install selfhost again, or put back specs/common/scores.jsonl"
 PERCENT, ELO = "percent", "elo"
 _DAY = read_by(form=DATE, default="")
 
@@ -149,13 +144,8 @@ def scores_in(store: Store) -> Rows:
 
 def _parse(path: str) -> Values:
     """The rows of a file of scores by model. Raises `SpecError`."""
-    try:
-        lines = read_file(path, MAX_BYTES).splitlines()
-        _, *rows = map(json.loads, lines)
-        return {row["model"]: row["scores"] for row in rows}
-    except Unreadable as error:
-        fault = f"the file of scores {error.reason}"
-    except (ValueError, RecursionError, KeyError, TypeError):
-        fault = "is no file of scores"
-    problem = Problem(file=path, message=fault, remedy=_REMEDY)
-    raise SpecError([problem], remedy=_REMEDY)
+    rows = {}
+    with reading_lines(path, "file of scores") as lines:
+        for row in lines[1:]:
+            rows[row["model"]] = row["scores"]
+    return rows
