@@ -513,7 +513,7 @@ def machine_found(machine: Machine | str | None, gpu: str | None) -> _FoundMachi
         return found
     # imported here: most programs ask about a machine as it is
     from .machine.changes import apply
-    from .machine.understand import cards_named
+    from .machine.description import cards_named
 
     try:
         cards = cards_named(gpu)

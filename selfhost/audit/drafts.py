@@ -19,9 +19,9 @@ from ..core.templates import fill
 from ..core.units import words_of
 from ..machine import cpus, gpus, profiles, rented
 from ..machine.cards import MOST_CARDS
+from ..machine.description import cards_named
 from ..machine.instruction_sets import instruction_sets, with_implied
 from ..machine.record import FACTS, PURPOSES, SCHEMA, Machine
-from ..machine.understand import cards_named
 from ..machine.words import PartOfMachineError, UnknownGpuError
 from .answers import UNITS, count_of, plain, table_of, whole_number
 from .record_text import Entry

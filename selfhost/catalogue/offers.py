@@ -12,15 +12,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache, partial
 from math import inf
 
-from ..core.errors import Problem, SpecError
-from ..core.files import Unreadable, read_file
+from ..core.errors import SpecError
 from ..core.records import DATE, JSON, Record, Stated, Values, read_by
-from ..core.stored import Rows, Store, store_of
+from ..core.stored import Rows, Store, reading_lines, store_of
 from ..core.tables import TABLES, Document, TomlTable, shipped_record
 from ..core.templates import fill
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
-MAX_BYTES = 16 << 20
 # characters without a special meaning in a shell or in JSON
 _PLAIN = r"[A-Za-z0-9@./:_+-]*"
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
@@ -255,12 +253,10 @@ def _line_of(path: str, model_id: str) -> int | None:
     """The line of the snapshot with the model's offers; None in a package, which has no such
     file.
     """
-    import json
-
     try:
-        lines = read_file(path, MAX_BYTES).splitlines()
-        models = [json.loads(line).get("model") for line in lines]
-    except (Unreadable, ValueError):
+        with reading_lines(path, "price snapshot") as lines:
+            models = [line.get("model") for line in lines]
+    except SpecError:
         return None
     return models.index(model_id) + 1
 
@@ -315,20 +311,11 @@ def _parse(path: str) -> tuple[Values, Rows]:
     """The fields of the `Snapshot` in a file of JSON lines, but for its rows, and the rows. Raises
     `SpecError`.
     """
-    import json
-
-    fault = "is not a price snapshot: its first line must hold as_of and sources"
-    try:
-        lines = read_file(path, MAX_BYTES).splitlines()
-        header, *rows = map(json.loads, lines)
+    with reading_lines(path, "price snapshot") as lines:
+        header, *rows = lines
         offers = {row["model"]: row["offers"] for row in rows}
-        return _snapshot_values(header, offers), offers
-    except Unreadable as error:
-        fault = f"the price snapshot {error.reason}"
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        pass
-    problem = Problem(file=path, message=fault, remedy=_REMEDY)
-    raise SpecError([problem], remedy=_REMEDY)
+        values = _snapshot_values(header, offers)
+    return values, offers
 
 
 def _snapshot_values(header: Values, rows: Rows) -> Values:

@@ -8,20 +8,15 @@ fitted to them (`catalogue/abilities.py`).
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from functools import cache
 
-from ..core.errors import Problem, SpecError
-from ..core.files import Unreadable, read_file
 from ..core.records import DATE, Record, Stated, Values, read_by
-from ..core.stored import Rows, Store, answering_store
+from ..core.stored import Rows, Store, answering_store, reading_lines
 from ..core.tables import shipped_record, unchecked_record
 
-MAX_BYTES = 16 << 20
 SCORES = "common/scores-rows"
-_REMEDY = "install selfhost again, or put back specs/common/scores.jsonl"
 PERCENT, ELO = "percent", "elo"
 _DAY = read_by(form=DATE, default="")
 
@@ -73,47 +68,50 @@ class BoardsTable(Stated):
     board: Mapping[str, Board]
 
 
-class _Row(Record):
-    """A score as the file states it."""
+class Score(Record):
+    """A score of one model, as a line of the file states it.
 
-    board: str = read_by()
+    - `score`: percent of 100, or Elo, as `board.unit` says.
+    - `name`: the model's name there; `setting`: how it was asked, as that name has it.
+    - `test`: the part of the board, where it has several; `version` of the test or its harness.
+    - `stated_date`: empty where it is that of the source; `stated_independence`: None where it is.
+    - `ci95`: half of the interval of 95 %; `items`: questions or votes; None where nobody says.
+    - `cites`: where the source has it from.
+    """
+
+    board_id: str = read_by(name="board")
     score: float = read_by(minimum=-(10**6))
     name: str = read_by()
     test: str = read_by(default="")
     setting: str = read_by(default="")
     version: str = read_by(default="")
-    date: str = _DAY
+    stated_date: str = read_by(name="date", form=DATE, default="")
     ci95: float | None = read_by(default=None)
     items: int | None = read_by(default=None)
-    independent: bool | None = read_by(default=None)
+    stated_independence: bool | None = read_by(name="independent", default=None)
     cites: str = read_by(default="")
 
+    @property
+    def board(self) -> Board:
+        """The test that was measured."""
+        return boards().board[self.board_id]
 
-class Score(Record):
-    """A score of one model.
+    @property
+    def source(self) -> Source:
+        """The public table that has the score."""
+        return boards().source[self.board.source]
 
-    - `board`, `source`: what was measured, and the public table that says so.
-    - `score`: percent of 100, or Elo, as `board.unit` says.
-    - `name`: the model's name there; `setting`: how it was asked, as that name has it.
-    - `test`: the part of the board, where it has several; `version` of the test or its harness.
-    - `date`: `YYYY-MM-DD`, of what `source.date_of` says.
-    - `ci95`: half of the interval of 95 %; `items`: questions or votes; None where nobody says.
-    - `is_independent`: somebody other than the maker of the model measured it.
-    - `cites`: where the source has it from.
-    """
+    @property
+    def date(self) -> str:
+        """The day, `YYYY-MM-DD`, of what `source.date_of` says."""
+        return self.stated_date or self.source.as_of
 
-    board: Board
-    source: Source
-    score: float
-    name: str
-    test: str
-    setting: str
-    version: str
-    date: str
-    ci95: float | None
-    items: int | None
-    is_independent: bool
-    cites: str
+    @property
+    def is_independent(self) -> bool:
+        """Whether somebody other than the maker of the model measured it."""
+        if self.stated_independence is None:
+            return self.source.independent
+        return self.stated_independence
 
 
 def boards() -> BoardsTable:
@@ -129,36 +127,12 @@ def scores_of(id: str) -> tuple[Score, ...]:
     rows = scores_in(answering_store())
     if id not in rows:
         return ()
-    return tuple(_score(unchecked_record(_Row, row)) for row in rows[id])
+    return tuple(unchecked_record(Score, row) for row in rows[id])
 
 
 def measured_ids() -> tuple[str, ...]:
     """The ids of the models that have a score, sorted."""
     return tuple(scores_in(answering_store()))
-
-
-def _score(row: _Row) -> Score:
-    """The score with its board and source, and what follows from these."""
-    table = boards()
-    board = table.board[row.board]
-    source = table.source[board.source]
-    is_independent = row.independent
-    if is_independent is None:
-        is_independent = source.independent
-    return Score(
-        board=board,
-        source=source,
-        score=row.score,
-        name=row.name,
-        test=row.test,
-        setting=row.setting,
-        version=row.version,
-        date=row.date or source.as_of,
-        ci95=row.ci95,
-        items=row.items,
-        is_independent=is_independent,
-        cites=row.cites,
-    )
 
 
 @cache
@@ -170,13 +144,8 @@ def scores_in(store: Store) -> Rows:
 
 def _parse(path: str) -> Values:
     """The rows of a file of scores by model. Raises `SpecError`."""
-    try:
-        lines = read_file(path, MAX_BYTES).splitlines()
-        _, *rows = map(json.loads, lines)
-        return {row["model"]: row["scores"] for row in rows}
-    except Unreadable as error:
-        fault = f"the file of scores {error.reason}"
-    except (ValueError, RecursionError, KeyError, TypeError):
-        fault = "is no file of scores"
-    problem = Problem(file=path, message=fault, remedy=_REMEDY)
-    raise SpecError([problem], remedy=_REMEDY)
+    rows = {}
+    with reading_lines(path, "file of scores") as lines:
+        for row in lines[1:]:
+            rows[row["model"]] = row["scores"]
+    return rows

@@ -176,7 +176,7 @@ def changed(options: Options, named: NotedMachines) -> tuple[Machine, ...]:
     notes = named.notes
     if options.set or options.gpu:
         from ..machine.changes import apply
-        from ..machine.understand import cards_named
+        from ..machine.description import cards_named
 
         gpus = [cards_named(text) for text in options.gpu]
         for cards in gpus:

@@ -12,6 +12,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -23,10 +24,12 @@ from .answering import (
     is_packed,
 )
 from .errors import Problem, SpecError
-from .files import open_ordinary, read_some, too_large
+from .files import Unreadable, open_ordinary, read_file, read_some, too_large
 
 # ten times the largest value, the outlines of all models
 _MOST_BYTES = 64 << 20
+# ten times the file of prices
+_MOST_LINES_BYTES = 16 << 20
 # values by their keys; a value is anything that JSON can hold
 Rows = Mapping[str, Any]
 # by the key of a row: the position of the row's first byte in the file, its length in bytes and its
@@ -112,6 +115,24 @@ def _broken(path: str) -> SpecError:
     remedy = f"install {distribution} again"
     fault = Problem(file=path, message="cannot be read", remedy=remedy)
     return SpecError([fault])
+
+
+@contextmanager
+def reading_lines(path: str, kind: str) -> Iterator[list[Any]]:
+    """Give the JSON values of the lines of a catalogue's file. Raises `SpecError` where the file
+    cannot be read, and where the block finds no `kind` in it, such as "price snapshot".
+    """
+    remedy = f"install selfhost again, or put back {os.path.basename(path)}"
+    try:
+        content = read_file(path, _MOST_LINES_BYTES)
+        yield list(map(json.loads, content.splitlines()))
+        return
+    except Unreadable as error:
+        fault = f"the {kind} {error.reason}"
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        fault = f"is no {kind}"
+    problem = Problem(file=path, message=fault, remedy=remedy)
+    raise SpecError([problem], remedy=remedy)
 
 
 def with_checksum(value: bytes) -> bytes:

@@ -16,10 +16,10 @@ from ..core.units import nearest, parse_number, parse_size, words_of
 from . import gpus, record
 from .cards import MOST_CARDS, NamedCards, joined
 from .cpus import CoreCounts
+from .description import cards_named
 from .instruction_sets import assumed_sets, with_implied
 from .platforms import normal_architecture, normal_system, platforms
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
-from .understand import cards_named
 from .words import GpuCountError, SettingRow, UnknownGpuError, spelled, vocabulary
 
 # general-purpose machines of clouds and CI have 16 GiB with 4 cores (AWS m7i and m8g, GitHub,

@@ -15,11 +15,11 @@ from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from .cpus import number_words
+from .description import Description, read_description
 from .links import Link, are_often_joined, link_called, usual_link
 from .profiles import NotedMachine, machine_called
 from .record import Machine
 from .rented import rented
-from .understand import Description, read_description
 from .words import UnknownMachineError, vocabulary
 
 # more machines than this are told as no cluster: llama.cpp takes 16 servers (ggml-rpc.h,

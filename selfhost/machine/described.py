@@ -18,8 +18,10 @@ from ..core.templates import fill
 from ..core.units import words_of
 from . import cpus, gpus
 from .cards import NamedCards, joined
+from .description import Description, cards_named
+from .macs import mac_with
 from .memory import StatedMemory, may_be_reported_as
-from .products import Product, mac_with
+from .products import Product
 from .profiles import (
     MEMORY_FACTS,
     NotedMachine,
@@ -29,7 +31,6 @@ from .profiles import (
 )
 from .ram_rates import with_ram_rate
 from .record import BANDWIDTH, Accelerator, FactValues, Machine
-from .understand import Description, cards_named
 from .words import bad_name, has_digit, ignored_note, vocabulary
 
 # stands for a computer that is no listed product

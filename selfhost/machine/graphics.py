@@ -1,7 +1,7 @@
 """The GPUs that a description names, each with the count and the memory beside its name.
 
-What goes in: the mentions of GPUs in a `Phrase`. What comes out: `NamedCards`. A size beside the
-name of a GPU belongs to the GPU where the GPU is sold with it; else it is the RAM's.
+What goes in: the names of GPUs in a `Phrase`. What comes out: `NamedCards`. A size beside the name
+of a GPU belongs to the GPU where the GPU is sold with it; else it is the RAM's.
 """
 
 from __future__ import annotations
@@ -9,63 +9,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .cards import NamedCards, equal_cards_meant, matches, not_sold_so, unknown_gpu
-from .gazetteer import Mention
+from .gazetteer import NamedGpu
 from .gpus import GpuRow
 from .memory import may_be_ram
 from .phrases import Phrase, WordRun
-from .quantities import count_in, quantity_in
-from .words import BREAK, bad_name, fits, spelled, vocabulary
+from .quantities import quantity_in
+from .words import BREAK, fits, spelled, vocabulary
 
 
 def cards_of(
     phrase: Phrase,
-    mentions: Sequence[Mention],
+    gpus: Sequence[NamedGpu],
     *,
     has_processor: bool = False,
     is_laptop: bool = False,
 ) -> list[NamedCards]:
-    """The GPUs of the mentions in the order of the text, each with the count and the memory beside
-    its name, which are claimed. A GPU inside the processor is counted once.
+    """The GPUs of the names in the order of the text, each with the count and the memory beside its
+    name, which are claimed. A GPU inside the processor is counted once.
 
     Raises `UnknownGpuError` for a size with which a GPU is not sold, and `PartOfMachineError` for
     the GPU of a processor that is not named.
     """
     found: list[NamedCards] = []
-    for mention in sorted(mentions, key=lambda mention: mention.run.start):
-        if not mention.gpus:
+    for gpu in sorted(gpus, key=lambda gpu: gpu.run.start):
+        rows = matches(gpu.typed, laptop=is_laptop)
+        if not rows:
+            raise unknown_gpu(gpu.run.words)
+        if all(row.unified for row in rows):
+            inside = equal_cards_meant(rows, gpu.typed, None, 1)
+            if inside not in found:
+                found.append(inside)
             continue
-        several = matches(mention.typed, laptop=is_laptop)
-        if not several:
-            raise unknown_gpu(mention.run.words)
-        if all(gpu.unified for gpu in several):
-            # the GPU inside the named processor comes with it
-            if has_processor and not several[0].integrated:
-                continue
-            cards = equal_cards_meant(several, mention.typed, None, 1)
-            if cards in found:
-                continue
-        else:
-            run = phrase.with_fillers(mention.run)
-            memory_gib = mention.size_gib
-            if not _are_sold_with(several, memory_gib):
-                memory_gib = _memory_beside(
-                    phrase, run, several, has_processor=has_processor
-                )
-            count = phrase.claim_count(run)
-            cards = equal_cards_meant(several, mention.typed, memory_gib, count)
-        found.append(cards)
+        run = phrase.with_fillers(gpu.run)
+        memory_gib = gpu.size_gib
+        if not _are_sold_with(rows, memory_gib):
+            memory_gib = _memory_beside(phrase, run, rows, has_processor=has_processor)
+        count = phrase.claim_count(run)
+        found.append(equal_cards_meant(rows, gpu.typed, memory_gib, count))
     return found
 
 
-def _are_sold_with(several: Sequence[GpuRow], gib: float | None) -> bool:
+def _are_sold_with(rows: Sequence[GpuRow], gib: float | None) -> bool:
     """Whether one of the GPUs has that memory."""
-    return any(gib in gpu.memory_gib for gpu in several)
+    return any(gib in gpu.memory_gib for gpu in rows)
 
 
 def _memory_beside(
     phrase: Phrase,
     run: WordRun,
-    several: Sequence[GpuRow],
+    rows: Sequence[GpuRow],
     *,
     has_processor: bool,
 ) -> float | None:
@@ -79,22 +71,20 @@ def _memory_beside(
         at += 1
     size = phrase.size_at(at)
     if size is None:
-        return _memory_before(phrase, run, several, has_processor=has_processor)
+        return _memory_before(phrase, run, rows, has_processor=has_processor)
     if size.of == "ram" and phrase.size_at(at + 1) is None:
         return None
-    if _are_sold_with(several, size.gib):
+    if _are_sold_with(rows, size.gib):
         phrase.claim(at)
         return size.gib
     if size.of == "vram":
         phrase.claim(at)
-        count_at = phrase.count_of(run)
-        count = 1 if count_at is None else count_in(phrase.word(count_at)) or 1
         # of all GPUs together, as in `2x 3090 48gb vram`
-        gib = size.gib / count
-        return gib if _are_sold_with(several, gib) else size.gib
+        gib = size.gib / max(1, phrase.count_of(run))
+        return gib if _are_sold_with(rows, gib) else size.gib
     if phrase.is_of_gpus or (at == run.end and _is_ram_elsewhere(phrase, size.gib)):
         # `2080 ti 22gb, 64gb ram` is a changed card
-        raise not_sold_so(several, size.gib)
+        raise not_sold_so(rows, size.gib)
     return None
 
 
@@ -111,7 +101,7 @@ def _is_ram_elsewhere(phrase: Phrase, gib: float) -> bool:
 def _memory_before(
     phrase: Phrase,
     run: WordRun,
-    several: Sequence[GpuRow],
+    rows: Sequence[GpuRow],
     *,
     has_processor: bool,
 ) -> float | None:
@@ -123,11 +113,11 @@ def _memory_before(
     at = run.start - 1
     word = phrase.free_word(at)
     size = quantity_in(word)
-    if size is None or not _are_sold_with(several, size.number):
+    if size is None or not _are_sold_with(rows, size.number):
         return None
     if size.modules and not has_processor:
-        card = several[0].label
-        raise bad_name("modules", phrase.text, word=word, card=card)
+        card = rows[0].label
+        raise phrase.error("modules", word=word, card=card)
     if size.unit != "gb" or size.of == "ram":
         return None
     others = [place for place, other in phrase.quantities() if other.is_size]
@@ -163,5 +153,5 @@ def chosen_cards(
         names.append("no GPU")
         is_either = True
     if is_either and len(names) > 1:
-        raise bad_name("two_gpus", phrase.text, names, first=names[0])
+        raise phrase.error("two_gpus", names, first=names[0])
     return chosen

@@ -12,7 +12,7 @@ from ..core.records import Record, shortened
 from . import cpus
 from .phrases import Phrase
 from .quantities import Quantity
-from .words import bad_name, vocabulary
+from .words import vocabulary
 
 _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d\w?", re.ASCII)
 # the smallest usual disk: beside another size, a plain size from this on is a disk's
@@ -91,7 +91,7 @@ def _sizes(phrase: Phrase, processor: str | None) -> Mapping[int, Quantity]:
             continue
         if size.gib < _LEAST_GIB:
             typed = repr(shortened(phrase.word(at), 40))
-            raise bad_name("zero", phrase.text, size=typed)
+            raise phrase.error("zero", size=typed)
         if size.of == "disk" and size.gib >= _LEAST_DISK_GIB:
             phrase.claim(at)
             continue
@@ -114,7 +114,7 @@ def _refuse_two_sizes(phrase: Phrase, possible: set[float]) -> None:
         return
     listed = [f"{gib:g} GB" for gib in sorted(possible)]
     largest = f"{max(possible):g}"
-    raise bad_name("two_sizes", phrase.text, sizes=listed, largest=largest)
+    raise phrase.error("two_sizes", sizes=listed, largest=largest)
 
 
 def _numbers(phrase: Phrase) -> Mapping[str, int]:
@@ -127,7 +127,7 @@ def _numbers(phrase: Phrase) -> Mapping[str, int]:
             numbers["sticks"] = quantity.modules
         elif not quantity.is_size and not quantity.is_count:
             if not quantity.number:
-                raise bad_name("zero_parts", phrase.text, word=repr(phrase.word(at)))
+                raise phrase.error("zero_parts", word=repr(phrase.word(at)))
             unit = "cores" if quantity.unit == "cpus" else quantity.unit
             numbers[unit] = int(quantity.number)
             phrase.claim(at)
@@ -143,10 +143,10 @@ def _kind_of_ram(phrase: Phrase) -> str | None:
         if _KIND_OF_RAM.fullmatch(word):
             kinds = cpus.ram_rates()
             if word not in kinds:
-                raise bad_name("kind_of_ram", phrase.text, kinds, word=word)
+                raise phrase.error("kind_of_ram", kinds, word=word)
             if ram_kind not in (None, word):
                 both = [ram_kind, word]
-                raise bad_name("two_kinds_of_ram", phrase.text, both, first=ram_kind)
+                raise phrase.error("two_kinds_of_ram", both, first=ram_kind)
             ram_kind = word
             phrase.claim(at)
         elif word in vocabulary().of_sizes:

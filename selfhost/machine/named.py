@@ -7,9 +7,9 @@ from __future__ import annotations
 import re
 
 from .described import described
+from .description import read_description
 from .profiles import NotedMachine, machine_called
 from .rented import has_unlisted_gpu, rented, without_provider
-from .understand import read_description
 from .words import BREAK, bad_name, tokens
 
 # three times as many as the longest description that is read; the expressions below take seconds

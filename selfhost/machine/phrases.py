@@ -4,12 +4,13 @@ word means two things.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from ..core.errors import SelfhostError
 from ..core.records import Record
 from .cpus import MAKERS
 from .quantities import Quantity, count_in, is_size, quantity_in
-from .words import BREAK, tokens, vocabulary
+from .words import BREAK, bad_name, tokens, vocabulary
 
 _LONGEST_NAME = 9
 
@@ -45,6 +46,15 @@ class Phrase:
         self.is_of_gpus = is_of_gpus
         self.words = tokens(text)
         self.free = {at: word for at, word in enumerate(self.words) if word != BREAK}
+
+    def error(
+        self,
+        code: str,
+        nearest: Iterable[str] = (),
+        **values: object,
+    ) -> SelfhostError:
+        """The error for the text, as `words.bad_name` makes it."""
+        return bad_name(code, self.text, nearest, **values)
 
     def claim(self, *places: int) -> None:
         """Claim the words at these places."""
@@ -117,10 +127,10 @@ class Phrase:
             end += 1
         return self.run(start, end)
 
-    def count_of(self, run: WordRun) -> int | None:
-        """Return the place of the count beside the run, of `2x` before the run, or of `x2` behind
-        the run or its size; None where there is none. One other word may stand between, such as the
-        break in `rtx 3090 (x2)`.
+    def _place_of_count(self, run: WordRun) -> int | None:
+        """The place of the count beside the run, of `2x` before the run, or of `x2` behind the run
+        or its size; None where there is none. One other word may stand between, such as the break
+        in `rtx 3090 (x2)`.
         """
         end = run.end
         # a claimed size behind the run is the run's own
@@ -133,14 +143,19 @@ class Phrase:
                 return at
         return None
 
+    def count_of(self, run: WordRun) -> int:
+        """Return the count beside the run; 1 where there is none."""
+        at = self._place_of_count(run)
+        count = None if at is None else count_in(self.word(at))
+        return 1 if count is None else count
+
     def claim_count(self, run: WordRun) -> int:
         """Claim the count beside the run and return it; 1 where there is none."""
-        at = self.count_of(run)
-        if at is None:
-            return 1
-        count = count_in(self.word(at))
-        self.claim(at)
-        return 1 if count is None else count
+        count = self.count_of(run)
+        at = self._place_of_count(run)
+        if at is not None:
+            self.claim(at)
+        return count
 
     def _is_count_of(self, run: WordRun, at: int) -> bool:
         """Whether a count at that place counts the things that the run names: `2x` before the run,

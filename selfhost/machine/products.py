@@ -12,9 +12,8 @@ from functools import cache, cached_property
 
 from ..core.records import Stated
 from ..core.tables import shipped_record
-from .cpus import Chip, SoldMac
 from .phrases import Phrase
-from .words import bad_name, vocabulary
+from .words import vocabulary
 
 # words that may stand between the words of a name; "" is left of `gen`
 _BETWEEN = frozenset(("pro", "mini", ""))
@@ -103,7 +102,7 @@ def find_product(phrase: Phrase) -> Product | None:
     if found is None or len(found.name) == 1:
         for name, code in _table().refused.items():
             if set(name.split()).issubset(texts):
-                raise bad_name(code, phrase.text)
+                raise phrase.error(code)
     if found is None:
         return None
     named = found.name + found.also.split()
@@ -114,36 +113,3 @@ def find_product(phrase: Phrase) -> Product | None:
 def _without_gen(words: Sequence[str]) -> list[str]:
     """The words, with `9` for `gen9` and for `gen 9`."""
     return [word.replace("gen", "") for word in words]
-
-
-def mac_with(
-    chip: Chip,
-    mac: SoldMac,
-    ram_gib: float | None,
-) -> Product:
-    """Return the Mac with an Apple chip and that RAM (None: the RAM of the cheapest).
-
-    Raises `UnknownMachineError` for a size with which the Mac is not sold.
-    """
-    gib = ram_gib or mac.gib[0]
-    if gib not in mac.gib:
-        sizes = [f"{size} GB" for size in mac.gib]
-        raise bad_name("mac_size", chip.name, gib=f"{gib:g}", sizes=sizes)
-    cores = mac.cores
-    gb_per_s = chip.gb_per_s
-    if gib in mac.smaller_gib:
-        cores = mac.smaller_cores
-        if chip.smaller is not None:
-            gb_per_s = chip.smaller.gb_per_s
-    return Product(
-        title=f"a Mac with {chip.name}",
-        words=f"mac {chip.name}",
-        gib=mac.gib,
-        source="macs",
-        processor=chip.name,
-        cores=cores,
-        shared=f"{chip.name} GPU",
-        gb_per_s=gb_per_s,
-        system="macos",
-        architecture="aarch64",
-    )

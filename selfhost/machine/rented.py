@@ -14,9 +14,9 @@ from ..core import units
 from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from . import cpus
+from .description import cards_named
 from .profiles import NotedMachine, planned_machine
 from .record import BANDWIDTH, FactValues
-from .understand import cards_named
 from .words import UnknownGpuError, fits, has_digit
 
 _MOST_LETTERS = 120

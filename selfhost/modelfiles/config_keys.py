@@ -94,9 +94,6 @@ class Keys(Sizes):
     def _written_values(self) -> dict[str, object]:
         """The values of the text model that the file states."""
         values = dict(self.outer)
-        if self.nested:
-            for key in values.keys() - TABLES.keys.inherited:
-                del values[key]
         values.update(self.inner)
         for key, names in TABLES.keys.parts.items():
             part = table_of(values.get(key))

@@ -254,10 +254,6 @@ def _every(
 
 def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
     """The kinds of layers, translated from their names in the file."""
-    # the file has the keys of recurrent layers even if no layer is recurrent
-    for key in keys.values:
-        if key.startswith("mamba_"):
-            keys.understood.add(key)
     meanings = {**TABLES.kinds, **keys.type.kinds}
     window = _window(keys)
     kinds = []
@@ -579,18 +575,10 @@ class _Layer(Record):
         return number in _every(keys, step, keys.number("expert_place"))
 
     def _dense_length(self) -> int:
-        """The length of a dense feed-forward, derived by the rule `dense_length` of the model
-        type.
-        """
+        """The length of a dense feed-forward."""
         keys = self.keys
-        rule = keys.type.dense_length
-        if rule == "shared":
-            shared = keys.number("shared_intermediate_size")
-            if shared and not keys.number("num_local_experts"):
-                return shared
         length = self._stated_length()
-        if rule == "halved":
-            # the file states the length of gate and up together
+        if keys.type.length_of_both:
             return length // 2
         if keys.get("block_auto_adjust_ff_dim"):
             # the rule of LFM2
@@ -648,12 +636,8 @@ def _tables(keys: Keys, row: ArchitectureRow) -> Values:
 
 
 def _cache_layers(keys: Keys) -> int | None:
-    """The number of layers with a cache of their own; None where all layers have one, and where the
-    class does not read the key (`matter` of config_classes.toml).
-    """
+    """The number of layers with a cache of their own; None where all layers have one."""
     key = "num_kv_shared_layers"
-    if keys.known_class and key not in keys.matter:
-        return None
     shared = keys.count(key)
     if not shared:
         return None

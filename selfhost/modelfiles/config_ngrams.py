@@ -7,7 +7,6 @@ seldom meet; all parts together are filled up to a multiple.
 
 from __future__ import annotations
 
-from itertools import count, islice
 from math import isqrt
 
 from ..catalogue.architecture import Ngrams
@@ -21,45 +20,41 @@ _MOST_PARTS = 256
 def ngrams_of(keys: Keys) -> tuple[Ngrams, ...]:
     """The layers with a table of n-grams; () where the file names none.
 
-    The keys are those of transformers 5.24.0, models/qwen4_exp, which counts layers from 1.
+    The keys are those of transformers 5.24.0, models/qwen4_exp.
     """
-    numbers = keys.get("ple_layer_ids")
-    if not numbers:
+    layers = keys.places("ple_layer_ids")
+    if not layers:
         return ()
     longest = keys.needed("ngram_size")
     heads = keys.needed("heads_per_ngram")
-    base = keys.needed("ngram_vocab_size_base")
+    least_rows = keys.needed("ngram_vocab_size_base")
     multiple = keys.needed("make_ngram_vocab_size_divisible_by")
     width = keys.size("ple_embed_dim") or keys.needed("width")
-    used = (longest - 1) * heads
-    layers = _layers_of(numbers, keys.layers)
-    if not layers or not 0 < used <= _MOST_PARTS or base * used > _MOST_ROWS:
+    parts = (longest - 1) * heads
+    is_in_range = 0 < parts <= _MOST_PARTS and least_rows * parts <= _MOST_ROWS
+    if max(layers) >= keys.layers or not is_in_range:
         return keys.fault("ple_layer_ids: its table of n-grams is not understood", ())
-    rows = sum(_primes_from(base, used))
-    rows = -(-rows // multiple) * multiple
-    return (
-        Ngrams(
-            layers=layers,
-            rows=rows,
-            length=width // used,
-            used=used,
-            convolution=keys.size("ple_conv_kernel_size"),
-        ),
+    rows = sum(_primes_from(least_rows, parts))
+    filled_up = -(-rows // multiple) * multiple
+    table = Ngrams(
+        layers=tuple(layers),
+        rows=filled_up,
+        length=width // parts,
+        used=parts,
+        convolution=keys.size("ple_conv_kernel_size"),
     )
+    return (table,)
 
 
-def _layers_of(numbers: object, layers: int) -> tuple[int, ...]:
-    """The layers that a list counts from 1; () where it is no list of such numbers."""
-    if not isinstance(numbers, list):
-        return ()
-    found = tuple(number - 1 for number in numbers if type(number) is int)
-    in_range = all(0 <= layer < layers for layer in found)
-    return found if in_range and len(found) == len(numbers) else ()
-
-
-def _primes_from(base: int, number: int) -> list[int]:
-    """So many prime numbers from `base` on."""
-    return list(islice(filter(_is_prime, count(max(2, base))), number))
+def _primes_from(least: int, count: int) -> list[int]:
+    """The first `count` prime numbers from `least` on."""
+    primes: list[int] = []
+    number = max(2, least)
+    while len(primes) < count:
+        if _is_prime(number):
+            primes.append(number)
+        number += 1
+    return primes
 
 
 def _is_prime(number: int) -> bool:

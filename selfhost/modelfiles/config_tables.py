@@ -37,7 +37,7 @@ class ModelType(Stated):
     last_full: bool = False
     all_slide: bool = False
     feed_forward: str = ""
-    dense_length: str = ""
+    length_of_both: bool = False
     dense_beside: bool = False
     lone_expert: bool = False
     experts_if: str = ""
@@ -84,7 +84,6 @@ class KeyTable(Stated):
     always_stated: tuple[str, ...]
     nests: tuple[str, ...]
     parts: Mapping[str, Mapping[str, str]]
-    inherited: tuple[str, ...]
     kinds: tuple[str, ...]
     tying: tuple[str, ...]
 

@@ -15,7 +15,7 @@ from selfhost import SelfhostError, Workload
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
-from selfhost.machine.understand import cards_named
+from selfhost.machine.description import cards_named
 from selfhost.needs.records import MemoryNeed
 
 MIB = 2**20

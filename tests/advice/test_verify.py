@@ -19,10 +19,10 @@ from selfhost.core.errors import SelfhostError, UnknownModelError
 from selfhost.core.workload import Workload
 from selfhost.judge.pace import Range, Speed
 from selfhost.machine.changes import apply
+from selfhost.machine.description import cards_named
 from selfhost.machine.named import named as named_machine
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine, Process
-from selfhost.machine.understand import cards_named
 from selfhost.reports.layout import plain
 from selfhost.reports.verify_text import verify_document
 

@@ -17,6 +17,7 @@ from helpers.written import run
 from selfhost import Workload, check
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.machine.changes import SettingError, apply, planned, value_of
+from selfhost.machine.description import cards_named
 from selfhost.machine.named import named
 from selfhost.machine.record import (
     MAX_CORES,
@@ -29,7 +30,6 @@ from selfhost.machine.record import (
     Disk,
     Machine,
 )
-from selfhost.machine.understand import cards_named
 from selfhost.machine.words import UnknownGpuError, UnknownMachineError
 
 GIB = 2**30

@@ -235,6 +235,7 @@ def test_nonsense_is_refused(text: str) -> None:
         "rtx 3090 or rtx 4090",
         "i5-12400 rtx 3090 no gpu",
         "raspberry pi 8gb",
+        "imac 2023 i5-8500",
     ],
 )
 def test_two_readings_are_asked_about(text: str) -> None:

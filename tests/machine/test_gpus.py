@@ -21,10 +21,10 @@ from selfhost.judge.pace import Step
 from selfhost.judge.pace.rates import gpu_of
 from selfhost.machine import cpus, gpus
 from selfhost.machine.cpus import UNKNOWN_CLASS, class_of
+from selfhost.machine.description import cards_named
 from selfhost.machine.gpus import GpuRow, every_card
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator, Machine
-from selfhost.machine.understand import cards_named
 from selfhost.machine.words import PartOfMachineError, UnknownGpuError
 
 TABLE: dict[str, Any] = tomllib.loads(

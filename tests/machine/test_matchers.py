@@ -2,13 +2,13 @@
 
 import pytest
 
+from selfhost.machine.description import find_setting, read_description
 from selfhost.machine.gazetteer import names_in
 from selfhost.machine.memory import find_memory
 from selfhost.machine.phrases import Phrase
 from selfhost.machine.products import find_product
 from selfhost.machine.quantities import Quantity, count_in, is_size, quantity_in
 from selfhost.machine.rented import has_unlisted_gpu, rented
-from selfhost.machine.understand import find_setting, read_description
 from selfhost.machine.words import (
     GpuCountError,
     PartOfMachineError,
@@ -246,7 +246,9 @@ def test_the_size_of_modules_is_that_of_all() -> None:
 def test_names_of_parts_are_found_by_the_longest_match(
     text: str, names: list[str]
 ) -> None:
-    assert [mention.run.name for mention in names_in(Phrase(text))] == names
+    found = names_in(Phrase(text))
+    parts = [*found.chips, *found.processors, *found.gpus]
+    assert [part.run.name for part in parts] == names
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from selfhost import Workload
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
-from selfhost.machine.understand import cards_named
+from selfhost.machine.description import cards_named
 from selfhost.reports.container_files import container_file
 
 yaml = pytest.importorskip(

@@ -32,9 +32,9 @@ from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question, Route
 from selfhost.machine.changes import apply
+from selfhost.machine.description import cards_named
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Machine
-from selfhost.machine.understand import cards_named
 from selfhost.needs.records import CpuNeed
 
 

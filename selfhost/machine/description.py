@@ -16,10 +16,12 @@ from collections.abc import Sequence
 from ..core.records import Record, shortened
 from . import cpus, gpus
 from .cards import MOST_CARDS, NamedCards, joined, unknown_gpu
-from .gazetteer import Mention, kind_of_processor, names_in, numbers_of_processors
+from .gazetteer import NamedGpu, names_in
 from .graphics import cards_of, chosen_cards
+from .macs import find_chip
 from .memory import StatedMemory, find_memory
 from .phrases import Phrase
+from .processors import find_processor, is_for_laptops, two_processors
 from .products import Product, find_product
 from .quantities import quantity_in
 from .words import (
@@ -36,11 +38,8 @@ _WITHOUT_END = re.compile(r"\d{13,}[a-z]")
 _NO_CARD = frozenset(("nogpu", "nocard"))
 _LAPTOPS = frozenset(("laptop", "netbook"))
 _SAYS_GPU = frozenset(("gpu", "vram", "dgpu"))
-_OF_APPLE = frozenset(("apple", "air"))
 # may stand between a GPU's name and a word about its number
 _BEFORE_A_CARD = frozenset(("a", "an", "any", "of", "the", "my", "used"))
-# words that make another chip of an Apple chip
-_OF_CHIPS = frozenset(("pro", "max", "ultra"))
 _YEAR = re.compile(r"20\d\d", re.ASCII)
 # the words for processors, the most reliable first
 _WORDS_OF_CORES = ("vcpus", "threads", "cores")
@@ -177,9 +176,9 @@ def cards_named(text: str) -> NamedCards:
     if len(text) > _MOST_LETTERS:
         raise bad_name("no_gpu_name", text)
     phrase = _phrase_of(text, is_of_gpus=True)
-    mentions = names_in(phrase)
-    cards = cards_of(phrase, mentions)
-    _refuse_counts(phrase, mentions, cards)
+    gpus_named = names_in(phrase).gpus
+    cards = cards_of(phrase, gpus_named)
+    _refuse_counts(phrase, gpus_named, cards)
     ignored = vocabulary().gpu_idle | {"and"}
     left = [word for word in phrase.free_words if word not in ignored]
     for word in left:
@@ -223,28 +222,36 @@ def _phrase_of(text: str, *, is_of_gpus: bool = False) -> Phrase:
 def _described_by(phrase: Phrase) -> Description:
     """The description that a text makes. Raises an error where it contradicts itself.
 
-    The order matters: each step claims words, and `find_processor` takes numbers out of `mentions`.
+    The order matters, for each step claims words.
     """
     product = find_product(phrase)
     setting = find_setting(phrase, is_product=product is not None)
-    if product is None:
-        mentions = names_in(phrase)
-        chip = _mac(phrase, mentions, setting)
-    else:
-        mentions = names_in(phrase, product.line)
-        chip = None
-    if chip is not None and setting.scope != "host":
-        # no guest of another system has the GPU in the chip
-        setting = setting.replace(has_no_gpu=True)
-    processor = find_processor(phrase, mentions, has_chip=chip is not None)
-    is_laptop = setting.is_laptop or _is_for_laptops(phrase, processor)
-    named = cards_of(
+    names = names_in(phrase, "" if product is None else product.line)
+    chip = find_chip(phrase, names) if product is None else None
+    if chip is not None:
+        if names.processors:
+            raise two_processors(phrase, names.processors[0].name, chip.words)
+        if setting.scope != "host":
+            # no guest of another system has the GPU in the chip
+            setting = setting.replace(has_no_gpu=True)
+        elif setting.system == "windows":
+            raise phrase.error("mac_windows")
+    processor = None
+    named_gpus = names.gpus
+    is_laptop = setting.is_laptop
+    found = None if chip is not None else find_processor(phrase, names)
+    if found is not None:
+        processor = found.name
+        is_laptop = is_laptop or is_for_laptops(phrase, processor)
+        # a number that a GPU has, too, is the processor's alone
+        named_gpus = [gpu for gpu in names.gpus if gpu.run != found.run]
+    all_cards = cards_of(
         phrase,
-        mentions,
+        named_gpus,
         has_processor=processor is not None,
         is_laptop=is_laptop,
     )
-    cards = chosen_cards(phrase, named, has_no_gpu=setting.has_no_gpu)
+    cards = chosen_cards(phrase, all_cards, has_no_gpu=setting.has_no_gpu)
     memory = find_memory(phrase, processor, has_chip=chip is not None)
     # read before `_maker` claims the word
     says_gpu = phrase.has_free(_SAYS_GPU)
@@ -255,15 +262,15 @@ def _described_by(phrase: Phrase) -> Description:
         processor=processor,
         is_laptop=is_laptop,
         cards=cards,
-        left_out=[left for left in named if left not in cards],
+        left_out=[left for left in all_cards if left not in cards],
         memory=memory,
         says_gpu=says_gpu,
         maker=_maker(phrase),
         phrase=phrase,
     )
     _refuse_gaps(description)
-    _refuse_changed_cards(phrase, mentions)
-    _refuse_counts(phrase, mentions, cards)
+    _refuse_changed_gpus(phrase, named_gpus)
+    _refuse_counts(phrase, named_gpus, cards)
     return description
 
 
@@ -326,195 +333,8 @@ def _system(phrase: Phrase, scope: str) -> str | None:
     named = [known[word] for word in phrase.free_words if word in known]
     systems = list(dict.fromkeys(named))
     if len(systems) > 1 and scope == "host":
-        raise bad_name("two_systems", phrase.text, systems, first=systems[0])
+        raise phrase.error("two_systems", systems, first=systems[0])
     return named[-1] if named else None
-
-
-def _mac(
-    phrase: Phrase,
-    mentions: Sequence[Mention],
-    setting: Setting,
-) -> cpus.Chip | None:
-    """The Apple chip of the Mac that a text names by its chip, `m2 pro`, or by its name and year,
-    `mac mini 2023`; None where the text names no Mac. The words of a Mac's name are claimed.
-
-    Raises `UnknownMachineError` for an unknown Mac, for a name of several, and for Windows on such
-    a Mac.
-    """
-    words = vocabulary()
-    named = [mention for mention in mentions if mention.chip is not None]
-    is_mac = phrase.has_free(words.macs)
-    chip = None
-    if named:
-        chip = named[0].chip
-    elif is_mac:
-        chip = _chip_of_mac(phrase)
-    if chip is None:
-        if is_mac or _names_a_chip_of_apple(phrase):
-            raise bad_name("mac", phrase.text)
-        return None
-    if setting.system == "windows" and setting.scope == "host":
-        raise bad_name("mac_windows", phrase.text)
-    for mention in named:
-        # `m4 ultra`, which nobody sold
-        if phrase.free_word(mention.run.end) in _OF_CHIPS:
-            raise bad_name("mac", phrase.text)
-    for at, word in list(phrase.free.items()):
-        if fits(words.shape.mac, word):
-            phrase.claim(at)
-    return chip
-
-
-def _names_a_chip_of_apple(phrase: Phrase) -> bool:
-    """Whether a word has the shape of a chip, and another says that it is Apple's."""
-    shape = vocabulary().shape.chip
-    if not phrase.has_free(_OF_APPLE):
-        return False
-    return any(fits(shape, word) for word in phrase.free_words)
-
-
-def _chip_of_mac(phrase: Phrase) -> cpus.Chip | None:
-    """The chip of the Mac that the free words name, None for an unknown Mac. Raises
-    `UnknownMachineError` where such a Mac is sold with several processors.
-    """
-    chips = _chips_of_macs(phrase)
-    near = [chip.words.removeprefix("apple ") for chip in chips]
-    # a Mac of that name and year may be sold with a processor of Intel's, too
-    intel = find_product(Phrase(f"{phrase.text} intel"))
-    if intel is not None and intel.system == "macos":
-        near.append("intel")
-    if len(near) > 1:
-        year = _years_of_macs(phrase)
-        raise bad_name("macs", phrase.text, near, count=len(near), year=year)
-    return chips[0] if chips else None
-
-
-def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
-    """The chips of the Macs that are sold under a name which the free words hold, in the year and
-    with the RAM that the words state. A size with which no such Mac is sold is left aside.
-    """
-    words = frozenset(phrase.free_words)
-    years = _years_of_macs(phrase)
-    chips = {}
-    for chip, mac in cpus.mac_chips().items():
-        for name, sold_in in mac.sold_as.items():
-            if not words.issuperset(name.split()):
-                continue
-            if not years or years.intersection(sold_in):
-                chips[chip] = mac
-    sizes = {size.gib for _, size in phrase.quantities() if size.is_size}
-    with_ram = [chip for chip, mac in chips.items() if sizes.intersection(mac.gib)]
-    return with_ram or list(chips)
-
-
-def _years_of_macs(phrase: Phrase) -> set[int]:
-    """The years that the free words state."""
-    return {int(word) for word in phrase.free_words if _YEAR.fullmatch(word)}
-
-
-# the processor
-
-
-def find_processor(
-    phrase: Phrase,
-    mentions: list[Mention],
-    *,
-    has_chip: bool,
-) -> str | None:
-    """The name of the processor, `2x epyc 7742` for two; None where the text names none. A number
-    that names the processor is taken out of the mentions of GPUs.
-
-    Raises `UnknownMachineError` where the text names two processors, and for a number of several.
-    """
-    named = [mention for mention in mentions if mention.processor is not None]
-    for other in named[1:]:
-        is_same = other.run.words[-1] in named[0].run.words
-        if len(other.run.words) > 1 and not is_same:
-            raise _two_processors(phrase, named[0].run.name, other.run.name)
-    if has_chip:
-        if named:
-            chip = next(mention for mention in mentions if mention.chip is not None)
-            raise _two_processors(phrase, named[0].run.name, chip.run.name)
-        return None
-    found = named[0] if named else _by_number(phrase, mentions)
-    if found is None or found.processor is None:
-        return None
-    phrase.claim(*found.run.places)
-    name = found.processor
-    if cpus.is_server(name) or cpus.series_called(name) is None:
-        count = phrase.claim_count(found.run)
-        if count > 1:
-            name = f"{count}x {name}"
-    return name
-
-
-def _two_processors(
-    phrase: Phrase,
-    first: str,
-    second: str,
-) -> Exception:
-    return bad_name("two_processors", phrase.text, first=first, second=second)
-
-
-def _by_number(phrase: Phrase, mentions: list[Mention]) -> Mention | None:
-    """The processor that a bare number names, else the named kind of processor.
-
-    A number that no GPU has is a processor's. Beside a GPU, so is a number that a GPU has, too:
-    `5600` of `3060 5600`.
-    """
-    found = list(numbers_of_processors(phrase, beside_gpu=False))
-    has_gpu = any(mention.gpus for mention in mentions)
-    if not found:
-        found = _numbers_of_either(phrase, mentions)
-    if not found:
-        found = list(numbers_of_processors(phrase, beside_gpu=has_gpu))
-    if len(found) > 1:
-        names = [mention.processor or "" for mention in found]
-        raise _two_readings(phrase, found[0].run.name, names)
-    if found:
-        return found[0]
-    return kind_of_processor(phrase)
-
-
-def _numbers_of_either(phrase: Phrase, mentions: list[Mention]) -> list[Mention]:
-    """The processor of a number that a GPU has, too, beside another GPU. The number is taken out of
-    the mentions, where it stood as a GPU.
-
-    Raises `UnknownMachineError` where the number can be the processor's or the only GPU's.
-    """
-    for mention in mentions:
-        number = mention.run.name
-        names = cpus.names_of_number(number, beside_gpu=True)
-        if not mention.gpus or not number.isdecimal() or not names:
-            continue
-        others = [other for other in mentions if other.gpus and other is not mention]
-        if not others or len(names) > 1:
-            readings = [*names, mention.gpus[0].label.lower()]
-            raise _two_readings(phrase, number, readings)
-        mentions.remove(mention)
-        return [Mention(run=mention.run, processor=names[0])]
-    return []
-
-
-def _two_readings(
-    phrase: Phrase,
-    word: str,
-    readings: Sequence[str],
-) -> Exception:
-    """The error for a word that can mean several things."""
-    typed = phrase.text.lower()
-    texts = [f"--machine '{typed.replace(word, one, 1)}'" for one in readings]
-    return bad_name("two_readings", phrase.text, readings, word=word, whole=texts)
-
-
-def _is_for_laptops(phrase: Phrase, processor: str | None) -> bool:
-    """Whether only laptops have the processor, as far as the description tells."""
-    if processor is None or cpus.is_server(processor):
-        return False
-    if phrase.says(vocabulary().desktops):
-        return False
-    shape = vocabulary().shape.mobile
-    return any(fits(shape, word) for word in processor.split())
 
 
 def _maker(phrase: Phrase) -> str | None:
@@ -549,77 +369,69 @@ def _refuse_gaps(about: Description) -> None:
         raise bad_name("arm", about.text)
 
 
-def _refuse_changed_cards(phrase: Phrase, mentions: Sequence[Mention]) -> None:
+def _refuse_changed_gpus(phrase: Phrase, gpus_named: Sequence[NamedGpu]) -> None:
     """Refuse a word beside a GPU that changes which GPUs there are: `no rtx 3090`, `several 3090`,
     `rtx 4090 ti`, and `amd a10`, which is a processor. The GPU without that word would be that of
     another machine.
     """
     words = vocabulary()
-    for mention in mentions:
-        if not mention.gpus:
-            continue
-        card = mention.gpus[0].label
-        before = _word_before(phrase, mention)
+    for gpu in gpus_named:
+        name = gpu.run.words
+        card = gpu.rows[0].label
+        before = _word_before(phrase, gpu)
         if before in words.denied:
-            raise bad_name("denied_gpu", phrase.text, card=card)
+            raise phrase.error("denied_gpu", card=card)
         if before in words.vague:
-            raise bad_name(
-                "vague_count", phrase.text, word=before, card=card, most=MOST_CARDS
-            )
-        if _is_of_another_maker(before, mention):
-            raise unknown_gpu([before, *mention.run.words])
-        suffix = phrase.free_word(mention.run.end)
+            raise phrase.error("vague_count", word=before, card=card, most=MOST_CARDS)
+        if len(name) == 1 and _is_another_maker(before, gpu):
+            raise unknown_gpu([before, *name])
+        suffix = phrase.free_word(gpu.run.end)
         if suffix in words.suffixes:
-            raise unknown_gpu([*mention.run.words, suffix])
+            raise unknown_gpu([*name, suffix])
 
 
-def _word_before(phrase: Phrase, mention: Mention) -> str:
-    """The last word before a name that tells something; empty where none does."""
-    words = phrase.run(0, mention.run.start).words
-    telling = [word for word in words if word not in _BEFORE_A_CARD]
-    return telling[-1] if telling else ""
+def _word_before(phrase: Phrase, gpu: NamedGpu) -> str:
+    """The last word before the name of a GPU that tells something; empty where none does."""
+    for word in reversed(phrase.words[: gpu.run.start]):
+        if word not in _BEFORE_A_CARD:
+            return word
+    return ""
 
 
-def _is_of_another_maker(word: str, mention: Mention) -> bool:
-    """Whether a word names a maker, and the GPU behind it, named by one word, is another's."""
-    if len(mention.run.words) > 1:
-        return False
+def _is_another_maker(word: str, gpu: NamedGpu) -> bool:
+    """Whether a word names a maker, and not that of the GPU."""
     maker = gpus.vendor_of(word)
-    return maker not in (gpus.UNKNOWN, gpus.vendor_of(mention.gpus[0].name))
+    own_maker = gpus.vendor_of(gpu.rows[0].name)
+    return maker not in (gpus.UNKNOWN, own_maker)
 
 
 def _refuse_counts(
     phrase: Phrase,
-    mentions: Sequence[Mention],
+    gpus_named: Sequence[NamedGpu],
     cards: Sequence[NamedCards],
 ) -> None:
     """Refuse zero cards and more than are judged, and a count that counts nothing: `2x dgx spark`,
-    `1.5x rtx 4090`. One computer or one GPU in its place would be another machine.
+    `1.5x rtx 4090`, `65 rtx 4090`. One computer or one GPU in its place would be another machine.
     """
     count = len(joined(cards).accelerators)
-    if count > MOST_CARDS:
-        raise bad_name("many_gpus", phrase.text, count=count, most=MOST_CARDS)
     if not all(named.accelerators for named in cards):
-        raise bad_name("zero_gpus", phrase.text)
-    cards_at = {mention.run.start for mention in mentions if mention.gpus}
+        raise phrase.error("zero_gpus")
+    counts = []
     for at, word in phrase.free.items():
-        if word in vocabulary().idle:
-            continue
         typed = quantity_in(word)
-        number = typed.number if typed is not None and typed.is_count else None
-        if number is not None and cards and number > MOST_CARDS:
-            count = int(number)
-            raise bad_name("many_gpus", phrase.text, count=count, most=MOST_CARDS)
-        if phrase.is_of_gpus:
-            # `cards_named` refuses whatever word is left
+        if typed is None or not typed.is_count or word in vocabulary().idle:
             continue
-        if number is None:
-            # `65 rtx 4090`; a year may stand before a name
-            is_number = word.isdecimal() and not _YEAR.fullmatch(word)
-            is_unclear = at == 0 and 1 in cards_at and is_number
-        else:
-            # `32x` ends a processor's name, and `x1` that of a laptop
-            is_of_computers = 1 < number <= _MOST_COMPUTERS
-            is_unclear = bool(cards) or at == 0 or is_of_computers
-        if is_unclear:
-            raise bad_name("unclear_count", phrase.text, count=word, most=MOST_CARDS)
+        if cards and typed.number > MOST_CARDS:
+            count = int(typed.number)
+        # `32x` ends a processor's name, and `x1` that of a laptop
+        if cards or at == 0 or 1 < typed.number <= _MOST_COMPUTERS:
+            counts.append(word)
+    if count > MOST_CARDS:
+        raise phrase.error("many_gpus", count=count, most=MOST_CARDS)
+    first = phrase.free_word(0)
+    # a year may stand before a name
+    if first.isdecimal() and not _YEAR.fullmatch(first):
+        counts += [first for gpu in gpus_named if gpu.run.start == 1]
+    # `cards_named` refuses whatever word is left
+    if counts and not phrase.is_of_gpus:
+        raise phrase.error("unclear_count", count=counts[0], most=MOST_CARDS)

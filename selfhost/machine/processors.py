@@ -1,0 +1,175 @@
+"""The processor that a description names: by kind and number, by a bare number, or by its kind.
+
+What goes in: a `Phrase` whose names of parts are claimed, and these `Names`. What comes out: a
+`NamedProcessor`, or None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..core.records import Record
+from . import cpus
+from .cards import matches
+from .gazetteer import (
+    NamedGpu,
+    NamedProcessor,
+    Names,
+    is_of_class,
+    may_be_of_processor,
+)
+from .phrases import Phrase, WordRun
+from .words import fits, has_digit, vocabulary
+
+# the generation of a processor: `8gen`, and how people count it
+_GENERATION = re.compile(r"(\d+)gen", re.ASCII)
+_ORDINALS = {"1": "1st", "2": "2nd", "3": "3rd"}
+_LONGEST_NUMBER = 3
+
+
+class _Number(Record):
+    """A number in the text, and the names of all things that it can mean."""
+
+    run: WordRun
+    readings: Sequence[str]
+
+
+def find_processor(phrase: Phrase, names: Names) -> NamedProcessor | None:
+    """Claim the processor and its count, and return the processor: `2x epyc 7742` for two. Its
+    number may stand among the GPUs of `names`, too.
+
+    Raises `UnknownMachineError` where the text names two processors, and for a number of several.
+    """
+    found = _named(phrase, names)
+    if found is None:
+        return None
+    phrase.claim(*found.run.places)
+    if cpus.is_server(found.name) or cpus.series_called(found.name) is None:
+        count = phrase.claim_count(found.run)
+        if count > 1:
+            return found.replace(name=f"{count}x {found.name}")
+    return found
+
+
+def _named(phrase: Phrase, names: Names) -> NamedProcessor | None:
+    """The processor that the text names, without its count."""
+    if names.processors:
+        first, *others = names.processors
+        for other in others:
+            if other.run.words[-1] not in first.run.words:
+                raise two_processors(phrase, first.name, other.name)
+        return first
+    number = _number_of_processor(phrase, names.gpus)
+    if number is None:
+        return _kind(phrase)
+    return _meant(phrase, number)
+
+
+def two_processors(
+    phrase: Phrase,
+    first: str,
+    second: str,
+) -> Exception:
+    """The error for a text that names two processors."""
+    return phrase.error("two_processors", first=first, second=second)
+
+
+# a bare number
+
+
+def _number_of_processor(phrase: Phrase, gpus: Sequence[NamedGpu]) -> _Number | None:
+    """The first number that can be a processor's: a number that no GPU has, or beside a GPU any
+    number, such as `5600` of `3060 5600`.
+    """
+    number = _free_number(phrase, beside_gpu=False)
+    if number is None:
+        number = _number_of_gpu(gpus)
+    if number is None and gpus:
+        number = _free_number(phrase, beside_gpu=True)
+    return number
+
+
+def _free_number(phrase: Phrase, *, beside_gpu: bool) -> _Number | None:
+    """The first free number of a processor. Without `beside_gpu`, a number that no GPU has:
+    `5800x3d`. With it, a number that a GPU could have: `12400`.
+    """
+    for run in phrase.runs(_LONGEST_NUMBER):
+        if not all(map(may_be_of_processor, run.words)):
+            continue
+        processors = cpus.names_of_number(run.name, beside_gpu=beside_gpu)
+        if processors:
+            return _Number(run=run, readings=processors)
+    return None
+
+
+def _number_of_gpu(gpus: Sequence[NamedGpu]) -> _Number | None:
+    """The first number of a GPU that a processor has, too. Beside another GPU the number can only
+    be the processor's.
+    """
+    for gpu in gpus:
+        number = gpu.run.name
+        processors = cpus.names_of_number(number, beside_gpu=True)
+        if not number.isdecimal() or not processors:
+            continue
+        if len(gpus) > 1 and len(processors) == 1:
+            return _Number(run=gpu.run, readings=processors)
+        label = gpu.rows[0].label.lower()
+        return _Number(run=gpu.run, readings=(*processors, label))
+    return None
+
+
+def _meant(phrase: Phrase, number: _Number) -> NamedProcessor:
+    """The processor of a number. Raises `UnknownMachineError` for a number of several things."""
+    word = number.run.name
+    readings = number.readings
+    if len(readings) > 1:
+        typed = phrase.text.lower()
+        whole = [f"--machine '{typed.replace(word, name, 1)}'" for name in readings]
+        raise phrase.error("two_readings", readings, word=word, whole=whole)
+    return NamedProcessor(run=number.run, name=readings[0])
+
+
+# a kind of processor, without a number of a listed series
+
+
+def _kind(phrase: Phrase) -> NamedProcessor | None:
+    """The kind of processor that the free words name: `ryzen 7`, `xeon`, `i5 8th gen`. None where
+    they name none.
+    """
+    for at, word in phrase.free.items():
+        if word in vocabulary().no_kind or not is_of_class(word):
+            continue
+        end = at + 1
+        while _continues_kind(phrase.free_word(end)):
+            end += 1
+        run = phrase.run(at, end)
+        # a maker alone names no kind of processor
+        if {"core", *cpus.MAKERS}.issuperset(run.words):
+            continue
+        for place in (end, at - 1):
+            generation = _GENERATION.fullmatch(phrase.free_word(place))
+            if generation is not None:
+                number = generation[1]
+                ordinal = _ORDINALS.get(number, f"{number}th")
+                whole = phrase.run(min(at, place), max(end, place + 1))
+                return NamedProcessor(run=whole, name=f"{run.name} {ordinal} gen")
+        return NamedProcessor(run=run, name=run.name)
+    return None
+
+
+def _continues_kind(word: str) -> bool:
+    """Whether a word behind a kind of processor belongs to its name; an empty word does not."""
+    if not may_be_of_processor(word):
+        return False
+    if has_digit(word) and not matches(word):
+        return True
+    return cpus.names_a_kind_alone({word})
+
+
+def is_for_laptops(phrase: Phrase, processor: str) -> bool:
+    """Whether only laptops have the processor, as far as the description tells."""
+    if cpus.is_server(processor) or phrase.says(vocabulary().desktops):
+        return False
+    shape = vocabulary().shape.mobile
+    return any(fits(shape, word) for word in processor.split())
