@@ -23,9 +23,11 @@ def cards_of(
     *,
     has_processor: bool = False,
     is_laptop: bool = False,
+    says_laptop: bool = False,
 ) -> list[NamedCards]:
     """The GPUs of the mentions in the order of the text, each with the count and the memory beside
-    its name, which are claimed. A GPU inside the processor is counted once.
+    its name, which are claimed. A GPU inside the processor is counted once. `says_laptop`: not only
+    the processor tells that this is a laptop.
 
     Raises `UnknownGpuError` for a size with which a GPU is not sold, and `PartOfMachineError` for
     the GPU of a processor that is not named.
@@ -37,6 +39,8 @@ def cards_of(
         several = matches(mention.typed, laptop=is_laptop)
         if not several:
             raise unknown_gpu(mention.run.words)
+        if is_laptop and not says_laptop:
+            several = _of_desktop(phrase, mention) or several
         if all(gpu.unified for gpu in several):
             # the GPU inside the named processor comes with it
             if has_processor and not several[0].integrated:
@@ -55,6 +59,21 @@ def cards_of(
             cards = equal_cards_meant(several, mention.typed, memory_gib, count)
         found.append(cards)
     return found
+
+
+def _of_desktop(phrase: Phrase, mention: Mention) -> Sequence[GpuRow]:
+    """The desktop's cards of a mention beside a laptop's processor, as in a small computer or a case
+    of its own, where only they are sold with the memory behind the name; else ().
+    """
+    size = phrase.size_at(phrase.with_fillers(mention.run).end)
+    if size is None or size.of == "ram":
+        return ()
+    if size.of != "vram" and not _is_ram_elsewhere(phrase, size.gib):
+        return ()
+    several = matches(mention.typed)
+    if _are_sold_with(matches(mention.typed, laptop=True), size.gib):
+        return ()
+    return several if _are_sold_with(several, size.gib) else ()
 
 
 def _are_sold_with(several: Sequence[GpuRow], gib: float | None) -> bool:

@@ -243,6 +243,7 @@ def _described_by(phrase: Phrase) -> Description:
         mentions,
         has_processor=processor is not None,
         is_laptop=is_laptop,
+        says_laptop=setting.is_laptop,
     )
     cards = chosen_cards(phrase, named, has_no_gpu=setting.has_no_gpu)
     memory = find_memory(phrase, processor, has_chip=chip is not None)
