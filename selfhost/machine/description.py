@@ -250,6 +250,7 @@ def _described_by(phrase: Phrase) -> Description:
         named_gpus,
         has_processor=processor is not None,
         is_laptop=is_laptop,
+        says_laptop=setting.is_laptop,
     )
     cards = chosen_cards(phrase, all_cards, has_no_gpu=setting.has_no_gpu)
     memory = find_memory(phrase, processor, has_chip=chip is not None)

@@ -23,9 +23,11 @@ def cards_of(
     *,
     has_processor: bool = False,
     is_laptop: bool = False,
+    says_laptop: bool = False,
 ) -> list[NamedCards]:
     """The GPUs of the names in the order of the text, each with the count and the memory beside its
-    name, which are claimed. A GPU inside the processor is counted once.
+    name, which are claimed. A GPU inside the processor is counted once. `says_laptop`: not only the
+    processor tells that this is a laptop.
 
     Raises `UnknownGpuError` for a size with which a GPU is not sold, and `PartOfMachineError` for
     the GPU of a processor that is not named.
@@ -35,6 +37,8 @@ def cards_of(
         rows = matches(gpu.typed, laptop=is_laptop)
         if not rows:
             raise unknown_gpu(gpu.run.words)
+        if is_laptop and not says_laptop:
+            rows = _of_desktop(phrase, gpu) or rows
         if all(row.unified for row in rows):
             inside = equal_cards_meant(rows, gpu.typed, None, 1)
             if inside not in found:
@@ -47,6 +51,21 @@ def cards_of(
         count = phrase.claim_count(run)
         found.append(equal_cards_meant(rows, gpu.typed, memory_gib, count))
     return found
+
+
+def _of_desktop(phrase: Phrase, gpu: NamedGpu) -> Sequence[GpuRow]:
+    """The desktop's cards of a name beside a laptop's processor, as in a small computer or a case of
+    its own, where only they are sold with the memory behind the name; else ().
+    """
+    size = phrase.size_at(phrase.with_fillers(gpu.run).end)
+    if size is None or size.of == "ram":
+        return ()
+    if size.of != "vram" and not _is_ram_elsewhere(phrase, size.gib):
+        return ()
+    if _are_sold_with(matches(gpu.typed, laptop=True), size.gib):
+        return ()
+    rows = matches(gpu.typed)
+    return rows if _are_sold_with(rows, size.gib) else ()
 
 
 def _are_sold_with(rows: Sequence[GpuRow], gib: float | None) -> bool:

@@ -368,7 +368,7 @@ def _types_by(case: Case, recipe: CheckpointRecipe | None) -> StoredTypes:
     packed = case.quantization
     by_part: dict[str, str] = {}
     if recipe is not None:
-        if recipe.type and packed == _method_of(case):
+        if recipe.type and "-" not in packed:
             # the name states no group of its own
             packed = recipe.type
         by_part |= dict.fromkeys(recipe.wide, "bfloat16")
