@@ -347,7 +347,7 @@ class _Name(Record):
         without_implied = None
         implies_files = bool(resolved.runtime or resolved.quantization)
         if implies_files and not self.states_program_or_type:
-            without_implied = as_stated
+            without_implied = self._without_implied(as_stated, resolved)
         return as_stated.replace(
             spec=self._with_typed_files(spec, resolved),
             workload=workload,
@@ -355,6 +355,18 @@ class _Name(Record):
             tag=tag,
             without_implied=without_implied,
         )
+
+    def _without_implied(
+        self, as_stated: Understood, resolved: Resolution
+    ) -> Understood:
+        """The meaning without the files that the name implies. They stay one file of Ollama's
+        library where that has the model under other tags for every system.
+        """
+        spec = _checked(resolved.spec_id, self.catalogue)
+        files = NO_FILES if spec.library_tag is None else as_stated.files
+        of_files = resolved.file_notes
+        notes = tuple(note for note in resolved.notes if note not in of_files)
+        return as_stated.replace(spec=spec, notes=notes, files=files)
 
     def _resolved(self) -> Resolution:
         """The resolution that the name itself gives, else the one that a search finds. Raises

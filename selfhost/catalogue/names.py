@@ -48,6 +48,7 @@ SEE_NAMES = NAME_TABLE.see_names
 class Resolution(Record):
     """The spec that a name stands for, with the facts that the name states about the files.
 
+    - `file_notes`: those of the notes that tell of the files, not of the model.
     - `runtime`: set where only one kind of program loads these files.
     - `repository`: the typed repository, where its name says that it holds the files.
     - `names_file`: the name means one published GGUF file, or is Ollama's tag of such a file.
@@ -56,6 +57,7 @@ class Resolution(Record):
     spec_id: str
     quantization: str | None = None
     notes: tuple[str, ...] = ()
+    file_notes: tuple[str, ...] = ()
     runtime: str | None = None
     repository: str | None = None
     names_file: bool = False
@@ -480,6 +482,7 @@ def _with_form(
         quantization=quantization,
         runtime=form.runtime,
         notes=resolution.notes + notes,
+        file_notes=notes,
         repository=repository,
     )
 

@@ -102,6 +102,7 @@ class SeriesRow(NamedRow):
     threads: int = 1
     architecture: str | None = None
     system: str | None = None
+    phone: bool = False
     memory_gib: int | None = None
     on_package_gib: int | None = None
     graphics: str | None = None

@@ -650,7 +650,10 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
         if system == "linux" and (computer.is_product or computer.is_guest):
             # a board, a console or a rented machine has Linux as a rule
             other = None
-        yield _note("system", system=_SYSTEM_NAMES[system], other=other)
+        if computer.series is not None and computer.series.phone:
+            yield _note("phone")
+        else:
+            yield _note("system", system=_SYSTEM_NAMES[system], other=other)
     if about.vram_gib is not None and machine.accelerators == _unnamed_gpu(about):
         yield _note("vram")
     elif computer.series is not None and "accelerators" in machine.assumed:

@@ -86,3 +86,43 @@ def test_a_tag_for_macs_alone_is_offered_there_alone() -> None:
     plain = check("qwen3.8-flash-next", machine="strix-halo-128gb")
     assert plain.route == "local"
     assert not any("ollama" in command for command in plain.commands)
+
+
+@pytest.mark.parametrize(
+    ("tag", "type", "line"),
+    [
+        # Unsloth publishes UD-Q4_K_XL (noonghunna/club-3090#1133), nobody known Q4_K_M
+        pytest.param(
+            "qwen3.8-flash-next:125b-mlx",
+            "UD-Q4_K_XL",
+            "unsloth/Qwen3.8-Flash-Next-GGUF:UD-Q4_K_XL",
+            id="for Macs alone",
+        ),
+        # a model's first tag is Q4_K_M in Ollama's library, for every system
+        pytest.param(
+            "qwen3.8:27b-mlx",
+            "Q4_K_M",
+            "ollama run qwen3.8:27b",
+            id="also for others",
+        ),
+    ],
+)
+def test_a_tag_for_macs_is_judged_elsewhere_as_the_usual_file(
+    tag: str, type: str, line: str
+) -> None:
+    verdict = check(tag, machine="RTX 5090, 128GB RAM, linux")
+    assert verdict.quantization == type
+    assert line in verdict.commands[-1]
+    notes = " ".join(verdict.understood_as)
+    assert "for a Mac with an Apple chip" in notes
+    # what the tag's own files hold says nothing of these
+    assert "nvfp4" not in notes
+
+
+def test_the_package_of_the_line_is_installed() -> None:
+    """mlx-lm has no module for Qwen3.8 Flash Next, mlx-vlm has."""
+    verdict = check(
+        "qwen3.8-flash-next", machine="mac studio m3 ultra 256gb", runtime="mlx"
+    )
+    assert any(command.startswith("mlx_vlm.generate") for command in verdict.commands)
+    assert "pip install mlx-lm mlx-vlm" in verdict.setup

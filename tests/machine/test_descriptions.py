@@ -545,3 +545,18 @@ def test_intel_names_the_edition_of_a_surface(text: str, architecture: str) -> N
     """Only `surface pro 11 intel` was; `intel surface pro 11` was a Snapdragon's machine."""
     machine, _ = named(text)
     assert machine.architecture == architecture
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("snapdragon 8 gen 5", id="chip alone"),
+        pytest.param("snapdragon 8 elite 12gb", id="with memory"),
+    ],
+)
+def test_a_chip_of_phones_is_no_windows_computer(text: str) -> None:
+    """Android runs llama.cpp in Termux, whose package it is (termux/termux-packages pull 17457)."""
+    machine, note = named(text)
+    assert machine.system == "linux"
+    assert "Termux" in (note or "")
+    assert "Windows" not in (note or "")

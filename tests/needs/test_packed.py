@@ -249,7 +249,8 @@ def test_what_a_library_made_of_a_config_is_its_size(
 def test_a_mix_of_a_model_whose_total_is_known_has_a_range(
     model: str, mix: str, published_gb: float
 ) -> None:
-    size = weights_files(open_catalogue().spec(model), "gguf", mix)
+    spec = open_catalogue().spec(model).replace(files=())
+    size = weights_files(spec, "gguf", mix)
     assert isinstance(size, Term)
     assert size.how == "assumed"
     assert size.low_bytes < published_gb * 1e9 < size.high_bytes
