@@ -370,7 +370,7 @@ def own_text(seed: str) -> str:
 
 
 @given(st.sampled_from(SEEDS), RANDOM)
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_a_spec_that_is_accepted_is_judged(
     tmp_path_factory: pytest.TempPathFactory, seed: str, chance: random.Random
 ) -> None:
@@ -386,7 +386,7 @@ def test_a_spec_that_is_accepted_is_judged(
 
 
 @given(st.sampled_from(CONFIG_FILES), RANDOM)
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_a_config_that_is_read_is_judged(
     tmp_path_factory: pytest.TempPathFactory, base: Path, chance: random.Random
 ) -> None:
@@ -407,7 +407,7 @@ def test_a_config_that_is_read_is_judged(
 # a file that llama.cpp does not load was asked of a program for other files
 @example("flan-t5-large", random.Random(1))
 @given(st.sampled_from(sorted(measured())), RANDOM)
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_a_header_that_is_read_is_judged(
     tmp_path_factory: pytest.TempPathFactory, name: str, chance: random.Random
 ) -> None:
@@ -433,7 +433,7 @@ def test_a_header_that_is_read_is_judged(
 
 
 @given(st.sampled_from(RECORD_FILES), st.sampled_from(MODELS), RANDOM)
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_a_record_that_is_read_is_judged(
     tmp_path_factory: pytest.TempPathFactory,
     base: Path,

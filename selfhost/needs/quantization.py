@@ -126,10 +126,6 @@ class RecipeShare(NamedTuple):
     most: float
 
 
-# the date since which models' mixes have other rules of their publisher (`later`)
-LATER_MIXES = "2026-04-12"
-
-
 class Mix(Stated):
     """A publisher's own mix of types: a table of `[mixes]`, or of the mixes of an account.
 
@@ -137,7 +133,7 @@ class Mix(Stated):
     - `tables`: the type of the token table and the output matrix; None: that of the recipe.
     - `shares`: the size of the files as shares of such a file, least, likely and most, by the kind
       of the model; {} where nothing else differs from the recipe. `later`: of models since
-      LATER_MIXES, where they differ.
+      `later_mixes_since`, where they differ.
     """
 
     recipe: str = _RECIPE
@@ -156,7 +152,9 @@ class Mix(Stated):
         if model.per_layer_embedding_length and "per_layer" in self.shares:
             kind = "per_layer"
         of_row = self.shares.get(f"{model.row}-{kind}")
-        later = self.later.get(kind) if released >= LATER_MIXES else None
+        later = None
+        if released >= _TYPES.later_mixes_since:
+            later = self.later.get(kind)
         shares = of_row or later or self.shares.get(kind)
         return RecipeShare(*shares) if shares else None
 
@@ -198,6 +196,7 @@ class _GgufTypes(Stated):
     fallback: Mapping[str, str] = _TYPE
     quantization: Mapping[str, TypeRules]
     layout: Mapping[str, tuple[LayoutBuffer, ...]]
+    later_mixes_since: str
     mixes: Mapping[str, Mix]
     account: Mapping[str, AccountMixes]
 

@@ -521,6 +521,7 @@ def shown_by_browse(*options: str) -> ShownRows:
     return last
 
 
+@pytest.mark.usefixtures("few_listed")
 @pytest.mark.parametrize(
     "options",
     [
@@ -529,7 +530,7 @@ def shown_by_browse(*options: str) -> ShownRows:
         pytest.param("--for agent", id="agent"),
         pytest.param("--use code", id="code"),
         pytest.param("--use function-calling --for agent", id="use-and-purpose"),
-        pytest.param("--license MIT", id="license"),
+        pytest.param("--license Apache-2.0", id="license"),
         pytest.param("--sort speed", id="sorted"),
     ],
 )
@@ -573,6 +574,7 @@ def test_a_filter_that_matches_nothing_says_what_would(
     assert re.fullmatch(rf"No model matches\.{hint}", shown.summary)
 
 
+@pytest.mark.usefixtures("few_listed")
 def test_a_purpose_says_which_models_it_leaves() -> None:
     summary = shown_by_browse("--for", "agent").summary
     assert "for agent: models with function calling" in summary

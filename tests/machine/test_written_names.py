@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from helpers.cases import case
 from helpers.written import run
 from selfhost.machine import cpus
 from selfhost.machine.named import named
+from selfhost.machine.record import Machine
 
 DESCRIPTIONS: dict[str, Any] = tomllib.loads(
     (Path(__file__).parent / "descriptions.toml").read_text()
@@ -113,11 +116,18 @@ def test_what_a_system_writes_stays(name: str) -> None:
     assert cpus.written_name(name) == name
 
 
+@cache
+def machines_of_posts() -> Sequence[Machine]:
+    """The machines that people described, whole and in parts."""
+    rows = (*DESCRIPTIONS["post"], *DESCRIPTIONS["part"])
+    return [named(row["text"]).machine for row in rows]
+
+
 def test_a_written_name_means_the_same_processor() -> None:
     """Whoever pastes a title back gets the cores and the memory of what was typed."""
     written = 0
-    for row in (*DESCRIPTIONS["post"], *DESCRIPTIONS["part"]):
-        name = named(row["text"])[0].cpu_model or ""
+    for machine in machines_of_posts():
+        name = machine.cpu_model or ""
         with case(name):
             title = cpus.written_name(name)
             written += title != name
@@ -173,8 +183,7 @@ def test_a_name_is_made_of_the_parts_and_the_memory(
 def test_other_machines_have_other_names() -> None:
     """An audit of two records of one name would refuse the second."""
     described: dict[str, tuple[object, ...]] = {}
-    for row in (*DESCRIPTIONS["post"], *DESCRIPTIONS["part"]):
-        machine = named(row["text"]).machine
+    for machine in machines_of_posts():
         if not re.search(r"-[0-9.]+gb$", machine.name):
             # a known machine, or a type that a cloud rents
             continue

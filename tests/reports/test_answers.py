@@ -304,6 +304,7 @@ def test_a_plan_in_python_names_no_switch() -> None:
     assert ": -v" not in shown
 
 
+@pytest.mark.usefixtures("few_listed")
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
