@@ -136,12 +136,12 @@ class DividedModel(Record):
         cards = self.cards_of(machine)
         if cards:
             return whole_on_one(counted, cards[0].where)
-        terms = []
+        in_ram = []
         for term in counted.terms:
             # in a RAM that a GPU shares, the process of the GPU is the only one
             if term.name not in PROGRAMS or term.split is not Split.HOST:
-                terms.append(term.replace(where="host"))
-        return counted.replace(placement="host", terms=tuple(terms))
+                in_ram.append(term.replace(where="host"))
+        return counted.replace(placement="host", terms=tuple(in_ram))
 
     # -------------------------------------------------------------- by layers
 

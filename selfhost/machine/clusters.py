@@ -159,6 +159,8 @@ def cluster_named(
     `read` takes the name of one machine, or of its record. Raises what `read` raises for a part of
     a text that surely names several.
     """
+    if machine_called(text) is not None:
+        return None
     if SURE_JOINER in text:
         parts = _parts(text.split(SURE_JOINER), read, is_sure=True)
     else:
