@@ -62,8 +62,8 @@ def cards_of(
 
 
 def _of_desktop(phrase: Phrase, mention: Mention) -> Sequence[GpuRow]:
-    """The desktop's cards of a mention beside a laptop's processor, as in a small computer or a case
-    of its own, where only they are sold with the memory behind the name; else ().
+    """The desktop's cards of a mention beside a laptop's processor, as in a small computer, where
+    only they are sold with the memory behind the name; else ().
     """
     size = phrase.size_at(phrase.with_fillers(mention.run).end)
     if size is None or size.of == "ram":
