@@ -99,7 +99,9 @@ class Sequence(Record):
         None where the speed of reading prompts is not known.
 
         A step computes the proposed tokens of a sequence as one token of each of so many sequences,
-        so the draft gains less, the more of them there are.
+        so the draft gains less, the more of them there are. In llama.cpp sequences disturbed each
+        other's proposals until August 2026 (unslothai/unsloth#8172), and two to four of them were
+        together as slow as one alone without a draft.
         """
         verified = DRAFTED_TOKENS + 1
         one = self.with_total(pace, verified).parallel_total
@@ -109,7 +111,8 @@ class Sequence(Record):
         ends = zip(decode, one, all_of_them, strict=True)
         rates = [rate * several / alone for rate, alone, several in ends]
         likely = rates[1]
-        low = min(likely, max(decode.low, rates[0]))
+        low = max(decode.low, rates[0]) if self.step.other_program else self.single.low
+        low = min(likely, low)
         return Range(low, likely, max(likely, rates[2]))
 
     def _gain_of_draft(self, companions: Companions) -> _Gain:
