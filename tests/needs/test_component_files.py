@@ -29,13 +29,27 @@ def test_the_files_are_as_large_as_published(
     assert verdict.needs.download_bytes == pytest.approx(gigabytes * GB, rel=0.03)
 
 
-def test_a_picture_in_nvfp4_weighs_what_its_makers_files_do() -> None:
-    """Comfy-Org/ComfyUI#11802: 21,717, 11,688 and 160 MiB of FLUX.2 dev were loaded."""
+@pytest.mark.parametrize(
+    ("model", "gigabytes"),
+    [
+        # Comfy-Org/ComfyUI#11802: 21,717, 11,688 and 160 MiB were loaded
+        pytest.param("flux.2-dev", 35.2, id="a large encoder"),
+        # Comfy-Org/z_image_turbo: 4,509,509,600 bytes, the encoder in fp4_mixed 3,479,416,193, the
+        # decoder 335,304,388
+        pytest.param("z-image-turbo", 8.324, id="a small encoder"),
+        # ai-muninn.com, dgx-spark-zimage-turbo-nvfp4-bench: the encoder in fp8_mixed
+        pytest.param("z-image-turbo", 10.4, id="an encoder in 8 bits"),
+    ],
+)
+def test_a_picture_in_nvfp4_weighs_what_its_makers_files_do(
+    model: str, gigabytes: float
+) -> None:
     workload = Workload(runtime="comfyui", quantization="nvfp4")
-    needs = check("flux.2-dev", workload, machine="RTX 5090, 64GB RAM").needs
+    needs = check(model, workload, machine="RTX 5090, 64GB RAM").needs
     assert needs is not None
     assert needs.files is not None
-    assert needs.files.low_bytes < 35.2 * GB < needs.files.high_bytes
+    assert needs.files.low_bytes < gigabytes * GB < needs.files.high_bytes
+    assert needs.files.bytes == pytest.approx(gigabytes * GB, rel=0.25)
 
 
 def test_fp8_is_a_type_of_comfyui_where_nobody_names_a_program() -> None:
