@@ -268,6 +268,7 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
 # what the lines of a runtime may leave open
 BLANKS = {
     "repository",
+    "model_name",
     "quantization",
     "tag",
     "kv_cache_type",
