@@ -511,6 +511,7 @@ def _figures_of_files(launch: Launch) -> Figures:
     parts = launch.runtime.parts.get(spec.id)
     return {
         "repository": repository,
+        "model_name": launch.spec.name,
         "quantized": None if rule is None else conversion.repository,
         "quantization": type_name.removeprefix(TRAINED_FOR),
         "file_name": conversion.file_name,
