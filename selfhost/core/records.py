@@ -227,15 +227,15 @@ class Record(metaclass=_RecordType):
             values = {**kind._defaults, **values}
             if values.keys() != kind._names:
                 raise kind._fault_of_names(values)
-        self._freeze(values)
+        # one run makes thousands of records, most of them plain
+        if kind._is_plain:
+            object.__setattr__(self, "__dict__", values)
+        else:
+            self._freeze(values)
 
     def _freeze(self, values: Values) -> None:
         """Take the values of all fields, freeze mappings, complete and check the values."""
         kind = type(self)
-        # one run makes thousands of records, most of them plain
-        if kind._is_plain:
-            object.__setattr__(self, "__dict__", values)
-            return
         for name in kind._mappings:
             if type(values[name]) is dict:
                 values[name] = FrozenDict(values[name])
@@ -319,8 +319,12 @@ class Record(metaclass=_RecordType):
         if len(values) > len(kind._fields):
             # leaves out the values of cached properties
             values = self.__getstate__()
+        values = {**values, **changes}
         copy = kind.__new__(kind)
-        copy._freeze({**values, **changes})
+        if kind._is_plain:
+            object.__setattr__(copy, "__dict__", values)
+        else:
+            copy._freeze(values)
         return copy
 
 

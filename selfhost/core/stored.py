@@ -88,6 +88,10 @@ class StoredRows(Rows):
         except (OSError, ValueError) as error:
             raise _broken(self._path) from error
 
+    def __contains__(self, key: object) -> bool:
+        # without this a membership test would read the value
+        return key in self._places
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 

@@ -246,12 +246,13 @@ class Workload(Record):
                     changes.setdefault(field, None)
         return super().replace(**changes)
 
-    def for_users(self, users: int) -> Self:
-        """Return the workload for so many users, without the check of all other fields: a search
-        for the most users asks for many numbers.
+    def with_known(self, **changes: object) -> Self:
+        """Return a copy with values that the program found. They need no check, and neither do the
+        others again.
         """
         copy = type(self).__new__(type(self))
-        object.__setattr__(copy, "__dict__", {**self.__getstate__(), "parallel": users})
+        values = self._completed({**self.__getstate__(), **changes})
+        object.__setattr__(copy, "__dict__", values)
         return copy
 
     def options(self) -> str:

@@ -106,7 +106,7 @@ def layout_of_users(
     machine: Machine,
 ) -> Judged:
     """The first layout that has room for that number of users, without its pace."""
-    workload = question.workload.for_users(users)
+    workload = question.workload.with_known(parallel=users)
     case = question.case
     if question.wants_gpu and case is not None and case.draft is None:
         # accelerators count their own parts: the needs in RAM matter where no part lies on one

@@ -293,13 +293,13 @@ def _completed(
     if workload.context_tokens is None:
         changes["context_tokens"] = _usual_context(workload, spec)
     if workload.task == "finetune":
-        return workload.replace(**changes).with_finetuning_defaults()
+        return workload.with_known(**changes).with_finetuning_defaults()
     if spec.writes_text:
         if spec.architecture is not None and workload.kv_cache_type is None:
             changes["kv_cache_type"] = "f16"
         if workload.min_tokens_per_second is None:
             changes["min_tokens_per_second"] = DEFAULT_MIN_TOKENS_PER_SECOND
-    return workload.replace(**changes)
+    return workload.with_known(**changes)
 
 
 def _usual_context(workload: Workload, spec: ModelSpec) -> int | None:

@@ -161,14 +161,14 @@ class _Reading:
             program = None
             changes |= _NOT_OF_CLOSED
         if program is None:
-            workload = self.stated.replace(**changes)
+            workload = self.stated.with_known(**changes)
             if self.stated.runtime is None and not self.spec.closed:
                 self._check_without_program(workload)
             return self._request(workload, None)
-        workload = self.stated.replace(**changes, runtime=program.runtime.id)
+        workload = self.stated.with_known(**changes, runtime=program.runtime.id)
         if self.stated.runtime is None and not _suits(program, workload):
             program = self._program_instead(program, workload)
-            workload = workload.replace(runtime=program.runtime.id)
+            workload = workload.with_known(runtime=program.runtime.id)
         request = self._request(workload, program)
         if workload.task == "generate":
             self._check_options(request, program)

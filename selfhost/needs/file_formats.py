@@ -300,7 +300,7 @@ def quantizations_of(
     format, default = default_format_and_quantization(spec, runtime)
     # sizes depend on the program only where it loads other files than those of the publisher
     program = runtime if runtime.memory.component_files else None
-    case = case_of(spec, program, Workload(format=format))
+    case = case_of(spec, program, _ANY_WORKLOAD.with_known(format=format))
     names = _possible_quantizations(spec, runtime, format, default)
     if format == "gguf" and _can_follow_recipes(case):
         return names
@@ -443,7 +443,9 @@ def case_of_files(
     quantization: str,
 ) -> Case:
     """The case of a model in files of that format and quantization; "" for the usual ones."""
-    workload = Workload(format=format or None, quantization=quantization or None)
+    workload = _ANY_WORKLOAD.with_known(
+        format=format or None, quantization=quantization or None
+    )
     return case_of(spec, None, workload)
 
 

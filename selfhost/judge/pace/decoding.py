@@ -10,7 +10,7 @@ from .layout import LaidOut
 from .processor import processor_of
 from .prompts import prompt_seconds
 from .ranges import Amount, Range, Seconds, highest
-from .rates import Gpu, gpu_of, shared_gpu_of
+from .rates import Gpu, gpu_of
 from .tables import pace_tables
 
 # bytes read for a token below which the program's own work decides the pace: the smallest model
@@ -40,7 +40,8 @@ def likely_seconds(step: Step, layout: LaidOut) -> float:
     """The likely seconds of a step, whose pace is known."""
     if layout.gpus:
         return layout.seconds(step).likely
-    return _told_seconds(step, layout, layout.known_cores).likely
+    taken = layout.known_cores.seconds(step)
+    return _told_seconds(step, layout, taken).likely
 
 
 def prompt_rate(step: Step, layout: LaidOut) -> Range | None:
@@ -50,7 +51,7 @@ def prompt_rate(step: Step, layout: LaidOut) -> Range | None:
     if layout.gpus:
         return layout.prompt(step).pace
     cores = layout.known_cores
-    decode = 1 / _told_seconds(step, layout, cores)
+    decode = 1 / _told_seconds(step, layout, cores.seconds(step))
     return _prompt_rate_of_cores(step, layout, cores, decode)
 
 
@@ -162,29 +163,31 @@ def _on_processor(
     """The pace on the processor. A clause says whether a GPU that shares the RAM may be used
     instead.
     """
+    taken = cores.seconds(step)
     full = cores.seconds(_at_full_context(step, layout))
     how = cores.memory.how + _context_words(step)
     if step.other_program:
         how += _unmeasured_words(step)
-    shared = shared_gpu_of(layout.machine, layout.runtime)
-    if shared is not None:
-        how += f"; or the speed of {shared.device.name}, if it is used"
-    decode = 1 / _told_seconds(step, layout, cores)
+    if layout.shared_gpu is not None:
+        how += f"; or the speed of {layout.shared_gpu.device.name}, if it is used"
+    decode = 1 / _told_seconds(step, layout, taken)
     return Speed(
         decode=decode,
         prompt=_prompt_rate_of_cores(step, layout, cores, decode),
-        full_context_tokens_per_second=_pace_when_full(step, cores.seconds(step), full),
+        full_context_tokens_per_second=_pace_when_full(step, taken, full),
         how=how,
     )
 
 
-def _told_seconds(step: Step, layout: LaidOut, cores: Cores) -> Seconds:
-    """The seconds of a step on the processor, with the ends of a GPU that may compute instead."""
-    told = cores.seconds(step)
+def _told_seconds(step: Step, layout: LaidOut, taken: Seconds) -> Seconds:
+    """The seconds of a step that takes so long on the processor, with the ends of a GPU that may
+    compute instead.
+    """
+    told = taken
     if step.architecture is None or step.other_program:
         # no run of such a model or program was measured: the slow end is lowered
         told = told._replace(slow=told.slow / pace_tables().general.unseen.least)
-    shared = shared_gpu_of(layout.machine, layout.runtime)
+    shared = layout.shared_gpu
     if shared is None:
         return told
     return _if_shared(told, shared.seconds(step), layout.runtime)
@@ -202,9 +205,8 @@ def _prompt_rate_of_cores(
     if processor_of(layout.machine).is_mac:
         return None
     prompt = cores.prompt(step)
-    shared = shared_gpu_of(layout.machine, layout.runtime)
-    if shared is not None:
-        prompt = _prompt_if_shared(step, prompt, shared)
+    if layout.shared_gpu is not None:
+        prompt = _prompt_if_shared(step, prompt, layout.shared_gpu)
     if prompt is None:
         return None
     # a prompt can always be read one token at a time, at the pace of decoding

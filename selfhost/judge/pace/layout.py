@@ -12,7 +12,7 @@ CUDA, HIP, Vulkan and SYCL from 32 tokens on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from math import ceil
 from typing import NamedTuple
@@ -122,6 +122,11 @@ class LaidOut(Record):
         return tuple(used)
 
     @cached_property
+    def shared_gpu(self) -> Gpu | None:
+        """The GPU that shares the RAM and may compute the model; None without one."""
+        return shared_gpu_of(self.machine, self.runtime)
+
+    @cached_property
     def cores(self) -> Cores | None:
         """The cores of the processor; None where nothing tells how fast they read the RAM."""
         return cores_of(self.machine)
@@ -188,10 +193,8 @@ class LaidOut(Record):
             return self._seconds_divided(step)
         if not self.is_split:
             return self._seconds_unless_spilt(step)
-        in_ram = self.in_ram
-        most = self._seconds_with_ram(step, in_ram.slow)
-        likely = self._seconds_with_ram(step, in_ram.likely)
-        least = self._seconds_with_ram(step, in_ram.fast)
+        by_share = self._seconds_with_ram(step, set(self.in_ram))
+        most, likely, least = [by_share[share] for share in self.in_ram]
         # the processor may be faster than the GPU: with fewer layers in RAM the fast end would be
         # slower
         fastest = min(likely.fast, least.fast)
@@ -202,8 +205,9 @@ class LaidOut(Record):
         taken = self._seconds_on_gpus(step)
         if not self.may_spill or self.cores is None:
             return taken
-        spilt = self._seconds_with_ram(step, self.may_spill)
-        return taken._replace(slow=max(taken.slow, spilt.slow))
+        by_share = self._seconds_with_ram(step, {self.may_spill})
+        slow = by_share[self.may_spill].slow
+        return taken._replace(slow=max(taken.slow, slow))
 
     def _seconds_divided(self, step: Step) -> Seconds:
         """The seconds of the slowest GPU's part of every layer, and of adding up the parts layer by
@@ -230,15 +234,26 @@ class LaidOut(Record):
             taken += gpu.seconds(step, is_split=self.is_split) * share
         return taken
 
-    def _seconds_with_ram(self, step: Step, in_ram: float) -> Seconds:
-        """The seconds of a step where the share `in_ram` of the model lies in RAM. The GPUs and the
-        processor compute in turn.
+    def _seconds_with_ram(
+        self, step: Step, shares: Collection[float]
+    ) -> dict[float, Seconds]:
+        """The seconds of a step where the model lies in RAM by each of these shares. The GPUs and
+        the processor compute in turn.
         """
-        apart = self.apart(step, in_ram)
-        if apart is not None:
-            return self._seconds_with_experts_apart(apart)
-        on_gpus = self._seconds_on_gpus(step) * (1 - in_ram)
-        return on_gpus + self.known_cores.seconds(step) * in_ram
+        by_share = {}
+        of_layers = []
+        for share in shares:
+            apart = self.apart(step, share)
+            if apart is None:
+                of_layers.append(share)
+            else:
+                by_share[share] = self._seconds_with_experts_apart(apart)
+        if of_layers:
+            on_gpus = self._seconds_on_gpus(step)
+            on_cores = self.known_cores.seconds(step)
+            for share in of_layers:
+                by_share[share] = on_gpus * (1 - share) + on_cores * share
+        return by_share
 
     def _seconds_with_experts_apart(self, apart: ApartExperts) -> Seconds:
         figures = pace_tables().split
