@@ -65,7 +65,7 @@ class AlternativeSearch(Asking):
         others = _MOST_OTHERS_BESIDE if found else _MOST_OTHER_MODELS
         proposals = Proposals(
             judged=self.judged,
-            asked=self.asked,
+            typed_name=self.typed_name,
             catalogue=self.catalogue,
             machine=self.machine,
         )

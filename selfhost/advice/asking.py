@@ -17,7 +17,7 @@ from .room import Reach
 class Asking(Record):
     """A judged question, and how it was asked.
 
-    `asked` is the name that the user typed, `typed` the workload without what the name states.
+    `typed_name` is the name that the user typed, `typed` the workload without what the name states.
     `carry` are options that every proposed command repeats, so that the command asks about the same
     machine.
     """
@@ -25,7 +25,7 @@ class Asking(Record):
     judged: Judged
     catalogue: Catalogue
     machine: Machine
-    asked: str
+    typed_name: str
     typed: Workload
     carry: str
 

@@ -206,7 +206,7 @@ def _run_lines(
         return ()
     needed = tuple(options_needed(launch))
     to_run = _LineNeeds(launch=launch, needed=needed)
-    if not with_server and to_run.sets_only_context:
+    if not with_server and to_run.wants_server_for_context_alone:
         needed = tuple(key for key in needed if key != "context_tokens")
         to_run = _LineNeeds(launch=launch, needed=needed)
     return to_run.with_line(line)
@@ -221,8 +221,8 @@ class _LineNeeds(Record):
     needed: tuple[str, ...]
 
     @property
-    def sets_only_context(self) -> bool:
-        """Whether a server would only set a context for which nobody asked."""
+    def wants_server_for_context_alone(self) -> bool:
+        """Whether a server would be started only to set a context for which nobody asked."""
         if self.launch.question.context_asked:
             return False
         return self._of_server == ["context_tokens"]
@@ -280,7 +280,7 @@ class _LineNeeds(Record):
         """
         launch = self.launch
         variables = []
-        if "one_device" in self.needed or "gpu_shares" in launch.settings:
+        if "one_device" in self.needed or "gpu_shares" in launch.stated_settings:
             for maker, variable in launch.runtime.gpus.numbered_by.items():
                 # unlike accelerators, which the driver lists in another order
                 names = {card.name for card in launch.cards if card.vendor == maker}

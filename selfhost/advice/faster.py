@@ -129,7 +129,7 @@ def _faster(asking: Asking) -> Iterator[FasterSetting]:
                     usual=usual.range,
                     faster=faster.range,
                     what=setting.what(situation),
-                    command=asking.command(asking.asked, typed),
+                    command=asking.command(asking.typed_name, typed),
                 )
                 break
 

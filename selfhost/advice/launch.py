@@ -70,7 +70,7 @@ class Launch(Record):
     @property
     def sized_spec(self) -> ModelSpec:
         """The judged model, with the size that options state for its pictures or clips."""
-        return resized(self.spec, self.settings)
+        return resized(self.spec, self.stated_settings)
 
     @property
     def workload(self) -> Workload:
@@ -157,7 +157,7 @@ class Launch(Record):
     @property
     def has_projector(self) -> bool:
         """Whether a model that sees is loaded with the file that lets it see."""
-        return self.settings.get("projector") != "none"
+        return self.stated_settings.get("projector") != "none"
 
     @property
     def quantization(self) -> str:
@@ -170,8 +170,8 @@ class Launch(Record):
         return self.machine.cards
 
     @property
-    def settings(self) -> dict[str, str]:
-        """The settings that the stated runtime options change, by the name of the setting."""
+    def stated_settings(self) -> dict[str, str]:
+        """The values of the settings that the user's runtime options change, by the setting."""
         return self.runtime.settings_of(self.workload.runtime_options)
 
     @cached_property
@@ -250,7 +250,7 @@ def _words(
         "chunked": way is not None and way.is_chunked,
         "variant": spec.repository in lines.variants.get(launch.quantization, ()),
         "guidance": spec.family in lines.guided_families,
-        "size": not STATED_SIZES.isdisjoint(launch.settings),
+        "size": not STATED_SIZES.isdisjoint(launch.stated_settings),
     }
     words = {}
     for name in BLANKS:
@@ -274,8 +274,8 @@ def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
     if way is not None:
         size = {"height": way.height, "width": way.width, "frames": way.frames}
     asked = None
-    if not STATED_SIZES.isdisjoint(launch.settings):
-        asked = size_asked(launch.spec, launch.settings)
+    if not STATED_SIZES.isdisjoint(launch.stated_settings):
+        asked = size_asked(launch.spec, launch.stated_settings)
     if asked is not None:
         size = {"height": asked.height, "width": asked.width, "frames": asked.frames}
     return {
@@ -325,7 +325,7 @@ def _memory_share(launch: Launch) -> float | None:
     machine = launch.machine
     memory = launch.judged.memory
     total = machine.memory_total_bytes
-    if not total or memory is None or launch.settings.get("memory_share"):
+    if not total or memory is None or launch.stated_settings.get("memory_share"):
         return None
     if shared_gpu_of(machine, launch.runtime, is_used=True) is None:
         return None
@@ -511,6 +511,7 @@ def _figures_of_files(launch: Launch) -> Figures:
     parts = launch.runtime.parts.get(spec.id)
     return {
         "repository": repository,
+        "model_name": launch.spec.name,
         "quantized": None if rule is None else conversion.repository,
         "quantization": type_name.removeprefix(TRAINED_FOR),
         "file_name": conversion.file_name,
@@ -616,7 +617,7 @@ def options_needed(launch: Launch) -> Iterator[str]:
     if values["batch_tokens"]:
         yield "whole_batch"
     yield from _options_of_draft(launch)
-    if _must_state_context(launch):
+    if _would_take_other_context(launch):
         yield "context_tokens"
     if values["context_checkpoints"]:
         yield "context_checkpoints"
@@ -626,7 +627,7 @@ def options_needed(launch: Launch) -> Iterator[str]:
         yield "shared_gpu"
     if launch.may_crash:
         yield "unpacked"
-    if len(launch.cards_used) > 1 and "parts_of_layers" not in launch.settings:
+    if len(launch.cards_used) > 1 and "parts_of_layers" not in launch.stated_settings:
         yield "tensor_parallel"
     if launch.keeps_to_one_card:
         yield "one_device"
@@ -634,8 +635,8 @@ def options_needed(launch: Launch) -> Iterator[str]:
 
 def _options_of_sequences(launch: Launch) -> Iterator[str]:
     """Yield the options for the number of sequences that are computed and sampled at once."""
-    is_sampled = "sequences_sampled" in launch.settings
-    if "lean" in launch.settings and not is_sampled:
+    is_sampled = "sequences_sampled" in launch.stated_settings
+    if "lean" in launch.stated_settings and not is_sampled:
         yield "sampled"
         is_sampled = "sampled" in launch.lines.options
     if launch.workload.parallel > 1 and not is_sampled:
@@ -673,10 +674,10 @@ def _must_name_shared_gpu(launch: Launch) -> bool:
     return shared_gpu_of(launch.machine, launch.runtime, is_used=True) is None
 
 
-def _must_state_context(launch: Launch) -> bool:
-    """Whether the program would take another context than the judged one. A program with a usual
-    context takes at most the trained context (llm/server.go of Ollama), and more than usual on
-    large GPUs.
+def _would_take_other_context(launch: Launch) -> bool:
+    """Whether the program, left alone, would take another context than the judged one. A program
+    with a usual context takes at most the trained context (llm/server.go of Ollama), and more than
+    usual on large GPUs.
     """
     usual = launch.runtime.memory.default_context_tokens
     tokens = launch.workload.context_tokens
@@ -684,12 +685,12 @@ def _must_state_context(launch: Launch) -> bool:
         return False
     if tokens <= usual and tokens == launch.question.trained_tokens:
         return False
-    return tokens != usual or _takes_more_by_itself(launch)
+    return tokens != usual or _lengthens_context_here(launch)
 
 
-def _takes_more_by_itself(launch: Launch) -> bool:
-    """Whether the GPUs are large enough, or may be, for the runtime to take a longer context than
-    usual.
+def _lengthens_context_here(launch: Launch) -> bool:
+    """Whether the GPUs of this machine are so large, or may be, that the program takes a longer
+    context than usual.
     """
     least_bytes = launch.runtime.memory.longer_context_gpu_bytes
     if least_bytes is None:

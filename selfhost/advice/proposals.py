@@ -39,11 +39,11 @@ _AS_GOOD_AS = {"text": GENERATING}
 
 class Proposals(Record):
     """The search for other models in place of the model of `judged`, which was asked for by the
-    name `asked`.
+    name `typed_name`.
     """
 
     judged: Judged
-    asked: str
+    typed_name: str
     catalogue: Catalogue
     machine: Machine
 
@@ -123,7 +123,7 @@ class Proposals(Record):
         runtime = row.question.runtime
         parts = []
         if row.model.id == self._loaded_by_tag:
-            parts.append(f"the file that Ollama loads as {self.asked}")
+            parts.append(f"the file that Ollama loads as {self.typed_name}")
         elif row.model.id in self.named:
             parts.append("closest match")
         elif row.model.family == asked.spec.family:
@@ -200,7 +200,7 @@ class Proposals(Record):
 
     @cached_property
     def _loaded_by_tag(self) -> str | None:
-        return loaded_by_family(self.asked, self.catalogue)
+        return loaded_by_family(self.typed_name, self.catalogue)
 
     @property
     def _modalities(self) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ class Figure(Record):
     `subject` is `memory` or `pace`. Of memory, `seen` is in bytes; `term` is a term of the needs or
     one of PROCESS_TERMS, and `where` is HOST or ACCELERATORS (the sum of all accelerators). Of a
     pace, `seen` is in tokens per second, and `term` is `decode` or `prompt`. `seen` may be off by
-    `rounding`. `tokens` were timed, on average over the requests, with `depth_tokens` in the
-    context on average (for a prompt: before it); None where the run does not tell. `sequences`
+    `rounding`. `tokens` were timed, with `depth_tokens` in the context on average (for a prompt:
+    before it); None where the run does not tell. `sequences`
     decoded at once, with `seen` as their sum. `shared`: the program answered other requests at the
     same time.
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from io import StringIO
-from statistics import fmean, harmonic_mean, median
+from statistics import median
 from typing import Any
 
 from ..core.files import read_ends, text_of
@@ -208,54 +208,22 @@ def _run_with(
 # ---------------------------------------------------------------- paces
 
 
-def _averages(paces: Figures) -> Figures:
-    """One pace for each kind: all tokens over all their time."""
-    averages = []
+def _most_telling(paces: Figures) -> Figures:
+    """Of each kind the pace that tells most of what is predicted."""
+    telling = []
     for kind in LEAST_TOKENS:
         timed = [pace for pace in paces if pace.term == kind]
         if timed:
-            averages.append(_average(_most_telling(kind, timed)))
-    return averages
+            telling.append(max(timed, key=_weight))
+    return telling
 
 
-def _most_telling(kind: str, paces: Figures) -> Figures:
-    """The paces of at least LEAST_TOKENS tokens, or all where none has as many. Of prompts, only
-    those that follow no longer context, where there are any.
+def _weight(pace: Figure) -> tuple[bool, bool, int]:
+    """How much a pace tells: most of a request that ran alone, because requests at the same time
+    slow each other; then of a prompt that follows no longer context; then of many tokens.
     """
-    least = LEAST_TOKENS[kind]
-    long = [pace for pace in paces if pace.timed_tokens >= least]
-    telling = long or paces
-    if kind == "decode":
-        return telling
-    unburdened = [pace for pace in telling if not pace.follows_longer_context]
-    return unburdened or telling
-
-
-def _average(paces: Figures) -> Figure:
-    """The average pace of several requests of one kind; times and depths are weighted by tokens."""
-    first = paces[0]
-    tokens = [pace.timed_tokens for pace in paces]
-    rates = [pace.seen for pace in paces]
-    return Figure(
-        term=first.term,
-        seen=harmonic_mean(rates, tokens),
-        tokens=sum(tokens) // len(tokens),
-        depth_tokens=_average_depth(paces),
-        shared=first.shared,
-    )
-
-
-def _average_depth(paces: Figures) -> int | None:
-    """The average tokens of context, weighted by the timed tokens; None where no pace has a
-    depth.
-    """
-    depths = []
-    weights = []
-    for pace in paces:
-        if pace.depth_tokens is not None:
-            depths.append(pace.depth_tokens)
-            weights.append(pace.timed_tokens)
-    return round(fmean(depths, weights)) if depths else None
+    is_burdened = pace.term == "prompt" and pace.follows_longer_context
+    return not pace.shared, not is_burdened, pace.timed_tokens
 
 
 # ---------------------------------------------------------------- logs of llama.cpp
@@ -272,19 +240,18 @@ def _read_log(text: str) -> Run:
     buffers = _buffers(since_load)
     memory = _memory_of_buffers(buffers)
     accelerators = {buffer.device for buffer in buffers if buffer.where != HOST}
-    all_paces = []
+    paces = []
     for request in _requests(since_load):
-        all_paces += request.paces()
-    # requests at the same time slow each other
-    paces = [pace for pace in all_paces if not pace.shared] or all_paces
-    answers_left_out = _answers_in(all_paces) - _answers_in(paces)
-    figures = memory + _averages(paces)
+        paces += request.paces()
+    answers = [pace for pace in paces if pace.term == "decode"]
+    shared = sum(pace.shared for pace in answers)
+    figures = memory + _most_telling(paces)
     if not figures:
         figures = _rates_behind_answers(facts)
     holds = {
         "no-buffers": not memory,
         "drafter": drafters,
-        "beside": answers_left_out,
+        "beside": 0 < shared < len(answers),
     }
     sequences = facts.amount("n_seq_max")
     states = 1
@@ -300,17 +267,12 @@ def _read_log(text: str) -> Run:
         cards=len(accelerators),
         drafts=drafters > 0 or _has_sign(since_load, "drafts"),
         figures=tuple(figures),
-        notes=sentences("runs", "note", holds, number=answers_left_out),
+        notes=sentences("runs", "note", holds, number=shared),
         output_tokens=_output_tokens(facts),
         context_tokens=_context_tokens(facts),
         parallel=sequences,
         states=states,
     )
-
-
-def _answers_in(paces: Figures) -> int:
-    """How many of the paces are of answers."""
-    return sum(pace.term == "decode" for pace in paces)
 
 
 def _output_tokens(facts: _Facts) -> int | None:
@@ -635,7 +597,7 @@ def _ran_on_processor(row: _BenchRow) -> bool | None:
 
 def _read_answers(text: str) -> Run | None:
     """The run of the first program whose figures the text has, with the pace of the first prompt
-    and of every answer; None for no such program.
+    and of the longest answer; None for no such program.
     """
     for program in _table().answers:
         answers = _answers(program, text)
@@ -652,7 +614,7 @@ def _read_answers(text: str) -> Run | None:
             runtime=program.runtime,
             name=_facts("answers", text).get("name"),
             drafts='"draft_n"' in text,
-            figures=tuple(_averages(paces)),
+            figures=tuple(_most_telling(paces)),
         )
     return None
 

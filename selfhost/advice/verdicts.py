@@ -162,7 +162,7 @@ class Advice(DeferredAdvice):
             judged=self.judged,
             catalogue=self.catalogue,
             machine=self.machine,
-            asked=self.understood.asked,
+            typed_name=self.understood.asked,
             typed=self.understood.typed,
             carry=self.carry,
         )

@@ -39,10 +39,10 @@ from .run_record import (
 from .understood import Sentences
 from .verdicts import check_with
 
-# a run whose parameters differ by more is of another text model (assumed): a converter may leave
-# out layers that predict further tokens, which are 14 of the 685 billion parameters of DeepSeek-V3
-# (its model card)
-_OTHER_COUNT = 0.05
+# the parameters of a run of the model, by those that its maker counts (assumed): a file may lack
+# layers that predict further tokens (14 of the 685 billion parameters of DeepSeek-V3), or hold a
+# shared table twice, as the file of Qwen2.5 0.5B does (630 million parameters instead of 494)
+_LEAST_OF_COUNT, _MOST_OF_COUNT = 0.95, 1.3
 # `.gguf`, with the number of a part before it
 _NUMBERED = re.compile(r"(?:-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
 # most ranges of speeds are no wider than this (docs/accuracy.md)
@@ -294,34 +294,13 @@ def _named(
 
 
 def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
-    """Whether the run had about as many parameters as the model. A file may hold a shared table
-    twice, as the file of Qwen2.5 0.5B does (630 million parameters instead of 494). True for
-    models of other kinds than text, because their parameters lie in several files.
+    """Whether the run had about as many parameters as the model. True for models of other kinds
+    than text, because their parameters lie in several files.
     """
-    if spec.modality != "text":
-        return True
     stated = spec.parameters.total
-    if not stated:
+    if spec.modality != "text" or not stated or not run.parameters:
         return True
-    if not run.parameters:
-        return True
-    extra = spec.parameters.extra_in_files or 0
-    for uncounted in (0, extra, _shared_table_parameters(spec)):
-        ratio = run.parameters / (stated + uncounted)
-        if abs(ratio - 1) < _OTHER_COUNT:
-            return True
-    return False
-
-
-def _shared_table_parameters(spec: ModelSpec) -> int:
-    """The parameters of an embedding table that is also the output matrix; 0 for none."""
-    model = spec.architecture
-    if model is None:
-        return 0
-    if not model.tied_embeddings:
-        return 0
-    vocabulary = model.vocabulary or 0
-    return vocabulary * model.embedding_length
+    return _LEAST_OF_COUNT < run.parameters / stated < _MOST_OF_COUNT
 
 
 # ---------------------------------------------------------------- figure by figure

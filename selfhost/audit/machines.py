@@ -24,13 +24,12 @@ from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import MAX_SIGNS, MAX_TEXT_BYTES, Unreadable, open_file
 from ..core.records import Record, shown
 from ..core.units import listed
-from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED
-from ..machine.unread_keys import UnreadKey, note_on
+from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine
+from ..machine.unread_keys import MOST_UNREAD_KEYS, UnreadKey, note_on, unread_keys
 from .ansible import read_ansible
 from .answers import Answer, is_address, table_of
 from .drafts import OutOfService
-from .kinds import Kind, MachineOfKind, Machines
-from .known_records import RecordReader
+from .kinds import Kind, Kinds, MachineOfKind, Machines
 from .kubernetes import read_kubernetes
 from .processes import in_order, usable_processors
 from .prometheus import read_prometheus
@@ -302,6 +301,29 @@ class ReadRecord(Record):
         return fault.replace(line=self.line or fault.line, key=key)
 
 
+class RecordReader:
+    """A reader of machine records. Its `kinds` and `unread_keys` are in the order in which the
+    reader met them.
+    """
+
+    def __init__(self) -> None:
+        self.kinds = Kinds()
+        # by the list and the key
+        self.unread_keys: dict[tuple[str, str], UnreadKey] = {}
+
+    def read(self, record: object, file: str) -> MachineOfKind:
+        """Return the machine of a record. `file` is the name of the record in errors. Raises
+        `MachineFileError`.
+        """
+        machine = Machine.from_json(record, file)
+        # a record that is no object was refused
+        assert isinstance(record, dict)
+        for unread in unread_keys(record, file):
+            if len(self.unread_keys) < MOST_UNREAD_KEYS:
+                self.unread_keys.setdefault((unread.fact, unread.key), unread)
+        return self.kinds.split(machine)
+
+
 class ReadBatch(Record):
     """The results of reading a batch, in the batch's order.
 
@@ -320,9 +342,9 @@ def _read_batch(records: RecordReader, batch: Sequence[Found]) -> ReadBatch:
     a name is called RECORDED.
     """
     kinds = records.kinds.known
-    unread_keys = records.unread_keys
+    keys = records.unread_keys
     known = len(kinds)
-    known_keys = len(unread_keys)
+    known_keys = len(keys)
     results: list[ReadRecord | FileEnd] = []
     for found in batch:
         if isinstance(found, FileEnd):
@@ -333,7 +355,7 @@ def _read_batch(records: RecordReader, batch: Sequence[Found]) -> ReadBatch:
     return ReadBatch(
         reader=(os.getpid(), id(records)),
         new_kinds=kinds[known:],
-        new_unread_keys=list(unread_keys.values())[known_keys:],
+        new_unread_keys=list(keys.values())[known_keys:],
         results=results,
     )
 

@@ -34,7 +34,7 @@ from ..machine.record import Machine
 from ..reports.check_text import check_document, otherwise_words
 from ..reports.layout import Blocks, error_text
 from ..reports.list_text import summary_line
-from ..reports.words import Asked, pace_title
+from ..reports.words import CommandLine, pace_title
 from .asked import options_to_repeat, workload_of
 from .list import ListOptions, chosen_ids, lister_of, sorted_by
 from .options import options_of
@@ -267,7 +267,7 @@ class Rows:
 
     def blocks(self, question: BrowseQuestion, verdict: Verdict) -> Blocks:
         """Return the blocks of text that `selfhost check` shows for that verdict."""
-        asked = Asked(options=question.options_to_type, today=units.utc_today())
+        asked = CommandLine(options=question.options_to_type, today=units.utc_today())
         verbose = question.options.verbose
         return check_document([verdict], asked, verbose=verbose)
 

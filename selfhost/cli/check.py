@@ -59,9 +59,9 @@ def _present(options: CheckOptions, answers: Answers) -> None:
     """Write the answer for each machine."""
     from ..reports.check_text import check_document
     from ..reports.layout import line as empty_line
-    from ..reports.words import Asked
+    from ..reports.words import CommandLine
 
-    asked = Asked(
+    asked = CommandLine(
         options=workload_of(options).options() + options_to_repeat(options),
         today=utc_today(),
         unjudged=len(answers.errors),

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import select
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +28,6 @@ from ..core.records import Record
 
 # a call takes a thousand bytes; a client may introduce itself with pictures
 MOST_LINE_BYTES = 1 << 20
-_END_BYTES = 1000
 _CHUNK_BYTES = 1 << 16
 # of requests that wait for their answer: a client that sends without reading waits, too
 _MOST_REQUESTS = 2000
@@ -50,10 +48,9 @@ _SECONDS_FOR_LAST_LINE = 1.0
 
 
 class Line(Record):
-    """A line as it came; of one that is too long the begin and the end, and all of its length."""
+    """A line as it came; of one that is too long the begin, and all of its length."""
 
     begin: bytes
-    end: bytes = b""
     size_bytes: int
 
     @property
@@ -67,22 +64,19 @@ def lines_of(read: Callable[[int], bytes]) -> Iterator[Line]:
     bounded.
     """
     begin = bytearray()
-    end = b""
     size_bytes = 0
     while chunk := read(_CHUNK_BYTES):
         pieces = chunk.split(b"\n")
         for place, piece in enumerate(pieces):
             if place:
-                yield Line(begin=bytes(begin), end=end, size_bytes=size_bytes)
+                yield Line(begin=bytes(begin), size_bytes=size_bytes)
                 begin.clear()
-                end = b""
                 size_bytes = 0
             kept_bytes = MOST_LINE_BYTES - len(begin)
             begin += piece[:kept_bytes]
-            end = (end + piece[kept_bytes:])[-_END_BYTES:]
             size_bytes += len(piece)
     if size_bytes:
-        yield Line(begin=bytes(begin), end=end, size_bytes=size_bytes)
+        yield Line(begin=bytes(begin), size_bytes=size_bytes)
 
 
 # ------------------------------------------------------------------ messages
@@ -107,20 +101,20 @@ def message_in(line: Line) -> types.JSONRPCMessage:
     if not line.is_whole:
         most = f"{MOST_LINE_BYTES:,}"
         why = f"the line is {line.size_bytes:,} bytes long; at most {most} are read"
-        raise RefusedLine(_id_of_long(line), types.INVALID_REQUEST, why)
+        raise RefusedLine(None, types.INVALID_REQUEST, why)
     content = line.begin.removeprefix(_BYTE_ORDER_MARK)
     try:
         message = types.jsonrpc_message_adapter.validate_json(content, by_name=False)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-        id = _request_id(_members(content))
+        id = _request_id(_object_in(content))
         if fault["type"] != "json_invalid":
             why = "the line is no message of JSON-RPC 2.0"
             raise RefusedLine(id, types.INVALID_REQUEST, why) from None
         reason = fault.get("ctx", {}).get("error", fault["msg"])
         why = f"the line is not JSON that can be read: {reason}"
         raise RefusedLine(id, types.PARSE_ERROR, why) from None
-    if isinstance(message, types.JSONRPCNotification) and "id" in _members(content):
+    if isinstance(message, types.JSONRPCNotification) and "id" in _object_in(content):
         # null, a fraction or true: the sender waits for an answer all the same
         why = "the id of a request must be a string or a whole number"
         raise RefusedLine(None, types.INVALID_REQUEST, why)
@@ -145,76 +139,34 @@ def line_of(message: types.JSONRPCMessage) -> bytes:
     return text.encode() + b"\n"
 
 
-# a text, a sign, or anything else up to the next sign; a text that does not end is a lone quote
-_TOKEN = re.compile(
-    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL
-)
-_ID_AT_END = re.compile(rb',\s*"id"\s*:\s*(-?\d+|"[^"\\]*")\s*\}\s*$')
-# the values that stand in an object without brackets, by their keys, as they are written
-_Members = Mapping[str, bytes]
-
-
-def _members(content: bytes) -> _Members:
-    """The members of the outermost object, of which the JSON may be broken or too deep to parse:
-    a value with brackets is as good as none.
+def _object_in(content: bytes) -> Mapping[str, object]:
+    """The object of a line; an empty one where the line has none, or is broken. Half a character,
+    which the SDK refuses, is read here.
     """
-    members: dict[str, bytes] = {}
-    depth = 0
-    key = before = b""
-    for match in _TOKEN.finditer(content):
-        token = match[0]
-        if token == b'"':
-            break
-        if token in b"{[":
-            depth += 1
-        elif token in b"]}":
-            depth -= 1
-        elif depth == 1 and token == b":":
-            key = before
-            members.setdefault(_text(key), b"")
-        elif depth == 1 and before == b":":
-            members[_text(key)] = token
-        before = token
-    return members
-
-
-def _text(token: bytes) -> str:
-    """A text of JSON; an empty one for anything else."""
     try:
-        value = json.loads(token)
-    except ValueError:
-        return ""
-    return value if isinstance(value, str) else ""
+        value = json.loads(content.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
-def _request_id(members: _Members) -> types.RequestId | None:
-    """The id of a request; None where there is none that can be sent back. The id of an answer is
-    the server's own.
+def _request_id(message: Mapping[str, object]) -> types.RequestId | None:
+    """The id of a request; None where there is none that can be sent back (JSON-RPC 2.0, 5). The id
+    of an answer is the server's own.
     """
-    if "result" in members or "error" in members:
+    id = message.get("id")
+    if "result" in message or "error" in message:
         return None
-    return _id_in(members.get("id", b""))
-
-
-def _id_in(token: bytes) -> types.RequestId | None:
-    """The id that a value of JSON states, a text or a whole number."""
-    if len(token) > _MOST_ID_LETTERS:
+    # true is an int, too
+    if type(id) is not int and not isinstance(id, str):
         return None
-    if re.fullmatch(rb"-?\d+", token):
-        return int(token)
-    text = _text(token)
-    is_text = text.encode("utf-8", "replace").decode() == text
-    return text if text and is_text else None
-
-
-def _id_of_long(line: Line) -> types.RequestId | None:
-    """The id of a request of which only the begin and the end are kept."""
-    members = _members(line.begin)
-    at_end = _ID_AT_END.search(line.end)
-    if "id" not in members and at_end is not None:
-        # behind one bracket at the end of the line: it belongs to the outermost object
-        members = {**members, "id": at_end[1]}
-    return _request_id(members)
+    text = str(id)
+    if not text or len(text) > _MOST_ID_LETTERS:
+        return None
+    if text.encode("utf-8", "replace").decode() != text:
+        # half a character cannot be sent
+        return None
+    return id
 
 
 # ------------------------------------------------------------------ the connection

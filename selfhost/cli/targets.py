@@ -3,9 +3,8 @@ impossible.
 
 A path goes in, a `Target` comes out, or a `UsageError`. For a regular file, and for a path where no
 file is yet, `writing.py` makes a complete new file. It writes directly to a descriptor that this
-process has open (`/dev/fd/3`), to a pipe and to a character device. Everything else is refused: a
-folder, a disk, a file that another process has open (`/proc/PID/fd/1`). Links are followed; how a
-path is spelled decides nothing.
+process has open (`/dev/fd/3`), to a pipe and to a character device. A folder and a disk are
+refused. Links to files are followed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from ..core.errors import UsageError
@@ -33,10 +32,9 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFBLK: "a block device",
 }
-# more links than a system follows (Linux: 40)
-_MOST_LINKS = 64
-# the folders in which Linux shows the descriptors of a process or of one of its threads
-_DESCRIPTORS = r"/proc/\d+(/task/\d+)?/fd"
+# the paths by which a shell names a descriptor of this process
+_STANDARD_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})", re.ASCII)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -148,28 +146,13 @@ def _id_of(status: os.stat_result) -> FileId | None:
 
 
 def _descriptor_at(path: str) -> int | None:
-    """The number of a descriptor of this process, where a path leads to one, perhaps by links."""
+    """The number of the descriptor of this process that a path names; None for other paths."""
     if os.name != "posix":
         return None
-    # the last folder belongs to a thread: /proc/PID/task/TID/fd
-    names = ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")
-    folders = {os.path.realpath(name) for name in names}
-    for link in _followed(path):
-        folder, name = os.path.split(link)
-        is_number = name.isascii() and name.isdecimal() and len(name) < 10
-        if is_number and os.path.realpath(folder) in folders:
-            return int(name)
-    return None
-
-
-def _followed(path: str) -> Iterator[str]:
-    """The path itself; while it is a link, also the path that the link leads to."""
-    for _ in range(_MOST_LINKS):
-        yield path
-        if not os.path.islink(path):
-            return
-        folder = os.path.dirname(path)
-        path = os.path.join(folder, os.readlink(path))
+    descriptor = _DESCRIPTOR.fullmatch(path)
+    if descriptor is not None:
+        return int(descriptor[1])
+    return _STANDARD_STREAMS.get(path)
 
 
 def _open_descriptor(path: str, number: int) -> DescriptorTarget:
@@ -187,8 +170,6 @@ def _open_descriptor(path: str, number: int) -> DescriptorTarget:
 
 
 def _old_file(path: str, status: os.stat_result) -> FileTarget:
-    if _is_open_elsewhere(path):
-        raise refused(path, "it is a file that another process has open")
     place = os.path.realpath(path)
     if not os.access(place, os.W_OK):
         raise refused(path, "this account may not change it")
@@ -199,18 +180,6 @@ def _old_file(path: str, status: os.stat_result) -> FileTarget:
         id=_id_of(status),
         replaced=status,
     )
-
-
-def _is_open_elsewhere(path: str) -> bool:
-    """Whether a path leads through the descriptors of another process (`/proc/PID/fd/1`).
-
-    A report would replace the file, and what the process writes from then on would be lost.
-    """
-    for link in _followed(path):
-        folder = os.path.dirname(link)
-        if re.fullmatch(_DESCRIPTORS, os.path.realpath(folder)):
-            return True
-    return False
 
 
 def _new_file(path: str, error: FileNotFoundError) -> FileTarget:

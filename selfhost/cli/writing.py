@@ -17,8 +17,8 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import IO
 
 from ..core.errors import UsageError
@@ -60,21 +60,30 @@ def write_reports(reports: Sequence[tuple[str, Text]]) -> None:
             raise input_refused(target.path, inputs[target.id])
     # the final path of each new file that is not in place yet, by its temporary path
     unfinished: dict[str, str] = {}
-    with _removed_at_end(unfinished):
+    try:
         for target, (_, text) in zip(targets, reports, strict=True):
-            try:
-                if isinstance(target, FileTarget):
-                    _write_new_file(target, text, unfinished)
-                else:
-                    _write_directly(target, text)
-            except OSError as error:
-                raise unwritable(target.path, error) from None
+            _write(target, text, unfinished)
         for path, place in list(unfinished.items()):
             try:
                 os.replace(path, place)
             except OSError as error:
                 raise unwritable(place, error) from None
             del unfinished[path]
+    finally:
+        for path in unfinished:
+            with suppress(OSError):
+                os.unlink(path)
+
+
+def _write(target: Target, text: Text, unfinished: dict[str, str]) -> None:
+    """Write a report to its target, or to a new file for it, which `unfinished` gets."""
+    try:
+        if isinstance(target, FileTarget):
+            _write_new_file(target, text, unfinished)
+        else:
+            _write_directly(target, text)
+    except OSError as error:
+        raise unwritable(target.path, error) from None
 
 
 def input_refused(path: str, read_as: str) -> UsageError:
@@ -83,45 +92,6 @@ def input_refused(path: str, read_as: str) -> UsageError:
     if read_as != path:
         reason += f", as {shown_path(read_as)}"
     return refused(path, reason, "name another file for the report")
-
-
-@contextmanager
-def _removed_at_end(paths: Iterable[str]) -> Iterator[None]:
-    """Remove the files that are still in `paths` at the end of the block, whatever ends it: an
-    error, Ctrl-C, SIGTERM or SIGHUP.
-    """
-    # imported only where a file is written
-    import signal
-
-    def remove() -> None:
-        for path in paths:
-            if os.path.exists(path):
-                os.unlink(path)
-
-    def end(number: int, _frame: object) -> None:
-        """Remove the files, and end as the signal ends a process without a handler."""
-        remove()
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
-
-    handled = []
-    for name in ("SIGTERM", "SIGHUP"):
-        # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        # a handler of the caller stays, and so does a signal that nohup ignores
-        if number is None or signal.getsignal(number) is not signal.SIG_DFL:
-            continue
-        # only the main thread may set a handler; in other threads a signal leaves the new files
-        # behind
-        with suppress(ValueError):
-            signal.signal(number, end)
-            handled.append(number)
-    try:
-        yield
-    finally:
-        remove()
-        for number in handled:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _write_new_file(

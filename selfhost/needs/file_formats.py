@@ -581,6 +581,8 @@ def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     row = architecture.row
     if row in runtime.unserved:
         return runtime.unserved[row]
+    if not architecture.has_experts and "dense" in runtime.unserved:
+        return runtime.unserved["dense"]
     if architecture.quantizer in runtime.account.ignored_quantizers:
         why = "ModelOpt's quantization: it ignores the scales of the weights, or stops."
         return f"{runtime.name} does not apply {why}"

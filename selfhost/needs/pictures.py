@@ -20,6 +20,7 @@ from ..core.units import plural
 from .case import Case, components_type, overhead, published_size, without_files
 from .quantization import BASE_TYPES, BLOCKS, Block
 from .records import (
+    NO_BYTES,
     Device,
     How,
     Needs,
@@ -56,6 +57,8 @@ class _DiffusersTable(Stated):
     kept_wide: Mapping[str, int]
     least_quantized: int
     component_numbers: Mapping[str, tuple[float, ...]]
+    encoder_numbers: Mapping[str, tuple[float, ...]]
+    encoder_wide_bytes: Mapping[str, tuple[int, ...]]
     decoder_numbers: tuple[float, ...]
     component_megapixel: tuple[int, ...]
     component_clip: tuple[int, ...]
@@ -493,17 +496,27 @@ def _size_of_component_files(case: Case) -> Term | Unread:
 
 def _sizes_of_component_files(case: Case) -> dict[str, Term]:
     """The size of each component's file by name: a decoder in 16 or 32 bits, a large component in
-    the type that was asked for, a small one in 16 bits.
+    the type that was asked for, of an encoder with parts that stay wider, a small one in 16 bits.
     """
     sizes = {}
+    type_name = case.quantization
     for name, number in case.spec.components.items():
         bytes_each = _DIFFUSERS.component_numbers["float16"]
+        wide = NO_BYTES
+        is_large = number >= _DIFFUSERS.least_quantized
         if name.startswith("vae"):
             bytes_each = _DIFFUSERS.decoder_numbers
-        elif number >= _DIFFUSERS.least_quantized:
-            bytes_each = _DIFFUSERS.component_numbers[case.quantization]
-        ends = Size(*[int(number * width) for width in bytes_each])
+        elif is_large and name.startswith("text_encoder"):
+            bytes_each = _DIFFUSERS.encoder_numbers.get(
+                type_name, _DIFFUSERS.component_numbers[type_name]
+            )
+            wide = Size(*_DIFFUSERS.encoder_wide_bytes.get(type_name, NO_BYTES))
+        elif is_large:
+            bytes_each = _DIFFUSERS.component_numbers[type_name]
+        ends = Size(*[int(number * width) for width in bytes_each]).plus(wide)
         line = f"{number:,} {name} × {bytes_each[1]:g} bytes"
+        if wide.likely:
+            line += f" + {wide.likely:,} bytes of wider parts"
         source = _DIFFUSERS.component_source
         sizes[name] = computed_term("files", ends, source, line)
     return sizes

@@ -57,7 +57,7 @@ from .measured_words import measured_lines
 from .words import (
     HERE,
     PACES,
-    Asked,
+    CommandLine,
     asked_words,
     below_words,
     first_way,
@@ -73,12 +73,12 @@ from .words import (
 # a row adds "up to 5.10 GiB" if the most that may be needed is over so many times the likely need
 _MUCH_MORE = 1.05
 # a program asks, with no command line
-_BY_PYTHON = Asked()
+_BY_PYTHON = CommandLine()
 
 
 def check_document(
     verdicts: Sequence[Verdict],
-    asked: Asked = _BY_PYTHON,
+    asked: CommandLine = _BY_PYTHON,
     *,
     verbose: bool = False,
 ) -> Blocks:
@@ -93,7 +93,7 @@ def check_document(
 
 def _one_blocks(
     verdict: Verdict,
-    asked: Asked,
+    asked: CommandLine,
     *,
     verbose: bool,
 ) -> Blocks:

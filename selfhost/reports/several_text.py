@@ -37,7 +37,7 @@ from .layout import (
 from .model_figures import figures_of, table_of_paces
 from .words import (
     RANGES,
-    Asked,
+    CommandLine,
     pace_title,
     planned_words,
     shown_setup,
@@ -52,7 +52,7 @@ _ONE_BY_ONE = (
 
 def several_blocks(
     verdicts: Sequence[Verdict],
-    asked: Asked,
+    command_line: CommandLine,
     *,
     verbose: bool,
 ) -> Blocks:
@@ -61,7 +61,7 @@ def several_blocks(
     """
     running = [verdict for verdict in verdicts if verdict.can_run]
     others = [verdict for verdict in verdicts if not verdict.can_run]
-    yield line(count_words(verdicts, asked.unjudged))
+    yield line(count_words(verdicts, command_line.unjudged))
     yield from texts([planned_words(verdicts[0].machine)], indent=0)
     yield line()
     yield _table(verdicts)
@@ -77,8 +77,8 @@ def several_blocks(
     if running:
         title = "The others"
     if not verbose:
-        asked = asked.replace(today=None)
-    yield from section(title, _ways_out(others, asked))
+        command_line = command_line.replace(today=None)
+    yield from section(title, _ways_out(others, command_line))
     yield line()
     if verdicts[0].monthly_cost is not None:
         # they would not fit into the table
@@ -205,13 +205,13 @@ def _to_run(running: Sequence[Verdict], *, verbose: bool) -> list[str]:
     return list(lines)
 
 
-def _ways_out(others: Sequence[Verdict], asked: Asked) -> Blocks:
+def _ways_out(others: Sequence[Verdict], command_line: CommandLine) -> Blocks:
     """Yield for each model why it does not run, what runs instead, an API offer, and the next
     command to type.
     """
     for verdict in others:
         yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2)
-        typed = f"selfhost check {verdict.model.id}{asked.options}"
+        typed = f"selfhost check {verdict.model.id}{command_line.options}"
         if verdict.alternatives:
             first = verdict.alternatives[0]
             name = first.id
@@ -220,7 +220,7 @@ def _ways_out(others: Sequence[Verdict], asked: Asked) -> Blocks:
             yield line(f"{would_run(verdict)}: {name}", indent=4)
             typed = first.command
         if verdict.route is Route.API and verdict.api_offers:
-            whose, prices = offer_words(verdict.api_offers[0], asked.today)
+            whose, prices = offer_words(verdict.api_offers[0], command_line.today)
             yield line(f"by API: {whose}, {prices}", indent=4)
         yield command(typed, indent=4)
 

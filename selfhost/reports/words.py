@@ -38,7 +38,7 @@ PACES = "pace"
 _OLD_DATA_DAYS = 90
 
 
-class Asked(Record):
+class CommandLine(Record):
     """The command line to which an answer belongs.
 
     `options` go behind each command that no verdict proposes; they have `--measure` where the

@@ -340,15 +340,13 @@ def paces_by_kind(text: str) -> dict[str, tuple[float, int | None]]:
     return {figure.term: (figure.seen, figure.tokens) for figure in run.figures}
 
 
-def test_requests_without_a_task_are_averaged_each() -> None:
-    """As a program for one user writes them: 3 answers of 20 and one of 10 tokens a second."""
-    slow = REQUEST.replace("500.00 ms", "1000.00 ms").replace(
-        "20.00 tokens", "10.00 tokens"
-    )
-    # 40 tokens in 2.5 seconds
-    assert paces_by_kind(REQUEST * 3 + slow) == {
+def test_of_requests_without_a_task_the_longest_count() -> None:
+    """As a program for one user writes them: answers of 10 tokens, and one of 128."""
+    longest = REQUEST.replace("500.00 ms /    10 runs", "12800.00 ms /   128 runs")
+    longest = longest.replace("20.00 tokens", "10.00 tokens")
+    assert paces_by_kind(REQUEST * 3 + longest + REQUEST) == {
         "prompt": (100.0, 40),
-        "decode": (16.0, 10),
+        "decode": (10.0, 128),
     }
 
 

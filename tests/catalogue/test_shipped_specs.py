@@ -268,6 +268,7 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
 # what the lines of a runtime may leave open
 BLANKS = {
     "repository",
+    "model_name",
     "quantization",
     "tag",
     "kv_cache_type",
@@ -330,9 +331,10 @@ def test_runtime_is_usable(id: str) -> None:
     assert set().union(*map(blanks_of, lines)) <= BLANKS
     # what loads one model alone may know where that is
     loads_its_own = runtime.named_alone or runtime.parts
-    assert loads_its_own or {"repository", "tag"} & blanks_of(
+    names_model = {"repository", "tag", "model_name"} & blanks_of(
         runtime.command_lines.default
     )
+    assert loads_its_own or names_model
     assert all("repository" in blanks_of(line) for line in others)
     for text in runtime.command_lines.variables.values():
         assert all(re.fullmatch(r"[A-Z_]+=\S+", setting) for setting in text.split())

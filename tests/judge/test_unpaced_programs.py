@@ -150,3 +150,14 @@ def test_ktransformers_leaves_experts_in_ram() -> None:
         context_tokens=32_768,
     )
     assert not refused.can_run
+
+
+def test_ktransformers_is_for_mixtures_alone() -> None:
+    """README.md of kvcache-ai/ktransformers: experts are computed on the processor."""
+    verdict = check(
+        "qwen3-32b", machine="rtx 4090, 512 GB RAM, linux", runtime="ktransformers"
+    )
+    assert not verdict.can_run
+    finding = verdict.finding("runtime")
+    assert finding is not None
+    assert "SGLang" in finding.reason

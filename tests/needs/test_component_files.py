@@ -29,13 +29,55 @@ def test_the_files_are_as_large_as_published(
     assert verdict.needs.download_bytes == pytest.approx(gigabytes * GB, rel=0.03)
 
 
-def test_a_picture_in_nvfp4_weighs_what_its_makers_files_do() -> None:
-    """Comfy-Org/ComfyUI#11802: 21,717, 11,688 and 160 MiB of FLUX.2 dev were loaded."""
+@pytest.mark.parametrize(
+    ("model", "gigabytes"),
+    [
+        # Comfy-Org/ComfyUI#11802: 21,717, 11,688 and 160 MiB were loaded
+        pytest.param("flux.2-dev", 35.2, id="a large encoder"),
+        # Comfy-Org/z_image_turbo: 4,509,509,600 bytes, the encoder in fp4_mixed 3,479,416,193, the
+        # decoder 335,304,388
+        pytest.param("z-image-turbo", 8.324, id="a small encoder"),
+        # ai-muninn.com, dgx-spark-zimage-turbo-nvfp4-bench: the encoder in fp8_mixed
+        pytest.param("z-image-turbo", 10.4, id="an encoder in 8 bits"),
+    ],
+)
+def test_a_picture_in_nvfp4_weighs_what_its_makers_files_do(
+    model: str, gigabytes: float
+) -> None:
     workload = Workload(runtime="comfyui", quantization="nvfp4")
-    needs = check("flux.2-dev", workload, machine="RTX 5090, 64GB RAM").needs
+    needs = check(model, workload, machine="RTX 5090, 64GB RAM").needs
     assert needs is not None
     assert needs.files is not None
-    assert needs.files.low_bytes < 35.2 * GB < needs.files.high_bytes
+    assert needs.files.low_bytes < gigabytes * GB < needs.files.high_bytes
+    assert needs.files.bytes == pytest.approx(gigabytes * GB, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("quantization", "denoiser_bytes"),
+    [
+        # the files of city96/FLUX.1-dev-gguf
+        pytest.param("Q8_0", 12_708_281_504, id="8 bits"),
+        pytest.param("Q4_K_S", 6_805_988_640, id="4 bits"),
+        pytest.param("Q2_K", 4_032_341_280, id="2 bits"),
+    ],
+)
+def test_gguf_files_are_judged_with_the_nodes_that_load_them(
+    quantization: str, denoiser_bytes: int
+) -> None:
+    """city96/ComfyUI-GGUF, README.md: T5 in Q8_0 (4,762,310,656 numbers of 34/32 bytes) or in
+    safetensors, CLIP and the decoder as they are.
+    """
+    workload = Workload(runtime="comfyui", quantization=quantization)
+    verdict = check("flux.1-dev", workload, machine="RTX 3090, 64GB RAM")
+    assert verdict.route is Route.LOCAL
+    assert verdict.needs is not None
+    files = verdict.needs.files
+    assert files is not None
+    listed = denoiser_bytes + 4_762_310_656 * 34 / 32 + 0.246 * GB + 0.335 * GB
+    assert files.low_bytes < listed < files.high_bytes
+    assert files.bytes == pytest.approx(listed, rel=0.03)
+    assert "pip install gguf" in verdict.setup
+    assert "ComfyUI-GGUF" in verdict.commands[-1]
 
 
 def test_fp8_is_a_type_of_comfyui_where_nobody_names_a_program() -> None:

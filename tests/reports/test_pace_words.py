@@ -17,7 +17,7 @@ from selfhost.machine.record import BRIEFLY, LEAST, MEASURED
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import plan_document
-from selfhost.reports.words import Asked
+from selfhost.reports.words import CommandLine
 
 RECORD = RECORDS / "vm-24gib.json"
 VM = Machine.from_file(RECORD)
@@ -188,5 +188,5 @@ def test_a_guess_says_what_narrows_the_range(
         memory_bandwidth_bound=None if how is None else LEAST,
     )
     verdict = check("mistral-7b", machine=machine)
-    lines = plain(check_document([verdict], Asked(options=options))).splitlines()
+    lines = plain(check_document([verdict], CommandLine(options=options))).splitlines()
     assert [line.rpartition("tokens/s, ")[2] for line in lines[1:2]] == [words]

@@ -72,24 +72,50 @@ class Sequence(Record):
         """The pace where a draft proposes tokens."""
         gain = self._gain_of_draft(companions)
         times = gain.times
-        how = pace.how
-        if users > 1:
-            how += (
-                f"; the total of {users:,} sequences at once with a draft is not known"
-            )
-        how += (
-            f"; with a draft {times.low:.2g} to {times.high:.2g} times as fast ({gain.source}):"
-            " code gains more, free text less"
+        decode = self.single * times
+        how = (
+            f"{pace.how}; with a draft {times.low:.2g} to {times.high:.2g} times as fast"
+            f" ({gain.source}): code gains more, free text less"
         )
+        total = None
+        if users > 1:
+            total = self._drafted_total(pace, decode, users)
+            how += f"; the total of {users:,} sequences at once with a draft is "
+            if total is None:
+                how += "not known"
+            else:
+                how += "a guess: a step verifies the tokens proposed for each"
         full_context = pace.full_context_tokens_per_second
         if full_context is not None:
             full_context *= times.likely
         return pace.replace(
-            decode=self.single * times,
+            decode=decode,
             how=how,
             full_context_tokens_per_second=full_context,
             undrafted_tokens_per_second=self.single.likely,
+            parallel_total=total,
         )
+
+    def _drafted_total(self, pace: Speed, decode: Range, users: int) -> Range | None:
+        """The rate of `users` sequences together, of which one has the pace `decode` with a draft;
+        None where the speed of reading prompts is not known.
+
+        A step computes the proposed tokens of a sequence as one token of each of so many sequences,
+        so the draft gains less, the more of them there are. In llama.cpp sequences disturbed each
+        other's proposals until August 2026 (unslothai/unsloth#8172), and two to four of them were
+        together as slow as one alone without a draft.
+        """
+        verified = DRAFTED_TOKENS + 1
+        one = self.with_total(pace, verified).parallel_total
+        all_of_them = self.with_total(pace, users * verified).parallel_total
+        if one is None or all_of_them is None:
+            return None
+        ends = zip(decode, one, all_of_them, strict=True)
+        rates = [rate * several / alone for rate, alone, several in ends]
+        likely = rates[1]
+        low = max(decode.low, rates[0]) if self.step.other_program else self.single.low
+        low = min(likely, low)
+        return Range(low, likely, max(likely, rates[2]))
 
     def _gain_of_draft(self, companions: Companions) -> _Gain:
         """The gain of a draft: of the model's own prediction block, or of another model, that
