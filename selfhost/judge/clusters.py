@@ -224,13 +224,12 @@ class _Way(Record):
         return self._asked(asked)._memory()
 
     def _memory(self) -> Judged:
-        """The memory of all machines: the worst findings, and the needs of the fullest machine."""
-        worst = _worst_of_each_check(self.parts, differ=False)
-        return Judged(
-            question=self.model.question,
-            findings=tuple(found for found in worst if found.check in MEMORY_CHECKS),
-            needs=fullest_first(self.parts)[0].needs,
-        )
+        """The memory of all machines: the worst findings."""
+        findings = []
+        for found in _worst_of_each_check(self.parts, differ=False):
+            if found.check in MEMORY_CHECKS:
+                findings.append(found)
+        return Judged(question=self.model.question, findings=tuple(findings))
 
     def _judged_with(self, at_once: _Way) -> Together:
         """The judgement of the question, where the machines serve the users of `at_once` at a
