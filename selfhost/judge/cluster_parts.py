@@ -158,7 +158,7 @@ class DividedModel(Record):
 
     def _first_layers_first(self) -> list[tuple[Holder, int]]:
         """The holders, those of the first layers first, each with its number of layers."""
-        holders = self._holders()
+        holders = list(self._holders())
         if self.rules.by_room:
             # the output matrix, which the main machine has, counts as a layer (llama.cpp)
             holders.reverse()
@@ -170,25 +170,25 @@ class DividedModel(Record):
         in_order = list(zip(holders, counts, strict=True))
         return in_order if self.rules.main_first else in_order[::-1]
 
-    def _holders(self) -> list[Holder]:
-        """The places that may hold layers, those of the main machine first."""
-        holders = []
+    def _holders(self) -> Iterator[Holder]:
+        """Yield the places that may hold layers, those of the main machine first."""
         for number, machine in enumerate(self.cluster.machines):
-            for whole, room_bytes in self._rooms_of(machine):
-                holder = Holder(machine=number, whole=whole, room_bytes=room_bytes)
-                holders.append(holder)
-        return holders
-
-    def _rooms_of(self, machine: Machine) -> Iterator[tuple[Needs, int]]:
-        """Yield the needs of all layers in each place of a machine, and the free bytes there."""
-        cards = self.cards_of(machine)
-        if cards and not self.program.account.divides_layers:
+            cards = self.cards_of(machine)
+            room_bytes = sum(place.known_bytes for place in cards)
+            if not cards or self.program.account.divides_layers:
+                yield Holder(
+                    machine=number,
+                    whole=self.whole_on(machine),
+                    room_bytes=room_bytes or self._shared_room_bytes(machine),
+                )
+                continue
             on_card = self._counted_on_card(machine)
             for place in cards:
-                yield whole_on_one(on_card, place.where), place.known_bytes
-            return
-        room_bytes = sum(place.known_bytes for place in cards)
-        yield self.whole_on(machine), room_bytes or self._shared_room_bytes(machine)
+                yield Holder(
+                    machine=number,
+                    whole=whole_on_one(on_card, place.where),
+                    room_bytes=place.known_bytes,
+                )
 
     def _shared_room_bytes(self, machine: Machine) -> int:
         """The bytes that a machine without cards of its own gives a model."""

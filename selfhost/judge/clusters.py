@@ -224,13 +224,12 @@ class _Way(Record):
         return self._asked(asked)._memory()
 
     def _memory(self) -> Judged:
-        """The memory of all machines: the worst findings, and the needs of the fullest machine."""
-        worst = _worst_of_each_check(self.parts, differ=False)
-        return Judged(
-            question=self.model.question,
-            findings=tuple(found for found in worst if found.check in MEMORY_CHECKS),
-            needs=_fullest_first(self.parts)[0].needs,
-        )
+        """The memory of all machines: the worst findings."""
+        findings = []
+        for found in _worst_of_each_check(self.parts, differ=False):
+            if found.check in MEMORY_CHECKS:
+                findings.append(found)
+        return Judged(question=self.model.question, findings=tuple(findings))
 
     def _judged_with(self, at_once: _Way) -> Together:
         """The judgement of the question, where the machines serve the users of `at_once` at a
@@ -240,7 +239,7 @@ class _Way(Record):
         question = model.question
         cluster = model.cluster
         parts = at_once.parts
-        placed = _fullest_first(parts)[0].placed
+        placed = fullest_first(parts)[0].placed
         findings = list(model_checks(question))
         differ = len(cluster.kinds) > 1
         findings += _worst_of_each_check(self._telling(parts), differ=differ)
@@ -348,7 +347,7 @@ def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda found: CHECKS.index(found.check)))
 
 
-def _fullest_first(parts: Sequence[PartOfMachine]) -> list[PartOfMachine]:
+def fullest_first(parts: Sequence[PartOfMachine]) -> list[PartOfMachine]:
     """The parts, those of the fullest machines first."""
     return sorted(parts, key=lambda part: -part.fullness)
 
@@ -362,7 +361,7 @@ def _worst_of_each_check(
     machines differ, what did not pass names its machine.
     """
     worst: dict[str, Finding] = {}
-    for part in _fullest_first(parts):
+    for part in fullest_first(parts):
         for found in part.findings:
             known = worst.get(found.check)
             if known is not None and found.severity <= known.severity:

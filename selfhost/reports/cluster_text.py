@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.runtime_parts import BY_TENSOR
 from ..core import units
 from ..judge.cluster_choice import Alone, ClusterAnswer
-from ..judge.clusters import PartOfMachine
+from ..judge.clusters import PartOfMachine, fullest_first
 from ..judge.record import Judged, Outcome
 from ..machine.links import Link
 from .layout import Cells, Span
@@ -41,18 +41,13 @@ def place_note(answer: ClusterAnswer) -> str:
     """The words behind the memory of the fullest machine: `on each`."""
     if len(answer.together.cluster.kinds) == 1:
         return "on each"
-    return f"on {_fullest(answer.parts).machine.name}, the fullest"
-
-
-def _fullest(parts: Sequence[PartOfMachine]) -> PartOfMachine:
-    return max(parts, key=lambda part: part.fullness)
+    fullest, *_ = fullest_first(answer.parts)
+    return f"on {fullest.machine.name}, the fullest"
 
 
 def _rows_of_parts(parts: Sequence[PartOfMachine]) -> Iterator[Cells]:
-    """Yield a row for each machine but the fullest, whose row is above."""
-    for part in parts:
-        if part is _fullest(parts):
-            continue
+    """Yield a row for each machine but the fullest, whose row is above, the fuller ones first."""
+    for part in fullest_first(parts)[1:]:
         for check, title in _MEMORY.items():
             found = part.finding(check)
             if found is None or not isinstance(found.has, int):

@@ -522,21 +522,12 @@ class _OnCards(_Layout):
             return smaller
         return phrase("smaller/placed", names=names, smaller=smaller)
 
-    def _hold_most(self, *, is_idle: bool = False) -> bool:
-        """Whether each accelerator holds the most that may lie there, now or once idle."""
-        most_bytes = [share.need.high_bytes for share in self.shares]
-        return self._hold(most_bytes, is_idle=is_idle)
-
-    def _have_room(self, *, is_idle: bool = False) -> bool:
-        """Whether each accelerator holds the bytes that decide, now or once idle."""
-        sizes = [share.deciding_bytes for share in self.shares]
-        return self._hold(sizes, is_idle=is_idle)
-
-    def _hold(self, sizes: Sequence[int], *, is_idle: bool) -> bool:
-        """Whether each accelerator holds so many bytes, now or once idle. `sizes` has the bytes for
-        each share.
+    def _hold(self, end: str = "", *, is_idle: bool = False) -> bool:
+        """Whether each accelerator holds the bytes that decide, or the named end of what may lie
+        there: now or once idle.
         """
-        for share, size in zip(self.shares, sizes, strict=True):
+        for share in self.shares:
+            size = getattr(share.need, end) if end else share.deciding_bytes
             if size > share.usable_bytes(is_idle=is_idle):
                 return False
         return True
@@ -567,9 +558,9 @@ class _OnCards(_Layout):
             ruling = self._ruling_of_part("placed", is_idle=not self._now_only)
         if ruling is not None:
             return ruling
-        if not self._have_room():
+        if not self._hold():
             return self._too_full()
-        if not self._hold_most():
+        if not self._hold("high_bytes"):
             return warning("accelerator-tight")
         if is_lean:
             return warning("accelerator-lean")
@@ -606,7 +597,7 @@ class _OnCards(_Layout):
                 "short": worst.lacking_bytes,
                 "devices": worst.device.name,
             }
-        if self._now_only or not self._have_room(is_idle=True):
+        if self._now_only or not self._hold(is_idle=True):
             in_row = self._cards_in_a_row()
             if in_row:
                 return undecided("accelerator-close", "row", cards=in_row)
@@ -640,13 +631,11 @@ class _OnCards(_Layout):
         """The ruling where only the likely or only the least bytes fit, in training and with an
         option that makes a runtime take less; None where the most fits, or not even the least.
         """
-        if self._hold_most(is_idle=is_idle):
+        if self._hold("high_bytes", is_idle=is_idle):
             return None
-        likely_bytes = [share.need.total_bytes for share in self.shares]
-        if self._hold(likely_bytes, is_idle=is_idle):
+        if self._hold("total_bytes", is_idle=is_idle):
             return warning("accelerator-tight", variant)
-        least_bytes = [share.need.low_bytes for share in self.shares]
-        if self._hold(least_bytes, is_idle=is_idle):
+        if self._hold("low_bytes", is_idle=is_idle):
             return undecided("accelerator-close", variant)
         return None
 
