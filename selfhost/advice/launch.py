@@ -498,10 +498,9 @@ def _figures_of_files(launch: Launch) -> Figures:
     spec = launch.spec
     rule = launch.rule
     conversion = _conversion(launch)
-    is_made_before = rule is not None and not rule.at_load
     repository = conversion.repository
-    is_published = launch.workload.format not in CONVERTED and not is_made_before
-    if repository is None and is_published:
+    is_converted = launch.workload.format in CONVERTED or launch.type_row.is_made_before
+    if repository is None and not is_converted:
         repository = spec.repository
     type_name = conversion.type_name or launch.quantization
     if not type_name and spec.needs is not None:

@@ -338,6 +338,16 @@ class FileRow(Record):
         return rule is not None and rule.at_load
 
     @property
+    def is_made_before(self) -> bool:
+        """Whether somebody quantizes the published weights before a program with a rule for that
+        type loads them.
+        """
+        rule = self.runtime.rule_of(self.quantization)
+        if rule is None or rule.at_load:
+            return False
+        return self.quantization != stored_type(self.spec.architecture)
+
+    @property
     def _is_quantized(self) -> bool:
         """Whether the published weights are quantized already; False for components, whose size
         says so.
@@ -379,8 +389,7 @@ class FileRow(Record):
             return self.repository
         if self.format in ("mlx", "ctranslate2"):
             return None
-        rule = self.runtime.rule_of(self.quantization)
-        if rule is not None and not rule.at_load:
+        if self.is_made_before:
             # no publisher is known for a model that somebody quantized
             return None
         return self.spec.repository

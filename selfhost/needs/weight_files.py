@@ -70,6 +70,7 @@ _PARTS = {
 _LAYER_PARTS = (*_PARTS.values(), "feed_forward")
 # the parts of a model beside its layers that a recipe may name, by the names of their tensors
 _TABLE_PARTS = {"token_embd.weight": "table", "output.weight": "output"}
+_NGRAMS = "ngrams"
 _ROUTER = "ffn_gate_inp"
 # how far files may be off a publisher's own recipe: lists of sizes leave open whether they count in
 # GB or GiB, which are 7 % apart; and off a sum over their tensors
@@ -157,8 +158,8 @@ class StoredTypes(Record):
             is_narrow = is_block and _ROUTER not in group.name
         if is_narrow:
             return self.by_part.get(part, self.matrices)
-        if group.name in _TABLE_PARTS:
-            # a recipe may pack the output matrix too
+        if group.name in _TABLE_PARTS or part == _NGRAMS:
+            # a recipe may pack the output matrix too, and a table of n-grams
             return self.by_part.get(part, self.plain)
         return self.plain
 
@@ -217,6 +218,8 @@ def _part_of(group: TensorGroup, architecture: Architecture) -> str:
     """
     if group.name in _TABLE_PARTS:
         return _TABLE_PARTS[group.name]
+    if not group.layers and group.name in ngram_tables(architecture):
+        return _NGRAMS
     for mark, part in _PARTS.items():
         if mark in group.name:
             if part == "attention" and _recurs_alone(group, architecture):

@@ -244,6 +244,20 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(
     assert any(f"-hf {fetched} " in line for line in commands)
 
 
+@pytest.mark.parametrize("runtime", ["vllm", "sglang"])
+def test_a_model_published_in_four_bits_is_fetched_from_its_publisher(
+    runtime: str,
+) -> None:
+    """MXFP4 is a type of others' files too, which somebody has to make first."""
+    published = check(
+        "gpt-oss-20b", Workload(runtime=runtime), machine="RTX 4090, 64gb"
+    )
+    (line,) = published.commands
+    assert " openai/gpt-oss-20b " in line
+    made = Workload(runtime=runtime, quantization="mxfp4")
+    assert check("qwen3-30b-a3b", made, machine="RTX 4090, 64gb").commands == ()
+
+
 @pytest.mark.parametrize("typed", ["qwen3:30b", "ollama run qwen3:30b"])
 def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str) -> None:
     """As Ollama's library spells it, whatever else has the model; another program that was asked
