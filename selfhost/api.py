@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from .advice.sizes import ContainerSize
     from .core.workload_fields import WorkloadFields
     from .machine.clusters import NotedCluster
-    from .machine.profiles import NotedMachine
 
 # the remedies for keywords that other functions here, or other programs, have
 _MISPLACED = {
@@ -112,8 +111,9 @@ def check(
     - `gpu`: what if the machine had this GPU in place of its own: "RTX 4090", "2x RTX 3090".
     - `specs`: folders with spec files of your own. They come before those of SELFHOST_SPECS.
 
-    The verdict's commands, `room`, `alternatives`, `api_offers`, `monthly_cost` and notes are
-    worked out when they are read, which takes several times as long as the route.
+    The verdict's `setup`, `commands`, `commands_class`, `room`, `waits`, `faster`, `alternatives`,
+    `quality`, `api_offers`, `monthly_cost` and `notes` are worked out when they are read, which
+    takes several times as long as the route.
 
     The route is `local` also for a model that writes fewer than 2 tokens a second, slower than
     people can use: its `summary` begins with RUNS SLOWLY. A speed that is stated decides:
@@ -474,10 +474,11 @@ def _named_together(
         return None
     # imported here: most programs name a machine or ask about this one
     from .machine.clusters import NotedCluster, cluster_named, cluster_of
+    from .machine.named import named
 
     try:
         if isinstance(machine, str):
-            return cluster_named(machine, _read_machine, link)
+            return cluster_named(machine, named, link)
         found = [machine_found(one, None) for one in machines or ()]
         names = [one.typed or one.machine.name for one in found]
         cluster = cluster_of([one.machine for one in found], link, names)
@@ -486,13 +487,6 @@ def _named_together(
         raise
     notes = dict.fromkeys(note for one in found for note in one.notes)
     return NotedCluster(cluster=cluster, notes=tuple(notes))
-
-
-def _read_machine(name: str) -> NotedMachine:
-    """The machine of that name, with a note."""
-    from .machine.named import named
-
-    return named(name)
 
 
 def machine_found(machine: Machine | str | None, gpu: str | None) -> _FoundMachine:
