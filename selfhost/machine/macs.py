@@ -43,8 +43,9 @@ def find_chip(phrase: Phrase, names: Names) -> Chip | None:
 
 
 def _chip_by_name(phrase: Phrase) -> Chip:
-    """The chip of the Mac that the free words name. Raises `UnknownMachineError` for an unknown Mac,
-    and where such a Mac is sold with several processors.
+    """The chip of the Mac that the free words name.
+
+    Raises `UnknownMachineError` for an unknown Mac, and for one that is sold with several chips.
     """
     years = {int(word) for word in phrase.free_words if _YEAR.fullmatch(word)}
     chips = _chips_by_name(phrase, years)
