@@ -245,7 +245,7 @@ def _described_by(phrase: Phrase) -> Description:
     )
     cards = chosen_cards(phrase, all_cards, has_no_gpu=setting.has_no_gpu)
     processor_name = None if processor is None else processor.name
-    memory = find_memory(phrase, processor_name, has_chip=chip is not None)
+    memory = find_memory(phrase, processor_name)
     # read before `_maker` claims the word
     says_gpu = phrase.has_free(_SAYS_GPU)
     description = Description(
