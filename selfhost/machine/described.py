@@ -291,7 +291,7 @@ def _facts_of_things(computer: _Computer) -> FactValues:
     if len(product.gib) == 1 and not product.guest:
         facts[_RAM] = product.gib[0]
     elif computer.series is not None and computer.series.on_package_gib is not None:
-        facts[_RAM] = product.gib[0] if product.gib else computer.series.on_package_gib
+        facts[_RAM] = computer.series.on_package_gib
     if computer.is_product and computer.has_own_processor:
         facts |= _facts_of_product(product)
     elif computer.is_bare and not cards:
