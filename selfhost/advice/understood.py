@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.names import Resolution, bare_name, is_path, read, typed_library_tag
+from ..catalogue.named_files import Resolution
+from ..catalogue.names import bare_name, is_path, read, typed_library_tag
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError

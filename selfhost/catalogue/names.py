@@ -19,14 +19,13 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError, UnknownModelError
-from ..core.records import Record, Stated
-from ..core.tables import TomlRow, expression, sentences, unchecked_record
-from ..core.templates import fill
+from ..core.records import Stated
+from ..core.tables import expression, sentences, unchecked_record
 from ..core.units import canonical
 from .forms import FILE_ENDINGS, Form, SplitName, splits
 from .index import Catalogue, Outline
 from .name_table import NAME_TABLE
-from .spec_values import PICTURES, TRAINED_FOR
+from .named_files import NameMatch, Resolution, account_of, last_part_of, with_files
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -43,37 +42,6 @@ _QUOTES = " \t\n\"'`,;"
 # accounts of other people's models, unchanged under the original's name
 CONVERTERS = frozenset(NAME_TABLE.converters)
 SEE_NAMES = NAME_TABLE.see_names
-
-
-class Resolution(Record):
-    """The spec that a name stands for, with the facts that the name states about the files.
-
-    - `file_notes`: those of the notes that tell of the files, not of the model.
-    - `runtime`: set where only one kind of program loads these files.
-    - `repository`: the typed repository, where its name says that it holds the files.
-    - `names_file`: the name means one published GGUF file, or is Ollama's tag of such a file.
-    """
-
-    spec_id: str
-    quantization: str | None = None
-    notes: tuple[str, ...] = ()
-    file_notes: tuple[str, ...] = ()
-    runtime: str | None = None
-    repository: str | None = None
-    names_file: bool = False
-
-    def with_note(self, note: str) -> Resolution:
-        """The resolution with a note before the others."""
-        return self.replace(notes=(note, *self.notes))
-
-
-class NameMatch(Record):
-    """A known model that a name may mean, and the form that the rest of the name states; None where
-    nothing is left.
-    """
-
-    resolution: Resolution
-    form: Form | None
 
 
 # a way to read a name without the form of its files; None: no model has the name
@@ -384,7 +352,7 @@ def _found(
     and no repository.
     """
     for match in matches(name, catalogue, readings):
-        resolution = _with_form(match, name, catalogue)
+        resolution = with_files(match, name, catalogue)
         if resolution is None:
             continue
         if resolution.quantization is None:
@@ -434,161 +402,6 @@ def matches(
             # a closed model has no files
             if split.form is None or not outline.closed:
                 yield NameMatch(resolution=resolution, form=split.form)
-
-
-def _with_form(
-    match: NameMatch,
-    name: str,
-    catalogue: Catalogue,
-) -> Resolution | None:
-    """The resolution with the form that the name states; None where no size or program is known for
-    that form.
-    """
-    form = match.form
-    resolution = match.resolution
-    # the repository of GGUF files that the name is, or a file of which the name is
-    repository = None
-    if "/" in name:
-        found = expression("names", "gguf_repository").fullmatch(name)
-        repository = None if found is None else found[1]
-    if form is None:
-        return resolution.replace(repository=repository)
-    if not form.is_sized:
-        return None
-    spec = catalogue.spec(resolution.spec_id)
-    if not serves(form, spec, catalogue):
-        return None
-    quantization = _as_publisher_names(form.quantization, name, catalogue)
-    note_keys = form.notes
-    if _is_wide_qat(form, spec, name, catalogue):
-        quantization = f"{TRAINED_FOR}Q4_0"
-        note_keys = ("qat_as_published",)
-        if name.endswith(".gguf"):
-            repository = f"{spec.repository}-qat-q4_0-gguf"
-    elif form.is_file and "qat" in form.notes:
-        repository = _repository_of_qat(quantization, spec, catalogue)
-    if form.runtime and form.quantization:
-        is_repository = expression("names", "repository").fullmatch(name)
-        repository = name if is_repository else None
-        quantization = _listed_type(repository, spec) or quantization
-    notes = sentences(
-        "quantizations",
-        "form",
-        dict.fromkeys(note_keys, True),
-        written=form.written,
-        quantization=form.quantization,
-    )
-    return resolution.replace(
-        quantization=quantization,
-        runtime=form.runtime,
-        notes=resolution.notes + notes,
-        file_notes=notes,
-        repository=repository,
-    )
-
-
-def _listed_type(repository: str | None, spec: ModelSpec) -> str | None:
-    """The type of the files in a repository of which the spec lists this type alone; None for any
-    other repository.
-    """
-    if repository is None:
-        return None
-    key = canonical(repository)
-    types: list[str] = []
-    for files in spec.files:
-        if canonical(files.repository or "") == key:
-            types += files.quantizations
-    return types[0] if len(types) == 1 else None
-
-
-class Publisher(Stated):
-    """A row of `[publisher]` in specs/common/quantizations.toml: the prefix that a publisher writes
-    before the names of its own types, and how it names repositories of weights trained for 4 bits.
-    """
-
-    prefix: str
-    types: tuple[str, ...]
-    qat_repository: str
-    source: str
-
-
-def _repository_of_qat(
-    quantization: str | None,
-    spec: ModelSpec,
-    catalogue: Catalogue,
-) -> str | None:
-    """The repository of a file of weights trained for 4 bits whose type has a publisher's prefix;
-    None for other types.
-    """
-    for row in catalogue.section("quantizations", "publisher").values():
-        publisher = unchecked_record(Publisher, row)
-        if quantization is not None and quantization.startswith(publisher.prefix):
-            model = _last_part(spec.repository)
-            return fill(publisher.qat_repository, {"model": model})
-    return None
-
-
-def _as_publisher_names(
-    quantization: str | None,
-    name: str,
-    catalogue: Catalogue,
-) -> str | None:
-    """The quantization as the publisher of that repository names its own: `UD-Q4_K_XL`."""
-    row = catalogue.section("quantizations", "publisher").get(_account(name).lower())
-    if row is None:
-        return quantization
-    publisher = unchecked_record(Publisher, row)
-    if quantization not in publisher.types:
-        return quantization
-    return f"{publisher.prefix}{quantization}"
-
-
-def serves(
-    form: Form,
-    spec: ModelSpec,
-    catalogue: Catalogue,
-) -> bool:
-    """Whether the program of a form can serve the model: vLLM makes no pictures."""
-    if form.runtime is None or spec.modality not in PICTURES:
-        return True
-    runtime = catalogue.runtime(form.runtime)
-    return spec.modality in runtime.modalities
-
-
-def _is_wide_qat(
-    form: Form,
-    spec: ModelSpec,
-    name: str,
-    catalogue: Catalogue,
-) -> bool:
-    """Whether the files are Google's own of a model trained for 4 bits whose token table still has
-    16 bits.
-    """
-    model = spec.architecture
-    account, _, file = name.rpartition("/")
-    if model is None or account.lower() not in ("", "google"):
-        return False
-    # Google's own files are named like any converter's except for the lower-case type: stduhpf's
-    # card of gemma-3-27b-it-qat-q4_0-gguf-small links to one, and public programs load the files of
-    # 1B to 12B
-    is_makers = file == f"{_last_part(spec.repository)}-q4_0.gguf"
-    is_qat = "qat" in form.notes and form.quantization == "Q4_0"
-    if not is_qat and not is_makers:
-        return False
-    architectures = catalogue.section("architectures", "architecture")
-    row: TomlRow = architectures.get(model.row, {})
-    wide_until: str = row.get("wide_qat_table", "")
-    return spec.released is not None and spec.released < wide_until
-
-
-def _account(repository: str | None) -> str:
-    """The account that a repository belongs to; empty for None."""
-    return (repository or "").partition("/")[0]
-
-
-def _last_part(repository: str | None) -> str:
-    """The name of a repository without its account; empty for None."""
-    return (repository or "").rpartition("/")[2]
 
 
 # reading a name literally
@@ -710,7 +523,7 @@ def _tunes_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[Outline]]:
     for outline in catalogue.outlines.values():
         base = outline.tuned_from or ""
         if "/" in base:
-            key = canonical(_last_part(base))
+            key = canonical(last_part_of(base))
             tunes.setdefault(key, []).append(outline)
     return tunes
 
@@ -726,7 +539,7 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     sizes = sizes_in(key)
     tuned = []
     for outline in _tunes_by_base(catalogue).get(key, ()):
-        account = _account(outline.tuned_from).lower()
+        account = account_of(outline.tuned_from).lower()
         if name.account not in (account, "", *CONVERTERS):
             continue
         # every size in the typed name must stand in the id
@@ -765,7 +578,7 @@ def _by_maker(name: SplitName, catalogue: Catalogue) -> Resolution | None:
             continue
         # a repository of the maker's account is another model: its repositories are known as they
         # are. But LM Studio writes the account before names of its own, all in lower case
-        is_of_account = name.account == _account(spec.repository).lower()
+        is_of_account = name.account == account_of(spec.repository).lower()
         if is_of_account and not name.with_owner.islower() and not is_snapshot:
             continue
         if not is_snapshot:
@@ -784,7 +597,7 @@ def _makers(name: SplitName, plain: str) -> Iterator[tuple[str, str]]:
     the name without a date.
     """
     if name.owner or plain != name.base:
-        yield _last_part(name.owner), plain
+        yield last_part_of(name.owner), plain
         return
     words = canonical(name.base)
     first, _, rest = words.partition("-")
@@ -803,7 +616,7 @@ def _is_maker(name: str, spec: ModelSpec) -> bool:
         return True
     if len(letters) < 3:
         return False
-    companies = [spec.developer, _account(spec.repository)]
+    companies = [spec.developer, account_of(spec.repository)]
     if spec.availability is not None:
         companies.append(spec.availability.provider)
     known = map(_letters_of, companies)

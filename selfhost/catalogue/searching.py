@@ -24,18 +24,17 @@ from .forms import SplitName, splits
 from .index import Catalogue
 from .makers import maker_called
 from .name_table import NAME_TABLE
+from .named_files import Resolution, serves
 from .names import (
     MAX_NAME_LENGTH,
     SEE_NAMES,
     NameOnly,
-    Resolution,
     id_of,
     id_with_words,
     is_bare_weights,
     latin_spelling,
     matches,
     read_in_any_way,
-    serves,
     sizes_in,
     unwrap,
 )

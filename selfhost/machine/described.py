@@ -291,7 +291,7 @@ def _facts_of_things(computer: _Computer) -> FactValues:
     if len(product.gib) == 1 and not product.guest:
         facts[_RAM] = product.gib[0]
     elif computer.series is not None and computer.series.on_package_gib is not None:
-        facts[_RAM] = product.gib[0] if product.gib else computer.series.on_package_gib
+        facts[_RAM] = computer.series.on_package_gib
     if computer.is_product and computer.has_own_processor:
         facts |= _facts_of_product(product)
     elif computer.is_bare and not cards:
@@ -451,7 +451,6 @@ def _usual_system(computer: _Computer) -> str:
     about = computer.about
     if computer.product.system is not None:
         return computer.product.system
-    series = computer.series
     if computer.is_guest:
         return "linux"
     is_line_of_laptops = about.setting.is_line and about.is_laptop
@@ -459,6 +458,7 @@ def _usual_system(computer: _Computer) -> str:
         return "windows"
     if computer.is_product:
         return "linux"
+    series = computer.series
     if series is not None and series.system is not None:
         return series.system
     return computer.cpu_class.system
@@ -468,17 +468,17 @@ def _architecture(computer: _Computer) -> str:
     """The architecture of the computer's processor: as the product's row tells, unless another
     processor is named, else the row of the processor or of the one that a card is soldered to.
     """
+    series = computer.series
     stated = computer.product.architecture
-    by_series = None
-    if computer.series is not None:
-        by_series = computer.series.architecture
-    is_other = computer.series is not None and not computer.has_own_processor
-    host = _host_of(computer.cards)
-    if stated is not None and not is_other:
+    if stated is not None and (series is None or computer.has_own_processor):
         return stated
-    if host is not None and computer.series is None:
-        return cpus.class_of(host).architecture
-    return by_series or computer.cpu_class.architecture
+    if series is None:
+        host = _host_of(computer.cards)
+        if host is not None:
+            return cpus.class_of(host).architecture
+    elif series.architecture is not None:
+        return series.architecture
+    return computer.cpu_class.architecture
 
 
 def _usual_ram_gib(computer: _Computer) -> float:

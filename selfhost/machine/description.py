@@ -21,7 +21,7 @@ from .graphics import cards_of, chosen_cards
 from .macs import find_chip
 from .memory import StatedMemory, find_memory
 from .phrases import Phrase
-from .processors import find_processor, is_for_laptops, two_processors
+from .processors import find_processor, is_for_laptops
 from .products import Product, find_product
 from .quantities import quantity_in
 from .words import (
@@ -229,38 +229,31 @@ def _described_by(phrase: Phrase) -> Description:
     names = names_in(phrase, "" if product is None else product.line)
     chip = find_chip(phrase, names) if product is None else None
     if chip is not None:
-        if names.processors:
-            raise two_processors(phrase, names.processors[0].name, chip.words)
-        if setting.scope != "host":
-            # no guest of another system has the GPU in the chip
-            setting = setting.replace(has_no_gpu=True)
-        elif setting.system == "windows":
-            raise phrase.error("mac_windows")
-    processor = None
-    named_gpus = names.gpus
+        setting = _with_chip(phrase, setting)
+    processor = find_processor(phrase, names, chip)
     is_laptop = setting.is_laptop
-    found = None if chip is not None else find_processor(phrase, names)
-    if found is not None:
-        processor = found.name
-        is_laptop = is_laptop or is_for_laptops(phrase, processor)
+    gpus_named = names.gpus
+    if processor is not None:
+        is_laptop = is_laptop or is_for_laptops(phrase, processor.name)
         # a number that a GPU has, too, is the processor's alone
-        named_gpus = [gpu for gpu in names.gpus if gpu.run != found.run]
+        gpus_named = [gpu for gpu in names.gpus if gpu.run != processor.run]
     all_cards = cards_of(
         phrase,
-        named_gpus,
+        gpus_named,
         has_processor=processor is not None,
         is_laptop=is_laptop,
         says_laptop=setting.is_laptop,
     )
     cards = chosen_cards(phrase, all_cards, has_no_gpu=setting.has_no_gpu)
-    memory = find_memory(phrase, processor, has_chip=chip is not None)
+    processor_name = None if processor is None else processor.name
+    memory = find_memory(phrase, processor_name)
     # read before `_maker` claims the word
     says_gpu = phrase.has_free(_SAYS_GPU)
     description = Description(
         product=product,
         setting=setting,
         chip=chip,
-        processor=processor,
+        processor=processor_name,
         is_laptop=is_laptop,
         cards=cards,
         left_out=[left for left in all_cards if left not in cards],
@@ -270,8 +263,8 @@ def _described_by(phrase: Phrase) -> Description:
         phrase=phrase,
     )
     _refuse_gaps(description)
-    _refuse_changed_gpus(phrase, named_gpus)
-    _refuse_counts(phrase, named_gpus, cards)
+    _refuse_changed_gpus(phrase, gpus_named)
+    _refuse_counts(phrase, gpus_named, cards)
     return description
 
 
@@ -321,6 +314,18 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         for word in phrase.free_words:
             if word in names:
                 raise bad_name(kind, phrase.text, word=word)
+    return setting
+
+
+def _with_chip(phrase: Phrase, setting: Setting) -> Setting:
+    """The setting of a Mac with an Apple chip: no guest of another system has the GPU in the chip.
+
+    Raises `UnknownMachineError` for Windows on such a Mac.
+    """
+    if setting.scope != "host":
+        return setting.replace(has_no_gpu=True)
+    if setting.system == "windows":
+        raise phrase.error("mac_windows")
     return setting
 
 

@@ -79,8 +79,9 @@ def _chip(phrase: Phrase, run: WordRun) -> NamedChip | None:
     """The Apple chip of a run, `m2` or `m2 pro`. In `core m3` and `pi m2` the word is no chip."""
     if phrase.word(run.start - 1) in vocabulary().not_apple:
         return None
+    name = f"apple {run.name}"
     for chip in cpus.mac_chips():
-        if chip.words == f"apple {run.name}":
+        if chip.words == name:
             return NamedChip(run=run, chip=chip)
     return None
 

@@ -14,7 +14,6 @@ from .phrases import Phrase
 from .products import Product, find_product
 from .words import bad_name, fits, vocabulary
 
-_OF_APPLE = frozenset(("apple", "air"))
 # words that make another chip of an Apple chip
 _OF_CHIPS = frozenset(("pro", "max", "ultra"))
 _YEAR = re.compile(r"20\d\d", re.ASCII)
@@ -27,15 +26,11 @@ def find_chip(phrase: Phrase, names: Names) -> Chip | None:
     Raises `UnknownMachineError` for an unknown Mac, and for a name of several.
     """
     words = vocabulary()
-    is_mac = phrase.has_free(words.macs)
-    chip = None
     if names.chips:
         chip = names.chips[0].chip
-    elif is_mac:
+    elif phrase.has_free(words.macs):
         chip = _chip_by_name(phrase)
-    if chip is None:
-        if is_mac or _names_a_chip(phrase):
-            raise phrase.error("mac")
+    else:
         return None
     for named in names.chips:
         # `m4 ultra`, which nobody sold
@@ -47,17 +42,10 @@ def find_chip(phrase: Phrase, names: Names) -> Chip | None:
     return chip
 
 
-def _names_a_chip(phrase: Phrase) -> bool:
-    """Whether a word has the shape of a chip, and another says that it is Apple's."""
-    shape = vocabulary().shape.chip
-    if not phrase.has_free(_OF_APPLE):
-        return False
-    return any(fits(shape, word) for word in phrase.free_words)
+def _chip_by_name(phrase: Phrase) -> Chip:
+    """The chip of the Mac that the free words name.
 
-
-def _chip_by_name(phrase: Phrase) -> Chip | None:
-    """The chip of the Mac that the free words name, None for an unknown Mac. Raises
-    `UnknownMachineError` where such a Mac is sold with several processors.
+    Raises `UnknownMachineError` for an unknown Mac, and for one that is sold with several chips.
     """
     years = {int(word) for word in phrase.free_words if _YEAR.fullmatch(word)}
     chips = _chips_by_name(phrase, years)
@@ -68,7 +56,9 @@ def _chip_by_name(phrase: Phrase) -> Chip | None:
         near.append("intel")
     if len(near) > 1:
         raise phrase.error("macs", near, count=len(near), year=years)
-    return chips[0] if chips else None
+    if not chips:
+        raise phrase.error("mac")
+    return chips[0]
 
 
 def _chips_by_name(phrase: Phrase, years: set[int]) -> list[Chip]:

@@ -42,12 +42,7 @@ class StatedMemory(Record):
     numbers: Mapping[str, int]
 
 
-def find_memory(
-    phrase: Phrase,
-    processor: str | None,
-    *,
-    has_chip: bool,
-) -> StatedMemory:
+def find_memory(phrase: Phrase, processor: str | None) -> StatedMemory:
     """Claim the memory, and the numbers of cores and rates. The RAM is the size that is called RAM,
     else the smallest plain size: one that no word calls RAM, GPU memory or a disk.
 
@@ -64,9 +59,6 @@ def find_memory(
         # in `2x 16gb v100 64gb`, 2x may count modules or GPUs
         is_open = "sticks" in numbers or "or" in phrase.words
         possible = told | possible if is_open else told
-    elif has_chip:
-        # beside a chip, a size is a disk's from the smallest disk of such a Mac on
-        possible = {gib for gib in plain if gib < _LEAST_DISK_GIB}
     _refuse_two_sizes(phrase, possible)
     for at, size in sizes.items():
         # a plain size below the RAM's stays free: it is of something else

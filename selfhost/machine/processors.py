@@ -35,12 +35,20 @@ class _Number(Record):
     readings: Sequence[str]
 
 
-def find_processor(phrase: Phrase, names: Names) -> NamedProcessor | None:
+def find_processor(
+    phrase: Phrase,
+    names: Names,
+    chip: cpus.Chip | None,
+) -> NamedProcessor | None:
     """Claim the processor and its count, and return the processor: `2x epyc 7742` for two. Its
-    number may stand among the GPUs of `names`, too.
+    number may stand among the GPUs of `names`, too. None beside an Apple `chip`.
 
     Raises `UnknownMachineError` where the text names two processors, and for a number of several.
     """
+    if chip is not None:
+        if names.processors:
+            raise _two_processors(phrase, names.processors[0].name, chip.words)
+        return None
     found = _named(phrase, names)
     if found is None:
         return None
@@ -58,7 +66,7 @@ def _named(phrase: Phrase, names: Names) -> NamedProcessor | None:
         first, *others = names.processors
         for other in others:
             if other.run.words[-1] not in first.run.words:
-                raise two_processors(phrase, first.name, other.name)
+                raise _two_processors(phrase, first.name, other.name)
         return first
     number = _number_of_processor(phrase, names.gpus)
     if number is None:
@@ -66,7 +74,7 @@ def _named(phrase: Phrase, names: Names) -> NamedProcessor | None:
     return _meant(phrase, number)
 
 
-def two_processors(
+def _two_processors(
     phrase: Phrase,
     first: str,
     second: str,

@@ -112,7 +112,6 @@ class Shapes(Stated):
     zero: str
     no_number: str
     nothing: str
-    chip: str
     mac: str
     mobile: str
     card: str

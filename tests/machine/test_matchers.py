@@ -247,8 +247,10 @@ def test_names_of_parts_are_found_by_the_longest_match(
     text: str, names: list[str]
 ) -> None:
     found = names_in(Phrase(text))
-    parts = [*found.chips, *found.processors, *found.gpus]
-    assert [part.run.name for part in parts] == names
+    runs = [chip.run for chip in found.chips]
+    runs += [processor.run for processor in found.processors]
+    runs += [gpu.run for gpu in found.gpus]
+    assert [run.name for run in runs] == names
 
 
 @pytest.mark.parametrize(
@@ -341,7 +343,7 @@ def test_macs(text: str, chip: str | None) -> None:
 )
 def test_memory(text: str, ram_gib: float | None, vram_gib: float | None) -> None:
     """The size of the RAM and of a GPU; a disk is neither."""
-    memory = find_memory(Phrase(text), None, has_chip=False)
+    memory = find_memory(Phrase(text), None)
     assert memory.ram_gib == ram_gib
     assert memory.vram_gib == vram_gib
 
@@ -361,7 +363,7 @@ def test_memory(text: str, ram_gib: float | None, vram_gib: float | None) -> Non
 )
 def test_numbers(text: str, name: str, number: int) -> None:
     """What stands beside the size of memory."""
-    memory = find_memory(Phrase(text), None, has_chip=False)
+    memory = find_memory(Phrase(text), None)
     assert memory.numbers[name] == number
 
 

@@ -31,9 +31,9 @@ from .processor import (
 )
 from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
 from .tables import (
-    ANY_COMPUTER,
     FEW_BITS,
     FEWEST_DEVICES,
+    UNTOLD_COMPUTER,
     DecodingRow,
     DeviceFacts,
     DeviceRow,
@@ -95,7 +95,7 @@ def _first_that_fits(
     *,
     program: str = "",
     backend: str | None = None,
-    computer: HostComputer = ANY_COMPUTER,
+    computer: HostComputer = UNTOLD_COMPUTER,
     work: str = "",
 ) -> FoundRow | None:
     """The first row that holds for a GPU, a runtime, a computer and a kind of work; None where none
@@ -119,7 +119,7 @@ def decoding_row(
     device: Accelerator,
     program: str = "",
     backend: str | None = None,
-    computer: HostComputer = ANY_COMPUTER,
+    computer: HostComputer = UNTOLD_COMPUTER,
 ) -> DecodingRow:
     """The row that tells how such GPUs decode with a runtime."""
     row = _first_that_fits(
@@ -223,7 +223,7 @@ class Gpu(Record):
     device: Accelerator
     peak_bandwidth: Range
     guessed: str | None = None
-    computer: HostComputer = ANY_COMPUTER
+    computer: HostComputer = UNTOLD_COMPUTER
 
     def row(self, step: Step) -> DecodingRow:
         """The decoding row of such GPUs with the step's runtime."""
@@ -424,7 +424,7 @@ def _at_pace(taken: Seconds, pace: Range) -> Seconds:
 
 
 @lru_cache(maxsize=4096)
-def gpu_of(device: Accelerator, computer: HostComputer = ANY_COMPUTER) -> Gpu | None:
+def gpu_of(device: Accelerator, computer: HostComputer = UNTOLD_COMPUTER) -> Gpu | None:
     """Return the GPU with its bandwidth: by its driver or name, else between the maker's cards with
     as much memory; None where neither tells.
     """

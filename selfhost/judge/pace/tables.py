@@ -72,7 +72,7 @@ class HostComputer(Record):
     is_vm: bool | None = None
 
 
-ANY_COMPUTER = HostComputer()
+UNTOLD_COMPUTER = HostComputer()
 
 
 def _words(table: TomlTable, key: str) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ class DeviceRow(Figures):
         *,
         program: str = "",
         backend: str | None = None,
-        computer: HostComputer = ANY_COMPUTER,
+        computer: HostComputer = UNTOLD_COMPUTER,
         work: str = "",
     ) -> bool:
         """Whether the row holds for the GPU, the runtime, the computer and the kind of work."""

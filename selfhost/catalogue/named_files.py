@@ -1,0 +1,226 @@
+"""The files that a name states beside a model: their quantization, program and repository.
+
+What goes in: a name, and a `NameMatch`, which has the model and the form that the end of the name
+states. What comes out: the `Resolution` with the facts on the files, or None where no size or no
+program is known for such files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from ..core.records import Record, Stated
+from ..core.tables import expression, sentences, unchecked_record
+from ..core.templates import fill
+from ..core.units import canonical
+from .forms import Form
+from .index import Catalogue
+from .spec import ModelSpec
+from .spec_values import PICTURES, TRAINED_FOR
+
+
+class Resolution(Record):
+    """The spec that a name stands for, with the facts that the name states about the files.
+
+    - `file_notes`: those of the notes that tell of the files, not of the model.
+    - `runtime`: set where only one kind of program loads these files.
+    - `repository`: the typed repository, where its name says that it holds the files.
+    - `names_file`: the name means one published GGUF file, or is Ollama's tag of such a file.
+    """
+
+    spec_id: str
+    quantization: str | None = None
+    notes: tuple[str, ...] = ()
+    file_notes: tuple[str, ...] = ()
+    runtime: str | None = None
+    repository: str | None = None
+    names_file: bool = False
+
+    def with_note(self, note: str) -> Resolution:
+        """The resolution with a note before the others."""
+        return self.replace(notes=(note, *self.notes))
+
+
+class NameMatch(Record):
+    """A known model that a name may mean, and the form that the rest of the name states; None where
+    nothing is left.
+    """
+
+    resolution: Resolution
+    form: Form | None
+
+
+class Publisher(Stated):
+    """A row of `[publisher]` in specs/common/quantizations.toml: the prefix that a publisher writes
+    before the names of its own types, and how it names repositories of weights trained for 4 bits.
+    """
+
+    prefix: str
+    types: tuple[str, ...]
+    qat_repository: str
+    source: str
+
+
+def with_files(
+    match: NameMatch,
+    name: str,
+    catalogue: Catalogue,
+) -> Resolution | None:
+    """The resolution with the facts that the name states about the files; None where no size or no
+    program is known for them.
+    """
+    resolution = match.resolution
+    form = match.form
+    if form is None:
+        return resolution.replace(repository=_gguf_repository(name))
+    spec = catalogue.spec(resolution.spec_id)
+    if not form.is_sized or not serves(form, spec, catalogue):
+        return None
+    files = _NamedFiles(name=name, form=form, spec=spec, catalogue=catalogue)
+    return resolution.replace(
+        quantization=files.quantization,
+        runtime=form.runtime,
+        notes=resolution.notes + files.notes,
+        file_notes=files.notes,
+        repository=files.repository,
+    )
+
+
+def serves(
+    form: Form,
+    spec: ModelSpec,
+    catalogue: Catalogue,
+) -> bool:
+    """Whether the program of a form can serve the model: vLLM makes no pictures."""
+    if form.runtime is None or spec.modality not in PICTURES:
+        return True
+    runtime = catalogue.runtime(form.runtime)
+    return spec.modality in runtime.modalities
+
+
+def _gguf_repository(name: str) -> str | None:
+    """The repository of GGUF files that the name is, or a file of which the name is; None for any
+    other name.
+    """
+    if "/" not in name:
+        return None
+    found = expression("names", "gguf_repository").fullmatch(name)
+    return None if found is None else found[1]
+
+
+class _NamedFiles(Record):
+    """Files of a model: the name that states them, and the form at its end."""
+
+    name: str
+    form: Form
+    spec: ModelSpec
+    catalogue: Catalogue
+
+    @property
+    def is_for_one_program(self) -> bool:
+        """Whether the form names both a quantization and the program that loads it."""
+        return bool(self.form.runtime and self.form.quantization)
+
+    @property
+    def quantization(self) -> str | None:
+        """The quantization as its publisher names it; None where the name states none."""
+        if self.is_for_one_program:
+            listed = self._types_listed_in(self.repository)
+            if len(listed) == 1:
+                return listed[0]
+        if self.is_wide_qat:
+            return f"{TRAINED_FOR}Q4_0"
+        stated = self.form.quantization
+        publisher = self._publishers.get(account_of(self.name).lower())
+        if publisher is not None and stated in publisher.types:
+            # as `UD-Q4_K_XL` of Unsloth
+            return f"{publisher.prefix}{stated}"
+        return stated
+
+    def _types_listed_in(self, repository: str | None) -> list[str]:
+        """The types of the files that the spec lists in a repository."""
+        types: list[str] = []
+        if repository is not None:
+            key = canonical(repository)
+            for files in self.spec.files:
+                if canonical(files.repository or "") == key:
+                    types += files.quantizations
+        return types
+
+    @cached_property
+    def _publishers(self) -> Mapping[str, Publisher]:
+        """The publishers that have types of their own, by their accounts."""
+        publishers = {}
+        for name, row in self.catalogue.section("quantizations", "publisher").items():
+            publishers[name] = unchecked_record(Publisher, row)
+        return publishers
+
+    @property
+    def repository(self) -> str | None:
+        """The repository that holds the files; None where the name does not tell it."""
+        if self.is_for_one_program:
+            is_repository = expression("names", "repository").fullmatch(self.name)
+            return self.name if is_repository else None
+        if self.is_wide_qat and self.name.endswith(".gguf"):
+            return f"{self.spec.repository}-qat-q4_0-gguf"
+        if self.form.is_file and "qat" in self.form.notes and not self.is_wide_qat:
+            return self._repository_of_qat
+        return _gguf_repository(self.name)
+
+    @property
+    def _repository_of_qat(self) -> str | None:
+        """The repository of a file of weights trained for 4 bits whose type has a publisher's
+        prefix; None for other types.
+        """
+        stated = self.quantization or ""
+        for publisher in self._publishers.values():
+            if stated.startswith(publisher.prefix):
+                model = last_part_of(self.spec.repository)
+                return fill(publisher.qat_repository, {"model": model})
+        return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The sentences on the form."""
+        keys: Iterable[str] = self.form.notes
+        if self.is_wide_qat:
+            keys = ("qat_as_published",)
+        return sentences(
+            "quantizations",
+            "form",
+            dict.fromkeys(keys, True),
+            written=self.form.written,
+            quantization=self.form.quantization,
+        )
+
+    @cached_property
+    def is_wide_qat(self) -> bool:
+        """Whether the files are Google's own of a model trained for 4 bits whose token table still
+        has 16 bits.
+        """
+        spec = self.spec
+        account, _, file = self.name.rpartition("/")
+        if spec.architecture is None or account.lower() not in ("", "google"):
+            return False
+        # Google's own files are named like any converter's except for the lower-case type:
+        # stduhpf's card of gemma-3-27b-it-qat-q4_0-gguf-small links to one, and public programs
+        # load the files of 1B to 12B
+        is_makers = file == f"{last_part_of(spec.repository)}-q4_0.gguf"
+        is_qat = "qat" in self.form.notes and self.form.quantization == "Q4_0"
+        if not is_qat and not is_makers:
+            return False
+        rows = self.catalogue.section("architectures", "architecture")
+        row = rows.get(spec.architecture.row, {})
+        wide_until: str = row.get("wide_qat_table", "")
+        return spec.released is not None and spec.released < wide_until
+
+
+def account_of(repository: str | None) -> str:
+    """The account that a repository belongs to; empty for None."""
+    return (repository or "").partition("/")[0]
+
+
+def last_part_of(repository: str | None) -> str:
+    """The name of a repository without its account; empty for None."""
+    return (repository or "").rpartition("/")[2]
