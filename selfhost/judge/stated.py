@@ -71,10 +71,10 @@ class Request(Record):
         return self.files.formats if typed is None else (typed,)
 
     @property
-    def taking(self) -> Iterator[ProgramRow]:
-        """The programs that take all that was stated: the formats, the settings and the type; none
-        for training, which one program does. Where the program of the request does not serve so
-        many sequences, they let requests wait.
+    def _taking_settings(self) -> Iterator[ProgramRow]:
+        """The programs that load the formats and have the settings; none for training, which one
+        program does. Where the program of the request does not serve so many sequences, they let
+        requests wait.
         """
         if self.workload.task == "finetune":
             return
@@ -84,9 +84,14 @@ class Request(Record):
             runtime = row.runtime
             if must_queue and not runtime.batches.queues_requests:
                 continue
-            if not runtime.loads_one_of(self.formats):
-                continue
-            if runtime.takes(self.workload) and row.takes(self.workload):
+            if runtime.loads_one_of(self.formats) and runtime.takes(self.workload):
+                yield row
+
+    @property
+    def taking(self) -> Iterator[ProgramRow]:
+        """The programs that take all that was stated."""
+        for row in self._taking_settings:
+            if row.takes(self.workload):
                 yield row
 
     @property
@@ -113,6 +118,18 @@ class Request(Record):
         if next(self.taking_here, None) is not None:
             return []
         return [row.runtime.name for row in self.taking]
+
+    @property
+    def with_rule(self) -> ProgramRow | None:
+        """The first program that runs some models in the stated type; None for none.
+
+        It is taken where no program has this model in that type: the error of that program says
+        why.
+        """
+        for row in self._taking_settings:
+            if row.runtime.rule_of(self.workload.quantization) is not None:
+                return row
+        return None
 
 
 def request_of(
@@ -268,15 +285,16 @@ class _Reading:
     def _program_instead(self, usual: ProgramRow, workload: Workload) -> ProgramRow:
         """The first program that takes what was stated, of those with a build for the machine.
 
-        Where no program takes all, and where none of those that do has a build and the usual
-        program lacks the stated type, the usual program stays: its error says which types it has.
+        Where none of them has a build, and the usual program lacks the stated type, the usual
+        program stays: its error says so, and which types it has. Where no program takes all, it is
+        the program with a rule for the type.
         """
         asked = self._request(workload, usual)
         for row in asked.taking_here:
             return row
         elsewhere = next(asked.taking, None)
         if elsewhere is None:
-            return usual
+            return asked.with_rule or usual
         quantization = workload.quantization
         if quantization is not None and usual.type_called(quantization) is None:
             return usual
