@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Iterable
 
 import pytest
 
@@ -29,7 +28,6 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import other_work
 import paces
-from runs import SETS
 
 TABLE = tomllib.loads((ROOT / "specs/common/pace.toml").read_text(encoding="utf-8"))
 BOUNDS = tomllib.loads((TRUTH / "pace_bounds.toml").read_text(encoding="utf-8"))
@@ -42,26 +40,13 @@ def step_for(model: str) -> Step:
     return step
 
 
-# of a larger set every second run is asked; `benchmarks/accuracy.py` asks all
-LARGE_SET = 200
-
-
-def scored_set(name: str) -> Iterable[paces.Scored]:
-    """The runs of a set with their predictions."""
-    chosen = SETS[name]
-    texts = list(chosen.runs())
-    if len(texts) > LARGE_SET:
-        texts = texts[::2]
-    return paces.scored(paces.as_typed(texts) if chosen.is_typed else texts)
-
-
 @pytest.mark.parametrize("source", BOUNDS)
 def test_published_runs_lie_inside_ranges_of_use(source: str) -> None:
     """As many inside, as near and as narrow as when the table was fitted, but for a little."""
     if source in other_work.ON_GPUS:
         runs = list(other_work.ON_GPUS[source]())
     else:
-        runs = list(scored_set(source))
+        runs = list(paces.scored_set(source))
     found = paces.Summary.of(runs)
     least_inside, most_off, most_wide = BOUNDS[source]
     assert found.inside >= least_inside / 100
