@@ -45,8 +45,8 @@ from .words import (
 )
 
 _ONE_BY_ONE = (
-    "more than the machine has: run them one after another. A [[together]] in the"
-    " policy of `selfhost audit` judges them together, and counts shared files once."
+    "That can be too much: run them one after another. A [[together]] in the policy of"
+    " `selfhost audit` judges them together, and counts shared files once."
 )
 
 
@@ -104,8 +104,8 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
-    """Yield the memory that the running models take together, for each memory that more than one of
-    them takes.
+    """Yield the most memory that the running models take together, for each memory that more than
+    one of them takes.
     """
     cards = running[0].machine.cards
     memories = {"memory": "RAM"}
@@ -113,40 +113,27 @@ def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
     if len(cards) == 1 and not cards[0].unified:
         memories["accelerator"] = "GPU memory"
     shares = []
-    may_be_too_much = False
     is_too_much = False
     for check, name in memories.items():
         needs = []
-        likely = []
-        limits = []
+        limit_bytes = 0
         for verdict in running:
             finding = verdict.finding(check)
             if finding is None:
                 continue
             if isinstance(finding.needs, int) and isinstance(finding.has, int):
-                place = verdict.placed.on_cards
-                if check == "memory":
-                    place = verdict.placed.on_host
                 needs.append(finding.needs)
-                likely.append(min(place.total_bytes, finding.needs))
-                limits.append(finding.has)
+                limit_bytes = max(limit_bytes, finding.has)
         if len(needs) > 1:
-            taken_bytes = sum(needs)
-            limit_bytes = max(limits)
-            taken = units.binary(sum(likely))
-            if units.binary(taken_bytes) != taken:
-                taken += f", up to {units.binary(taken_bytes)},"
-            shares.append(f"{taken} of {units.binary(limit_bytes)} of {name}")
-            may_be_too_much = may_be_too_much or taken_bytes > limit_bytes
-            is_too_much = is_too_much or sum(likely) > limit_bytes
+            taken = units.binary(sum(needs))
+            shares.append(f"up to {taken} of {units.binary(limit_bytes)} of {name}")
+            is_too_much = is_too_much or sum(needs) > limit_bytes
     if shares:
         yield f"Each is judged alone. All at once they take {' and '.join(shares)}."
     else:
         yield "Each is judged alone."
     if is_too_much:
-        yield f"That is {_ONE_BY_ONE}"
-    elif may_be_too_much:
-        yield f"That may be {_ONE_BY_ONE}"
+        yield _ONE_BY_ONE
 
 
 def note_blocks(verdicts: Sequence[Verdict], *, verbose: bool) -> Blocks:
