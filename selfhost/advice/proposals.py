@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from math import inf
+from typing import NamedTuple
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.names import loaded_by_family
@@ -37,6 +38,16 @@ _UNREAD = ("memory-unread", "disk-unread")
 _AS_GOOD_AS = {"text": GENERATING}
 
 
+class _Candidates(NamedTuple):
+    """The ids of models that may be proposed: those that the spec names, those of the same main use
+    with the named ones among them, and others.
+    """
+
+    named: list[str]
+    alike: list[str]
+    others: list[str]
+
+
 class Proposals(Record):
     """The search for other models in place of the model of `judged`, which was asked for by the
     name `typed_name`.
@@ -49,9 +60,8 @@ class Proposals(Record):
 
     def best(self, most: int) -> list[Verdict]:
         """The best `most` models that run here fast enough: those of the same main use, then
-        others; of both in the stated program, then in another. Beside a product that people use for
-        free, as ChatGPT, the last is one that its spec names, if none before is. None where the
-        machine does not tell what every model needs.
+        others; of both in the stated program, then in another. The last is one that the spec names,
+        if none before is. None where the machine does not tell what every model needs.
         """
         if self.judged.has(*_UNREAD):
             return []
@@ -61,28 +71,18 @@ class Proposals(Record):
             listers.append(
                 Lister(self.catalogue, workload, self.machine, standings=standings)
             )
+        candidates = self._candidates()
         found: list[Verdict] = []
-        for is_alike in (True, False):
-            ids = set(self._ids(is_alike=is_alike))
+        for ids in (candidates.alike, candidates.others):
+            left = set(ids)
             for lister in listers:
-                found += self._running(lister, ids, most - len(found))
-                ids.difference_update(row.model.id for row in found)
+                found += self._running(lister, left, most - len(found))
+                left.difference_update(row.model.id for row in found)
         shown = {row.model.id for row in found}
-        served = self.judged.model.availability
-        is_product = served is not None and served.free_tier is not None
-        if found and is_product and shown.isdisjoint(self.named):
-            found[most - 1 :] = self._first_named(listers[0]) or found[most - 1 :]
+        if found and shown.isdisjoint(candidates.named):
+            named = self._running(listers[0], set(candidates.named), 1)
+            found[most - len(named) :] = named
         return found
-
-    def _first_named(self, lister: Lister) -> list[Verdict]:
-        """The first model that the spec names and that runs here; [] where none does."""
-        for id in self.named:
-            outline = self.catalogue.outlines.get(id)
-            if outline is not None and self._is_of_kind(outline):
-                found = self._running(lister, {id}, 1)
-                if found:
-                    return found
-        return []
 
     def _running(
         self,
@@ -154,11 +154,7 @@ class Proposals(Record):
                 seen.add(program.id)
 
     def _program(self, workload: Workload) -> RuntimeSpec | None:
-        """The stated program, or the only one that takes the stated options; None for neither, and
-        for fine-tuning.
-        """
-        if workload.task != "generate":
-            return None
+        """The stated program, or the only one that takes the stated options; None for neither."""
         if workload.runtime is not None:
             return self.catalogue.runtime(workload.runtime.strip().lower())
         question = asked_again(
@@ -213,32 +209,30 @@ class Proposals(Record):
         """The standing of every model, on any machine."""
         return Standings.load(self.catalogue, None)
 
-    def _ids(self, *, is_alike: bool) -> Iterator[str]:
-        """Yield the ids of the open models that do the same work: those that are alike, or the
-        others.
-        """
+    def _candidates(self) -> _Candidates:
+        """The open models that do the same work."""
+        candidates = _Candidates(named=[], alike=[], others=[])
         for outline in self.catalogue.outlines.values():
-            if not self._is_of_kind(outline) or not self._may_replace(outline):
+            if not self._is_of_kind(outline):
                 continue
-            if self._is_alike(outline) is is_alike:
-                yield outline.id
+            if outline.id in self.named:
+                candidates.named.append(outline.id)
+                candidates.alike.append(outline.id)
+            elif self._may_replace(outline):
+                group = candidates.others
+                if self._likeness(outline).is_alike:
+                    group = candidates.alike
+                group.append(outline.id)
+        return candidates
 
     def _may_replace(self, outline: Outline) -> bool:
-        """Whether the spec names the model, or the model does the work and is no larger than a
-        proposal may be.
-        """
-        if outline.id in self.named:
-            return True
+        """Whether the model does the work, and is no larger than a proposal may be."""
         most = self.judged.model.parameters.total or inf
         if self.judged.deciding.issubset(MACHINELESS_CHECKS):
             # the machine does not rule the model out
             most *= _ALIKE_IN_SIZE
         is_larger = (outline.parameters_total or inf) > most - 1
         return not is_larger and self._likeness(outline).does_work
-
-    def _is_alike(self, outline: Outline) -> bool:
-        """Whether the spec names the model, or the model has the same main use."""
-        return outline.id in self.named or self._likeness(outline).is_alike
 
     def _likeness(self, outline: Outline) -> Likeness:
         """How far the model is for the same work."""
