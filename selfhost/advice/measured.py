@@ -147,27 +147,15 @@ def _common_table(model: ModelSpec, other: ModelSpec) -> Abilities | None:
     return abilities(use)
 
 
-class ShownQuality(Record):
-    """How good a model is, without what a type costs, and every score behind that."""
+class ShownQuality(ModelQuality):
+    """How good a model is, with every score behind that."""
 
-    use: str | None
-    basis: str
-    boards: int
-    newest: str | None
-    alike: tuple[str, ...]
-    rows: tuple[MeasuredRow, ...]
+    rows: tuple[MeasuredRow, ...] = ()
 
 
 def shown_quality(model: ModelSpec, quality: ModelQuality) -> ShownQuality:
     """The quality of a model with every score behind it."""
-    return ShownQuality(
-        use=quality.use,
-        basis=quality.basis,
-        boards=quality.boards,
-        newest=quality.newest,
-        alike=quality.alike,
-        rows=rows_of(model),
-    )
+    return ShownQuality(**quality.__getstate__(), rows=rows_of(model))
 
 
 def rows_of(model: ModelSpec) -> tuple[MeasuredRow, ...]:
