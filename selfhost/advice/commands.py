@@ -1,8 +1,12 @@
 """The lines that run, make or train a model, filled with what was judged.
 
 Each public function takes a `Launch` and returns lines to print; nothing here runs them. A line
-that would run anything else than the judged model, files and settings is left out. `launch.py` has
-the values of the templates; `steps.py` puts the installation before the lines.
+that would run anything else than the judged model, files and settings is left out.
+
+A line is made in four steps. `_templates` chooses its template. `Launch.values` fills the places of
+the template. `options_needed` lists what else has to be set, by a key for each. `_LineNeeds` sets
+each of these: by an option of the line, by a variable before it, or by a variable of a server that
+is started first. `steps.py` puts the installation before the lines.
 """
 
 from __future__ import annotations
@@ -96,8 +100,8 @@ def server_lines(launch: Launch) -> Lines:
 def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
     """Lines that run the model by its tag in the runtime's library, as Ollama does.
 
-    () where the runtime has no tag for what was judged, fetches or serves no such model, has no
-    build for the machine, or may crash there.
+    () where the runtime has no tag for what was judged, fetches or runs no such model on the
+    machine, or may crash there.
     """
     if not _loads_by_tag(launch):
         return ()
@@ -117,10 +121,6 @@ def _loads_by_tag(launch: Launch) -> bool:
         return False
     if launch.may_crash:
         return False
-    if not _may_have_build(launch):
-        return False
-    if launch.spec.modality not in launch.runtime.modalities:
-        return False
     return _can_run(launch)
 
 
@@ -136,14 +136,6 @@ def _template_of_long_texts(launch: Launch) -> str:
     if launch.values["batch_tokens"] is None:
         return ""
     return launch.template("long_embedding")
-
-
-def _may_have_build(launch: Launch) -> bool:
-    """Whether the program has a build for the machine, as far as the platform is known."""
-    machine = launch.machine
-    if None in (machine.system, machine.architecture):
-        return True
-    return machine.platform in launch.runtime.platforms.systems
 
 
 def _can_run(launch: Launch) -> bool:
