@@ -25,13 +25,7 @@ from .launch import Launch, fill_partly
 from .makers import understand_on
 from .notes import notes_on_question
 from .steps import Steps, steps
-from .understood import (
-    Model,
-    Sentences,
-    Understood,
-    judged_in_model_defaults,
-    remark,
-)
+from .understood import Model, Sentences, judged_in_model_defaults, remark
 from .verdicts import Advice, check_with, concluded, loss_as_loaded
 
 # the addresses in printed lines: of the link between the machines, in a private network (RFC 1918)
@@ -40,12 +34,11 @@ _ADDRESS = "10.0.0.{number}"
 
 def check_on_cluster(
     catalogue: Catalogue,
-    model: Model | Understood,
+    model: Model,
     workload: Workload,
     cluster: Cluster,
     *,
     split: str | None = None,
-    today: str | None = None,
     carry: str = "",
     carry_alone: str = "",
     notes: Sentences = (),
@@ -56,23 +49,19 @@ def check_on_cluster(
     those of `check_with`.
     """
     main = cluster.main
-    if not isinstance(model, Understood):
-        model = understand_on(catalogue, model, workload, main)
-    understood, usual = judged_in_model_defaults(catalogue, model, main)
+    meant = understand_on(catalogue, model, workload, main)
+    understood, usual = judged_in_model_defaults(catalogue, meant, main)
     if usual.needs is None or usual.question.runtime is None:
         # a closed model, or one that no program loads: machines play no part
-        return check_with(
-            catalogue, model, workload, main, today=today, carry=carry, notes=notes
-        )
+        return check_with(catalogue, meant, workload, main, carry=carry, notes=notes)
     answer = best_on_cluster(usual.question, catalogue, cluster, split)
     if answer.takes_one:
         one = answer.best_alone
         verdict = check_with(
             catalogue,
-            model,
+            meant,
             workload,
             one.machine,
-            today=today,
             carry=carry,
             notes=notes,
         )
@@ -87,7 +76,7 @@ def check_on_cluster(
         understood=understood,
         judged=judged,
         machine=main,
-        day=today or units.utc_today(),
+        day=units.utc_today(),
         carry=carry_alone,
         loss=loss_as_loaded(judged),
         answer=answer,

@@ -65,10 +65,12 @@ class Proposals(Record):
         """
         if self.judged.has(*_UNREAD):
             return []
-        listers = [
-            Lister(self.catalogue, workload, self.machine)
-            for workload in self._workloads()
-        ]
+        listers = []
+        standings = self._standings.preferring(self.named)
+        for workload in self._workloads():
+            listers.append(
+                Lister(self.catalogue, workload, self.machine, standings=standings)
+            )
         candidates = self._candidates()
         found: list[Verdict] = []
         for ids in (candidates.alike, candidates.others):

@@ -672,7 +672,7 @@ def test_two_screens_call_one_thing_alike(
         "(runs once a" in run(capsys, "audit", str(policy), "--machines", str(mac))[1]
     )
     two = run(capsys, "check", "gpt-oss-20b", "qwen3-14b", "--machine", str(mac))[1]
-    assert "of RAM.\nThat is more" in two
+    assert "of RAM.\nThat can be too much" in two
     split = run(capsys, "check", "qwen3-32b", "--machine", str(card))[1]
     assert "There is also room for a context of" in split
     limited = card.read_text(encoding="utf-8").replace(
