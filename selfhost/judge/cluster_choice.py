@@ -216,17 +216,20 @@ def _ways_in(
     usual = in_way(question, Way(runtime=runtime), catalogue, main)
     if usual is None:
         return
-    for quantization in _types(usual, runtime):
+    questions = [usual]
+    for quantization in _other_types(usual, runtime):
         way = Way(runtime=runtime, quantization=quantization)
         asked = in_way(question, way, catalogue, main)
         if asked is not None:
-            for cluster in clusters:
-                yield from judge_together(asked, cluster, split)
+            questions.append(asked)
+    for asked in questions:
+        for cluster in clusters:
+            yield from judge_together(asked, cluster, split)
 
 
-def _types(usual: Question, runtime: RuntimeSpec) -> list[str | None]:
-    """The usual type, which a way does not name, and the types to try beside: the smaller ones,
-    and those that somebody publishes for a program that quantizes no files itself.
+def _other_types(usual: Question, runtime: RuntimeSpec) -> list[str | None]:
+    """The types to try beside the usual one: the smaller ones, and those that somebody publishes
+    for a program that quantizes no files itself.
     """
     names = [way.quantization for way in usual_and_smaller(usual)]
     if usual.stated.quantization is None and runtime.conversion is None:
@@ -234,4 +237,4 @@ def _types(usual: Question, runtime: RuntimeSpec) -> list[str | None]:
             if row.repository is not None:
                 names.append(row.quantization)
     others = [name for name in names if name != usual.workload.quantization]
-    return list(dict.fromkeys((None, *others)))
+    return list(dict.fromkeys(others))
