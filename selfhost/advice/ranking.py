@@ -8,7 +8,8 @@ people use it: an entry in Ollama's library, or three providers that sell the mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from functools import cache
 from math import exp, inf
 
@@ -86,6 +87,7 @@ class _Factors(Stated):
     unadopted: float
     superseded: float
     same_size: float
+    named: float
     unlicensed: float
     crowded: float
     half_tokens_per_second: float
@@ -196,6 +198,16 @@ class Standings:
                 size = max(successor.size, standing.size)
                 worth = max(successor.worth, standing.worth)
                 self.by_id[id] = successor.replace(size=size, worth=worth)
+
+    def preferring(self, ids: Collection[str]) -> Standings:
+        """The same standings, with more worth of the models that a spec names as the nearest."""
+        preferring = copy(self)
+        preferring.by_id = dict(self.by_id)
+        for id in self.by_id.keys() & ids:
+            standing = self.by_id[id]
+            worth = standing.worth * FACTORS.named
+            preferring.by_id[id] = standing.replace(worth=worth)
+        return preferring
 
     @classmethod
     @cache
