@@ -16,7 +16,6 @@ from ..core.workload import Workload
 from ..judge.checks import phrase
 from ..judge.checks.accelerator import placing_options
 from ..judge.checks.speed import is_slow, lacks_pace
-from ..judge.choice import METHODS
 from ..judge.quality import quality_of
 from ..judge.rating import (
     is_rough,
@@ -24,6 +23,7 @@ from ..judge.rating import (
     lies_better,
     serves,
 )
+from ..judge.reasons import METHODS
 from ..judge.record import Alternative, Judged
 from ..judge.table import USUAL, FileRow, program_row
 from ..judge.ways import types_to_have

@@ -20,6 +20,7 @@ from .checks import Finding
 from .checks.speed import is_too_slow
 from .quality import AS_PUBLISHED, quality_of
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, TIGHT_CODES, Judged
+from .table import program_row
 from .ways import Way, takes_first_of_list
 
 # a person feels a pace that is a fifth faster (assumed)
@@ -104,6 +105,98 @@ class Rating(NamedTuple):
     download_bytes: float
 
 
+class Merits(NamedTuple):
+    """What the rating of a way of text follows from: figures of a judgement, or the best figures
+    that a way can have (`bounds`).
+
+    - `runs`, `unserved`, `is_cramped`, `download_bytes`: as in the rating.
+    - `spec`, `type`: the model, and the type of its weights.
+    - `users`: all users. `is_pace_stated`: the user stated a least pace.
+    - `pace`: the likely tokens per second of each user. `wait_seconds`: the likely wait for the
+      first word behind a stated prompt. None where they are not known.
+    - `read_bytes`: the bytes of weights that are read for a token.
+    - `cost_steps`: what the way gives up beside the bits of its type, in steps of pace.
+    """
+
+    spec: ModelSpec
+    type: str
+    runs: Runs
+    unserved: int
+    users: int
+    is_pace_stated: bool
+    pace: float | None
+    wait_seconds: float | None
+    is_cramped: bool
+    read_bytes: float
+    cost_steps: float
+    download_bytes: float
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether text comes more slowly than people read, or at a pace that is not known; False
+        where the user stated a pace.
+        """
+        return _is_slow(self.pace, is_stated=self.is_pace_stated)
+
+    @property
+    def rating(self) -> Rating:
+        """The rating of a way with these merits."""
+        if self.runs is Runs.NOT or (self.unserved and self.users == 1):
+            # all of these fail alike, of one user: the first way stays
+            return _UNRATED._replace(runs=self.runs, unserved=self.unserved)
+        return _UNRATED._replace(
+            runs=self.runs,
+            unserved=self.unserved,
+            is_slow=self.is_slow,
+            is_rough=is_rough(self.type, self.spec),
+            is_cramped=self.is_cramped,
+            minus_worth=-self._worth,
+            download_bytes=self.download_bytes,
+        )
+
+    @property
+    def _worth(self) -> float:
+        """The steps of pace of the way, less what it gives up.
+
+        The type counts by its loss where the way is too slow, else by the bytes read, so that a
+        smaller file must gain more than its size gives.
+        """
+        worth = steps_between(1.0, max(self.pace or 0.0, _UNKNOWN_PACE))
+        if self.wait_seconds is not None:
+            worth -= steps_between(1.0, max(self.wait_seconds, _SHORT_WAIT_SECONDS))
+        if self.is_slow or self.unserved:
+            worth -= _lost_steps(self.type, self.spec)
+        else:
+            worth += _SIZE_STEPS * steps_between(1.0, max(1, self.read_bytes))
+        return worth - self.cost_steps
+
+
+def merits_of(judged: Judged) -> Merits:
+    """The merits of a judged way of text, whose question knows its way."""
+    question = judged.question
+    way = question.way
+    assert way is not None, "a rated question has a way"
+    runs = runs_of(judged)
+    if _is_made_for_a_limit(judged):
+        runs = max(runs, Runs.ONCE_CHANGED)
+    pace = judged.users_pace
+    wait = judged.first_word_seconds
+    return Merits(
+        spec=judged.model,
+        type=judged.quantization or "",
+        runs=runs,
+        unserved=_unserved(judged),
+        users=question.stated.parallel,
+        is_pace_stated=question.speed_stated,
+        pace=None if pace is None else pace.likely,
+        wait_seconds=None if wait is None else wait.likely,
+        is_cramped=_is_cramped(judged, way),
+        read_bytes=_read_bytes(judged),
+        cost_steps=_cost_steps(judged, way),
+        download_bytes=judged.placed.download_bytes or inf,
+    )
+
+
 def rating_of(judged: Judged) -> Rating:
     """The rating of what was judged, whose question knows its way."""
     way = judged.question.way
@@ -111,20 +204,7 @@ def rating_of(judged: Judged) -> Rating:
     question = judged.question
     if question.stated.task == "finetune" or takes_first_of_list(question):
         return _rating_by_place(judged, way)
-    runs = runs_of(judged)
-    unserved = _unserved(judged)
-    if runs is Runs.NOT or (unserved and judged.workload.parallel == 1):
-        # all of these fail alike, of one user: the first way stays
-        return _UNRATED._replace(runs=runs, unserved=unserved)
-    return _UNRATED._replace(
-        runs=runs,
-        unserved=unserved,
-        is_slow=is_slower_than_reading(judged),
-        is_rough=is_rough(judged.quantization or "", judged.model),
-        is_cramped=_is_cramped(judged, way),
-        minus_worth=-_worth(judged, way),
-        download_bytes=judged.placed.download_bytes or inf,
-    )
+    return merits_of(judged).rating
 
 
 _UNRATED = Rating(
@@ -181,10 +261,15 @@ def is_slower_than_reading(judged: Judged) -> bool:
     """Whether each user likely gets text more slowly than people read; True where a pace is not
     known, False where the user stated a pace.
     """
-    if judged.question.speed_stated:
-        return False
     pace = judged.users_pace
-    return pace is None or units.is_slower(pace.likely, READING_TOKENS_PER_SECOND)
+    likely = None if pace is None else pace.likely
+    return _is_slow(likely, is_stated=judged.question.speed_stated)
+
+
+def _is_slow(pace: float | None, *, is_stated: bool) -> bool:
+    if is_stated:
+        return False
+    return pace is None or units.is_slower(pace, READING_TOKENS_PER_SECOND)
 
 
 def has_waiting_users(judged: Judged) -> bool:
@@ -361,39 +446,52 @@ def _is_cramped(judged: Judged, way: Way) -> bool:
     return judged.has(*_CRAMPED_CODES)
 
 
-def _worth(judged: Judged, way: Way) -> float:
-    """The steps of pace of a way, less what it gives up.
-
-    The type counts by its loss where the way is too slow, else by the bytes read, so that a smaller
-    file must gain more than its size gives.
+def _is_made_for_a_limit(judged: Judged) -> bool:
+    """Whether somebody has to make the file, while another type is published, and a GPU that shares
+    the RAM computes it: to raise the limit of that GPU for the other type is less work than to make
+    a file of one in 16 bits.
     """
-    pace = judged.users_pace
-    likely = _UNKNOWN_PACE if pace is None else max(pace.likely, _UNKNOWN_PACE)
-    worth = steps_between(1.0, likely)
-    wait = judged.first_word_seconds
-    if wait is not None:
-        worth -= steps_between(1.0, max(wait.likely, _SHORT_WAIT_SECONDS))
-    if is_slower_than_reading(judged) or _unserved(judged):
-        worth -= _lost_steps(judged)
-    else:
-        worth += _SIZE_STEPS * steps_between(1.0, max(1, _read_bytes(judged)))
-    worth -= sum(setting.cost_steps for setting in way.settings)
+    if judged.placement != "host" or not judged.is_on_accelerators:
+        return False
+    row = judged.question.type_row
+    if row is None or not judged.question.is_unlisted:
+        return False
+    program = program_row(row.spec, row.runtime)
+    rows = map(program.type_row, program.types_in_turn)
+    return not all(row.is_unlisted for row in rows)
+
+
+def _cost_steps(judged: Judged, way: Way) -> float:
+    """What the way gives up beside the bits of its type, in steps of pace."""
+    steps = cost_of(way, is_unlisted=judged.question.is_unlisted)
     speed = judged.speed
     if speed is not None and speed.waiting:
-        share = speed.waiting / speed.each_of
-        worth -= _WAITING_STEPS + steps_between(1.0, _WORTH_A_WAIT) * share
-    if judged.question.is_unlisted:
-        worth -= _MADE_STEPS
-    if way.is_other:
-        worth -= _OTHER_PROGRAM_STEPS
+        steps += waiting_steps(speed.waiting / speed.each_of)
     if judged.has("accelerator-tight"):
-        worth -= _TIGHT_STEPS
-    return worth
+        steps += _TIGHT_STEPS
+    return steps
 
 
-def _lost_steps(judged: Judged) -> float:
+def waiting_steps(share: float) -> float:
+    """What it costs that such a share of the users waits, in steps of pace."""
+    return _WAITING_STEPS + steps_between(1.0, _WORTH_A_WAIT) * share
+
+
+def cost_of(way: Way, *, is_unlisted: bool) -> float:
+    """What a way gives up on any machine, in steps of pace: by its settings, by its program, and
+    where nobody is known to publish its file.
+    """
+    steps = sum(setting.cost_steps for setting in way.settings)
+    if is_unlisted:
+        steps += _MADE_STEPS
+    if way.is_other:
+        steps += _OTHER_PROGRAM_STEPS
+    return steps
+
+
+def _lost_steps(quantization: str, spec: ModelSpec) -> float:
     """The steps of pace that the loss of the type is worth: a step for each percent (assumed)."""
-    quality = quality_of(judged.quantization or "", judged.model)
+    quality = quality_of(quantization, spec)
     if quality.loss_percent is not None:
         return quality.loss_percent
     return 0.0 if quality.cost == AS_PUBLISHED else _UNMEASURED_STEPS

@@ -23,7 +23,7 @@ from ..needs.records import Term
 from .checks.accelerator import placing_options
 from .devices import index_of
 from .pace.rates import sums_are_measured
-from .rating import Runs, runs_of
+from .rating import STEP, Runs, runs_of
 from .record import Judged
 
 # types of a KV cache with half the bytes of 16 bits, the first that a program keeps; people report
@@ -53,10 +53,15 @@ class Situation(Record):
         return runtime
 
 
+def _gains_nothing(_: Situation) -> float:
+    """A setting that makes nothing faster in the same place."""
+    return 1.0
+
+
 class RunSetting(Record):
     """One setting beyond a program's plain ones.
 
-    The three functions are functions of this module, so that a way can be pickled.
+    The functions are functions of this module, so that a way can be pickled.
 
     - `what`: the setting in words, as they stand behind "faster with".
     - `may_help`: whether what was judged without the setting may be better with it.
@@ -65,6 +70,8 @@ class RunSetting(Record):
     - `is_taken`: the choice may take the setting though nobody asked for it.
     - `cost_steps`: of a setting that `is_taken`, what the setting gives up, in steps of a fifth of
       the pace. Of any other setting only `what` tells the cost.
+    - `most_gain`: of a setting that `is_taken`, how many times as fast it makes what was judged at
+      most, in the same place.
     - `least_shares`: of each term of memory whose least bytes the setting makes smaller, the least
       share that is left; None where that is not known, so that any saving is possible.
     - `most_shares`: the same of terms whose most bytes alone the setting makes smaller.
@@ -75,6 +82,7 @@ class RunSetting(Record):
     asked: Callable[[Situation, Workload], Workload | None]
     is_taken: bool = False
     cost_steps: float = 1.0
+    most_gain: Callable[[Situation], float] = _gains_nothing
     least_shares: Mapping[str, float] | None = None
     most_shares: Mapping[str, float] = {}
 
@@ -82,14 +90,15 @@ class RunSetting(Record):
 def least_bytes_with(
     settings: Iterable[RunSetting],
     terms: Iterable[Term],
+    smaller: Mapping[str, float] = {},
     *,
     end: str = "low_bytes",
 ) -> float:
     """The least bytes that terms counted without the settings take with them: of their `low_bytes`
-    or `high_bytes`.
+    or `high_bytes`. `smaller`: the share that is left of other terms, in a smaller type.
     """
     # settings that make one term smaller do so one after the other
-    shares: defaultdict[str, float] = defaultdict(lambda: 1)
+    shares = defaultdict(lambda: 1.0, smaller)
     for setting in settings:
         if setting.least_shares is None:
             return 0
@@ -143,6 +152,27 @@ def _lacks_room_now(on: Situation) -> bool:
     if _has_waiting_users(on) or _lacks_room(on):
         return True
     return runs_of(on.judged) is not Runs.NOW
+
+
+def _may_need_less_cache(on: Situation) -> bool:
+    """Whether memory lacks room or hardly has it, or each token reads so much of the cache that
+    half of it is a step faster.
+    """
+    if _lacks_room_now(on) or on.judged.has("accelerator-tight"):
+        return True
+    return _gain_of_small_cache(on) >= STEP
+
+
+def _gain_of_small_cache(on: Situation) -> float:
+    """How many times as fast a token is read at most. A cache quantized in blocks is read no
+    faster, because unpacking takes time too.
+    """
+    step = on.judged.question.step
+    if step is None or not step.weights_bytes or _small_cache(on) != "fp8":
+        return 1.0
+    cached_bytes = on.judged.workload.parallel * step.context().cached_bytes
+    read_bytes = step.weights_bytes + cached_bytes
+    return read_bytes / (read_bytes - cached_bytes / 2)
 
 
 def _does_not_serve_all(on: Situation) -> bool:
@@ -356,7 +386,8 @@ SETTINGS = (
     RunSetting(what=_draft_words, may_help=_is_worth_a_try, asked=_with_own_draft),
     RunSetting(
         what=_cache_words,
-        may_help=_lacks_room_now,
+        may_help=_may_need_less_cache,
+        most_gain=_gain_of_small_cache,
         asked=_with_small_cache,
         is_taken=True,
         # of 6,200 compute buffers of the catalogue's models the least had 0.81 of the bytes of 16

@@ -274,6 +274,18 @@ def _ways_in(
             Workload(),
             id="a-limit-is-raised-rather-than-a-file-made",
         ),
+        pytest.param(
+            "qwen3-omni-30b-a3b-instruct",
+            "server-8x-h100",
+            Workload(purpose="agent"),
+            id="a-smaller-cache-is-read-faster-and-leaves-room",
+        ),
+        pytest.param(
+            "gemma-3-12b-it",
+            "laptop-ddr4-16gb",
+            Workload(purpose="agent", max_wait_seconds=3_600),
+            id="a-smaller-type-needs-no-smaller-cache",
+        ),
     ],
 )
 def test_no_setting_typed_by_hand_beats_the_answer(
@@ -396,6 +408,36 @@ def test_a_wait_that_no_way_keeps_does_not_end_the_search(
     assert "wait" in verdict.failed
     assert not is_a_step_faster(by_hand, verdict)
     _assert_that_no_way_is_better(verdict, machine)
+
+
+@pytest.mark.parametrize(
+    ("id", "machine", "users"),
+    [
+        pytest.param(
+            "medgemma-4b-it", "desktop-rtx3060-12gb", 200, id="a-smaller-type"
+        ),
+        pytest.param("codegemma-7b-it", "desktop-rtx4090-24gb", 400, id="all-settings"),
+    ],
+)
+def test_what_is_far_too_slow_in_every_way_is_the_best_of_them(
+    id: str, machine: str, users: int
+) -> None:
+    """Law 2, where each of many users wants 20 tokens/s and no way comes near: the usual way
+    stayed, which was a tenth as fast as the best.
+    """
+    workload = Workload(parallel=users, min_tokens_per_second=20)
+    verdict = answer(id, machine, workload)
+    assert verdict is not None
+    assert "speed" in verdict.failed
+    _assert_that_no_way_is_better(verdict, machine)
+
+
+def test_a_model_runs_that_only_the_smallest_type_without_encoder_makes_small() -> None:
+    """What the type and the settings save together was counted too low, so that none was tried."""
+    verdict = answer("internvl3-78b", "desktop-rtx3060-12gb", Workload())
+    assert verdict is not None
+    assert verdict.can_run
+    _assert_that_no_way_is_better(verdict, "desktop-rtx3060-12gb")
 
 
 def _better_machines(machine: Machine) -> Iterator[Machine]:
@@ -618,10 +660,12 @@ _COMPARING = {
 _COMPARED = {"placement", "users_pace", "likely", "first_word_seconds"}
 # the modules that name one of these, and why that is no choice between two ways
 _EXCEPTIONS = {
-    "judge/choice.py": "ends the search, and leaves out ways that cannot be better",
+    "judge/bounds.py": "tells what a way can be at best",
+    "judge/choice.py": "ends the search",
     "judge/judging.py": "takes the first layout that has room and is fast enough",
     "judge/placement.py": "lists the layouts of one way",
     "judge/rating.py": "is the order",
+    "judge/reasons.py": "words for one way",
     "judge/record.py": "names the place of one way",
     "judge/settings.py": "says where a setting may help",
     "advice/alternatives.py": "looks for faster models beside a slow one",

@@ -1,0 +1,293 @@
+"""What a way of text is worth at best, told without judging it: a bound.
+
+A `Candidate` is a type of a program with settings. `Bounds.of` takes a candidate and the best way
+so far, and returns the least rating that the candidate can have: by the least bytes that it takes,
+by the bytes that it reads for a token, and by what it gives up for sure. Where a part is not known,
+the bound has the best value. A candidate whose bound is no better need not be judged.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import inf
+from typing import NamedTuple
+
+from .. import needs as need
+from ..core.records import Record
+from ..machine.record import Machine
+from ..needs import needs_on
+from ..needs.records import Device, Split, Term, Terms, likely_bytes
+from .checks.space import available_ram
+from .devices import gpu_maker, lent_to_gpu, places, usable_cards
+from .queues import QueueBound, most_in_type
+from .rating import (
+    Rating,
+    Runs,
+    cost_of,
+    has_waiting_users,
+    merits_of,
+    runs_of,
+    waiting_steps,
+)
+from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
+from .settings import RunSetting, Situation, least_bytes_with
+from .table import FileRow
+from .ways import Way
+
+# the checks that another type or setting may pass, and those that play no part
+_OPEN_CHECKS = frozenset((*MODEL_CHECKS, *MEMORY_CHECKS, *PACE_CHECKS, "disk"))
+# the terms that a smaller type makes smaller
+_WEIGHTS = ("weights", "repacked_weights")
+
+
+class Candidate(NamedTuple):
+    """A type of a program with settings. `in_type` is the way in the type alone; `order`: the
+    candidates that give up least come first.
+    """
+
+    order: float
+    in_type: Way
+    settings: tuple[RunSetting, ...]
+
+    @property
+    def type(self) -> str:
+        return self.in_type.quantization or ""
+
+
+class Bounds(Record):
+    """The bounds of the ways of one program. `first` was judged in the program's usual type,
+    without settings.
+    """
+
+    first: Judged
+    machine: Machine
+
+    def of(self, candidate: Candidate, known: Judged) -> Rating:
+        """The least rating that the candidate can have, told by a way that was judged."""
+        merits = merits_of(known)
+        share = 1.0
+        if merits.is_slow or merits.unserved or merits.runs is not Runs.NOW:
+            # elsewhere a smaller type gains no more than its size gives, which is worth less
+            share = self._size_share(candidate.type, known.quantization)
+        gain = self._most_gain(candidate, known, share)
+        merits = merits._replace(
+            type=candidate.type,
+            unserved=0 if _may_serve(known, gain) else merits.unserved,
+            is_cramped=False,
+            read_bytes=merits.read_bytes * share,
+            cost_steps=self._cost_steps(candidate, known),
+        )
+        if gain == inf or merits.runs is not Runs.NOW:
+            merits = merits._replace(runs=self._surest_runs(candidate))
+        if gain == inf:
+            return merits._replace(pace=inf, wait_seconds=None).rating
+        if merits.pace is not None:
+            merits = merits._replace(pace=gain * merits.pace)
+        if _may_wait_less(known):
+            merits = merits._replace(wait_seconds=None)
+        return merits.rating
+
+    def _cost_steps(self, candidate: Candidate, known: Judged) -> float:
+        """What the candidate gives up for sure. A file that lies on the machine costs nothing."""
+        way = candidate.in_type.replace(settings=candidate.settings)
+        is_unlisted = self._row_of(candidate).is_unlisted
+        steps = cost_of(way, is_unlisted=is_unlisted and not self._may_be_here)
+        queue = self._queue(candidate) if has_waiting_users(known) else None
+        if queue is not None:
+            users = self._question.stated.parallel
+            waiting = users - queue.at_once
+            if waiting > 0:
+                steps += waiting_steps(waiting / users)
+        return steps
+
+    def _queue(self, candidate: Candidate) -> QueueBound | None:
+        """The most that users get who wait for their turn; None where that is not known."""
+        # no other memory counts, so that only a smaller cache leaves room for more users
+        cache_share = 1.0
+        for setting in candidate.settings:
+            cache_share *= (setting.least_shares or {}).get("kv_cache", 1.0)
+        size = least_weights_bytes(self._question, candidate.type)
+        return most_in_type(
+            self.first, self.machine, size, self._card_bytes, cache_share
+        )
+
+    def _row_of(self, candidate: Candidate) -> FileRow:
+        row = self._question.type_row
+        assert row is not None, "a way has a program"
+        return row.replace(quantization=candidate.type)
+
+    @property
+    def _may_be_here(self) -> bool:
+        """Whether files of the model may lie on the machine."""
+        return bool(self.machine.models_present)
+
+    @property
+    def _question(self) -> Question:
+        return self.first.question
+
+    # -------------------------------------------------------------- memory
+
+    def _surest_runs(self, candidate: Candidate) -> Runs:
+        """`NOT` where the machine surely has less than the least bytes of the candidate."""
+        if not self.first.deciding <= _OPEN_CHECKS:
+            # every type fails alike
+            return runs_of(self.first)
+        needs = self._question.needs
+        if needs is None or needs.memory is None:
+            return Runs.NOW
+        has_bytes: float = self._card_bytes
+        if self._question.wants_gpu:
+            # caches play no part: users may wait
+            weights = likely_bytes(self.first.placed.terms, "weights")
+            least_bytes = weights * self._share_of_usual(candidate)
+        elif self._may_lie_on_cards(candidate):
+            return Runs.NOW
+        else:
+            ram = available_ram(self.machine, self._question.workload).ceiling_bytes
+            has_bytes += inf if ram is None else ram
+            least_bytes = self._least_bytes(candidate, needs.terms)
+        return Runs.NOT if least_bytes > has_bytes else Runs.NOW
+
+    def _may_lie_on_cards(self, candidate: Candidate) -> bool:
+        """Whether accelerators with memory of their own may hold all of the candidate."""
+        if not self._card_bytes:
+            return False
+        return self._least_bytes(candidate, self._terms_on_cards) <= self._card_bytes
+
+    def _least_bytes(
+        self, candidate: Candidate, terms: Terms, *, end: str = "low_bytes"
+    ) -> float:
+        """The bytes that the candidate takes at least, of terms of the usual type."""
+        share = self._share_of_usual(candidate)
+        shares = dict.fromkeys(_WEIGHTS, share)
+        return least_bytes_with(candidate.settings, terms, shares, end=end)
+
+    @cached_property
+    def _card_bytes(self) -> int:
+        return card_bytes(self._question, self.machine)
+
+    @cached_property
+    def _terms_on_cards(self) -> Terms:
+        """The memory of the usual type on accelerators that hold all of it."""
+        question = self._question
+        assert question.needs is not None, "what is bounded is counted"
+        device = Device(maker=gpu_maker(self.machine, question.runtime))
+        return needs_on(question.needs, question.case, device).on_cards.terms
+
+    def _share_of_usual(self, candidate: Candidate) -> float:
+        return self._size_share(candidate.type, self._question.workload.quantization)
+
+    def _size_share(self, type: str, other: str | None) -> float:
+        """The size of the weights in a type, as a share of that in another one; 0 where a size is
+        not known.
+        """
+        if type == (other or ""):
+            return 1.0
+        other_bytes = least_weights_bytes(self._question, other or "")
+        if not other_bytes:
+            return 0.0
+        return least_weights_bytes(self._question, type) / other_bytes
+
+    # -------------------------------------------------------------- pace
+
+    def _most_gain(self, candidate: Candidate, known: Judged, share: float) -> float:
+        """How many times the pace of the judged way the candidate may have, with that share of the
+        weights; infinite where that is not known.
+        """
+        if runs_of(known) is Runs.NOT:
+            return inf
+        if has_waiting_users(known):
+            return self._gain_of_queue(candidate, known)
+        if not share or self._may_lie_better(candidate, known):
+            return inf
+        if _computes_users_in_ram(known):
+            return inf
+        gain = 1 / share
+        if known.placement == "split":
+            gain = max(gain, self._gain_of_split(candidate, known))
+        situation = Situation(judged=known, machine=self.machine)
+        for setting in candidate.settings:
+            gain *= setting.most_gain(situation)
+        return gain
+
+    def _may_lie_better(self, candidate: Candidate, known: Judged) -> bool:
+        """Whether the candidate may lie in a better place than the judged way."""
+        if known.placement == "split":
+            return self._may_lie_on_cards(candidate)
+        if known.is_on_accelerators and known.offload is None:
+            return False
+        if known.waits_for_setting:
+            # a GPU that gets all of the RAM that the model takes is as fast
+            return False
+        if self._question.wants_gpu or self._card_bytes:
+            return True
+        return lent_to_gpu(self.machine) is not None
+
+    def _gain_of_queue(self, candidate: Candidate, known: Judged) -> float:
+        """The gain where users wait for their turn."""
+        queue = self._queue(candidate)
+        pace = known.users_pace
+        if queue is None or pace is None:
+            return inf
+        return queue.per_second / self._question.stated.parallel / pace.likely
+
+    def _gain_of_split(self, candidate: Candidate, known: Judged) -> float:
+        """The gain where accelerators hold a part of the model: RAM computes the layers that are
+        left as fast, and the rest is computed faster.
+        """
+        counted = known.question.needs
+        needs = self._question.needs
+        assert counted is not None, "what is split is counted"
+        assert needs is not None, "what is bounded is counted"
+        taken_bytes = sum(term.bytes for term in counted.terms)
+        least_bytes = self._least_bytes(candidate, needs.terms, end="bytes")
+        layers_bytes = _layers_in_ram(known)
+        left_bytes = layers_bytes - (taken_bytes - least_bytes)
+        return layers_bytes / left_bytes if left_bytes > 0 else inf
+
+
+def _may_serve(known: Judged, gain: float) -> bool:
+    """Whether a way so many times as fast may serve the stated pace and the longest wait."""
+    pace = known.users_pace
+    wanted = known.workload.min_tokens_per_second
+    if gain == inf or pace is None or wanted is None:
+        return True
+    if "wait" in known.deciding and not _may_wait_less(known):
+        return False
+    return pace.high * gain >= wanted
+
+
+def _may_wait_less(known: Judged) -> bool:
+    """Whether the first word may come sooner in the same place: where larger batches may have room,
+    in which a prompt is read, or more users.
+    """
+    return known.placement == "split" or has_waiting_users(known)
+
+
+def _computes_users_in_ram(judged: Judged) -> bool:
+    """Whether a processor computes several users at once: there the pace of a type does not follow
+    from its bytes.
+    """
+    if judged.workload.parallel == 1 or judged.placement != "host":
+        return False
+    return not judged.is_on_accelerators
+
+
+def _layers_in_ram(judged: Judged) -> int:
+    """The bytes of the layers that RAM holds of a split model."""
+    terms = judged.placed.on_host.terms
+    return sum(term.bytes for term in terms if term.split is Split.LAYERS)
+
+
+def card_bytes(question: Question, machine: Machine) -> int:
+    """The bytes that a program may take of all accelerators with memory of their own."""
+    cards = usable_cards(
+        machine, question.runtime, question.workload, question.most_cards
+    )
+    return sum(place.known_bytes for place in places(cards))
+
+
+def least_weights_bytes(question: Question, type: str) -> int:
+    """The least bytes of the weights in a type; 0 where their size is not known."""
+    size = need.weights_files(question.spec, question.workload.format or "", type)
+    return size.low_bytes if isinstance(size, Term) else 0
