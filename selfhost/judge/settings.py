@@ -367,7 +367,7 @@ FEW_SEQUENCES = RunSetting(
     may_help=_does_not_run,
     asked=_with_few_sequences,
     is_taken=True,
-    cost_steps=0.0,
+    cost_steps=2.0,
 )
 
 # the option by which a server takes less memory, and is slower: no CUDA graphs in vLLM
