@@ -140,10 +140,7 @@ class AlternativeSearch(Asking):
         Types of four bits or more come first; of these and of the others those that nobody has to
         make.
         """
-        judged = self.judged
-        if judged.question.needs is None or judged.workload.task == "finetune":
-            return None
-        if judged.fits and not self._may_lie_better:
+        if self.judged.fits and not self._may_lie_better:
             return None
         rows = self._smaller_types()
         # of files the last is the smallest: where it lies no better, none does. What a program
@@ -167,7 +164,7 @@ class AlternativeSearch(Asking):
         with memory of their own.
         """
         question = self.judged.question
-        if self.judged.is_on_accelerators or self.judged.offload is not None:
+        if self.judged.is_on_accelerators:
             return False
         if not self.machine.own_memory_cards or placing_options(question):
             return False
@@ -199,9 +196,9 @@ class AlternativeSearch(Asking):
             runtime=question.workload.runtime, quantization=row.quantization
         )
         other = self.by_id(stated)
-        if other is None or not is_way_out(other, self.judged):
+        if other is None or not lies_better(other, self.judged):
             return None
-        return other if lies_better(other, self.judged) else None
+        return other
 
 
 def _loss_of(judged: Judged) -> str:

@@ -149,9 +149,6 @@ class _OfferSearch(Record):
         """
         partly_open: Offers = ()
         for outline, why in stand_ins(spec, self.catalogue):
-            # most models have no API offer
-            if not outline.closed and not self.offers_of(outline.id):
-                continue
             for other in self.catalogue.specs([outline.id]):
                 offers = self.offers_that_meet(other)
                 if not offers:
@@ -224,14 +221,10 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
     for outline, why in _successors(own, catalogue):
         seen.add(outline.id)
         yield StandIn(outline, why)
-    for outline, why in _others(spec, purpose, catalogue):
-        if outline.id in seen:
-            continue
-        seen.add(outline.id)
-        if outline.purpose == purpose:
-            yield StandIn(outline, why)
-        else:
-            yield StandIn(outline, f"{why}, but not made for {purpose}")
+    for stand_in in _others(spec, purpose, catalogue):
+        if stand_in.outline.id not in seen:
+            seen.add(stand_in.outline.id)
+            yield stand_in
 
 
 def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
@@ -239,16 +232,14 @@ def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
     that follow one that selfhost chose count as chosen by selfhost.
     """
     followers: list[StandIn] = []
-    passed = [outline]
     last = outline
     why = "the successor its publisher names"
     while last is not None and len(followers) < _MOST_SUCCESSORS:
         if last.next_is_judged:
             why = "its successor (selfhost's choice, not the publisher's)"
         last = catalogue.outlines.get(last.next or "")
-        if last is None or last in passed:
+        if last is None:
             break
-        passed.append(last)
         said = why
         if followers and followers[0].outline.next is not None:
             # the chain goes through a model that is retired itself
@@ -388,6 +379,9 @@ _DAYS_PER_MONTH = 30
 _HOURS_PER_DAY = 24
 # kinds of model that are used and paid by the token
 _BY_TOKEN = ("text", "vision", "embedding")
+_NOT_BY_TOKEN = (
+    "a load in tokens a day does not apply to pictures, sound and fine-tuning"
+)
 
 
 class OfferCost(Record):
@@ -446,12 +440,8 @@ def month(
 ) -> MonthlyCost:
     """The monthly cost of a load by these offers, and on the machine if the model runs there."""
     modality = judged.model.modality
-    if judged.workload.task == "finetune":
-        reason = "a load in tokens a day does not apply to fine-tuning"
-        return MonthlyCost(reason=reason)
-    if modality not in _BY_TOKEN:
-        reason = f"a load in tokens does not apply to models of {modality}"
-        return MonthlyCost(reason=reason)
+    if judged.workload.task == "finetune" or modality not in _BY_TOKEN:
+        return MonthlyCost(reason=_NOT_BY_TOKEN)
     if modality == "embedding":
         load = _without_answers(load)
     here = None

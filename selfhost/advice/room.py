@@ -7,6 +7,7 @@ sought alone; everything else stays as judged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from .. import needs as need
@@ -26,7 +27,7 @@ from ..machine.record import Machine
 
 # nobody serves more at once from one machine, and the search needs an end
 _MOST_PARALLEL = 4096
-# types of published weights: no type before them in the order loses less
+# types of published weights: people notice no loss in them
 _SIXTEEN_BITS = ("F16", "BF16")
 
 
@@ -55,8 +56,6 @@ class Reach(Record):
         question = self.judged.question
         workload = question.workload.replace(**changes)
         question = recounted(question, workload, self.machine)
-        if question.step is None:
-            return question
         step = step_of(question.spec, question.runtime, workload)
         return question.replace(step=step)
 
@@ -79,11 +78,6 @@ class Reach(Record):
         most = question.trained_tokens or 0
         if asked_tokens > most:
             most = max(most, architecture.scaled_context_tokens or 0)
-        if question.row.rewrites and (
-            question.row.relative_positions or question.row.sines
-        ):
-            # an encoder with a decoder that sets no bound is judged with any context
-            most = max(most, asked_tokens)
         if most == 0:
             return None
         # the header of a damaged file may state more than can be asked for
@@ -148,39 +142,36 @@ class Reach(Record):
         """
         judged_type = self.judged.quantization
         question = self.judged.question
-        if question.needs is None or question.loads_named_files:
+        if question.needs is None or question.runtime is None:
+            return None
+        if question.loads_named_files:
             return None
         if judged_type == "F32" or self._trains:
             return None
-        for name in self._types_from_lossless():
+        types = need.quantizations_of(question.spec, question.runtime)
+        for name in self._from_lossless(types):
             if name == judged_type and self.judged.fits:
                 return name
             if self._runs_in(name):
                 return name
         return None
 
-    def _types_from_lossless(self) -> list[str]:
-        """The types in the order of their loss, from the judged one on; if that loses something,
-        from the nearest type before it that does not.
+    def _from_lossless(self, types: Sequence[str]) -> list[str]:
+        """Of these types, the best first, those that the user can get, from the judged one on; if
+        that loses something, from the nearest type before it that does not.
         """
         question = self.judged.question
-        runtime = question.runtime
-        if runtime is None:
-            return []
-        order = need.quantizations_of(question.spec, runtime)
-        judged_type = self.judged.quantization
-        first = len(order) - 1
-        if judged_type in order:
-            first = order.index(judged_type)
-        if judged_type not in _SIXTEEN_BITS:
-            while (
-                first > 0
-                and quality_of(order[first], question.spec).cost not in LOSSLESS
-            ):
-                first -= 1
-        to_have = {judged_type}
-        to_have.update(row.quantization for row in types_to_have(question))
-        return [name for name in order[max(first, 0) :] if name in to_have]
+        to_have = {row.quantization for row in types_to_have(question)}
+        to_have.add(self.judged.quantization)
+        wanted = [name for name in types if name in to_have]
+        first = 0
+        for place, name in enumerate(wanted):
+            is_lossless = quality_of(name, question.spec).cost in LOSSLESS
+            if is_lossless or name in _SIXTEEN_BITS:
+                first = place
+            if name == self.judged.quantization:
+                break
+        return wanted[first:]
 
     def _runs_in(self, quantization: str) -> bool:
         """Whether the model runs as well in that type of the same program."""

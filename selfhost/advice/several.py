@@ -97,18 +97,13 @@ def describe(
 
 
 def _types_of(verdict: Verdict, catalogue: Catalogue) -> Sequence[str]:
-    """The types in which the program takes the model, in the order of the table."""
+    """The types in which the program takes the model, the best first."""
     if verdict.runtime is None or verdict.needs is None:
         return ()
     if verdict.quantization and verdict.workload.task == "finetune":
         # what is trained is made of the published weights, by the method
         return (verdict.quantization,)
-    runtime = catalogue.runtime(verdict.runtime)
-    types = need.quantizations_of(verdict.model, runtime)
-    table = catalogue.section("quantizations", "quantization")
-    places = {name: place for place, name in enumerate(table)}
-    # types that the table does not have come last
-    return sorted(types, key=lambda name: places.get(name, len(places)))
+    return need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
 
 
 def _asked_in(

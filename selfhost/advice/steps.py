@@ -90,8 +90,6 @@ def _powershell_line(line: str) -> str:
     """The line as Windows PowerShell 5.1 reads it: without `&&` (about_Pipeline_Chain_Operators),
     and without `curl`, which is Invoke-WebRequest there (about_Aliases).
     """
-    if line.startswith("#"):
-        return line
     # a bracket behind a comment would be a part of the comment
     code, mark, comment = line.partition("  # ")
     programs = code.split(" && ")
@@ -336,8 +334,6 @@ def _makers_of_gpus(launch: Launch) -> set[str]:
 
 def _cards_used(launch: Launch) -> list[Accelerator]:
     """The accelerators with memory of their own that hold a part of the model."""
-    if not launch.cards:
-        return []
     return [launch.cards[number] for number in launch.cards_used]
 
 
