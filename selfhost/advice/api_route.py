@@ -238,8 +238,13 @@ def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
         if last.next_is_judged:
             why = "its successor (selfhost's choice, not the publisher's)"
         last = catalogue.outlines.get(last.next or "")
-        if last is not None:
-            followers.append(StandIn(last, why))
+        if last is None:
+            break
+        said = why
+        if followers and followers[0].outline.next is not None:
+            # the chain goes through a model that is retired itself
+            said = f"which follows {followers[0].outline.id}, {why}"
+        followers.append(StandIn(last, said))
     followers.sort(key=lambda stand_in: stand_in.outline.next is not None)
     return followers
 
