@@ -436,7 +436,7 @@ def test_more_users_than_a_program_serves_are_sent_to_one_that_queues() -> None:
     (problem,) = raised.value.problems
     assert problem.remedy is not None
     assert problem.remedy.endswith(
-        "--runtime sglang or vllm or ktransformers or tensorrt-llm"
+        "--runtime sglang or vllm or tensorrt-llm"
     )
 
 
