@@ -78,7 +78,7 @@ class Bounds(Record):
             cost_steps=self._cost_steps(candidate, known),
         )
         if gain == inf or merits.runs is not Runs.NOW:
-            merits = merits._replace(runs=self._surest_runs(candidate))
+            merits = merits._replace(runs=self._surest_runs(candidate, known))
         if gain == inf:
             return merits._replace(pace=inf, wait_seconds=None).rating
         if merits.pace is not None:
@@ -127,8 +127,8 @@ class Bounds(Record):
 
     # -------------------------------------------------------------- memory
 
-    def _surest_runs(self, candidate: Candidate) -> Runs:
-        """`NOT` where the machine surely has less than the least bytes of the candidate."""
+    def _surest_runs(self, candidate: Candidate, known: Judged) -> Runs:
+        """How surely the candidate can run, by its least bytes."""
         if not self.first.deciding <= _OPEN_CHECKS:
             # every type fails alike
             return runs_of(self.first)
@@ -146,7 +146,14 @@ class Bounds(Record):
             ram = available_ram(self.machine, self._question.workload).ceiling_bytes
             has_bytes += inf if ram is None else ram
             least_bytes = self._least_bytes(candidate, needs.terms)
-        return Runs.NOT if least_bytes > has_bytes else Runs.NOW
+        if least_bytes > has_bytes:
+            return Runs.NOT
+        lent = lent_to_gpu(self.machine)
+        if lent is not None and known.waits_for_setting:
+            most_bytes = self._least_bytes(candidate, needs.terms, end="high_bytes")
+            if most_bytes > lent.least_bytes:
+                return Runs.ONCE_CHANGED
+        return Runs.NOW
 
     def _may_lie_on_cards(self, candidate: Candidate) -> bool:
         """Whether accelerators with memory of their own may hold all of the candidate."""
@@ -216,12 +223,13 @@ class Bounds(Record):
             return self._may_lie_on_cards(candidate)
         if known.is_on_accelerators and known.offload is None:
             return False
-        if known.waits_for_setting:
-            # a GPU that gets all of the RAM that the model takes is as fast
-            return False
         if self._question.wants_gpu or self._card_bytes:
             return True
-        return lent_to_gpu(self.machine) is not None
+        lent = lent_to_gpu(self.machine)
+        if lent is None:
+            return False
+        # a GPU that may get all of the RAM that the model takes is as fast
+        return known.memory is None or known.memory.high_bytes > lent.raised_bytes
 
     def _gain_of_queue(self, candidate: Candidate, known: Judged) -> float:
         """The gain where users wait for their turn."""

@@ -10,6 +10,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import pytest
 
@@ -35,11 +36,12 @@ def machine(name: str) -> Machine:
 
 
 def all_steps(name: str, folder: Path) -> dict[str, Steps]:
-    """Of every twelfth model, where it runs on that machine."""
+    """Of a twelfth of all models, which new models do not change, where they run on that machine."""
     catalogue = Catalogue.open(shipped=str(folder))
-    first = USUAL.index(name)
     found = {}
-    for spec_id in list(catalogue.ids())[first::12]:
+    for spec_id in catalogue.ids():
+        if crc32(spec_id.encode()) % 12 != USUAL.index(name):
+            continue
         question = ask(catalogue.spec(spec_id), Workload(), catalogue, machine(name))
         judged = judge(question, machine(name))
         if judged.fits:
