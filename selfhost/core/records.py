@@ -235,13 +235,16 @@ class Record(metaclass=_RecordType):
 
     def _freeze(self, values: Values) -> None:
         """Take the values of all fields, freeze mappings, complete and check the values."""
-        kind = type(self)
-        for name in kind._mappings:
+        object.__setattr__(self, "__dict__", type(self)._frozen(values))
+        self._check()
+
+    @classmethod
+    def _frozen(cls, values: Values) -> Values:
+        """The values of all fields with frozen mappings, and completed."""
+        for name in cls._mappings:
             if type(values[name]) is dict:
                 values[name] = FrozenDict(values[name])
-        values = kind._completed(values)
-        object.__setattr__(self, "__dict__", values)
-        self._check()
+        return cls._completed(values)
 
     @classmethod
     def _completed(cls, values: Values) -> Values:

@@ -251,7 +251,7 @@ class Workload(Record):
         others again.
         """
         copy = type(self).__new__(type(self))
-        values = self._completed({**self.__getstate__(), **changes})
+        values = self._frozen({**self.__getstate__(), **changes})
         object.__setattr__(copy, "__dict__", values)
         return copy
 

@@ -1,9 +1,9 @@
 """What a way of text is worth at best, told without judging it: a bound.
 
-A `Candidate` is a type of a program with settings. `Bounds.of` takes a candidate and the best way
-so far, and returns the least rating that the candidate can have: by the least bytes that it takes,
-by the bytes that it reads for a token, and by what it gives up for sure. Where a part is not known,
-the bound has the best value. A candidate whose bound is no better need not be judged.
+A `Candidate` is a type of a program with settings. `WayBounds.of` takes a candidate and the best
+way so far, and returns the least rating that the candidate can have: by the least bytes that it
+takes, by the bytes that it reads for a token, and by what it gives up for sure. Where a part is not
+known, the bound has the best value. A candidate whose bound is no better need not be judged.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Candidate(NamedTuple):
         return self.in_type.quantization or ""
 
 
-class Bounds(Record):
+class WayBounds(Record):
     """The bounds of the ways of one program. `first` was judged in the program's usual type,
     without settings.
     """

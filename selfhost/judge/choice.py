@@ -22,7 +22,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
-from .bounds import Bounds, Candidate, card_bytes, least_weights_bytes
+from .bounds import Candidate, WayBounds, card_bytes, least_weights_bytes
 from .devices import (
     places,
 )
@@ -364,7 +364,7 @@ class _Choice(Record):
         The candidate of the best bound is judged next, until no bound is better than the best way.
         Of equal ways the one that gives up least is taken.
         """
-        bounds = Bounds(first=first, machine=self.machine)
+        bounds = WayBounds(first=first, machine=self.machine)
         left = self._smaller_and_lighter(first)
         best = first
         worth = rating_of(first), 0.0

@@ -435,9 +435,7 @@ def test_more_users_than_a_program_serves_are_sent_to_one_that_queues() -> None:
         check("qwen3-8b", parallel=300, runtime="llama.cpp")
     (problem,) = raised.value.problems
     assert problem.remedy is not None
-    assert problem.remedy.endswith(
-        "--runtime sglang or vllm or tensorrt-llm"
-    )
+    assert problem.remedy.endswith("--runtime sglang or vllm or tensorrt-llm")
 
 
 @pytest.mark.parametrize("users", [1, 4, 8, 16])
