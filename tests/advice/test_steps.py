@@ -36,7 +36,7 @@ def machine(name: str) -> Machine:
 
 
 def all_steps(name: str, folder: Path) -> dict[str, Steps]:
-    """Of a twelfth of all models, which new models do not change, where they run on that machine."""
+    """Of a twelfth of all models, where they run on that machine. New models change no other."""
     catalogue = Catalogue.open(shipped=str(folder))
     found = {}
     for spec_id in catalogue.ids():
