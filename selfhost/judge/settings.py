@@ -23,7 +23,7 @@ from ..needs.records import Term
 from .checks.accelerator import placing_options
 from .devices import index_of
 from .pace.rates import sums_are_measured
-from .rating import STEP, Runs, runs_of
+from .rating import STEP, Runs, runs_of, waiting_steps
 from .record import Judged
 
 # types of a KV cache with half the bytes of 16 bits, the first that a program keeps; people report
@@ -361,13 +361,13 @@ def _cards_words(on: Situation) -> str:
 
 
 # the option by which a server makes CUDA graphs for the users' sequences alone: as fast as all are,
-# and further requests wait for their turn
+# and all further requests wait for their turn
 FEW_SEQUENCES = RunSetting(
     what=_sequences_words,
     may_help=_does_not_run,
     asked=_with_few_sequences,
     is_taken=True,
-    cost_steps=2.0,
+    cost_steps=waiting_steps(1.0),
 )
 
 # the option by which a server takes less memory, and is slower: no CUDA graphs in vLLM
