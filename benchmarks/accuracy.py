@@ -51,6 +51,7 @@ _FIGURES = {
     "download_bytes": "size of a download",
     "prompt": "pace of a prompt",
     "decode": "pace of decoding",
+    "parallel_total": "pace of decoding, all users together",
     "work": "pace of other work",
     "placement": "where the model lies, or that it does not fit",
     "runs": "it runs",
