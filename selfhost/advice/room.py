@@ -85,15 +85,19 @@ class Reach(Record):
 
     @cached_property
     def most_users(self) -> int | None:
-        """The most sequences at once; None where not even one fits, or the number is no matter."""
+        """The most sequences at once, no more than an option allows; None where not even one fits,
+        or the number is no matter.
+        """
         question = self.judged.question
         runtime = question.runtime
         if question.needs is None or runtime is None or not self._counts_tokens:
             return None
-        most = runtime.batches.most_sequences
-        return self._farthest(
-            "parallel", most or max(self.judged.workload.parallel, _MOST_PARALLEL)
-        )
+        workload = self.judged.workload
+        most = runtime.batches.most_sequences or max(workload.parallel, _MOST_PARALLEL)
+        settings = runtime.settings_of(workload.runtime_options)
+        if "sequences_sampled" in settings:
+            most = min(most, int(settings["sequences_sampled"]))
+        return self._farthest("parallel", most)
 
     @property
     def _counts_tokens(self) -> bool:

@@ -542,6 +542,12 @@ def _typed(command: str) -> tuple[str, Workload]:
             Workload(parallel=8),
             id="room-in-the-program-that-alone-has-the-type",
         ),
+        pytest.param(
+            "nemotron-3-ultra-550b-a55b",
+            "server-8x-h100",
+            Workload(context_tokens=32_768),
+            id="room-for-users-within-the-sequences-that-were-taken",
+        ),
     ],
 )
 def test_what_is_offered_works(id: str, machine: str, workload: Workload) -> None:
