@@ -78,6 +78,11 @@ class Reach(Record):
         most = question.trained_tokens or 0
         if asked_tokens > most:
             most = max(most, architecture.scaled_context_tokens or 0)
+        if question.row.rewrites and (
+            question.row.relative_positions or question.row.sines
+        ):
+            # an encoder with a decoder that sets no bound is judged with any context
+            most = max(most, asked_tokens)
         if most == 0:
             return None
         # the header of a damaged file may state more than can be asked for

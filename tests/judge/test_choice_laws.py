@@ -548,6 +548,12 @@ def _typed(command: str) -> tuple[str, Workload]:
             Workload(context_tokens=32_768),
             id="room-for-users-within-the-sequences-that-were-taken",
         ),
+        pytest.param(
+            "flan-t5-xl",
+            "server-8x-h100",
+            Workload(purpose="agent"),
+            id="no-context-below-the-one-that-no-position-bounds",
+        ),
     ],
 )
 def test_what_is_offered_works(id: str, machine: str, workload: Workload) -> None:
