@@ -30,7 +30,7 @@ from .rating import (
     waiting_steps,
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
-from .settings import RunSetting, Situation, least_bytes_with
+from .settings import RunSetting, Situation, least_bytes_with, most_effect
 from .table import FileRow
 from .ways import Way
 
@@ -69,10 +69,13 @@ class WayBounds(Record):
         if merits.is_slow or merits.unserved or merits.runs is not Runs.NOW:
             # elsewhere a smaller type gains no more than its size gives, which is worth less
             share = self._size_share(candidate.type, known.quantization)
-        gain = self._most_gain(candidate, known, share)
+        effect = most_effect(candidate.settings, known.question)
+        gain = effect * self._most_gain(candidate, known, share)
+        may_wait_less = effect > 1 or _may_wait_less(known)
+        may_serve = _may_serve(known, gain, may_wait_less=may_wait_less)
         merits = merits._replace(
             type=candidate.type,
-            unserved=0 if _may_serve(known, gain) else merits.unserved,
+            unserved=0 if may_serve else merits.unserved,
             is_cramped=False,
             read_bytes=merits.read_bytes * share,
             cost_steps=self._cost_steps(candidate, known),
@@ -83,6 +86,8 @@ class WayBounds(Record):
             return merits._replace(pace=inf, wait_seconds=None).rating
         if merits.pace is not None:
             merits = merits._replace(pace=gain * merits.pace)
+        if merits.wait_seconds is not None:
+            merits = merits._replace(wait_seconds=merits.wait_seconds / effect)
         if _may_wait_less(known):
             merits = merits._replace(wait_seconds=None)
         return merits.rating
@@ -254,13 +259,13 @@ class WayBounds(Record):
         return layers_bytes / left_bytes if left_bytes > 0 else inf
 
 
-def _may_serve(known: Judged, gain: float) -> bool:
+def _may_serve(known: Judged, gain: float, *, may_wait_less: bool) -> bool:
     """Whether a way so many times as fast may serve the stated pace and the longest wait."""
     pace = known.users_pace
     wanted = known.workload.min_tokens_per_second
     if gain == inf or pace is None or wanted is None:
         return True
-    if "wait" in known.deciding and not _may_wait_less(known):
+    if "wait" in known.deciding and not may_wait_less:
         return False
     return pace.high * gain >= wanted
 

@@ -9,7 +9,7 @@ Stated values, files on this machine and downloaded files are never changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import combinations
 from math import inf
@@ -37,7 +37,7 @@ from .rating import (
 )
 from .reasons import with_reason
 from .record import MODEL_CHECKS, PACE_CHECKS, Judged, Question
-from .settings import SETTINGS, RunSetting, Situation
+from .settings import SETTINGS, RunSetting, Situation, most_effect
 from .table import names_of_type, program_row
 from .ways import (
     Way,
@@ -90,7 +90,9 @@ def most_pace(
     for way in usual_and_smaller(question):
         sizes.append(least_weights_bytes(question, way.quantization or ""))
     total = most_in_total(usual, machine, sizes, card_bytes(question, machine))
-    return inf if total is None else total / question.workload.parallel
+    if total is None:
+        return inf
+    return total / question.workload.parallel * most_effect(SETTINGS, question)
 
 
 def best_under(
@@ -335,11 +337,12 @@ class _Choice(Record):
         """The best way in the program of `first`, which is judged in the program's usual type."""
         larger = self._in_larger_type(first)
         if larger is not None:
-            return larger
+            assert larger.question.way is not None, "each judged question has a way"
+            return self._best_of(larger, [larger.question.way])
         if not first.deciding.isdisjoint(MODEL_CHECKS):
             # the model is ruled out in every way
             return first
-        return self._best_smaller_or_lighter(first)
+        return self._best_of(first, usual_and_smaller(first.question))
 
     def _in_larger_type(self, first: Judged) -> Judged | None:
         """The way in the largest type that is better than the usual one, and leaves room for a
@@ -358,14 +361,15 @@ class _Choice(Record):
                 return judged
         return None
 
-    def _best_smaller_or_lighter(self, first: Judged) -> Judged:
-        """The best of the usual type, the smaller ones, and the settings that may help.
+    def _best_of(self, first: Judged, types: Iterable[Way]) -> Judged:
+        """The best of ways in types of a program, with each set of the settings that may help.
+        `first` was judged in the first of the types, without settings.
 
         The candidate of the best bound is judged next, until no bound is better than the best way.
         Of equal ways the one that gives up least is taken.
         """
         bounds = WayBounds(first=first, machine=self.machine)
-        left = self._smaller_and_lighter(first)
+        left = self._candidates(first, types)
         best = first
         worth = rating_of(first), 0.0
         plain = {first.quantization: first}
@@ -431,10 +435,8 @@ class _Choice(Record):
                 lighter.append(setting)
         return lighter
 
-    def _smaller_and_lighter(self, first: Judged) -> list[Candidate]:
-        """The same and the smaller types, with each set of the settings that may help, those first
-        that give up least.
-        """
+    def _candidates(self, first: Judged, types: Iterable[Way]) -> list[Candidate]:
+        """The types with each set of the settings that may help, those first that give up least."""
         lighter = self._lighter(first)
         sets: list[tuple[RunSetting, ...]] = []
         for size in range(len(lighter) + 1):
@@ -442,7 +444,7 @@ class _Choice(Record):
         way = first.question.way
         assert way is not None, "each judged question has a way"
         candidates = []
-        for place, in_type in enumerate(usual_and_smaller(first.question)):
+        for place, in_type in enumerate(types):
             plain = in_type.replace(is_other=way.is_other)
             for settings in sets:
                 if place == 0 and not settings:

@@ -3,15 +3,16 @@
 A row says what the setting asks for, when it may help, and what it costs. The choice of a way
 (`choice`) takes a row by itself where the row `is_taken`; any other row is told as faster.
 
-A row asks for a field of the workload or an option of the program. It computes nothing: needs and
-pace read what it asks for. To add a setting, write a row of `SETTINGS`, and for an option follow
-"An option of a program" in docs/architecture.md.
+A row asks for a field of the workload or an option of the program. Needs and pace compute with the
+fields, and with the options that change one of `COMPUTED_SETTINGS`. What any other option changes
+of the pace and the waits is an `Effect` of its row, which counts wherever the option is asked for.
+"A setting of a program" in docs/architecture.md says how to add a row.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from .. import needs as need
 from ..catalogue.runtime import RuntimeSpec
@@ -19,12 +20,14 @@ from ..catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..needs.case import Case
 from ..needs.records import Term
 from .checks.accelerator import placing_options
 from .devices import index_of
+from .pace import Range, Speed
 from .pace.rates import sums_are_measured
 from .rating import STEP, Runs, runs_of, waiting_steps
-from .record import Judged
+from .record import Judged, Question
 
 # types of a KV cache with half the bytes of 16 bits, the first that a program keeps; people report
 # some loss, and more with fewer bits (lmstudio-ai/lmstudio-bug-tracker#1740, 2026-04, of llama.cpp)
@@ -58,33 +61,103 @@ def _gains_nothing(_: Situation) -> float:
     return 1.0
 
 
+class Effect(Record):
+    """What an option changes of the figures of text, as factors: above 1 for what becomes faster.
+
+    - `pace`: of the tokens per second of each user.
+    - `prompt`: of the tokens per second at which a prompt is read. Each wait follows from it.
+    - `how`: the clause that says on what the factors and their ends rest, with the source.
+    """
+
+    pace: Range = Range.of(1)
+    prompt: Range = Range.of(1)
+    how: str
+
+    def on(self, speed: Speed) -> Speed:
+        """The pace with what the option changes; the wait for a stated prompt is left."""
+        factors = {
+            "decode": self.pace,
+            "parallel_total": self.pace,
+            "full_context_tokens_per_second": self.pace.likely,
+            "undrafted_tokens_per_second": self.pace.likely,
+            "prompt": self.prompt,
+        }
+        changes: dict[str, object] = {"how": f"{speed.how}; {self.how}"}
+        for rate, factor in factors.items():
+            before = getattr(speed, rate)
+            if before is not None:
+                changes[rate] = before * factor
+        return speed.replace(**changes)
+
+
+# what an option changes for a model in a program; None where it changes nothing
+EffectOf = Callable[[Case], Effect | None]
+
+
 class RunSetting(Record):
     """One setting beyond a program's plain ones.
 
     The functions are functions of this module, so that a way can be pickled.
 
+    For each setting:
+
     - `what`: the setting in words, as they stand behind "faster with".
-    - `may_help`: whether what was judged without the setting may be better with it.
-    - `asked`: the workload with the setting beside; None where the program of what was judged has
-      no such setting, or the user stated it.
-    - `is_taken`: the choice may take the setting though nobody asked for it.
-    - `cost_steps`: of a setting that `is_taken`, what the setting gives up, in steps of a fifth of
-      the pace. Of any other setting only `what` tells the cost.
-    - `most_gain`: of a setting that `is_taken`, how many times as fast it makes what was judged at
-      most, in the same place.
+    - `may_help`: whether what was judged without the setting may be better with it. Only then is
+      the setting judged.
+    - `asked`: the workload with the setting beside; it may have other settings already. None where
+      the program of what was judged has no such setting, where the user stated it, and where
+      another setting of the workload excludes it.
+    - `effects`: what an option changes, by its name in the program's file, where needs and pace
+      compute nothing of it. Empty where they compute all.
+
+    Only for one that the choice may take, though nobody asked for it:
+
+    - `is_taken`: whether it may. By default the setting is only told as faster.
+    - `cost_steps`: what the setting gives up, in steps of a fifth of the pace.
+    - `most_gain`: how many times the pace in the same place is at most, by what needs and pace
+      compute; by default they compute no gain. `effects` count beside. Of the waits it bounds
+      nothing.
     - `least_shares`: of each term of memory whose least bytes the setting makes smaller, the least
-      share that is left; None where that is not known, so that any saving is possible.
+      share that is left: {} for a setting that saves nothing. By default None: any saving is
+      possible, so that the setting is judged wherever memory matters.
     - `most_shares`: the same of terms whose most bytes alone the setting makes smaller.
+
+    A bound that is too good costs a judgement, and one that is too bad hides a way.
     """
 
     what: Callable[[Situation], str]
     may_help: Callable[[Situation], bool]
     asked: Callable[[Situation, Workload], Workload | None]
+    effects: Mapping[str, EffectOf] = {}
     is_taken: bool = False
     cost_steps: float = 1.0
     most_gain: Callable[[Situation], float] = _gains_nothing
     least_shares: Mapping[str, float] | None = None
     most_shares: Mapping[str, float] = {}
+
+
+def effects_of(case: Case | None, options: Collection[str]) -> list[Effect]:
+    """What the options of these names change of a case, where needs and pace compute nothing of
+    it.
+    """
+    effects = []
+    for setting in SETTINGS:
+        for name, effect_of in setting.effects.items():
+            if case is not None and name in options:
+                effects.append(effect_of(case))
+    return [effect for effect in effects if effect is not None]
+
+
+def most_effect(settings: Iterable[RunSetting], question: Question) -> float:
+    """How many times as fast the settings make text and prompts at most, beside what needs and pace
+    compute. What the question asks for already counts no more.
+    """
+    most = 1.0
+    for setting in settings:
+        names = setting.effects.keys() - question.settings.keys()
+        for effect in effects_of(question.case, names):
+            most *= max(effect.pace.high, effect.prompt.high)
+    return most
 
 
 def least_bytes_with(
@@ -94,8 +167,9 @@ def least_bytes_with(
     *,
     end: str = "low_bytes",
 ) -> float:
-    """The least bytes that terms counted without the settings take with them: of their `low_bytes`
-    or `high_bytes`. `smaller`: the share that is left of other terms, in a smaller type.
+    """The least bytes, of the `low_bytes` or the `high_bytes`, that terms counted without the
+    settings take under the settings. `smaller`: the share that is left of other terms, in a smaller
+    type.
     """
     # settings that make one term smaller do so one after the other
     shares = defaultdict(lambda: 1.0, smaller)
@@ -164,7 +238,7 @@ def _may_need_less_cache(on: Situation) -> bool:
 
 
 def _gain_of_small_cache(on: Situation) -> float:
-    """How many times as fast a token is read at most. A cache quantized in blocks is read no
+    """How many times as fast a token is generated at most. A cache quantized in blocks is read no
     faster, because unpacking takes time too.
     """
     step = on.judged.question.step
@@ -258,10 +332,7 @@ def _without_encoder(on: Situation, workload: Workload) -> Workload | None:
     case = on.judged.question.case
     if case is None or not case.encoders:
         return None
-    names = []
-    for name, option in on.runtime.named_options.items():
-        if (option.changes, option.to) == ("projector", "none"):
-            names.append(name)
+    names = on.runtime.options_to("projector", "none")
     return with_options(workload, names, "yes")
 
 
@@ -304,10 +375,7 @@ def _with_own_draft(on: Situation, workload: Workload) -> Workload | None:
 
 
 def _with_split_layers(on: Situation, workload: Workload) -> Workload | None:
-    names = []
-    for name, option in on.runtime.named_options.items():
-        if SPLIT_BY_TENSOR in option.choices:
-            names.append(name)
+    names = on.runtime.options_to("split_mode", SPLIT_BY_TENSOR)
     return with_options(workload, names, SPLIT_BY_TENSOR)
 
 
