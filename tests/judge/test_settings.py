@@ -1,7 +1,7 @@
 """A row of `SETTINGS` whose option changes figures that nothing else computes: typed by hand, told
 as faster, and chosen.
 
-The option `turbo` is made up, so that no answer of the program is meant.
+The option `turbo` is made up. The example of docs/architecture.md is read from the page.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from helpers.paths import SPECS
+from helpers.paths import ROOT, SPECS
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
@@ -54,17 +55,27 @@ WORDS = "turbo, which is made up"
 HOW = "with turbo both are faster (a test)"
 
 
-class _WithTurbo(Catalogue):
-    """The shipped catalogue, where two programs have the option."""
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+_, _, PART = PAGE.partition("## A setting of a program")
+[IN_FILE] = re.findall(r"```toml\n(.*?)```", PART, re.DOTALL)
+FUNCTIONS, ROW = re.findall(r"```python\n(.*?)```", PART, re.DOTALL)
+[(NAME, STATED)] = tomllib.loads(IN_FILE)["option"].items()
+
+
+class _WithOptions(Catalogue):
+    """The shipped catalogue, where two programs have the made option, and one that of the page."""
 
     def runtime(self, id: str) -> RuntimeSpec:  # type: ignore[override]
         found = super().runtime(id)
         if id not in ("llama.cpp", "vllm"):
             return found
-        return found.replace(named_options={**found.named_options, "turbo": OPTION})
+        named = {**found.named_options, "turbo": OPTION}
+        if id == "llama.cpp":
+            named[NAME] = RuntimeOption(**STATED)
+        return found.replace(named_options=named)
 
 
-CATALOGUE = _WithTurbo.open()
+CATALOGUE = _WithOptions.open()
 
 
 def _faster_pace(case: Case) -> Effect | None:
@@ -321,6 +332,49 @@ def test_a_list_bounds_the_pace_of_many_users_with_it(add_row: AddRow) -> None:
     assert best.workload.runtime_options == {"turbo": "4"}
     assert best.users_pace is not None
     assert best.users_pace.likely <= most_pace(usual, CATALOGUE, machine)
+
+
+# ------------------------------------------------------------------ the example of the page
+
+
+def _row_of_page() -> RunSetting:
+    """The row, with its functions as if they stood in the module of the table."""
+    names = dict(vars(settings))
+    exec(FUNCTIONS, names)
+    row: RunSetting = eval(ROW, names)
+    return row
+
+
+def test_the_example_of_the_page_is_all_that_a_setting_needs(add_row: AddRow) -> None:
+    """A reader who types it and nothing else has the setting told, and its figures when typed."""
+    plain = answer(DENSE, PINNED)
+    add_row(_row_of_page())
+    (told,) = (one for one in answer(DENSE, PINNED).faster if "reused" in one.what)
+    assert "--runtime-option cache-reuse=256" in told.command
+    typed = answer(DENSE, PINNED.replace(runtime_options={NAME: "256"}))
+    assert typed.waits[-1].seconds == told.faster
+    assert times(plain.users_pace, typed.users_pace) == 1
+    assert times(typed.waits[-1].seconds, plain.waits[-1].seconds) == pytest.approx(
+        2.0, rel=0.01
+    )
+    assert "--cache-reuse 256" in "".join(typed.commands)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param("qwen3-next-80b-a3b-instruct", id="recurrent-layers"),
+        pytest.param("gemma-3-12b-it", id="windows"),
+    ],
+)
+def test_the_example_is_refused_where_a_cache_cannot_be_moved(
+    add_row: AddRow, model: str
+) -> None:
+    """llama.cpp then reads the whole prompt again: ggml-org/llama.cpp#18497 and pull 13194."""
+    add_row(_row_of_page())
+    workload = Workload(runtime="llama.cpp", runtime_options={NAME: "256"})
+    with pytest.raises(WorkloadError, match="nothing tells what cache-reuse changes"):
+        answer(model, workload)
 
 
 # ------------------------------------------------------------------ the shipped programs
