@@ -429,11 +429,8 @@ class _Choice(Record):
 
     def _lighter(self, first: Judged) -> list[RunSetting]:
         """The settings that may help and may be taken without being asked for."""
-        lighter = []
-        for setting, _ in neighbours(first, self.machine):
-            if setting.is_taken:
-                lighter.append(setting)
-        return lighter
+        helpful = neighbours(first, self.machine)
+        return [setting for setting, _ in helpful if setting.is_taken]
 
     def _candidates(self, first: Judged, types: Iterable[Way]) -> list[Candidate]:
         """The types with each set of the settings that may help, those first that give up least."""

@@ -24,9 +24,9 @@ from ..needs.case import Case
 from ..needs.records import Term
 from .checks.accelerator import placing_options
 from .devices import index_of
-from .pace import Range, Speed
+from .pace import PLAIN_TYPES, Range, Speed
 from .pace.rates import sums_are_measured
-from .rating import STEP, Runs, runs_of, waiting_steps
+from .rating import STEP, Runs, has_waiting_users, runs_of, waiting_steps
 from .record import Judged, Question
 
 # types of a KV cache with half the bytes of 16 bits, the first that a program keeps; people report
@@ -115,8 +115,8 @@ class RunSetting(Record):
     - `is_taken`: whether it may. By default the setting is only told as faster.
     - `cost_steps`: what the setting gives up, in steps of a fifth of the pace.
     - `most_gain`: how many times the pace in the same place is at most, by what needs and pace
-      compute; by default they compute no gain. `effects` count beside. Of the waits it bounds
-      nothing.
+      compute; by default they compute no gain. `effects` count beside. It bounds no wait: unless a
+      model is split or users wait, only `effects` are taken to shorten one in the same place.
     - `least_shares`: of each term of memory whose least bytes the setting makes smaller, the least
       share that is left: {} for a setting that saves nothing. By default None: any saving is
       possible, so that the setting is judged wherever memory matters.
@@ -214,16 +214,11 @@ def _lacks_room(on: Situation) -> bool:
     return on.judged.placement == "split" or not on.judged.fits
 
 
-def _has_waiting_users(on: Situation) -> bool:
-    """Whether memory does not hold all users at once."""
-    return on.judged.speed is not None and bool(on.judged.speed.waiting)
-
-
 def _lacks_room_now(on: Situation) -> bool:
     """Whether memory lacks room for the model or for all users at once, or has that room only once
     something else is done.
     """
-    if _has_waiting_users(on) or _lacks_room(on):
+    if has_waiting_users(on.judged) or _lacks_room(on):
         return True
     return runs_of(on.judged) is not Runs.NOW
 
@@ -242,7 +237,7 @@ def _gain_of_small_cache(on: Situation) -> float:
     faster, because unpacking takes time too.
     """
     step = on.judged.question.step
-    if step is None or not step.weights_bytes or _small_cache(on) != "fp8":
+    if step is None or not step.weights_bytes or _small_cache(on) not in PLAIN_TYPES:
         return 1.0
     cached_bytes = on.judged.workload.parallel * step.context().cached_bytes
     read_bytes = step.weights_bytes + cached_bytes
@@ -251,7 +246,7 @@ def _gain_of_small_cache(on: Situation) -> float:
 
 def _does_not_serve_all(on: Situation) -> bool:
     """Whether the model does not run, or not for all users at once."""
-    return _has_waiting_users(on) or not on.judged.fits
+    return has_waiting_users(on.judged) or not on.judged.fits
 
 
 def _does_not_run(on: Situation) -> bool:

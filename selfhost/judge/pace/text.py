@@ -25,8 +25,19 @@ def pace_of_text(
     machine: Machine,
 ) -> Speed:
     """Return the pace of text, with the time to the first token, the total of several sequences,
-    the pace with a draft, and what options change of all these.
+    the pace with a draft, and what options change of these.
     """
+    effects = effects_of(question.case, question.settings)
+    return _with_effects(_computed(question, placed, machine, effects), effects)
+
+
+def _computed(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+    effects: Iterable[Effect],
+) -> Speed:
+    """The pace without the effects of options, but with the time to the first token under them."""
     step = question.step
     assert step is not None, "other work than text has a pace of its own"
     runtime = question.runtime
@@ -42,30 +53,24 @@ def pace_of_text(
     single = pace.decode
     if single is None:
         return pace
-    effects = effects_of(question.case, question.settings)
     workload = question.workload
     if workload.prompt_tokens:
         pace = with_first_token(pace, workload.prompt_tokens, effects)
     users = workload.parallel
-    if question.companions is not None or users > 1:
-        # imported here: most questions have one sequence and no draft
-        from .sequences import Sequence
+    if question.companions is None and users == 1:
+        return pace
+    # imported here: most questions have one sequence and no draft
+    from .sequences import Sequence
 
-        sequence = Sequence(step=step, layout=layout, single=single)
-        if question.companions is None:
-            pace = sequence.with_total(pace, users)
-        else:
-            # the draft proposes tokens for each step; the pace at a full context gains by the same
-            # factor
-            pace = sequence.with_draft(pace, question.companions, users)
+    sequence = Sequence(step=step, layout=layout, single=single)
+    if question.companions is None:
+        pace = sequence.with_total(pace, users)
+    else:
+        # the draft proposes tokens for each step; the pace at a full context gains by the same
+        # factor
+        pace = sequence.with_draft(pace, question.companions, users)
     if users > 1:
         pace = pace.replace(each_of=users, waiting=0)
-    return _with_effects(pace, effects)
-
-
-def _with_effects(pace: Speed, effects: Iterable[Effect]) -> Speed:
-    for effect in effects:
-        pace = effect.on(pace)
     return pace
 
 
@@ -73,6 +78,14 @@ def _has_ram_alone(machine: Machine) -> bool:
     """Whether surely no accelerator has memory of its own."""
     cards = machine.accelerators
     return cards is not None and all(card.unified is True for card in cards)
+
+
+def _with_effects(pace: Speed, effects: Iterable[Effect]) -> Speed:
+    """The pace under the effects; one that is not known stays so."""
+    if pace.decode is not None:
+        for effect in effects:
+            pace = effect.on(pace)
+    return pace
 
 
 def with_first_token(
