@@ -71,11 +71,9 @@ class WayBounds(Record):
             share = self._size_share(candidate.type, known.quantization)
         effect = most_effect(candidate.settings, known.question)
         gain = effect * self._most_gain(candidate, known, share)
-        may_wait_less = effect > 1 or _may_wait_less(known)
-        may_serve = _may_serve(known, gain, may_wait_less=may_wait_less)
         merits = merits._replace(
             type=candidate.type,
-            unserved=0 if may_serve else merits.unserved,
+            unserved=0 if _may_serve(known, gain, effect) else merits.unserved,
             is_cramped=False,
             read_bytes=merits.read_bytes * share,
             cost_steps=self._cost_steps(candidate, known),
@@ -259,13 +257,15 @@ class WayBounds(Record):
         return layers_bytes / left_bytes if left_bytes > 0 else inf
 
 
-def _may_serve(known: Judged, gain: float, *, may_wait_less: bool) -> bool:
-    """Whether a way so many times as fast may serve the stated pace and the longest wait."""
+def _may_serve(known: Judged, gain: float, effect: float) -> bool:
+    """Whether a way so many times as fast may serve the stated pace and the longest wait, where
+    options make text and prompts `effect` times as fast.
+    """
     pace = known.users_pace
     wanted = known.workload.min_tokens_per_second
     if gain == inf or pace is None or wanted is None:
         return True
-    if "wait" in known.deciding and not may_wait_less:
+    if "wait" in known.deciding and effect <= 1 and not _may_wait_less(known):
         return False
     return pace.high * gain >= wanted
 

@@ -340,14 +340,13 @@ def _with_few_sequences(on: Situation, workload: Workload) -> Workload | None:
 
 def _lean(on: Situation, workload: Workload) -> Workload | None:
     stated = on.judged.question.stated.runtime_options
-    for name in on.runtime.options_for("sequences_sampled"):
-        if name in workload.runtime_options and name not in stated:
-            # the command of this setting bounds the sequences, too
-            return None
-    for name, option in on.runtime.named_options.items():
-        if option.changes == "lean":
-            value = option.choices[0] if option.choices else "yes"
-            return with_options(workload, [name], value)
+    added = workload.runtime_options.keys() - stated.keys()
+    if not added.isdisjoint(on.runtime.options_for("sequences_sampled")):
+        # the command of this setting bounds the sequences, too
+        return None
+    for name in on.runtime.options_for("lean"):
+        choices = on.runtime.named_options[name].choices or ("yes",)
+        return with_options(workload, [name], choices[0])
     return None
 
 
