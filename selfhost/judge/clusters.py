@@ -46,12 +46,9 @@ class PartOfMachine(Judged):
     def fullness(self) -> float:
         """The most bytes as a share of what there is, in the tighter of RAM and accelerators."""
         shares = [0.0]
-        for name in MEMORY_CHECKS:
-            found = self.finding(name)
-            if found is None or not found.has:
-                continue
-            if isinstance(found.needs, int) and isinstance(found.has, int):
-                shares.append(found.needs / found.has)
+        for found in self.findings:
+            if found.check in MEMORY_CHECKS and found.amounts is not None:
+                shares.append(found.amounts.share)
         return max(shares)
 
 

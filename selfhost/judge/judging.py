@@ -224,12 +224,9 @@ def _left_bytes(layout: Judged) -> float:
     some, infinite where nothing is known of either.
     """
     left_bytes = inf
-    for check in MEMORY_CHECKS:
-        finding = layout.finding(check)
-        if finding is None:
-            continue
-        if isinstance(finding.has, int) and isinstance(finding.needs, int):
-            left_bytes = min(left_bytes, finding.has - finding.needs)
+    for found in layout.findings:
+        if found.check in MEMORY_CHECKS and found.amounts is not None:
+            left_bytes = min(left_bytes, found.amounts.left)
     return left_bytes
 
 

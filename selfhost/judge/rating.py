@@ -16,7 +16,6 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import READING_TOKENS_PER_SECOND
 from ..needs.records import CACHES, likely_bytes
-from .checks import Finding
 from .checks.speed import is_too_slow
 from .quality import AS_PUBLISHED, quality_of
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, TIGHT_CODES, Judged
@@ -340,7 +339,7 @@ def share_of_gpu_memory(judged: Judged) -> float | None:
     finding = judged.finding("accelerator")
     if finding is None or finding.code not in ("accelerator-fits", "accelerator-lean"):
         return None
-    return _share_taken(finding)
+    return None if finding.amounts is None else finding.amounts.share
 
 
 def leaves_room(judged: Judged) -> bool:
@@ -353,35 +352,21 @@ def leaves_room(judged: Judged) -> bool:
         return _leaves_room_for_caches(judged)
     if judged.has(*_CRAMPED_CODES):
         return False
-    shares = [share_of_gpu_memory(judged)]
+    shares = [share_of_gpu_memory(judged) or 0.0]
     memory = judged.finding("memory")
-    if memory is not None:
-        shares.append(_share_taken(memory))
-    return all(share is None or share <= _MOST_SHARE for share in shares)
+    if memory is not None and memory.amounts is not None:
+        shares.append(memory.amounts.share)
+    return max(shares) <= _MOST_SHARE
 
 
 def _leaves_room_for_caches(judged: Judged) -> bool:
     """Whether the accelerators are not nearly full of what does not grow with the users."""
     finding = judged.finding("accelerator")
-    if finding is None:
+    amounts = None if finding is None else finding.amounts
+    if amounts is None:
         return False
-    needs_bytes = finding.needs
-    has_bytes = finding.has
-    if not isinstance(needs_bytes, int) or not isinstance(has_bytes, int):
-        return False
-    fixed_bytes = needs_bytes - likely_bytes(judged.placed.on_cards.terms, *CACHES)
-    return fixed_bytes <= _MOST_SHARE * has_bytes
-
-
-def _share_taken(finding: Finding) -> float | None:
-    """The share of the memory that a finding compares with the need; None where one of the two is
-    not known.
-    """
-    needs_bytes = finding.needs
-    has_bytes = finding.has
-    if not isinstance(needs_bytes, int) or not isinstance(has_bytes, int):
-        return None
-    return needs_bytes / has_bytes if has_bytes else 0.0
+    fixed_bytes = amounts.needs - likely_bytes(judged.placed.on_cards.terms, *CACHES)
+    return fixed_bytes <= _MOST_SHARE * amounts.has
 
 
 def steps_between(slower: float, faster: float) -> float:

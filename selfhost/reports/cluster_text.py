@@ -50,13 +50,10 @@ def _rows_of_parts(parts: Sequence[PartOfMachine]) -> Iterator[Cells]:
     for part in fullest_first(parts)[1:]:
         for check, title in _MEMORY.items():
             found = part.finding(check)
-            if found is None or not isinstance(found.has, int):
+            if found is None or found.amounts is None:
                 continue
-            if not isinstance(found.needs, int):
-                continue
-            amount: str | Span = (
-                f"{units.binary(found.needs)} of {units.binary(found.has)}"
-            )
+            needs, has = found.amounts
+            amount: str | Span = f"{units.binary(needs)} of {units.binary(has)}"
             if found.outcome is not Outcome.PASS:
                 amount = Span(amount, found.outcome)
             yield title, amount, f"at most, on {part.machine.name}"

@@ -119,11 +119,9 @@ def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
         limit_bytes = 0
         for verdict in running:
             finding = verdict.finding(check)
-            if finding is None:
-                continue
-            if isinstance(finding.needs, int) and isinstance(finding.has, int):
-                needs.append(finding.needs)
-                limit_bytes = max(limit_bytes, finding.has)
+            if finding is not None and finding.amounts is not None:
+                needs.append(finding.amounts.needs)
+                limit_bytes = max(limit_bytes, finding.amounts.has)
         if len(needs) > 1:
             taken = units.binary(sum(needs))
             shares.append(f"up to {taken} of {units.binary(limit_bytes)} of {name}")

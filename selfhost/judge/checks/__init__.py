@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...core.errors import Problem, WorkloadError
 from ...core.records import Record, Stated, Unread, read_by
@@ -36,6 +36,23 @@ class StatedWords(Record):
 
     reason: str
     remedy: str | None = None
+
+
+class Amounts(NamedTuple):
+    """The bytes that a model needs of one memory or disk, and those that a program may take."""
+
+    needs: int
+    has: int
+
+    @property
+    def share(self) -> float:
+        """The need as a share of what there is; 0 where there is nothing."""
+        return self.needs / self.has if self.has else 0.0
+
+    @property
+    def left(self) -> int:
+        """The bytes that are left; below 0 where some are lacking."""
+        return self.has - self.needs
 
 
 class Finding(Record):
@@ -80,6 +97,13 @@ class Finding(Record):
     def in_words(self, reason: str, remedy: str | None) -> Finding:
         """The same finding with that reason and that remedy."""
         return self.replace(words=StatedWords(reason=reason, remedy=remedy))
+
+    @property
+    def amounts(self) -> Amounts | None:
+        """The bytes that are compared; None where one of the two is not known."""
+        if isinstance(self.needs, int) and isinstance(self.has, int):
+            return Amounts(self.needs, self.has)
+        return None
 
     @property
     def severity(self) -> int:
