@@ -44,7 +44,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from boards import fit  # noqa: E402
 from boards.abilities import as_shipped  # noqa: E402
-from selfhost.advice.listing import Answer, Lister, chosen  # noqa: E402
+from selfhost.advice.chosen import chosen  # noqa: E402
+from selfhost.advice.listing import Answer, Lister  # noqa: E402
 from selfhost.advice.ranking import Standings  # noqa: E402
 from selfhost.catalogue.abilities import Abilities, years  # noqa: E402
 from selfhost.catalogue.index import Catalogue  # noqa: E402

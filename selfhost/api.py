@@ -229,7 +229,8 @@ def rank(
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
     found = machine_found(machine, gpu)
-    from .advice.listing import Lister, chosen
+    from .advice.chosen import chosen
+    from .advice.listing import Lister
 
     ids = chosen(catalogue, use=use, modality=modality, purpose=stated.purpose)
     lister = Lister(catalogue, stated, found.machine, use=use)

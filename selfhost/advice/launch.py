@@ -1,22 +1,25 @@
-"""The values that fill the templates of commands.
+"""The values that fill the lines of a program.
 
 A runtime's spec has its command lines as templates. `Launch` is a judged question with the runtime
-whose lines are printed: most often the judged runtime. Its `values` are those of the places in a
-template, and `options_needed` are the options that a line must have, so that it runs the model as
-judged.
+whose lines are printed: most often the judged runtime. `Launch.filled` fills a template, and
+`options_needed` are the options that a line must have, so that it runs the model as judged.
+
+The places of a template have two kinds of values. Facts are what was judged: `_facts` lists them.
+Words are texts of the program for a device, for an example input, or for what only some models
+need: they are templates themselves, which facts fill.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property, partial
 from math import ceil
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.runtime import BLANKS, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import ON_ONE_CARD, CommandLines, QuantizationRule
-from ..catalogue.spec import ModelSpec, StatedWay
+from ..catalogue.spec import ModelSpec, PublishedFiles, StatedWay
 from ..catalogue.spec_values import TRAINED_FOR
 from ..core.records import Record
 from ..core.templates import fill
@@ -40,8 +43,6 @@ from ..needs.records import likely_bytes
 Lines = tuple[str, ...]
 # the value of each place in a template; None: a line with that place cannot be typed
 Values = Mapping[str, str | None]
-# figures that become such values: 0, False and "" become None
-Figures = dict[str, object]
 # a line is filled in steps: a path first, what was judged later
 fill_partly = partial(fill, keep_unknown=True)
 # formats that somebody else than the publisher of the weights makes
@@ -68,11 +69,6 @@ class Launch(Record):
         return self.judged.model
 
     @property
-    def sized_spec(self) -> ModelSpec:
-        """The judged model, with the size that options state for its pictures or clips."""
-        return resized(self.spec, self.stated_settings)
-
-    @property
     def workload(self) -> Workload:
         """The judged workload, with every default filled in."""
         return self.judged.workload
@@ -83,9 +79,30 @@ class Launch(Record):
         return self.judged.question
 
     @property
+    def quantization(self) -> str:
+        """The judged type; "" where none is known."""
+        return self.workload.quantization or ""
+
+    @property
     def lines(self) -> CommandLines:
         """The command templates of the runtime, for a person to type."""
         return self.runtime.command_lines
+
+    @property
+    def stated_settings(self) -> dict[str, str]:
+        """The values of the settings that the user's runtime options change, by the setting."""
+        return self.runtime.settings_of(self.workload.runtime_options)
+
+    # ------------------------------------------------------------------ templates
+
+    @cached_property
+    def values(self) -> Values:
+        """The values of the places in the program's lines."""
+        return _values_of(self)
+
+    def filled(self, template: str, further: Mapping[str, object] = {}) -> str:
+        """The template with its values, and with `further` ones; "" where one is not known."""
+        return fill_partly(template, {**self.values, **further})
 
     def template(self, use: str | None) -> str:
         """The line of the program for a use, a family or a kind of files; "" where it has none."""
@@ -95,42 +112,18 @@ class Launch(Record):
         """The line of the program for a use by several users, if there are several, or an agent
         that asks an API, and the program has one; else the line `one`.
         """
-        is_served = self.workload.parallel > 1 or self.is_for_agent
-        template = self.template(several) if is_served else ""
-        return template or one
-
-    @property
-    def is_for_agent(self) -> bool:
-        """Whether a program asks the model, and no person at a terminal: the purpose asks for a
-        use, such as function calling.
-        """
-        return self.question.stated.wanted_use is not None
+        # the purpose of an agent asks for a use, such as function calling
+        is_for_agent = self.question.stated.wanted_use is not None
+        if self.workload.parallel > 1 or is_for_agent:
+            return self.template(several) or one
+        return one
 
     @property
     def default_command(self) -> str:
         """The line of the program for a model of no special kind, for as many users as asked."""
         return self.for_all_users("users", self.lines.default)
 
-    @cached_property
-    def cards_used(self) -> tuple[int, ...]:
-        """The numbers of the accelerators with memory of their own that hold a part of the
-        model.
-        """
-        places = {term.where for term in self.judged.placed.on_cards.terms}
-        return tuple(sorted(map(index_of, places)))
-
-    @property
-    def keeps_to_one_card(self) -> bool:
-        """Whether one accelerator holds the whole model, or an option keeps the program to it, and
-        the machine has further accelerators.
-        """
-        if len(self.cards_used) != 1:
-            return False
-        if len(self.cards) == 1:
-            return False
-        if self.judged.placement == "accelerator":
-            return True
-        return self.question.settings.get("split_mode") == ON_ONE_CARD
+    # ------------------------------------------------------------------ files
 
     @property
     def rule(self) -> QuantizationRule | None:
@@ -159,25 +152,46 @@ class Launch(Record):
         """Whether a model that sees is loaded with the file that lets it see."""
         return self.stated_settings.get("projector") != "none"
 
-    @property
-    def quantization(self) -> str:
-        """The judged type; "" where none is known."""
-        return self.workload.quantization or ""
+    # ------------------------------------------------------------------ the machine
 
     @property
     def cards(self) -> tuple[Accelerator, ...]:
         """The accelerators of the machine, those it uses and others."""
         return self.machine.cards
 
-    @property
-    def stated_settings(self) -> dict[str, str]:
-        """The values of the settings that the user's runtime options change, by the setting."""
-        return self.runtime.settings_of(self.workload.runtime_options)
-
     @cached_property
-    def values(self) -> Values:
-        """The values of the places in the program's lines."""
-        return _values_of(self)
+    def cards_used(self) -> tuple[int, ...]:
+        """The numbers of the accelerators with memory of their own that hold a part of the
+        model.
+        """
+        places = {term.where for term in self.judged.placed.on_cards.terms}
+        return tuple(sorted(map(index_of, places)))
+
+    @property
+    def computing_cards(self) -> list[Accelerator]:
+        """The accelerators that hold a part of the model, or that compute a model in RAM."""
+        if self.cards_used:
+            return [self.cards[number] for number in self.cards_used]
+        if self.runtime.gpus.required:
+            return list(self.cards)
+        cards = []
+        for card in self.cards:
+            if card.unified and computes_on_shared(self.runtime, card):
+                cards.append(card)
+        return cards
+
+    @property
+    def keeps_to_one_card(self) -> bool:
+        """Whether one accelerator holds the whole model, or an option keeps the program to it, and
+        the machine has further accelerators.
+        """
+        if len(self.cards_used) != 1:
+            return False
+        if len(self.cards) == 1:
+            return False
+        if self.judged.placement == "accelerator":
+            return True
+        return self.question.settings.get("split_mode") == ON_ONE_CARD
 
     @property
     def may_crash(self) -> bool:
@@ -193,118 +207,264 @@ class Launch(Record):
 
 
 def _values_of(launch: Launch) -> Values:
-    """The values of the places in a program's lines."""
-    way = _stated_way(launch)
-    figures = (
-        _figures_of_files(launch)
-        | _figures_of_model(launch)
-        | _figures_of_workload(launch, way)
-        | _figures_of_place(launch)
-    )
-    values = {name: str(figure) if figure else None for name, figure in figures.items()}
-    # the word for the device may hold `{gpu_layers}`, as in llama-cpp-python
-    _fill_value("device", values)
-    values |= _words(launch, way, values)
-    # the example input of a pipeline may hold the words
-    _fill_value("input", values)
+    """The values of the places in a program's lines: the facts, and the words that they fill."""
+    lines = launch.lines
+    facts = _facts(launch)
+    values: dict[str, str | None] = {}
+    for name, fact in facts.items():
+        values[name] = str(fact) if fact else None
+    # the word for a device may be the number of layers on it, as in llama-cpp-python
+    values["device"] = fill_partly(device_word(launch) or "", values) or None
+    words = {}
+    for name, text in lines.blanks.items():
+        words[name] = fill_partly(text, values)
+        # words that have the name of a fact stand where the fact holds
+        if not facts.get(name, True):
+            words[name] = ""
+    values |= words
+    # the example input of a pipeline has places for these words
+    values["input"] = fill_partly(_input(launch), values) or None
     return values
 
 
-def _fill_value(name: str, values: dict[str, str | None]) -> None:
-    """Fill the value `name`, which is a template itself, with the other values."""
-    template = values[name]
-    if template is not None:
-        values[name] = fill_partly(template, values) or None
-
-
-def _stated_way(launch: Launch) -> StatedWay | None:
-    """The need that the spec states for parts that move to an accelerator in turn; None where the
-    parts do not move.
+def _facts(launch: Launch) -> dict[str, object]:
+    """What was judged, by the names of the places in lines. A fact is 0, False, "" or None where it
+    is not known or does not hold.
     """
-    offload = launch.judged.offload
-    needs = launch.sized_spec.needs
-    if needs is None:
-        return None
-    if offload is None or launch.runtime.memory.component_files:
-        return None
-    wanted = (offload, launch.workload.quantization)
-    for way in needs.ways:
-        if (way.offload, way.quantization) == wanted:
-            return way
-    return None
-
-
-def _words(
-    launch: Launch,
-    way: StatedWay | None,
-    values: Values,
-) -> dict[str, str]:
-    """The words that a program's lines have only for some models; "" for other models."""
-    lines = launch.lines
     spec = launch.spec
-    is_wanted = {
+    runtime = launch.runtime
+    workload = launch.workload
+    files = _files(launch)
+    tokens = workload.context_tokens or 0
+    cache_types = CacheTypes.of(workload.kv_cache_type or "f16")
+    return {
+        # the files
+        "model_name": spec.name,
+        "repository": files.repository,
+        "quantized": files.quantized,
+        "quantization": files.type_name,
+        "file_name": files.file_name,
+        "parts": _part_options(launch),
+        "tag": _tag(launch),
+        "draft": _draft(launch),
         "remote_code": spec.safety.remote_code,
         "cast": launch.is_cast,
-        # without a stated way, the memory of a pipeline is counted for decoding in tiles
-        "tiled": way is None or way.is_tiled,
-        "chunked": way is not None and way.is_chunked,
-        "variant": spec.repository in lines.variants.get(launch.quantization, ()),
-        "guidance": spec.family in lines.guided_families,
-        "size": not STATED_SIZES.isdisjoint(launch.stated_settings),
-    }
-    words = {}
-    for name in BLANKS:
-        words[name] = ""
-        if is_wanted.get(name, True):
-            words[name] = fill_partly(lines.blanks.get(name, ""), values)
-    return words
-
-
-def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
-    """The tokens, the users served at once, and the size of a picture or a video."""
-    workload = launch.workload
-    speed = launch.judged.speed
-    at_once = workload.parallel
-    if speed is not None and speed.waiting is not None:
-        # users who wait for their turn are not computed in parallel
-        at_once -= speed.waiting
-    tokens = workload.context_tokens
-    cache_types = CacheTypes.of(workload.kv_cache_type or "f16")
-    size: Figures = {"height": None, "width": None, "frames": None}
-    if way is not None:
-        size = {"height": way.height, "width": way.width, "frames": way.frames}
-    asked = None
-    if not STATED_SIZES.isdisjoint(launch.stated_settings):
-        asked = size_asked(launch.spec, launch.stated_settings)
-    if asked is not None:
-        size = {"height": asked.height, "width": asked.width, "frames": asked.frames}
-    return {
+        # the tokens and the users
         "context_tokens": tokens,
-        "total_context_tokens": tokens
-        and tokens * launch.runtime.contexts_of(workload),
-        "parallel": at_once,
-        "kv_cache_type": launch.runtime.cache_type_called(workload.kv_cache_type),
+        "total_context_tokens": tokens * runtime.contexts_of(workload),
+        "yarn_factor": _yarn_factor(spec),
+        "yarn_original_tokens": _yarn_original_tokens(spec),
+        "parallel": _users_at_once(launch),
+        "kv_cache_type": runtime.cache_type_called(workload.kv_cache_type),
         "key_type": cache_types.keys,
         "value_type": cache_types.values,
-        **size,
-    }
-
-
-def _figures_of_place(launch: Launch) -> Figures:
-    """The template values for the place of computation: the word for the device, the number of the
-    card, the layers on GPUs.
-    """
-    share = None
-    if "memory_share" in launch.lines.options:
-        share = _memory_share(launch)
-    first_card = str(launch.cards_used[0]) if launch.cards_used else None
-    return {
-        "device": device_word(launch),
-        "memory_share": share,
+        "context_checkpoints": _context_checkpoints(launch),
+        "batch_tokens": _batch_tokens(launch),
+        # the machine
         "devices": len(launch.cards_used),
-        "card": first_card,
+        "card": _first_card(launch),
         "gpu_layers": _layers_on_gpus(launch),
+        "memory_share": _memory_share(launch),
+        **_facts_of_pipeline(launch),
     }
+
+
+# ------------------------------------------------------------------ facts of the files
+
+
+class _Files(Record):
+    """The files that a line downloads; None for what is not known.
+
+    `quantized` is the repository of a conversion for which the runtime has a rule. `type_name` is
+    the publisher's word for the type, or the one that the program computes in.
+    """
+
+    repository: str | None
+    quantized: str | None
+    file_name: str | None
+    type_name: str
+
+
+def _files(launch: Launch) -> _Files:
+    """The files that a line downloads: those on this machine, the listed ones, or those of the
+    publisher.
+    """
+    spec = launch.spec
+    listing = launch.type_row.listing
+    found = None if listing is None else listing.repository
+    here = launch.question.here
+    if here is None or launch.workload.format != "gguf":
+        own = None
+    else:
+        own = here.repository
+    if own is not None and own != found:
+        # nobody lists the files that lie here
+        found = own
+        listing = None
+    repository = found
+    is_converted = launch.workload.format in CONVERTED or launch.type_row.is_made_before
+    if repository is None and not is_converted:
+        repository = spec.repository
+    type_name = launch.quantization
+    file_name = None
+    if listing is not None:
+        type_name = _called_in(listing, launch.quantization)
+        if listing.repository:
+            file_name = listing.names.get(type_name)
+    if not type_name and spec.needs is not None:
+        type_name = spec.needs.dtype or ""
+    if device_word(launch) == launch.lines.devices.get("host"):
+        type_name = launch.lines.processor_types.get(type_name, type_name)
+    return _Files(
+        repository=repository,
+        quantized=None if launch.rule is None else found,
+        file_name=file_name,
+        type_name=type_name.removeprefix(TRAINED_FOR),
+    )
+
+
+def _called_in(listing: PublishedFiles, quantization: str) -> str:
+    """What the publisher of the files calls a type."""
+    for name in listing.quantizations:
+        if need.canonical_quantization(name) == quantization:
+            return name
+    return quantization
+
+
+def _part_options(launch: Launch) -> str | None:
+    """The options that load a model of several files; None where the program loads it as one."""
+    parts = launch.runtime.parts.get(launch.spec.id)
+    return None if parts is None else parts.words(launch.quantization)
+
+
+def _tag(launch: Launch) -> str | None:
+    """The tag by which the runtime knows the model; None where the runtime uses no tags."""
+    if launch.workload.format == "ggml":
+        size = launch.spec.id.removeprefix("whisper-")
+        if launch.quantization == "F16":
+            return size
+        return f"{size}-{launch.quantization.lower()}"
+    if launch.tag is not None:
+        return launch.tag
+    tag = launch.spec.library_tag
+    if tag is not None:
+        loaded_type = need.type_of_tag(launch.spec, launch.runtime, tag)
+        if loaded_type == launch.workload.quantization:
+            return tag
+    here = launch.question.here
+    if here is None:
+        return None
+    if launch.runtime.id != launch.workload.runtime:
+        return None
+    return here.tag
+
+
+def _draft(launch: Launch) -> str | None:
+    """The repository of the draft model, with the type if that is a GGUF file; None where no draft
+    has to be downloaded.
+    """
+    companions = launch.question.companions
+    if companions is None:
+        return None
+    is_gguf = launch.workload.format == "gguf"
+    published = launch.question.spec.draft
+    if companions.own_block and published is not None:
+        return published.gguf_repository if is_gguf else published.repository
+    draft = companions.draft
+    if draft is None:
+        return None
+    if companions.draft_is_here:
+        return None
+    if launch.workload.format not in CONVERTED:
+        return draft.repository
+    type_name = companions.draft_quantization
+    row = FileRow(
+        spec=draft,
+        runtime=launch.runtime,
+        format=launch.workload.format,
+        quantization=type_name,
+    )
+    if not row.repository:
+        return None
+    return f"{row.repository}:{type_name}" if is_gguf else row.repository
+
+
+# ------------------------------------------------------------------ facts of tokens and users
+
+
+def _users_at_once(launch: Launch) -> int:
+    """The users that are served at once; others wait for their turn."""
+    users = launch.workload.parallel
+    speed = launch.judged.speed
+    if speed is None or speed.waiting is None:
+        return users
+    return users - speed.waiting
+
+
+def _yarn_original_tokens(spec: ModelSpec) -> int | None:
+    """The context from which YaRN scales, which alone is switched on alike for all models."""
+    architecture = spec.architecture
+    if architecture is None:
+        return None
+    if not architecture.scaled_context_tokens:
+        return None
+    return architecture.yarn_original_tokens
+
+
+def _yarn_factor(spec: ModelSpec) -> str | None:
+    """How many times the context from which YaRN scales is the scaled one."""
+    original = _yarn_original_tokens(spec)
+    if not original or spec.architecture is None:
+        return None
+    scaled = spec.architecture.scaled_context_tokens or 0
+    return f"{scaled / original:g}"
+
+
+def _context_checkpoints(launch: Launch) -> int | None:
+    """The number of copies of a conversation that the need counts; None where the server keeps only
+    a few more.
+    """
+    if "context_checkpoints" not in launch.lines.options:
+        return None
+    if not bytes_worth_bounding(launch.judged, launch.runtime):
+        return None
+    return launch.runtime.memory.context_checkpoints
+
+
+def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
+    """The bytes that a server may keep of long conversations in addition to the need; 0 where they
+    are few.
+    """
+    question = judged.question
+    if judged.memory is None:
+        return 0
+    growth_bytes = need.more_in_conversation(question.spec, runtime, question.workload)
+    if growth_bytes < _WORTH_BOUNDING * judged.memory.high_bytes:
+        return 0
+    return growth_bytes
+
+
+def _batch_tokens(launch: Launch) -> int:
+    """Tokens of a batch that the command has to state, so that a whole text fits or prompts are
+    read faster; 0 where the usual batch of the program will do.
+    """
+    case = launch.question.case
+    if case is not None and case.format == "gguf" and case.row.encoder:
+        batch = case.setup.batch
+        return batch if batch > MICRO_BATCH_TOKENS else 0
+    if not launch.runtime.batches.beside_ram:
+        return 0
+    return launch.judged.placed.batch_tokens or 0
+
+
+# ------------------------------------------------------------------ facts of the machine
+
+
+def _first_card(launch: Launch) -> str | None:
+    """The number of the first accelerator that holds a part of the model; None for no such one."""
+    for number in launch.cards_used:
+        return str(number)
+    return None
 
 
 def _layers_on_gpus(launch: Launch) -> int:
@@ -362,42 +522,83 @@ def _devices_beside_ram(launch: Launch) -> list[str]:
     A GPU that shares the RAM computes wherever the runtime can use it, whatever the placement is
     called.
     """
-    keys = ["host"]
-    for gpu in reversed(launch.cards):
+    keys = []
+    for gpu in launch.cards:
         computes = computes_on_shared if gpu.vendor == "amd" else may_compute_on
         if not gpu.unified:
             continue
         if not computes(launch.runtime, gpu):
             continue
+        keys.append(f"{gpu.vendor}-unified")
         if gpu.vendor == "nvidia":
             # PyTorch has one word for all GPUs of NVIDIA, also in a Jetson or a DGX Spark
-            keys.insert(0, "nvidia")
-        keys.insert(0, f"{gpu.vendor}-unified")
-    return keys
+            keys.append("nvidia")
+    return [*keys, "host"]
 
 
-def _figures_of_model(launch: Launch) -> Figures:
-    """The template values that a pipeline needs of the model, and the scaling of its context."""
-    spec = launch.sized_spec
-    figures: Figures = {
-        "components": _components_to_quantize(spec),
-        "count": None if spec.denoising is None else spec.denoising.steps,
-        "frames_per_second": spec.frames_per_second,
-        "yarn_factor": None,
-        "yarn_original_tokens": None,
-        "input": _input(launch),
-        "context_checkpoints": _context_checkpoints(launch),
-        "batch_tokens": _batch_tokens(launch),
+def variables_hiding_cards(
+    runtime: RuntimeSpec,
+    question: Question,
+    machine: Machine,
+) -> dict[str, str]:
+    """The variables that hide accelerators from the runtime, where it would see more of one maker
+    than it computes on: `{"CUDA_VISIBLE_DEVICES": "0,1"}`.
+    """
+    most = question.most_cards
+    variables = {}
+    for maker, variable in runtime.gpus.hidden_by.items():
+        cards = [card for card in machine.own_memory_cards if card.vendor == maker]
+        if 0 < most < len(cards):
+            variables[variable] = ",".join(map(str, range(most)))
+    return variables
+
+
+# ------------------------------------------------------------------ facts of a pipeline
+
+
+def _facts_of_pipeline(launch: Launch) -> dict[str, object]:
+    """What the line of a pipeline of components states."""
+    spec = launch.spec
+    lines = launch.lines
+    settings = launch.stated_settings
+    # as if the stated size were the model's own
+    sized = resized(spec, settings)
+    way = _stated_way(launch, sized)
+    states_size = not STATED_SIZES.isdisjoint(settings)
+    size = size_asked(spec, settings) if states_size else None
+    made = size or way
+    return {
+        "height": None if made is None else made.height,
+        "width": None if made is None else made.width,
+        "frames": None if made is None else made.frames,
+        "size": states_size,
+        "count": None if sized.denoising is None else sized.denoising.steps,
+        "frames_per_second": sized.frames_per_second,
+        "components": _components_to_quantize(sized),
+        # without a stated way, the memory of a pipeline is counted for decoding in tiles
+        "tiled": way is None or way.is_tiled,
+        "chunked": way is not None and way.is_chunked,
+        "variant": spec.repository in lines.variants.get(launch.quantization, ()),
+        "guidance": spec.family in lines.guided_families,
     }
-    # only YaRN is switched on alike for all models
-    architecture = spec.architecture
-    if architecture is not None and architecture.yarn_original_tokens:
-        original = architecture.yarn_original_tokens
-        scaled = architecture.scaled_context_tokens
-        if scaled:
-            figures["yarn_factor"] = f"{scaled / original:g}"
-            figures["yarn_original_tokens"] = original
-    return figures
+
+
+def _stated_way(launch: Launch, sized: ModelSpec) -> StatedWay | None:
+    """The need that the spec states for parts that move to an accelerator in turn; None where the
+    parts do not move.
+    """
+    offload = launch.judged.offload
+    if offload is None:
+        return None
+    if sized.needs is None:
+        return None
+    if launch.runtime.memory.component_files:
+        return None
+    wanted = (offload, launch.workload.quantization)
+    for way in sized.needs.ways:
+        if (way.offload, way.quantization) == wanted:
+            return way
+    return None
 
 
 def _components_to_quantize(spec: ModelSpec) -> str | None:
@@ -424,242 +625,67 @@ def _input(launch: Launch) -> str:
     return ""
 
 
-def _context_checkpoints(launch: Launch) -> int | None:
-    """The number of copies of a conversation that the need counts; None where the server keeps only
-    a few more.
-    """
-    runtime = launch.runtime
-    if "context_checkpoints" not in runtime.command_lines.options:
-        return None
-    if not bytes_worth_bounding(launch.judged, runtime):
-        return None
-    return runtime.memory.context_checkpoints
-
-
-def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
-    """The bytes that a server may keep of long conversations in addition to the need; 0 where they
-    are few.
-    """
-    question = judged.question
-    if judged.memory is None:
-        return 0
-    growth_bytes = need.more_in_conversation(question.spec, runtime, question.workload)
-    if growth_bytes < _WORTH_BOUNDING * judged.memory.high_bytes:
-        return 0
-    return growth_bytes
-
-
-def variables_hiding_cards(
-    runtime: RuntimeSpec,
-    question: Question,
-    machine: Machine,
-) -> dict[str, str]:
-    """The variables that hide accelerators from the runtime, where it would see more of one maker
-    than it computes on: `{"CUDA_VISIBLE_DEVICES": "0,1"}`.
-    """
-    most = question.most_cards
-    variables = {}
-    for maker, variable in runtime.gpus.hidden_by.items():
-        cards = [card for card in machine.own_memory_cards if card.vendor == maker]
-        if 0 < most < len(cards):
-            variables[variable] = ",".join(map(str, range(most)))
-    return variables
-
-
-def _batch_tokens(launch: Launch) -> int:
-    """Tokens of a batch that the command has to state, so that a whole text fits or prompts are
-    read faster; 0 where the usual batch of the program will do.
-    """
-    case = launch.question.case
-    if case is not None and case.format == "gguf" and case.row.encoder:
-        batch = case.setup.batch
-        return batch if batch > MICRO_BATCH_TOKENS else 0
-    if not launch.runtime.batches.beside_ram:
-        return 0
-    return launch.judged.placed.batch_tokens or 0
-
-
-# ------------------------------------------------------------------ values of the files
-
-
-class _Conversion(Record):
-    """Quantized files that somebody publishes; None: not known."""
-
-    repository: str | None
-    # the publisher's word for the type
-    type_name: str | None = None
-    file_name: str | None = None
-
-
-def _figures_of_files(launch: Launch) -> Figures:
-    """The template values for the files: repository, name, type, tag and draft. `quantized` is the
-    repository of a conversion for which the runtime has a rule.
-    """
-    spec = launch.spec
-    rule = launch.rule
-    conversion = _conversion(launch)
-    repository = conversion.repository
-    is_converted = launch.workload.format in CONVERTED or launch.type_row.is_made_before
-    if repository is None and not is_converted:
-        repository = spec.repository
-    type_name = conversion.type_name or launch.quantization
-    if not type_name and spec.needs is not None:
-        type_name = spec.needs.dtype or ""
-    if device_word(launch) == launch.lines.devices.get("host"):
-        type_name = launch.lines.processor_types.get(type_name, type_name)
-    parts = launch.runtime.parts.get(spec.id)
-    return {
-        "repository": repository,
-        "model_name": launch.spec.name,
-        "quantized": None if rule is None else conversion.repository,
-        "quantization": type_name.removeprefix(TRAINED_FOR),
-        "file_name": conversion.file_name,
-        "parts": None if parts is None else parts.words(launch.quantization),
-        "tag": _tag(launch),
-        "draft": _draft(launch),
-    }
-
-
-def _conversion(launch: Launch) -> _Conversion:
-    """The quantized files on this machine, or else the listed files."""
-    here = launch.question.here
-    repository = None
-    if here is not None and launch.workload.format == "gguf":
-        repository = here.repository
-    files = launch.type_row.listing
-    if files is None or repository not in (None, files.repository):
-        return _Conversion(repository=repository)
-    type_name = None
-    for name in files.quantizations:
-        if need.canonical_quantization(name) == launch.quantization:
-            type_name = name
-            break
-    file_name = None
-    if files.repository:
-        file_name = files.names.get(type_name or launch.quantization)
-    return _Conversion(
-        repository=files.repository, type_name=type_name, file_name=file_name
-    )
-
-
-def _tag(launch: Launch) -> str | None:
-    """The tag by which the runtime knows the model; None where the runtime uses no tags."""
-    if launch.workload.format == "ggml":
-        size = launch.spec.id.removeprefix("whisper-")
-        if launch.quantization == "F16":
-            return size
-        return f"{size}-{launch.quantization.lower()}"
-    if launch.tag is not None:
-        return launch.tag
-    tag = launch.spec.library_tag
-    if tag is not None:
-        loaded_type = need.type_of_tag(launch.spec, launch.runtime, tag)
-        if loaded_type == launch.workload.quantization:
-            return tag
-    here = launch.question.here
-    if here is None:
-        return None
-    if launch.runtime.id != launch.workload.runtime:
-        return None
-    return here.tag
-
-
-def _draft(launch: Launch) -> str | None:
-    """The repository of the draft model, with the type if that is a GGUF file; None where no draft
-    has to be downloaded.
-    """
-    companions = launch.question.companions
-    if companions is None:
-        return None
-    is_gguf = launch.workload.format == "gguf"
-    published = launch.question.spec.draft
-    if companions.own_block and published is not None:
-        return published.gguf_repository if is_gguf else published.repository
-    draft = companions.draft
-    if draft is None:
-        return None
-    if companions.draft_is_here:
-        return None
-    if launch.workload.format not in CONVERTED:
-        return draft.repository
-    type_name = companions.draft_quantization
-    row = FileRow(
-        spec=draft,
-        runtime=launch.runtime,
-        format=launch.workload.format,
-        quantization=type_name,
-    )
-    files = row.listing
-    if files is None or not files.repository:
-        return None
-    return f"{files.repository}:{type_name}" if is_gguf else files.repository
-
-
 # ------------------------------------------------------------------ options
 
 
-def options_needed(launch: Launch) -> Iterator[str]:
-    """Yield the keys of the options without which a line would run the model otherwise than judged,
-    in the order in which they are typed.
+def options_needed(launch: Launch) -> list[str]:
+    """The keys of the options without which a line would run the model otherwise than judged, in
+    the order in which they are typed.
     """
-    spec = launch.spec
-    workload = launch.workload
     values = launch.values
-    if spec.modality == "embedding":
+    settings = launch.stated_settings
+    is_embedding = launch.spec.modality == "embedding"
+    is_reranking = is_embedding and launch.spec.main_use == "reranking"
+    is_spread = len(launch.cards_used) > 1
+    samples_few = "lean" in settings and "sequences_sampled" not in settings
+    needed = {
         # a server of text has to be told that it embeds or ranks
-        yield "reranking" if spec.main_use == "reranking" else "embedding"
-    if workload.kv_cache_type not in (None, "f16"):
-        yield "kv_cache_type"
-    yield from _options_of_sequences(launch)
-    if values["memory_share"]:
-        yield "memory_share"
-    if values["batch_tokens"]:
-        yield "whole_batch"
-    yield from _options_of_draft(launch)
-    if _would_take_other_context(launch):
-        yield "context_tokens"
-    if values["context_checkpoints"]:
-        yield "context_checkpoints"
-    if launch.judged.has("context-scaled"):
-        yield "yarn"
-    if _must_name_shared_gpu(launch):
-        yield "shared_gpu"
-    if launch.may_crash:
-        yield "unpacked"
-    if len(launch.cards_used) > 1 and "parts_of_layers" not in launch.stated_settings:
-        yield "tensor_parallel"
-    if launch.keeps_to_one_card:
-        yield "one_device"
+        "reranking": is_reranking,
+        "embedding": is_embedding and not is_reranking,
+        "kv_cache_type": launch.workload.kv_cache_type not in (None, "f16"),
+        "sampled": samples_few,
+        "parallel": _must_tell_users(launch, samples_few=samples_few),
+        "memory_share": values["memory_share"],
+        "whole_batch": values["batch_tokens"],
+        **dict.fromkeys(_options_of_draft(launch), True),
+        "context_tokens": _would_take_other_context(launch),
+        "context_checkpoints": values["context_checkpoints"],
+        "yarn": launch.judged.has("context-scaled"),
+        "shared_gpu": _must_name_shared_gpu(launch),
+        "unpacked": launch.may_crash,
+        "tensor_parallel": is_spread and "parts_of_layers" not in settings,
+        "one_device": launch.keeps_to_one_card,
+    }
+    return [key for key, is_needed in needed.items() if is_needed]
 
 
-def _options_of_sequences(launch: Launch) -> Iterator[str]:
-    """Yield the options for the number of sequences that are computed and sampled at once."""
-    is_sampled = "sequences_sampled" in launch.stated_settings
-    if "lean" in launch.stated_settings and not is_sampled:
-        yield "sampled"
-        is_sampled = "sampled" in launch.lines.options
-    if launch.workload.parallel > 1 and not is_sampled:
-        yield "parallel"
+def _must_tell_users(launch: Launch, *, samples_few: bool) -> bool:
+    """Whether the line has to state the number of sequences: several, which no other option of the
+    line states as those that are sampled.
+    """
+    if launch.workload.parallel == 1:
+        return False
+    if "sequences_sampled" in launch.stated_settings:
+        return False
+    return not samples_few or "sampled" not in launch.lines.options
 
 
-def _options_of_draft(launch: Launch) -> Iterator[str]:
-    """Yield the options for a draft model, or for the model's own draft block, which some programs
-    load from a separate file.
+def _options_of_draft(launch: Launch) -> Lines:
+    """The options for a draft model, or for the model's own draft block, which some programs load
+    from a separate file.
     """
     draft = launch.workload.draft
     if draft is None:
-        return
+        return ()
     if draft != need.OWN_BLOCK:
-        yield "draft"
-    elif launch.spec.draft is None:
-        yield "mtp"
-    elif "mtp_file" in launch.lines.options:
-        yield "mtp_file"
-    else:
-        yield "mtp"
-        # llama.cpp finds the draft that lies beside the model's file (common/arg.cpp)
-        if launch.values["repository"] != launch.values["draft"]:
-            yield "draft"
+        return ("draft",)
+    if launch.spec.draft is None:
+        return ("mtp",)
+    if "mtp_file" in launch.lines.options:
+        return ("mtp_file",)
+    # llama.cpp finds the draft that lies beside the model's file (common/arg.cpp)
+    lies_beside = launch.values["repository"] == launch.values["draft"]
+    return ("mtp",) if lies_beside else ("mtp", "draft")
 
 
 def _must_name_shared_gpu(launch: Launch) -> bool:

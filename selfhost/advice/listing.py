@@ -1,17 +1,15 @@
 """The models of a catalogue on one machine, best first: what `list` and `rank` show.
 
-`chosen` and the functions of words find the models that are meant. A `Lister` judges them and
-returns a `Ranking`: `Lister.all` judges all of them, and `Lister.first` as few as the rows to show
-take, which are the first rows of `Lister.all`.
+A `Lister` judges models and returns a `Ranking`: `Lister.all` judges all of them, and
+`Lister.first` as few as the rows to show take, which are the first rows of `Lister.all`. Which
+models are listed is told by `chosen.py`, and what a model is worth by `ranking.py`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import (
     Callable,
     Collection,
-    Iterable,
     Iterator,
     Mapping,
     MutableMapping,
@@ -24,25 +22,13 @@ from typing import NamedTuple
 
 from ..catalogue.abilities import abilities_table
 from ..catalogue.index import Catalogue, Outline
-from ..catalogue.name_table import NAME_TABLE
-from ..catalogue.names import latin_spelling
 from ..catalogue.offers import snapshot_day
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING, MODALITIES, USES
-from ..catalogue.uses import kind_meant, uses_table
+from ..catalogue.uses import uses_table
 from ..core import units
 from ..core.answering import catalogue_day
-from ..core.errors import (
-    InputError,
-    SpecError,
-    UnknownModelError,
-    WorkloadError,
-    one_line,
-)
-from ..core.purposes import purposes_table
+from ..core.errors import InputError, SpecError, WorkloadError, one_line
 from ..core.records import Record
-from ..core.templates import fill
-from ..core.units import canonical
 from ..core.workload import (
     DEFAULT_CONTEXT_TOKENS,
     DEFAULT_MIN_TOKENS_PER_SECOND,
@@ -61,10 +47,10 @@ from ..machine.record import Machine
 from .api_route import offers_for
 from .measured import ModelQuality, quality_of_model
 from .ranking import (
+    ASKED_FOR,
     FACTORS,
     GENERAL,
     LAST,
-    MADE_FOR_IT,
     SPECIAL,
     Standing,
     Standings,
@@ -101,22 +87,22 @@ class ListPlace(NamedTuple):
     is_less_open: bool
     # the worth with a minus, so that more worth comes first
     minus_worth: float
-    # how many successors the model stands behind
-    behind: int
-    # the worth of the model itself, with a minus
-    minus_own_worth: float
     id: str
-
-    def follows(self, successor: ListPlace) -> ListPlace:
-        """The place of the same model right after that of its successor."""
-        return self._replace(
-            minus_worth=successor.minus_worth, behind=successor.behind + 1
-        )
 
     def is_like(self, other: ListPlace) -> bool:
         """Whether worth alone decides which of the two comes first."""
         worth = self._fields.index("minus_worth")
         return self[:worth] == other[:worth]
+
+
+class _Waiting(NamedTuple):
+    """A model that may be among the first rows, and the best place that it can get, as far as it is
+    judged: not at all, in its usual way, or with a verdict, whose place is its own.
+    """
+
+    place: ListPlace
+    usual: Judged | None = None
+    verdict: Verdict | None = None
 
 
 class Counts(Record):
@@ -174,164 +160,7 @@ class Ranking(Report):
     notes: tuple[str, ...] = ()
 
 
-# ---------------------------------------------------------------- which models are meant
-
-
-def chosen(
-    catalogue: Catalogue,
-    *,
-    words: Sequence[str] = (),
-    families: Collection[str | None] = (),
-    modality: str | None = None,
-    use: str | None = None,
-    openness: str | None = None,
-    purpose: str | None = None,
-) -> list[str]:
-    """The ids of the models that pass every filter; a faulty spec has no words and no openness. A
-    purpose is one of models that write text. If it needs a use, such as function calling, a model
-    of which nobody says whether it has the use passes, unless it answers nobody.
-    """
-    ids = []
-    standings = Standings.load(catalogue, None)
-    needs_answers = purpose is not None and purposes_table().purpose[purpose].use
-    for id in catalogue.ids():
-        outline = catalogue.outlines[id]
-        if families and outline.family not in families:
-            continue
-        if modality not in (None, outline.modality):
-            continue
-        if purpose is not None and outline.modality not in GENERATING:
-            continue
-        if needs_answers and not standings.traits(outline.uses).answers:
-            continue
-        if use is None or standings.does(outline, use):
-            ids.append(id)
-    if openness is None and not words:
-        return ids
-    passing = []
-    for spec in catalogue.specs(ids):
-        if openness not in (None, spec.openness.weights):
-            continue
-        if not words or holds_words(spec, words):
-            passing.append(spec.id)
-    return passing
-
-
-def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """The words as they are compared, each once: in lower case and Latin letters, and the name of a
-    use for a phrase that means it (`text to speech`).
-    """
-    latin = []
-    for word in words:
-        spelled = latin_spelling(word, catalogue) or word
-        latin += spelled.lower().split()
-    if not latin:
-        return ()
-    text = " ".join(latin)
-    for phrase, use in uses_table().kinds.items():
-        if " " in phrase:
-            # it may be spelled with hyphens
-            spelled = phrase.replace(" ", "[ -]")
-            text = re.sub(rf"(?<!\S){spelled}(?!\S)", use, text)
-    return tuple(dict.fromkeys(text.split()))
-
-
-class KindsMeant(Record):
-    """The use and the modality that words name, None where they name none or several."""
-
-    use: str | None
-    modality: str | None
-
-
-def kinds_in(words: Sequence[str]) -> KindsMeant:
-    """The use and the modality that the words name; a use may take two words (`function
-    calling`).
-    """
-    kinds = {kind_meant(word) for word in words}
-    parts = set()
-    for kind in kinds:
-        parts.update(kind.split("-"))
-    uses = [use for use in USES if parts.issuperset(use.split("-"))]
-    modalities = kinds.intersection(MODALITIES)
-    return KindsMeant(use=_only(uses), modality=_only(modalities))
-
-
-def _only(names: Collection[str]) -> str | None:
-    return next(iter(names)) if len(names) == 1 else None
-
-
-def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
-    """Whether every word stands in the model's names, in its maker's or in that of its kind."""
-    names = [model.id, model.name, model.family or "", *model.aliases]
-    maker = f"-{canonical(model.developer or '')}"
-    kinds = {model.modality}
-    for use in model.uses or ():
-        kinds.update(use.split("-"))
-    for word in words:
-        if kinds.issuperset(kind_meant(word).split("-")):
-            continue
-        if f"-{canonical(word)}" in maker:
-            continue
-        if not _is_part_of_names(word, names):
-            return False
-    # words of signs alone find nothing
-    return any(canonical(word) for word in words)
-
-
-def named_by_words(words: Sequence[str], catalogue: Catalogue) -> frozenset[str]:
-    """The ids that hold all of the words, if one of the words means a kind of work; else none.
-
-    `coder` means `code`, which many models do, but a user who types it wants a model with `coder`
-    in its id first.
-    """
-    synonyms = uses_table().kinds
-    if synonyms.keys().isdisjoint(words):
-        return frozenset()
-    ids = set(catalogue.outlines)
-    for word in words:
-        ids = {id for id in ids if _is_part_of_names(word, [id])}
-    return frozenset(ids)
-
-
-def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
-    """Whether a name holds the word; a size (`7b`) has to stand there whole."""
-    rules = NAME_TABLE.searched
-    if re.fullmatch(rules.size, word) is None:
-        letters = canonical(word)
-        return any(letters in canonical(name) for name in names)
-    size = {"size": re.escape(word)}
-    expression = fill(rules.whole_size, size)
-    for name in names:
-        spelled = name.lower().replace(" ", "-")
-        if re.search(expression, spelled):
-            return True
-    return False
-
-
-def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """The words to search for where all words together match no model: each word that is part of a
-    model's name, else the nearest names.
-    """
-    names = []
-    for outline in catalogue.outlines.values():
-        names += [outline.id, outline.family or ""]
-    most = NAME_TABLE.searched.most_searched
-    found = []
-    for word in dict.fromkeys(words[:most]):
-        if _is_part_of_names(word, names):
-            found.append(word)
-    if found:
-        return tuple(found)
-    from ..catalogue.searching import resolve
-
-    try:
-        resolve(" ".join(words), catalogue)
-    except UnknownModelError as error:
-        return error.nearest[:_MOST_NAMED]
-    return ()
-
-
-# ---------------------------------------------------------------- their order
+# ---------------------------------------------------------------- the first rows
 
 
 class Lister:
@@ -359,13 +188,19 @@ class Lister:
         self._use = use or self._wanted_use
         # the answers that are known already; each other one is put there once it is judged
         self._answers: MutableMapping[str, Answer] = {} if judged is None else judged
-        self._usual_ways: dict[str, Judged | WorkloadError | None] = {}
         self._modality = modality
         self._named = named
         self._today = units.utc_today()
         self._bounds = best_case(machine, workload)
         self._standings = standings or Standings.load(catalogue, self._use)
         self._estimates_running = _can_estimate(workload)
+
+    def all(self, ids: Ids | None = None, *, tell: Tell | None = None) -> Ranking:
+        """Judge each of these models. `tell` is called with the number of models judged so far and
+        the number of all.
+        """
+        most = len(self._catalogue.outlines)
+        return self.first(most, ids, only_running=False, tell=tell)
 
     def first(
         self,
@@ -379,39 +214,36 @@ class Lister:
         `with_room_first`. `tell` hears how many were judged, and how many there are.
         """
         outlines = self._outlines(ids)
-        # a heap: a model that is not judged yet has the best place that it can get, a judged model
-        # its own place. So a judged model that comes out is better than all models left.
-        waiting: list[tuple[ListPlace, Verdict | None]] = []
-        for outline in outlines:
-            waiting.append((self.best_key(outline), None))
+        # a heap: a model has the best place that it can get as far as it was judged. So a model
+        # that comes out with its verdict is better than all models left.
+        waiting = [_Waiting(self.best_key(outline)) for outline in outlines]
         heapify(waiting)
         rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
         judged_models = 0
-        while waiting and self._takes_more(rows, most, waiting[0][0]):
-            place, verdict = heappop(waiting)
+        while waiting and self._takes_more(rows, most, waiting[0].place):
+            place, usual, verdict = heappop(waiting)
             if verdict is not None:
                 rows.append(verdict)
                 continue
             if only_running and place.route != _ROUTES.index(Route.LOCAL):
                 # no model that is left runs
                 break
-            by_usual = self._place_by_usual(place)
-            if by_usual > place:
-                heappush(waiting, (by_usual, None))
-                continue
-            judged = self._answer(place.id)
+            if usual is None:
+                usual = self._usual_of_several(place.id)
+                if usual is not None:
+                    usual_place = self._place_by_usual(place, usual)
+                    heappush(waiting, _Waiting(usual_place, usual))
+                    continue
+            answer = self._answer(place.id, usual)
             judged_models += 1
             if tell is not None:
                 tell(judged_models, len(outlines))
-            if judged is None:
-                continue
-            if isinstance(judged, WorkloadError):
-                refused[place.id] = judged
-                continue
-            if only_running and not judged.can_run:
-                continue
-            heappush(waiting, (self.key(judged), judged))
+            if isinstance(answer, WorkloadError):
+                refused[place.id] = answer
+            elif answer is not None and (answer.can_run or not only_running):
+                own_place = self.key(answer)
+                heappush(waiting, _Waiting(own_place, verdict=answer))
         # where all are asked for, all are judged
         counts = count_rows(rows)
         if waiting or only_running:
@@ -447,108 +279,7 @@ class Lister:
         # more of those judged may run
         return max(likely, running)
 
-    def all(self, ids: Ids | None = None, *, tell: Tell | None = None) -> Ranking:
-        """Judge each of these models. `tell` is called with the number of models judged so far and
-        the number of all.
-        """
-        most = len(self._catalogue.outlines)
-        return self.first(most, ids, only_running=False, tell=tell)
-
-    def _standing(self, id: str) -> Standing:
-        return self._standings.by_id[id]
-
-    def best_key(self, outline: Outline) -> ListPlace:
-        """The best place that `key` can give a model, whatever the judge finds: the place of a
-        successor only puts it further behind.
-        """
-        route = Route.LOCAL
-        worth = self._standing(outline.id).worth
-        if outline.closed:
-            route = Route.API
-        elif self._catalogue.is_shipped(outline.id):
-            # the bounds are tested with shipped models alone
-            pace = self._bounds.tokens_per_second(outline)
-            if pace >= self._least_pace and self._bounds.has_room(outline):
-                worth *= share_of_pace(pace)
-            else:
-                # at best it is not known whether a model that is too large or too slow runs
-                route = Route.UNKNOWN
-        return self._place(route, outline, worth)
-
-    @cached_property
-    def _least_pace(self) -> float:
-        """The tokens per second below which a model is too slow."""
-        wanted = self._workload.min_tokens_per_second
-        return DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
-
-    def _place_by_usual(self, place: ListPlace) -> ListPlace:
-        """The best place that `key` can give a model of several users, told by its usual way alone:
-        the search for its best way judges many. `place` is the place by its outline, or by its
-        usual way already.
-        """
-        if self._workload.parallel == 1:
-            return place
-        if place.id in self._answers or place.id in self._usual_ways:
-            return place
-        usual = self._usual(place.id)
-        if not isinstance(usual, Judged):
-            return place
-        pace = most_pace(usual, self._catalogue, self._machine)
-        if pace == inf:
-            return place
-        outline = self._catalogue.outlines[place.id]
-        worth = self._standing(place.id).worth * share_of_pace(pace)
-        later = self._place(Route.LOCAL, outline, worth)
-        return max(place, later._replace(is_slow=pace < self._least_pace))
-
-    def _best_share(self, outline: Outline) -> float:
-        """The share of its worth that a model may have by its pace, which the memory bounds."""
-        return share_of_pace(self._bounds.tokens_per_second(outline))
-
-    def useful_first(self, rows: Sequence[Verdict]) -> list[Verdict]:
-        """The rows in their order, but models of little use last: models that do not run, that are
-        worth less than a share of the best (`least_worth`), and base and superseded models.
-        """
-        worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
-        least = FACTORS.least_worth * max(worths.values(), default=0)
-
-        def is_of_little_use(row: Verdict) -> bool:
-            id = row.model.id
-            standing = self._standing(id)
-            if standing.outline.superseded_by is not None:
-                return True
-            return worths.get(id, 0) < least or standing.section == LAST
-
-        return sorted(rows, key=is_of_little_use)
-
-    def _worth_on(self, answer: Verdict) -> float:
-        """The worth of a model that runs on the machine; more is better."""
-        outline = self._catalogue.outlines[answer.model.id]
-        share = share_on(answer, self._best_share(outline))
-        return self._standing(outline.id).worth * share
-
-    def key(self, answer: Verdict) -> ListPlace:
-        """The place of a judged model in the list: by its own worth, but not before a successor of
-        its size class that runs here.
-        """
-        own = self._own_key(answer)
-        for id in self._standing(answer.model.id).successors:
-            ahead = self._runs_ahead(id)
-            if ahead is None:
-                continue
-            successor = self.key(ahead)
-            if own.is_like(successor) and own < successor:
-                return own.follows(successor)
-        return own
-
-    def _runs_ahead(self, id: str) -> Verdict | None:
-        """The verdict on a successor that runs here and is not ruled out; None for another."""
-        if id in self.ruled_out:
-            return None
-        judged = self._answer(id)
-        if isinstance(judged, Verdict) and judged.can_run:
-            return judged
-        return None
+    # ------------------------------------------------------------ first a model that leaves room
 
     def with_room_first(self, rows: Sequence[Verdict]) -> list[Verdict]:
         """The rows, which come in the order of `key`, but first the best one that leaves room.
@@ -562,31 +293,17 @@ class Lister:
             return list(rows)
         return [taken, *(row for row in rows if row is not taken)]
 
-    def _takes_more(
-        self,
-        rows: Sequence[Verdict],
-        most: int,
-        place: ListPlace,
-    ) -> bool:
-        """Whether the first `most` rows are not known yet, or none of them leaves room, and a model
-        at that place may come before them.
-        """
-        if len(rows) < most:
-            return True
-        if not rows or self._with_room(rows) is not None:
-            return False
-        return self._may_be_first(place, rows[0])
-
     def _with_room(self, rows: Sequence[Verdict]) -> Verdict | None:
         """The best of the rows that leaves room and may be the first; None for no such row."""
         before: set[str] = set()
         for row in rows:
-            id = row.model.id
+            standing = self._standing(row.model.id)
             if not self._may_be_first(self.key(row), rows[0]):
                 return None
-            if leaves_room(row) and before.isdisjoint(self._standing(id).successors):
+            is_newest = before.isdisjoint(standing.successors)
+            if is_newest and leaves_room(row):
                 return row
-            before.add(id)
+            before.add(row.model.id)
         return None
 
     def _may_be_first(self, place: ListPlace, first: Verdict) -> bool:
@@ -599,8 +316,27 @@ class Lister:
         least_worth = -FACTORS.least_worth * best.minus_worth
         return best.is_like(place) and -place.minus_worth >= least_worth
 
-    def _own_key(self, answer: Verdict) -> ListPlace:
-        """The place of a judged model by its own worth.
+    def _takes_more(
+        self,
+        rows: Sequence[Verdict],
+        most: int,
+        place: ListPlace,
+    ) -> bool:
+        """Whether the first `most` rows are not known yet, or none of them leaves room, and a model
+        at that place may come before them.
+        """
+        if len(rows) < most:
+            return True
+        if not rows:
+            return False
+        if self._with_room(rows) is not None:
+            return False
+        return self._may_be_first(place, rows[0])
+
+    # ------------------------------------------------------------ places
+
+    def key(self, answer: Verdict) -> ListPlace:
+        """The place of a judged model in the list.
 
         The worth is the worth on the machine for a model that runs, else the worth on any machine.
         Text without a known pace counts as fast as the memory allows, but at most half.
@@ -618,6 +354,50 @@ class Lister:
             is_less_open=openness is not None and is_partly_open(openness),
         )
 
+    def best_key(self, outline: Outline) -> ListPlace:
+        """The best place that `key` can give a model, whatever the judge finds."""
+        route = Route.LOCAL
+        worth = self._standing(outline.id).worth
+        if outline.closed:
+            route = Route.API
+        elif self._catalogue.is_shipped(outline.id):
+            # the bounds are tested with shipped models alone
+            pace = self._bounds.tokens_per_second(outline)
+            if pace >= self._least_pace and self._bounds.has_room(outline):
+                worth *= share_of_pace(pace)
+            else:
+                # at best it is not known whether a model that is too large or too slow runs
+                route = Route.UNKNOWN
+        return self._place(route, outline, worth)
+
+    def _place_by_usual(self, place: ListPlace, usual: Judged) -> ListPlace:
+        """The best place that `key` can give a model of several users, told by its usual way.
+        `place` is the place by its outline.
+        """
+        pace = most_pace(usual, self._catalogue, self._machine)
+        if pace == inf:
+            return place
+        outline = self._catalogue.outlines[place.id]
+        worth = self._standing(place.id).worth * share_of_pace(pace)
+        later = self._place(Route.LOCAL, outline, worth)
+        return max(place, later._replace(is_slow=pace < self._least_pace))
+
+    @cached_property
+    def _least_pace(self) -> float:
+        """The tokens per second below which a model is too slow."""
+        wanted = self._workload.min_tokens_per_second
+        return DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
+
+    def _standing(self, id: str) -> Standing:
+        return self._standings.by_id[id]
+
+    def _worth_on(self, answer: Verdict) -> float:
+        """The worth of a model that runs on the machine; more is better."""
+        outline = self._catalogue.outlines[answer.model.id]
+        # the share that a model of no known pace may have, which the memory bounds
+        most = share_of_pace(self._bounds.tokens_per_second(outline))
+        return self._standing(outline.id).worth * share_on(answer, most)
+
     def _place(
         self,
         route: Route,
@@ -629,15 +409,13 @@ class Lister:
         is_of_kind = outline.modality == self._modality
         return ListPlace(
             route=_ROUTES.index(route),
-            kind=MADE_FOR_IT if is_of_kind else standing.kind,
+            kind=ASKED_FOR if is_of_kind else standing.kind,
             is_slow=False,
             is_unnamed=outline.id not in self._named,
             is_untold=self._is_untold(outline),
             section=self._section(outline, standing),
             is_less_open=False,
             minus_worth=-worth,
-            behind=0,
-            minus_own_worth=-worth,
             id=outline.id,
         )
 
@@ -658,21 +436,46 @@ class Lister:
         if makes_text and standing.section != SPECIAL:
             return standing.section
         is_first = uses_table().use[main_use].special_first
-        return MADE_FOR_IT if is_first else GENERAL
+        return ASKED_FOR if is_first else GENERAL
 
-    def _answer(self, id: str) -> Answer:
-        """The answer for a model, which is judged once."""
+    def useful_first(self, rows: Sequence[Verdict]) -> list[Verdict]:
+        """The rows in their order, but models of little use last: models that do not run, that are
+        worth less than a share of the best (`least_worth`), and base and superseded models.
+        """
+        worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
+        least = FACTORS.least_worth * max(worths.values(), default=0)
+
+        def is_of_little_use(row: Verdict) -> bool:
+            id = row.model.id
+            standing = self._standing(id)
+            if standing.outline.superseded_by is not None:
+                return True
+            return worths.get(id, 0) < least or standing.section == LAST
+
+        return sorted(rows, key=is_of_little_use)
+
+    # ------------------------------------------------------------ answers
+
+    def _answer(self, id: str, usual: Judged | None = None) -> Answer:
+        """The answer for a model, which is judged once. `usual` is the judgement in its usual way,
+        where that is known.
+        """
         if id not in self._answers:
-            self._answers[id] = self._judged(id)
+            judged = usual or self._judged_in_usual(id)
+            self._answers[id] = self._concluded(id, judged)
         return self._answers[id]
 
-    def _usual(self, id: str) -> Judged | WorkloadError | None:
-        """The judgement of a model in its usual way, which is made once and kept for its answer."""
-        if id not in self._usual_ways:
-            self._usual_ways[id] = self._judged_in_usual(id)
-        return self._usual_ways[id]
+    def _usual_of_several(self, id: str) -> Judged | None:
+        """The judgement of a model in its usual way, where several users ask: the search for the
+        best way judges many ways then. None where it is short, and where there is no judgement.
+        """
+        if self._workload.parallel == 1 or id in self._answers:
+            return None
+        usual = self._judged_in_usual(id)
+        return usual if isinstance(usual, Judged) else None
 
     def _judged_in_usual(self, id: str) -> Judged | WorkloadError | None:
+        """The judgement of a model in its usual way; None where its spec is faulty."""
         catalogue = self._catalogue
         try:
             question = ask(catalogue.spec(id), self._workload, catalogue, self._machine)
@@ -682,18 +485,15 @@ class Lister:
             return error
         return judge(question, self._machine)
 
-    def _judged(self, id: str) -> Answer:
-        catalogue = self._catalogue
-        machine = self._machine
-        usual = self._usual(id)
-        del self._usual_ways[id]
+    def _concluded(self, id: str, usual: Judged | WorkloadError | None) -> Answer:
+        """The verdict on the best way of a model, of which `usual` is the usual way."""
         if not isinstance(usual, Judged):
             return usual
-        judged = best_way(usual, catalogue, machine)
+        judged = best_way(usual, self._catalogue, self._machine)
         is_offered = False
         if judged.failed:
-            is_offered = bool(offers_for(catalogue, judged, self._today))
-        return Verdict.conclude(judged, machine, asked=id, offered=is_offered)
+            is_offered = bool(offers_for(self._catalogue, judged, self._today))
+        return Verdict.conclude(judged, self._machine, asked=id, offered=is_offered)
 
     @cached_property
     def ruled_out(self) -> set[str]:

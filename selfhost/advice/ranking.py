@@ -41,7 +41,7 @@ _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
 # what a spec says that a model is for; None where it says nothing
 Uses = tuple[str, ...] | None
 # sections of `Standing`; before all of them, and of the kinds, comes what was asked for
-MADE_FOR_IT = -1
+ASKED_FOR = -1
 GENERAL = 0
 SPECIAL = 1
 LAST = 2
@@ -69,6 +69,7 @@ class _Factors(Stated):
     - A model counts as adopted if `adopted_providers` API providers or more offer it.
       `providers_exponent` and `unadopted` multiply the worth of a model that nobody measured, the
       next fields that of any.
+    - A model is worth at most `below_successor` of its successor in its size class.
     - `same_size`: two models whose sizes differ by no more than this factor are of one size class.
     - `half_…`: the paces at which a model is worth half. `picture`: by how the model is offloaded.
     - `least_bits`: the least bits of a parameter. `least_share_read`: the least share of the active
@@ -86,6 +87,7 @@ class _Factors(Stated):
     providers_exponent: float
     unadopted: float
     superseded: float
+    below_successor: float
     same_size: float
     named: float
     unlicensed: float
@@ -191,13 +193,24 @@ class Standings:
         self.by_id: dict[str, Standing] = {}
         for outline in self._outlines.values():
             self.by_id[outline.id] = self._found_alone(outline)
-        for standing in list(self.by_id.values()):
+        self._order_by_successors()
+
+    def _order_by_successors(self) -> None:
+        """Give each successor at least the worth of what it supersedes, and that a share less than
+        its successor (`below_successor`).
+        """
+        alone = list(self.by_id.values())
+        worths = {standing.outline.id: standing.worth for standing in alone}
+        for standing in alone:
             for id in standing.successors:
-                # a successor is at least as good as what it supersedes
-                successor = self.by_id[id]
-                size = max(successor.size, standing.size)
-                worth = max(successor.worth, standing.worth)
-                self.by_id[id] = successor.replace(size=size, worth=worth)
+                worths[id] = max(worths[id], standing.worth)
+        for standing in alone:
+            worth = worths[standing.outline.id]
+            share = 1.0
+            for id in standing.successors:
+                share *= FACTORS.below_successor
+                worth = min(worth, share * worths[id])
+            self.by_id[standing.outline.id] = standing.replace(worth=worth)
 
     def preferring(self, ids: Collection[str]) -> Standings:
         """The same standings, with more worth of the models that a spec names as the nearest."""

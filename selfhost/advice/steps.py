@@ -6,7 +6,7 @@ lines that download and run the model, as the machine's shell takes them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
@@ -15,18 +15,15 @@ from ..core.templates import fill
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy
 from ..judge.checks.runtime import install_lines, runtime_check
-from ..judge.devices import computes_on_shared, has_capability, is_built_for
-from ..judge.pace.rates import shared_gpu_of
+from ..judge.devices import has_capability, is_built_for
 from ..judge.record import Judged, Question
 from ..judge.table import USUAL
 from ..machine.record import Accelerator, Machine
 from .commands import (
-    Recipe,
+    RunLines,
     commands,
     lines_by_tag,
-    lines_of_file,
-    recipe,
-    server_lines,
+    lines_of_made_file,
     training_lines,
 )
 from .launch import Launch, Lines
@@ -42,15 +39,13 @@ class Steps(Record):
 
     `setup` are the lines to type first; () where nothing is missing. `commands` are the lines that
     download and run the model; () where none is known. `commands_class` is "listed" or "unlisted";
-    None without commands. `runtime` is the program that the commands start; None for the judged
-    program. `server` are lines that start a server with the judged context, where the commands
-    leave the context to the program.
+    None without commands. `server` are lines that start a server with the judged context, where the
+    commands leave the context to the program.
     """
 
     setup: Lines = ()
     server: Lines = ()
     commands: Lines = ()
-    runtime: RuntimeSpec | None = None
     commands_class: str | None = None
 
 
@@ -74,10 +69,7 @@ def steps(
     launch = Launch(
         judged=judged, catalogue=catalogue, machine=machine, runtime=runtime, tag=tag
     )
-    if launch.workload.task == "finetune":
-        answer = _steps_of_training(launch)
-    else:
-        answer = _steps_of_running(launch, by_tag_first=by_tag_first)
+    answer = _steps_of(launch, by_tag_first=by_tag_first)
     if machine.system != "windows":
         return answer
     return answer.replace(
@@ -103,44 +95,51 @@ def _powershell_line(line: str) -> str:
 # ------------------------------------------------------------------ the ways to come to it
 
 
-def _steps_of_training(launch: Launch) -> Steps:
-    """The steps that install the trainer and train; a comment alone where no command is known."""
-    training = training_lines(launch)
-    if not training.line:
-        return Steps(setup=training.setup)
-    return Steps(
-        setup=(*_setup(launch, ()), *training.setup),
-        commands=(training.line,),
-        commands_class=_LISTED,
+def _steps_of(launch: Launch, *, by_tag_first: bool) -> Steps:
+    """The steps that train the model, or that run published files, or run the model by an Ollama
+    tag, in the wanted order; else those for a file that was named or that the user has to make.
+    """
+    if launch.workload.task == "finetune":
+        training = training_lines(launch)
+        if not training.lines:
+            # a comment, where no command is known
+            return Steps(setup=training.before)
+        return _after_setup(launch, training, _LISTED)
+    found = commands(launch)
+    if by_tag_first or not found.lines:
+        by_tag = _steps_by_tag(launch)
+        if by_tag.commands:
+            return by_tag
+    if not found.lines:
+        return _after_setup(launch, lines_of_made_file(launch), _UNLISTED)
+    if _is_listed(launch):
+        answer = _after_setup(launch, found, _LISTED)
+    else:
+        answer = _after_setup(launch, found, _UNLISTED)
+        doubt = "# not verified: whether the repository holds this file"
+        answer = answer.replace(setup=(*answer.setup, doubt))
+    parts = _part_lines(launch)
+    numbers = _numbers_of_cards(launch, found.lines)
+    return answer.replace(setup=(*answer.setup, *parts, *numbers))
+
+
+def _after_setup(launch: Launch, found: RunLines, commands_class: str) -> Steps:
+    """The lines behind those that install the program; none where no lines were found."""
+    if not found.lines:
+        return Steps()
+    setup = (
+        *_installation(launch, found.lines),
+        *_shared_memory_lines(launch),
+        *_login_lines(launch),
+        *found.before,
+        *_server_address(launch),
     )
-
-
-def _steps_of_running(launch: Launch, *, by_tag_first: bool) -> Steps:
-    """The steps that run published files, or run the model by an Ollama tag, in the wanted order;
-    else the steps for a file that was named or that the user has to make.
-    """
-    lines = commands(launch)
-    if by_tag_first or not lines:
-        answer = _steps_by_tag(launch)
-        if answer.commands:
-            return answer
-    if lines:
-        return _steps_of_published(launch, lines)
-    return _steps_of_made_file(launch)
-
-
-def _steps_of_published(launch: Launch, lines: Lines) -> Steps:
-    """The steps with `lines`, which download and run the published files, or run files on the
-    machine.
-    """
-    setup = [*_setup(launch, lines), *_server_address(launch.runtime)]
-    commands_class = _LISTED
-    if not _is_listed(launch):
-        commands_class = _UNLISTED
-        setup.append("# not verified: whether the repository holds this file")
-    setup += _part_lines(launch)
-    setup += _numbers_of_cards(launch, lines)
-    return Steps(setup=tuple(setup), commands=lines, commands_class=commands_class)
+    return Steps(
+        setup=setup,
+        commands=found.lines,
+        server=found.with_server,
+        commands_class=commands_class,
+    )
 
 
 def _numbers_of_cards(launch: Launch, lines: Lines) -> Iterator[str]:
@@ -186,8 +185,8 @@ def _steps_by_tag(launch: Launch) -> Steps:
     """
     runtime = launch.catalogue.runtime(USUAL.library)
     launch = launch.replace(runtime=runtime)
-    lines = lines_by_tag(launch)
-    if not lines:
+    found = lines_by_tag(launch)
+    if not found.lines:
         return Steps()
     question = Question(spec=launch.spec, workload=launch.workload, runtime=runtime)
     code = runtime_check(question, launch.machine).code
@@ -196,73 +195,35 @@ def _steps_by_tag(launch: Launch) -> Steps:
         *_runtime_lines(runtime, code, launch.machine, ()),
         *_shared_memory_lines(launch),
     ]
-    if len(lines) > 1:
+    if len(found.lines) > 1:
         setup.append(
             "# the service keeps its own settings, so start a second server with those judged here"
         )
     return Steps(
         setup=tuple(setup),
-        commands=lines,
-        server=server_lines(launch),
-        runtime=runtime,
+        commands=found.lines,
+        server=found.with_server,
         commands_class=_LISTED if "aliases" in launch.spec.sources else _UNLISTED,
     )
-
-
-def _steps_of_made_file(launch: Launch) -> Steps:
-    """The steps for the published file that the user named, else for a file made of the published
-    weights.
-    """
-    if launch.question.missing_bytes == 0:
-        return Steps()
-    files = launch.type_row.listing
-    if files is not None and files.named:
-        made = _named_file(launch, files.names.get(launch.quantization))
-    else:
-        made = recipe(launch)
-    if made is None:
-        return Steps()
-    lines = lines_of_file(launch, made.file, made.projector)
-    if not lines:
-        return Steps()
-    setup = (*_setup(launch, ()), *made.lines, *_server_address(launch.runtime))
-    return Steps(setup=setup, commands=lines, commands_class=_UNLISTED)
-
-
-def _named_file(launch: Launch, file: str | None) -> Recipe | None:
-    """A file whose name was typed, to be downloaded from whoever publishes it."""
-    if file is None:
-        return None
-    line = f"# download {file}"
-    if launch.spec.conversions_page:
-        page = launch.spec.conversions_page
-        line += f"; Hugging Face lists who publishes it: {page}"
-    return Recipe(lines=(line,), file=file)
 
 
 # ------------------------------------------------------------------ what to do first
 
 
-def _setup(launch: Launch, run_lines: Sequence[str]) -> list[str]:
-    """The installation, the memory of a GPU that shares the RAM, and the login."""
-    return [
-        *_installation(launch, run_lines),
-        *_shared_memory_lines(launch),
-        *_login_lines(launch),
-    ]
-
-
-def _installation(launch: Launch, run_lines: Sequence[str]) -> list[str]:
+def _installation(launch: Launch, run_lines: Lines) -> list[str]:
     """The lines that install the program, and the packages that the lines to run it need."""
     machine = launch.machine
     finding = launch.judged.finding("runtime")
     code = "" if finding is None else finding.code
-    makers = _makers_of_gpus(launch)
+    makers = {card.vendor for card in launch.computing_cards}
     lines = list(_runtime_lines(launch.runtime, code, machine, makers))
-    first = []
     packages = _packages(launch, run_lines)
-    if packages:
-        lines = _with_packages(lines, packages)
+    if packages and lines and lines[-1].startswith("pip install "):
+        # one line, because pip would else install a torch that the second line replaces
+        lines[-1] += f" {packages}"
+    elif packages:
+        lines.append(f"pip install {packages}")
+    first: list[str] = []
     if lines:
         first = _first_for_accelerator(launch)
     installed = " ".join(lines).split()
@@ -273,18 +234,8 @@ def _installation(launch: Launch, run_lines: Sequence[str]) -> list[str]:
     return first + lines
 
 
-def _with_packages(lines: Sequence[str], packages: str) -> list[str]:
-    """The lines that install a program, and packages behind it."""
-    if lines and lines[-1].startswith("pip install "):
-        # one line, because pip would else install a torch that the second line replaces
-        return [*lines[:-1], f"{lines[-1]} {packages}"]
-    return [*lines, f"pip install {packages}"]
-
-
-def _packages(launch: Launch, run_lines: Sequence[str]) -> str:
+def _packages(launch: Launch, run_lines: Lines) -> str:
     """The further packages that the family of the model, or a word of the lines, needs."""
-    if not run_lines:
-        return ""
     typed = "\n".join(run_lines)
     names = []
     for key, packages in launch.runtime.installation.packages.items():
@@ -322,28 +273,13 @@ def _runtime_lines(
     return lines
 
 
-def _makers_of_gpus(launch: Launch) -> set[str]:
-    """The makers of the accelerators that hold a part of the model, or compute on the RAM that they
-    share.
-    """
-    shared = shared_gpu_of(launch.machine, launch.runtime, is_used=True)
-    if launch.judged.placement == "host" and shared is None:
-        return set()
-    return {card.vendor for card in _cards_used(launch) or launch.cards}
-
-
-def _cards_used(launch: Launch) -> list[Accelerator]:
-    """The accelerators with memory of their own that hold a part of the model."""
-    return [launch.cards[number] for number in launch.cards_used]
-
-
 def _first_for_accelerator(launch: Launch) -> list[str]:
     """The line to type before the installation for such a GPU, and the variable with which the
     program accepts the GPU.
     """
     runtime = launch.runtime
     machine = launch.machine
-    cards = _cards_used(launch) or _cards_that_compute(launch)
+    cards = launch.computing_cards
     lines = []
     for key, line in runtime.installation.first.items():
         if any(_is_meant(card, key, machine) for card in cards):
@@ -355,17 +291,6 @@ def _first_for_accelerator(launch: Launch) -> list[str]:
         if any(is_built_for(card, patterns) for card in cards):
             lines.append(f"export HSA_OVERRIDE_GFX_VERSION={version}")
     return lines
-
-
-def _cards_that_compute(launch: Launch) -> list[Accelerator]:
-    """The accelerators that compute a model which lies in RAM."""
-    if launch.runtime.gpus.required:
-        return list(launch.cards)
-    cards = []
-    for card in launch.cards:
-        if card.unified and computes_on_shared(launch.runtime, card):
-            cards.append(card)
-    return cards
 
 
 def _is_meant(
@@ -382,16 +307,16 @@ def _is_meant(
     return card.vendor == key
 
 
-def _server_address(runtime: RuntimeSpec) -> Lines:
+def _server_address(launch: Launch) -> Lines:
     """A comment on where the program answers requests; () where it serves none."""
-    if runtime.service is None:
+    service = launch.runtime.service
+    path = launch.lines.serves_api
+    if service is None or not path:
         return ()
-    if not runtime.command_lines.serves_api:
+    if launch.workload.task == "finetune":
         return ()
-    address = f"http://127.0.0.1:{runtime.service.port}"
-    return (
-        f"# answers at {address}, the OpenAI API under {runtime.command_lines.serves_api}",
-    )
+    address = f"http://127.0.0.1:{service.port}"
+    return (f"# answers at {address}, the OpenAI API under {path}",)
 
 
 def _shared_memory_lines(launch: Launch) -> Lines:

@@ -34,12 +34,6 @@ from .spec_values import FORMATS, ID, MODALITIES, PLAIN_DTYPES
 
 # files that a workload may load in addition to the model
 COMPANIONS = ("draft", "mtp", "adapter")
-# placeholders of a command that are filled only for models that need them
-BLANKS = (
-    "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
-    "size",
-)  # fmt: skip
-
 # values of `--runtime-option` by the name of the option
 _Options = Mapping[str, str]
 

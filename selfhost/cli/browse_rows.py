@@ -12,14 +12,8 @@ import copy
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from time import monotonic
 
-from ..advice.listing import (
-    Answer,
-    ListPlace,
-    Ranking,
-    count_rows,
-    words_in_names,
-    words_typed,
-)
+from ..advice.chosen import words_in_names, words_typed
+from ..advice.listing import Answer, ListPlace, Ranking, count_rows
 from ..advice.verdicts import check_with
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.spec_values import MODALITIES, USES

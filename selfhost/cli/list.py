@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
+from ..advice.chosen import (
+    chosen,
+    kinds_in,
+    named_by_words,
+    words_in_names,
+    words_typed,
+)
 from ..advice.listing import (
     Answer,
     Lister,
     Ranking,
-    chosen,
     count_rows,
-    kinds_in,
-    named_by_words,
     note_on_refused,
-    words_in_names,
-    words_typed,
 )
 from ..advice.verdicts import check_with
 from ..catalogue.index import Catalogue, open_catalogue

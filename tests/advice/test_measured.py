@@ -9,7 +9,8 @@ from datetime import date, timedelta
 import pytest
 
 from selfhost import check, compare, rank
-from selfhost.advice.listing import Lister, chosen
+from selfhost.advice.chosen import chosen
+from selfhost.advice.listing import Lister
 from selfhost.advice.measured import (
     ESTIMATED,
     MEASURED,

@@ -14,7 +14,8 @@ from helpers.machines import USUAL
 from helpers.paths import TESTS
 from judge.small import GIB, MACHINE, SPEC, work
 from selfhost import Machine, Verdict, Workload
-from selfhost.advice.listing import Lister, Ranking, chosen, kinds_in, named_by_words
+from selfhost.advice.chosen import chosen, kinds_in, named_by_words
+from selfhost.advice.listing import Lister, Ranking
 from selfhost.advice.ranking import Standings, best_case, share_on
 from selfhost.catalogue.abilities import Abilities, Ability, abilities
 from selfhost.catalogue.index import Catalogue, open_catalogue
@@ -295,8 +296,8 @@ def _follows_here(lister: Lister, row: Verdict, rows: dict[str, Verdict]) -> str
     standing = Standings.load(open_catalogue(), None).by_id[row.model.id]
     for id in standing.successors:
         after = rows[id]
-        own = lister._own_key(row)
-        if after.can_run and own.is_like(lister._own_key(after)):
+        own = lister.key(row)
+        if after.can_run and own.is_like(lister.key(after)):
             return id
     return None
 

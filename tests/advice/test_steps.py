@@ -321,6 +321,26 @@ def test_ollama_is_told_a_context_that_it_would_not_take(
         assert lines == ("ollama run mistral:7b",)
 
 
+@pytest.mark.parametrize(
+    ("gpu", "is_told"),
+    [
+        pytest.param("3060-12gb", False, id="the judged one is the default"),
+        pytest.param("4090-24gb", True, id="the default of 24 GB is longer"),
+    ],
+)
+def test_a_context_that_nobody_asked_for_is_left_to_ollama(
+    gpu: str, is_told: bool
+) -> None:
+    """The plain line stands alone, and the fine print has the server for the judged context, where
+    Ollama takes a longer one by itself (its docs/context-length.mdx: from 24 GiB on).
+    """
+    asked = Workload(runtime="ollama")
+    answer = check("mistral-7b", asked, machine=f"desktop-rtx{gpu}")
+    assert answer.commands == ("ollama run mistral:7b",)
+    told = [note for note in answer.fine_print if "OLLAMA_CONTEXT_LENGTH=4096" in note]
+    assert bool(told) == is_told
+
+
 def test_the_line_of_ollama_stands_where_only_its_folder_is_unread() -> None:
     """The service has its models in /usr/share/ollama, a home of mode 750: docs.ollama.com/linux
     makes the user with `useradd -r -s /bin/false -U -m -d /usr/share/ollama ollama`.
