@@ -80,28 +80,34 @@ class Abilities(Stated):
         if not parameters_total or not released:
             return None
         active = parameters_active or parameters_total
-        size = self._size(parameters_total, active)
-        ability = self.base + self.per_size * size + self.per_year * years(released)
+        of_size = self.per_size * self._size(parameters_total, active)
+        of_date = self.per_year * years(released)
+        ability = self.base + of_size + of_date
         return Ability(ability=ability, error=self.spread)
 
     def _size(self, total: int, active: int) -> float:
         """The logarithm of the parameters of a dense model as able as this mixture."""
         weight = self.total_weight
-        return weight * log(total) + (1 - weight) * log(active)
+        of_all = weight * log(total)
+        of_active = (1 - weight) * log(active)
+        return of_all + of_active
 
     @property
     def halving_months(self) -> float:
         """The months in which a size halves: a model of that size then is expected to be as able as
         one of half its size now.
         """
-        return _MONTHS_IN_YEAR * log(2) * self.per_size / self.per_year
+        gained_by_double = log(2) * self.per_size
+        years_of_half = gained_by_double / self.per_year
+        return _MONTHS_IN_YEAR * years_of_half
 
     def apart(self, first: Ability, second: Ability) -> bool:
         """Whether one of two models is better for all that is known. Where not, they are about
         alike.
         """
         joint_error = hypot(first.error, second.error)
-        return abs(first.ability - second.ability) > self.apart_errors * joint_error
+        difference = abs(first.ability - second.ability)
+        return difference > self.apart_errors * joint_error
 
     def alike(self, id: str, others: Iterable[str]) -> tuple[str, ...]:
         """Those of `others`, without the model itself, that were measured and are not told apart
@@ -115,7 +121,8 @@ class Abilities(Stated):
             measured = self.models[other]
             if other == id or self.apart(own, measured):
                 continue
-            near.append((abs(own.ability - measured.ability), other))
+            distance = abs(own.ability - measured.ability)
+            near.append((distance, other))
         near.sort()
         return tuple(other for _, other in near)
 
@@ -143,5 +150,8 @@ def years(day: str) -> float:
     """The years from 2000 to the middle of the month of a day, `YYYY-MM-DD`; of a year alone to its
     middle.
     """
-    month = int(day[5:7]) - 0.5 if len(day) >= len("YYYY-MM") else 6
-    return int(day[:4]) - 2000 + month / _MONTHS_IN_YEAR
+    year, _, month_and_day = day.partition("-")
+    months = 6.0
+    if month_and_day:
+        months = int(month_and_day[:2]) - 0.5
+    return int(year) - 2000 + months / _MONTHS_IN_YEAR

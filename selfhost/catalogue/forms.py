@@ -137,10 +137,11 @@ class _Ending:
         noted = _ENDINGS.noted
         if runtime is None:
             noted += _ENDINGS.noted_without_program
-        notes = tuple(word for word in noted if word in self.words)
-        return form.replace(runtime=runtime, notes=notes + form.notes)
+        notes = [word for word in noted if word in self.words]
+        return form.replace(runtime=runtime, notes=(*notes, *form.notes))
 
     def _has_one_of(self, known: frozenset[str]) -> bool:
+        """Whether one of the words is one of these."""
         return not known.isdisjoint(self.words)
 
     def _form_of_files(self) -> Form:
@@ -153,8 +154,8 @@ class _Ending:
         if types:
             notes = ("several_types",) if len(types) > 1 else ()
             return Form(quantization=types[0], notes=notes)
-        is_packed = not self.others <= {"qat", "unquantized"}
-        if is_packed and "cloud" not in self.words:
+        others = self.others - {"qat", "unquantized"}
+        if others and "cloud" not in self.words:
             return _packed_form(self.words)
         quantization = self._type_as_trained()
         is_container = quantization is None and not self.others
@@ -162,11 +163,14 @@ class _Ending:
 
     def _narrow_gguf_types(self) -> Sequence[str]:
         """The GGUF types of less than 16 bits; () where the files may be no GGUF."""
-        types = [type for type in self.gguf_types.values() if type not in _WIDE]
-        if types and types[0] == "MXFP4" and self.others:
+        types = []
+        for type in self.gguf_types.values():
+            if type not in _WIDE and type not in types:
+                types.append(type)
+        if types[:1] == ["MXFP4"] and self.others:
             # with other words MXFP4 may be the type of safetensors files
             return ()
-        return tuple(dict.fromkeys(types))
+        return types
 
     def _type_as_trained(self) -> str | None:
         """The type of weights that were not quantized afterwards; None where the words do not
@@ -178,7 +182,9 @@ class _Ending:
         if self.others == {"qat"}:
             # Google's files of weights trained for 4 bits have this type
             return "Q4_0"
-        return next(iter(self.gguf_types.values()), None)
+        for type in self.gguf_types.values():
+            return type
+        return None
 
     def _is_mlx(self) -> bool:
         """Whether files are named as MLX's own, or by bits alone where no account says whose."""
@@ -218,7 +224,9 @@ class _Ending:
                 return quantization
         spaced = " ".join(self.words)
         bits = re.search(_ENDINGS.bits, spaced)
-        return None if bits is None else f"{bits[1]}bit"
+        if bits is None:
+            return None
+        return f"{bits[1]}bit"
 
 
 def _gguf_types(words: Sequence[str]) -> dict[str, str]:

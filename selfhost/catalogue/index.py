@@ -73,9 +73,12 @@ class Outline(Record):
     def of_spec(cls, id: str, spec: ModelSpec) -> Outline:
         """The outline of the spec with that id."""
         superseded_by = spec.upkeep.superseded_by
-        served = spec.availability
-        model = spec.architecture
-        successor = served.successor if served else None
+        successor = None
+        if spec.availability is not None:
+            successor = spec.availability.successor
+        matrix_dtype = None
+        if spec.architecture is not None:
+            matrix_dtype = spec.architecture.matrix_dtype
         # the source of the successor stands in the table that names the successor
         table = "availability" if successor else "upkeep"
         source = spec.sources.get(table, "")
@@ -98,7 +101,7 @@ class Outline(Record):
             next_is_judged=is_judged or not source,
             purpose=purpose or "general",
             tuned_from=spec.tuned_from,
-            matrix_dtype=model.matrix_dtype if model is not None else None,
+            matrix_dtype=matrix_dtype,
         )
 
     def has_use(self, use: str) -> bool:
@@ -174,13 +177,17 @@ class Catalogue:
         for path in extra:
             folder = os.fsdecode(path)
             users.append(SpecFolder(folder, spec_files_in(folder)))
-        store = answering_store() if shipped is None else store_of(shipped)
+        if shipped is None:
+            store = answering_store()
+        else:
+            store = store_of(shipped)
         return cls(_shipped_specs(store), users)
 
     def __reduce__(self) -> tuple[object, ...]:
         # another process opens the catalogue anew
         users = [folder.path for folder in reversed(self._users)]
-        return Catalogue.open, (users, self.folder)
+        arguments = users, self.folder
+        return Catalogue.open, arguments
 
     def ids(self) -> tuple[str, ...]:
         """Every model's id, sorted."""
@@ -268,7 +275,8 @@ class Catalogue:
         """The values of one table of `common/<file>.toml` in the catalogue's own folder; empty
         where the file has no table of that name.
         """
-        section: TomlRow = tables.shipped_table(file, self.folder).get(name, {})
+        table = tables.shipped_table(file, self.folder)
+        section: TomlRow = table.get(name, {})
         return section
 
     @cache  # noqa: B019
@@ -279,8 +287,9 @@ class Catalogue:
         by_name: dict[str, TomlRow] = {}
         for name, row in self.section(file, table).items():
             named = {**row, "name": name}
-            spellings = [name, *row.get("aliases", ())]
-            for key in map(canonical, spellings):
+            aliases = row.get("aliases", ())
+            for spelling in (name, *aliases):
+                key = canonical(spelling)
                 by_name.setdefault(key, named)
         return by_name
 
@@ -319,13 +328,7 @@ class Catalogue:
                 if len(ids) == 1:
                     return ids[0]
                 if ids:
-                    *others, last = ids
-                    listed = ", ".join(others)
-                    raise UnknownModelError(
-                        f'"{shortened(key)}" may mean {listed} or {last}',
-                        nearest=ids,
-                        remedy="type one of these names in full",
-                    )
+                    raise _several(key, ids)
         return None
 
     def spellings(self, most_aliases: int | None = None) -> tuple[str, ...]:
@@ -343,7 +346,8 @@ class Catalogue:
         makers: dict[str, list[str]] = {}
         for folder in self._folders:
             for name, ids in folder.names("makers").items():
-                makers.setdefault(name, []).extend(ids)
+                known = makers.setdefault(name, [])
+                known.extend(ids)
         return makers
 
     @cached_property
@@ -353,7 +357,8 @@ class Catalogue:
         for folder in reversed(self._folders):
             for outline in folder.outlines:
                 by_id[outline.id] = outline
-        return dict(sorted(by_id.items()))
+        ids = sorted(by_id)
+        return {id: by_id[id] for id in ids}
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
         """The newest model of each line, in the order of these ids, and after them the models that
@@ -387,6 +392,17 @@ class Catalogue:
         return line
 
 
+def _several(key: str, ids: Sequence[str]) -> UnknownModelError:
+    """The error for a name that means several models."""
+    *others, last = ids
+    listed = ", ".join(others)
+    return UnknownModelError(
+        f'"{shortened(key)}" may mean {listed} or {last}',
+        nearest=ids,
+        remedy="type one of these names in full",
+    )
+
+
 class SpecFolder:
     """The specs in a user's folder, by their ids: the path of each file, its record, and the names
     of the model.
@@ -416,7 +432,8 @@ class SpecFolder:
 
         path = self.files[id]
         document = read_spec_file(path)
-        return document, read_model_spec(document, path)
+        spec = read_model_spec(document, path)
+        return document, spec
 
     @cached_property
     def faults(self) -> Sequence[Problem]:
@@ -460,7 +477,8 @@ class SpecFolder:
     def ids_named(self, key: str, kind: str) -> Sequence[str]:
         """The ids of the models with that name. `kind` is "ids", "aliases" or "whole"."""
         wanted = "aliases" if kind == "aliases" else "whole"
-        ids = self.names(wanted).get(key, ())
+        names = self.names(wanted)
+        ids = names.get(key, ())
         # a whole name that is an id means only the models of this id
         if kind == "ids" and ids and canonical(ids[0]) != key:
             return ()
@@ -529,7 +547,8 @@ class ShippedSpecs(SpecFolder):
         return list(map(Outline.of_row, rows))
 
     def _make_outlines(self) -> list[TomlRow]:
-        return [outline.__getstate__() for outline in super().outlines]
+        outlines = super().outlines
+        return [outline.__getstate__() for outline in outlines]
 
 
 def _index_of(folder: str) -> TomlRow:
@@ -574,12 +593,12 @@ def _whole_names_in(specs: Specs) -> _Meanings:
         for repository in own:
             repositories.add(repository, id)
         for name in (*own, *spec.aliases):
-            _, _, title = name.partition("/")
+            title = name.partition("/")[2]
             if title:
                 # some people write the title without the account
                 names.add(title, id)
         for files in spec.files:
-            if files.format == "gguf" and files.repository:
+            if files.format == "gguf" and files.repository is not None:
                 repositories.add(files.repository, id)
         if spec.availability is not None:
             # as resellers of APIs write it: openai/gpt-4o
@@ -598,7 +617,9 @@ def _makers_in(specs: Specs) -> _Meanings:
     for id, spec in specs.items():
         for name in names_of_developer(spec):
             makers.add(name, id)
-        account, _, title = (spec.repository or "").partition("/")
+        if spec.repository is None:
+            continue
+        account, _, title = spec.repository.partition("/")
         if title:
             makers.add(account, id)
     return makers
@@ -608,8 +629,11 @@ def names_of_developer(spec: ModelSpec) -> Sequence[str]:
     """The names in the developer of a spec, which may have several: `Z.ai` and `Zhipu` of
     `Z.ai (Zhipu)`.
     """
-    names = re.split(r"[(),/&]", spec.developer or "")
-    return [name.strip() for name in names if name.strip()]
+    if spec.developer is None:
+        return []
+    parts = re.split(r"[(),/&]", spec.developer)
+    names = map(str.strip, parts)
+    return list(filter(None, names))
 
 
 def _repositories_of(spec: ModelSpec) -> Sequence[str]:

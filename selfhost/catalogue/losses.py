@@ -57,10 +57,12 @@ class LossesTable(Stated):
 @cache
 def _by_model() -> Mapping[tuple[str, str], tuple[MeasuredLoss, ...]]:
     """The rows of each model and quantization."""
+    table = shipped_record(LossesTable, "quant_losses")
     by_model: dict[tuple[str, str], tuple[MeasuredLoss, ...]] = {}
-    for row in shipped_record(LossesTable, "quant_losses").loss:
-        key = (row.model, row.quantization)
-        by_model[key] = (*by_model.get(key, ()), row)
+    for row in table.loss:
+        key = row.model, row.quantization
+        earlier = by_model.get(key, ())
+        by_model[key] = (*earlier, row)
     return by_model
 
 

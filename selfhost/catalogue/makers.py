@@ -54,23 +54,27 @@ class ModelMaker(Record):
         are the `best` for a machine, else the newest. `best` is empty where none is known to run,
         and None where no machine was asked about.
         """
-        named = (best or self.open_ids)[:MOST_NAMED]
         table = _table(self.catalogue)
-        message = fill(
-            table.message,
-            {
-                "typed": f'"{shortened(self.typed)}"',
-                "maker": self.name,
-                "open": len(self.open_ids),
-                "none_runs": best is not None and not best and bool(named),
-            },
-        )
+        named = self.open_ids
+        before = table.newest
+        if best:
+            named = tuple(best)
+            before = table.best
+        named = named[:MOST_NAMED]
         lines = []
         if named:
-            lines.append(table.best if best else table.newest)
+            lines.append(before)
         for id in named:
             lines.append(shell_line(["selfhost", "check", id]))
-        lines.append(shell_line(["selfhost", "list", *self.name.lower().split()]))
+        words = self.name.lower().split()
+        lines.append(shell_line(["selfhost", "list", *words]))
+        figures = {
+            "typed": f'"{shortened(self.typed)}"',
+            "maker": self.name,
+            "open": len(self.open_ids),
+            "none_runs": bool(named) and best is not None and not best,
+        }
+        message = fill(table.message, figures)
         return NotAModelError(
             message,
             kind="maker",
@@ -96,9 +100,10 @@ def maker_called(typed: str, catalogue: Catalogue) -> ModelMaker | None:
     open_ids.sort(key=lambda id: outlines[id].released or "", reverse=True)
     # a model that has a successor comes after the others
     open_ids.sort(key=lambda id: outlines[id].superseded_by is not None)
+    name = _written(ids, lambda name: _key(name, table) == key, catalogue)
     return ModelMaker(
         typed=typed,
-        name=_written(ids, lambda name: _key(name, table) == key, catalogue),
+        name=name,
         open_ids=tuple(open_ids),
         catalogue=catalogue,
     )
@@ -109,10 +114,14 @@ def maker_called(typed: str, catalogue: Catalogue) -> ModelMaker | None:
 def _ids_by_key(catalogue: Catalogue) -> Mapping[str, Sequence[str]]:
     """The ids of the models of each maker, by the key of its name."""
     table = _table(catalogue)
-    ids_by_key: dict[str, dict[str, None]] = {}
+    ids_by_key: dict[str, list[str]] = {}
     for name, ids in catalogue.makers.items():
-        ids_by_key.setdefault(_key(name, table), {}).update(dict.fromkeys(ids))
-    return {key: tuple(ids) for key, ids in ids_by_key.items()}
+        key = _key(name, table)
+        known = ids_by_key.setdefault(key, [])
+        for id in ids:
+            if id not in known:
+                known.append(id)
+    return ids_by_key
 
 
 @cache
@@ -151,9 +160,11 @@ def _written(
         for name in names_of_developer(spec):
             counter = meant if is_meant(name) else others
             counter[name] += 1
-    most_common = (meant or others).most_common(1)
-    return most_common[0][0] if most_common else ids[0]
+    for name, _ in (meant or others).most_common(1):
+        return name
+    return ids[0]
 
 
 def _table(catalogue: Catalogue) -> _MakerTable:
+    """The table `maker` of a catalogue."""
     return unchecked_record(_MakerTable, catalogue.section("things", "maker"))

@@ -22,7 +22,7 @@ from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Stated
 from ..core.tables import expression, sentences, unchecked_record
 from ..core.units import canonical
-from .forms import FILE_ENDINGS, Form, SplitName, splits
+from .forms import FILE_ENDINGS, SplitName, splits
 from .index import Catalogue, Outline
 from .name_table import NAME_TABLE
 from .named_files import NameMatch, Resolution, account_of, last_part_of, with_files
@@ -70,26 +70,39 @@ class Family(Stated):
         """
         if self.model not in catalogue:
             return None
+        notes = self._notes(key, catalogue)
+        return Resolution(spec_id=self.model, notes=notes)
+
+    def _notes(self, key: str, catalogue: Catalogue) -> tuple[str, ...]:
+        """The sentences on the name: that it is a family's, which model Ollama loads by it, and
+        which others there are.
+        """
         others = []
         for id in self.others:
             if id in catalogue and id != self.model:
                 others.append(id)
+        loaded = self.ollama or self.model
         is_full_name = key == canonical(self.model)
         holds = {
             "note": self.note,
-            # the note on the family explains a short name; a full name needs no explanation
+            # a full name needs no explanation
             "family": self.note is None and not is_full_name,
             "tag": self.ollama,
             "others": others,
         }
-        figures = self.__getstate__()
-        figures["family"] = figures.pop("name")
-        loaded = self.ollama or self.model
-        figures["is_missing"] = loaded not in catalogue
-        figures["others"] = others[:_MOST_OTHERS]
-        figures["more"] = max(0, len(others) - _MOST_OTHERS)
-        notes = sentences("families", "sentence", holds, **figures)
-        return Resolution(spec_id=self.model, notes=notes)
+        return sentences(
+            "families",
+            "sentence",
+            holds,
+            note=self.note,
+            family=self.name,
+            model=self.model,
+            why=self.why,
+            ollama=self.ollama,
+            is_missing=loaded not in catalogue,
+            others=others[:_MOST_OTHERS],
+            more=max(0, len(others) - _MOST_OTHERS),
+        )
 
 
 class LibraryTag(Stated):
@@ -107,13 +120,15 @@ class LibraryTag(Stated):
 def _family(key: str, catalogue: Catalogue) -> Family:
     """The family with that name, as `canonical` writes it."""
     families = catalogue.common_tables("families", "family")
-    return unchecked_record(Family, families.get(key, {}))
+    row = families.get(key, {})
+    return unchecked_record(Family, row)
 
 
 def _library_tag(key: str, catalogue: Catalogue) -> LibraryTag:
     """The tag of Ollama's library with that name, as `canonical` writes it."""
     tags = catalogue.common_tables("families", "tag")
-    return unchecked_record(LibraryTag, tags.get(key, {}))
+    row = tags.get(key, {})
+    return unchecked_record(LibraryTag, row)
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
@@ -122,7 +137,9 @@ def id_of(name: str, catalogue: Catalogue) -> str | None:
         resolution = read(name, catalogue)
     except SelfhostError:
         return None
-    return None if resolution is None else resolution.spec_id
+    if resolution is None:
+        return None
+    return resolution.spec_id
 
 
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
@@ -159,7 +176,9 @@ def typed_library_tag(
 
 
 def sizes_in(name: str) -> set[str]:
-    """The numbers of parameters in a name, as `canonical` writes them: 3-b, 1-7-b, 350-m."""
+    """The numbers of parameters in a name, as `canonical` writes them: 3-b, 1-7-b, 350-m. The
+    number of a version right before belongs to it: 3-8-b of qwen3-8b.
+    """
     pattern = expression("names", "size")
     return set(pattern.findall(canonical(name)))
 
@@ -216,10 +235,12 @@ def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
         return None
     from unicodedata import normalize  # few names need it
 
-    text = normalize("NFKC", typed).lower()
     latin_of: dict[str, str] = {}
     for latin, spellings in catalogue.section("families", "spelled").items():
-        latin_of |= dict.fromkeys(spellings, latin)
+        for spelling in spellings:
+            latin_of[spelling] = latin
+    text = normalize("NFKC", typed)
+    text = text.lower()
     # the longest spelling first: 通义千问 contains 千问
     for spelling in sorted(latin_of, key=len, reverse=True):
         text = text.replace(spelling, latin_of[spelling])
@@ -250,9 +271,11 @@ def is_file_of_repository(name: str) -> bool:
     account, _, file = name.partition("/")
     if not file.lower().endswith(".gguf"):
         return False
+    if account.lower() in CONVERTERS:
+        return True
     repository = expression("names", "gguf_repository")
     folder = name.rpartition("/")[0]
-    return account.lower() in CONVERTERS or bool(repository.fullmatch(folder))
+    return repository.fullmatch(folder) is not None
 
 
 def is_bare_weights(name: str) -> bool:
@@ -292,7 +315,9 @@ def read_in_any_way(typed: str, catalogue: Catalogue) -> Resolution | None:
     """
     if not _may_be_name(typed):
         return None
-    resolution = read(typed, catalogue) or _read_indirectly(typed, catalogue)
+    resolution = read(typed, catalogue)
+    if resolution is None:
+        resolution = _read_indirectly(typed, catalogue)
     if resolution is not None:
         return _with_note_on_file(resolution, typed, catalogue)
     name = unwrap(typed)
@@ -334,11 +359,19 @@ def _read_indirectly(typed: str, catalogue: Catalogue) -> Resolution | None:
     """The model that was tuned from a base model of this name, that has the name without its maker,
     or that has the name with other signs in it, or longer.
     """
-    name = unwrap(typed).removesuffix(_LATEST)
-    readings = (_from_base, _by_maker, _by_letters, _by_beginning)
+    name = unwrap(typed)
+    name = name.removesuffix(_LATEST)
+    readings = (
+        _from_base,
+        _by_maker,
+        _by_letters,
+        _by_beginning,
+    )
     resolution = _found(typed, name, catalogue, readings)
+    if resolution is None:
+        return None
     # the typed repository is not a repository of the model that was found
-    return resolution and resolution.replace(repository=None)
+    return resolution.replace(repository=None)
 
 
 def _found(
@@ -368,21 +401,27 @@ def _literal(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The model with exactly this name, in an account whose files hold its weights; None where
     there is none.
     """
-    form = name.form
     if name.owner:
-        match = model_named(name.with_owner, catalogue)
-        if match is None and _holds_original(name):
-            match = _original(name.base, catalogue)
-        if match is None and form is not None and form.runtime is not None:
-            # who packs weights may leave out `-it`
-            match = model_named(name.base, catalogue)
-        return match
-    if form is not None and form.is_file:
+        return _of_account(name, catalogue)
+    if name.form is not None and name.form.is_file:
         # a file is named after the original model; an alias may mean another model
         match = _original(name.base, catalogue)
         if match is not None:
             return match
     return model_named(name.base, catalogue)
+
+
+def _of_account(name: SplitName, catalogue: Catalogue) -> Resolution | None:
+    """The model of a repository: the model that is published there, else the original whose weights
+    its files hold; None where there is none.
+    """
+    match = model_named(name.with_owner, catalogue)
+    if match is None and _holds_original(name):
+        match = _original(name.base, catalogue)
+    if match is None and name.form is not None and name.form.runtime is not None:
+        # who packs weights may leave out `-it`, so that the name is a family's or an alias
+        match = model_named(name.base, catalogue)
+    return match
 
 
 def matches(
@@ -423,11 +462,11 @@ def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
     # families, then ids, then aliases and whole names
     family = _family(key, catalogue)
     match = family.resolution(key, catalogue)
-    # an id is read only as this id
     if match is None and plain in catalogue:
         match = Resolution(spec_id=plain)
     if match is None:
         match = _named(key, catalogue, "aliases", "whole")
+    # what Ollama loads by the name counts where the name is written as a tag of its library
     loaded = None
     if ":" in plain:
         loaded = _library_tag(key, catalogue).loads
@@ -443,8 +482,10 @@ def _users_id(key: str, catalogue: Catalogue) -> str | None:
     users_id = catalogue.id_named(key, "ids", "aliases", is_own=True)
     if users_id is None:
         return None
-    first_id = catalogue.id_named(key, "ids")
-    return users_id if first_id in (None, users_id) else None
+    id_of_key = catalogue.id_named(key, "ids")
+    if id_of_key in (None, users_id):
+        return users_id
+    return None
 
 
 def _loaded_by_ollama(
@@ -479,7 +520,8 @@ def _named(
 
 def loaded_by_family(name: str, catalogue: Catalogue) -> str | None:
     """The id of the model that Ollama loads by the name of a family; None where no entry says."""
-    return _family(canonical(name), catalogue).ollama
+    key = canonical(name)
+    return _family(key, catalogue).ollama
 
 
 # ways to read the part of a name before the form, other than `_literal`
@@ -505,10 +547,14 @@ def _original(name: str, catalogue: Catalogue) -> Resolution | None:
     Files of bartowski begin with the account, and files in llama.cpp's cache with the repository:
     `unsloth_Qwen3-8B-GGUF_Qwen3-8B-Q4_K_M.gguf`.
     """
-    behind_account = name.partition("_")[2]
-    behind_repository = name.partition("-GGUF_")[2]
-    for part in (name, behind_account, behind_repository):
-        match = _named(canonical(part), catalogue, "whole")
+    names = (
+        name,
+        name.partition("_")[2],
+        name.partition("-GGUF_")[2],
+    )
+    for name_of_model in names:
+        key = canonical(name_of_model)
+        match = _named(key, catalogue, "whole")
         if match is not None:
             return match
     return None
@@ -532,30 +578,34 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The model of the same size that was tuned from the base model in this repository. Of several
     the one with the nearest name; None where there is none.
     """
-    form = name.form or Form()
-    if form.runtime is not None:
+    if name.form is not None and name.form.runtime is not None:
         return None
-    key = canonical(name.base)
-    sizes = sizes_in(key)
-    tuned = []
-    for outline in _tunes_by_base(catalogue).get(key, ()):
-        account = account_of(outline.tuned_from).lower()
-        if name.account not in (account, "", *CONVERTERS):
-            continue
-        # every size in the typed name must stand in the id
-        if sizes <= sizes_in(outline.id):
-            tuned.append(outline.id)
+    tuned = list(_ids_tuned_from(name, catalogue))
     if not tuned:
         return None
     # models of the same line first
-    line = key[:4]
+    line = canonical(name.base)[:4]
     same_line = [spec_id for spec_id in tuned if spec_id.startswith(line)]
-    nearest = min(sorted(same_line or tuned), key=len)
+    candidates = sorted(same_line or tuned)
+    nearest = min(candidates, key=len)
     note = (
         f"{name.with_owner} is the base model that {nearest} was tuned from. "
         f"This answer is for {nearest}, which needs as much."
     )
     return Resolution(spec_id=nearest, notes=(note,))
+
+
+def _ids_tuned_from(name: SplitName, catalogue: Catalogue) -> Iterator[str]:
+    """Yield the ids of the models that were tuned from a base model of that name and size."""
+    key = canonical(name.base)
+    sizes = sizes_in(key)
+    for outline in _tunes_by_base(catalogue).get(key, ()):
+        account = account_of(outline.tuned_from)
+        if name.account not in ("", account.lower(), *CONVERTERS):
+            continue
+        # every size in the typed name must stand in the id
+        if sizes.issubset(sizes_in(outline.id)):
+            yield outline.id
 
 
 def _by_maker(name: SplitName, catalogue: Catalogue) -> Resolution | None:
@@ -564,46 +614,68 @@ def _by_maker(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     `openai/gpt-4o-2024-08-06` is a closed model's dated snapshot.
     """
     snapshot = expression("names", "snapshot")
-    plain = snapshot.sub("", name.base)
-    is_snapshot = plain != name.base
-    for maker, rest in _makers(name, plain):
-        try:
-            match = model_named(rest, catalogue)
-        except UnknownModelError:
-            continue
+    undated = snapshot.sub("", name.base)
+    if undated != name.base:
+        return _snapshot_of(undated, name, catalogue)
+    for maker, rest in _splits_by_maker(name):
+        match = _of_maker(maker, rest, catalogue)
         if match is None:
             continue
-        spec = catalogue.spec(match.spec_id)
-        if not _is_maker(maker, spec):
-            continue
-        # a repository of the maker's account is another model: its repositories are known as they
-        # are. But LM Studio writes the account before names of its own, all in lower case
-        is_of_account = name.account == account_of(spec.repository).lower()
-        if is_of_account and not name.with_owner.islower() and not is_snapshot:
-            continue
-        if not is_snapshot:
+        repository = catalogue.spec(match.spec_id).repository
+        is_of_account = name.account == account_of(repository).lower()
+        # the maker's own repositories are known by their whole names, so this one is another model;
+        # but LM Studio writes the account before names of its own, all in lower case
+        if not is_of_account or name.with_owner.islower():
             return match
-        if spec.closed:
-            note = (
-                f"{name.base} is a dated snapshot; this answer is for {spec.id}. "
-                "Its price and end date may differ."
-            )
-            return Resolution(spec_id=spec.id, notes=(note,))
     return None
 
 
-def _makers(name: SplitName, plain: str) -> Iterator[tuple[str, str]]:
-    """Yield the ways to split a name into the name of a maker and the rest. `plain`: the base of
-    the name without a date.
+def _snapshot_of(
+    undated: str,
+    name: SplitName,
+    catalogue: Catalogue,
+) -> Resolution | None:
+    """The closed model whose dated snapshot a name means. `undated`: the name's base without the
+    date.
     """
-    if name.owner or plain != name.base:
-        yield last_part_of(name.owner), plain
+    match = _of_maker(last_part_of(name.owner), undated, catalogue)
+    if match is None or not catalogue.outlines[match.spec_id].closed:
+        return None
+    note = (
+        f"{name.base} is a dated snapshot; this answer is for {match.spec_id}. "
+        "Its price and end date may differ."
+    )
+    return Resolution(spec_id=match.spec_id, notes=(note,))
+
+
+def _splits_by_maker(name: SplitName) -> Iterator[tuple[str, str]]:
+    """Yield the ways to split a name into the name of a maker and the rest: behind the account;
+    without an account, behind the first word and behind the second.
+    """
+    if name.owner:
+        yield last_part_of(name.owner), name.base
         return
     words = canonical(name.base)
     first, _, rest = words.partition("-")
     yield first, rest
     second, _, rest = rest.partition("-")
     yield first + second, rest
+
+
+def _of_maker(
+    maker: str,
+    name: str,
+    catalogue: Catalogue,
+) -> Resolution | None:
+    """The model of that name, if the maker published it; None otherwise."""
+    try:
+        match = model_named(name, catalogue)
+    except UnknownModelError:
+        return None
+    if match is None:
+        return None
+    spec = catalogue.spec(match.spec_id)
+    return match if _is_maker(maker, spec) else None
 
 
 def _is_maker(name: str, spec: ModelSpec) -> bool:
@@ -639,7 +711,8 @@ def _by_letters(name: SplitName, catalogue: Catalogue) -> Resolution | None:
             by_id.setdefault(id_of(spelling, catalogue), spelling)
     if len(by_id) != 1:
         return None
-    return _read_as(by_id.popitem()[1], name, catalogue)
+    (spelling,) = by_id.values()
+    return _read_as(spelling, name, catalogue)
 
 
 # cached: a policy may have thousands of unknown names
@@ -649,7 +722,8 @@ def _spellings_by_letters(catalogue: Catalogue) -> Mapping[str, Sequence[str]]:
     families = catalogue.common_tables("families", "family")
     by_letters: dict[str, list[str]] = {}
     for spelling in (*catalogue.spellings(), *families):
-        by_letters.setdefault(_letters_of(spelling), []).append(spelling)
+        letters = _letters_of(spelling)
+        by_letters.setdefault(letters, []).append(spelling)
     return by_letters
 
 
@@ -660,7 +734,9 @@ def _read_as(
 ) -> Resolution | None:
     """The model with the name `meant`, and a note that the typed name is read so."""
     match = model_named(meant, catalogue)
-    return match and match.with_note(f"{name.base} is read as {meant}.")
+    if match is None:
+        return None
+    return match.with_note(f"{name.base} is read as {meant}.")
 
 
 def _size_words(name: str) -> list[str]:
@@ -677,7 +753,8 @@ def id_with_words(key: str, catalogue: Catalogue) -> str | None:
     fitting = frozenset.intersection(*having)
     if len(fitting) != 1:
         return None
-    return next(iter(fitting))
+    (spec_id,) = fitting
+    return spec_id
 
 
 @cache
@@ -685,7 +762,8 @@ def _ids_by_word(catalogue: Catalogue) -> Mapping[str, frozenset[str]]:
     """The ids that have each word, as `canonical` writes it."""
     by_word: dict[str, set[str]] = {}
     for spec_id in catalogue.outlines:
-        for word in canonical(spec_id).split("-"):
+        words = canonical(spec_id).split("-")
+        for word in words:
             by_word.setdefault(word, set()).add(spec_id)
     return {word: frozenset(ids) for word, ids in by_word.items()}
 
@@ -709,4 +787,6 @@ def _by_beginning(name: SplitName, catalogue: Catalogue) -> Resolution | None:
 
 def _letters_of(name: str | None) -> str:
     """The letters and digits of a name in a row: xai for x-ai, mistralai for Mistral AI."""
-    return re.sub(r"[\W_]", "", (name or "").lower())
+    if name is None:
+        return ""
+    return re.sub(r"[\W_]", "", name.lower())

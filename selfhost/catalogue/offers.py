@@ -70,8 +70,13 @@ class Offer(Record):
         if self.input_usd_per_million_tokens is not None:
             # embedding models have no output to pay for
             output = self.output_usd_per_million_tokens or 0.0
-            tokens = INPUT_PER_OUTPUT_TOKEN * self.input_usd_per_million_tokens + output
-        prices = (tokens, self.usd_per_audio_minute, self.usd_per_image)
+            input = INPUT_PER_OUTPUT_TOKEN * self.input_usd_per_million_tokens
+            tokens = input + output
+        prices = (
+            tokens,
+            self.usd_per_audio_minute,
+            self.usd_per_image,
+        )
         return tuple([inf if dollars is None else dollars for dollars in prices])
 
 
@@ -113,7 +118,8 @@ class ProvidersTable(Stated):
 
     def api_of(self, provider: str) -> ProviderApi:
         """The API of a provider; a row without an address where the API is not known."""
-        return self.api.get(provider, ProviderApi())
+        api = self.api.get(provider)
+        return ProviderApi() if api is None else api
 
 
 class Snapshot(Record):
@@ -152,7 +158,8 @@ def provider_name(id: str) -> str:
     """The name of the provider with that id in price lists; the id itself where no name is
     known.
     """
-    return providers_table().names.get(id, id)
+    names = providers_table().names
+    return names.get(id, id)
 
 
 def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
@@ -170,7 +177,8 @@ def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
     if modality != "embedding":
         kind = table.api_of(offer.provider).chat
     request = table.requests[kind]
-    body = fill("\n".join(request.body), {"model": offer.model})
+    template = "\n".join(request.body)
+    body = fill(template, {"model": offer.model})
     return (
         f"curl {offer.base_url}/{request.path} \\",
         f'-H "Authorization: Bearer ${offer.key_variable}" \\',
@@ -270,9 +278,11 @@ def _first_offer(listed: Sequence[Offer], sold: Mapping[str, int]) -> Offer:
     provider sells.
     """
     known = [offer for offer in listed if offer.well_known]
+    for offer in known:
+        if offer.base_url is not None:
+            return offer
     if known:
-        with_address = [offer for offer in known if offer.base_url is not None]
-        return (with_address or known)[0]
+        return known[0]
     lowest = listed[0].price
     most = tuple(_NEAR_PRICE * dollars for dollars in lowest)
     near = [offer for offer in listed if offer.price <= most]

@@ -281,9 +281,8 @@ class _Openness:
                 answer = "all"
             elif answers == {"yes", "unknown"}:
                 answer = "unknown"
-        row = self._row(
-            "auditable", f"audit-{answer}", has=list(map(_with_state, parts))
-        )
+        has = list(map(_with_state, parts))
+        row = self._row("auditable", f"audit-{answer}", has=has)
         return row.replace(parts=parts)
 
     def _part(self, name: str) -> OpennessRow:
@@ -410,6 +409,7 @@ def _lacking(parts: Sequence[OpennessRow]) -> str:
 
 
 def _with_state(part: OpennessRow) -> str:
+    """The name of a part, and whether it is published."""
     state = _STATES.get(part.answer, "not known")
     return f"{part.name} {state}"
 
@@ -468,8 +468,11 @@ def _choices(expression: str) -> list[frozenset[str]]:
     marks for later versions are left out.
     """
     plain = re.sub(r"\+|-or-later|-only", "", expression.casefold())
-    choices = re.split(r"\s+or\s+", plain)
-    return [frozenset(re.split(r"\s+and\s+", choice)) for choice in choices]
+    choices = []
+    for choice in re.split(r"\s+or\s+", plain):
+        licenses = re.split(r"\s+and\s+", choice)
+        choices.append(frozenset(licenses))
+    return choices
 
 
 def remedy_of_id(text: str) -> str:

@@ -113,8 +113,9 @@ class RuntimeSpec(Stated):
     def contradiction_in(self, options: _Options) -> tuple[str, str] | None:
         """The names of two requested options that contradict each other; None for no such two."""
         for name, option in self.named_options.items():
-            if name in options and option.contradicts in options:
-                return option.contradicts, name
+            other = option.contradicts
+            if name in options and other in options:
+                return other, name
         return None
 
     def contexts_of(self, workload: Workload) -> int:
@@ -128,8 +129,11 @@ class RuntimeSpec(Stated):
 
     def options_for(self, *settings: str) -> list[str]:
         """The names of the options that change one of these settings."""
-        options = self.named_options.items()
-        return [name for name, option in options if option.changes in settings]
+        names = []
+        for name, option in self.named_options.items():
+            if option.changes in settings:
+                names.append(name)
+        return names
 
     def options_to(self, setting: str, value: str) -> list[str]:
         """The names of the options that may change the setting to that value."""
@@ -168,8 +172,8 @@ class RuntimeSpec(Stated):
         types = CacheTypes.of(kv_cache_type)
         if types.differ and not self.kv_cache_pairs:
             return False
-        kept = ("f16", *self.kv_cache_types)
-        return types.keys in kept and types.values in kept
+        kept = {"f16", *self.kv_cache_types}
+        return kept.issuperset((types.keys, types.values))
 
     def cache_type_called(self, kv_cache_type: str | None) -> str | None:
         """What the program calls a type of the KV cache."""
@@ -189,11 +193,14 @@ class RuntimeSpec(Stated):
             return False
         if not self.keeps_cache_in(workload.kv_cache_type or "f16"):
             return False
-        return workload.runtime_options.keys() <= self.named_options.keys()
+        asked = set(workload.runtime_options)
+        return asked.issubset(self.named_options)
 
     def loads_one_of(self, formats: Collection[str]) -> bool:
         """Whether the program loads files in one of the formats, or no formats are named."""
-        return not formats or not set(formats).isdisjoint(self.formats)
+        if not formats:
+            return True
+        return not set(formats).isdisjoint(self.formats)
 
     def crashing_sets(
         self, instruction_sets: Collection[str] | None
@@ -201,9 +208,10 @@ class RuntimeSpec(Stated):
         """The instruction sets of a processor that may crash the program. `instruction_sets`: None
         where they are not known.
         """
-        known = instruction_sets or ()
+        if instruction_sets is None:
+            return ()
         crashing = self.platforms.crashes_with_sets
-        return tuple(name for name in crashing if name in known)
+        return tuple(name for name in crashing if name in instruction_sets)
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:
         """The rule for a quantization; without a rule of its own, that of the quantization without
@@ -236,8 +244,8 @@ class RuntimeSpec(Stated):
         default.
         """
         commands = self.command_lines
-        for name in (row or "", family or "", main_use):
-            if name in commands.by_use:
+        for name in (row, family, main_use):
+            if name is not None and name in commands.by_use:
                 return commands.by_use[name]
         return commands.default
 

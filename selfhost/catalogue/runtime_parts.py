@@ -18,11 +18,25 @@ from .spec import Denoising
 # the settings that needs, placement or pace compute with, as an option's `changes` names them. A
 # word that nothing reads would do nothing, so that any other word is told as a fault of the file.
 COMPUTED_SETTINGS = (
-    "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
-    "gpu_layers", "experts_in_ram", "picture_tokens", "split_mode", "gpu_shares",
-    "cache_streams", "parts_of_layers", "device", "lean",
-    "picture_width", "picture_height", "clip_frames", "denoising_steps",
-)  # fmt: skip
+    "projector",
+    "micro_batch_tokens",
+    "batch_tokens",
+    "memory_share",
+    "sequences_sampled",
+    "gpu_layers",
+    "experts_in_ram",
+    "picture_tokens",
+    "split_mode",
+    "gpu_shares",
+    "cache_streams",
+    "parts_of_layers",
+    "device",
+    "lean",
+    "picture_width",
+    "picture_height",
+    "clip_frames",
+    "denoising_steps",
+)
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of
 # `cache_streams`: one for all
@@ -157,13 +171,21 @@ class RuntimeOption(Stated):
         if self.place:
             return all(map(self._takes_pattern, text.split(",")))
         if self.is_list:
-            numbers = text.split(",")
-            if len(numbers) > self.most_numbers:
+            return self._takes_list(text.split(","))
+        # a share of something is at most 1; any other number is whole
+        form = _WHOLE_NUMBER if self.most > 1 else _SHARE
+        return self._takes_number(text, form)
+
+    def _takes_list(self, numbers: list[str]) -> bool:
+        """Whether each of the texts is a number, and not all are 0: a list of zeros gives no GPU a
+        share.
+        """
+        if len(numbers) > self.most_numbers:
+            return False
+        for number in numbers:
+            if not self._takes_number(number, _LISTED_NUMBER):
                 return False
-            are_right = all(map(self._takes_number, numbers))
-            # a list of zeros gives no GPU a share
-            return are_right and any(map(float, numbers))
-        return self._takes_number(text)
+        return any(map(float, numbers))
 
     def _takes_pattern(self, text: str) -> bool:
         """Whether the text is a pattern of the names of tensors, `=`, and the place."""
@@ -178,13 +200,8 @@ class RuntimeOption(Stated):
             return False
         return True
 
-    def _takes_number(self, text: str) -> bool:
-        """Whether the text is a number from the least to the most. Numbers of an option whose most
-        is above 1 are whole, except in a list.
-        """
-        form = _WHOLE_NUMBER if self.most > 1 else _SHARE
-        if self.is_list:
-            form = _LISTED_NUMBER
+    def _takes_number(self, text: str, form: str) -> bool:
+        """Whether the text is a number of that form from the least to the most."""
         if re.fullmatch(form, text) is None:
             return False
         return self.least <= float(text) <= self.most
@@ -399,8 +416,11 @@ class GpuSupport(Stated):
 
     @classmethod
     def _completed(cls, values: Values) -> Values:
-        shared = values["shared_compute_capability"] or values["compute_capability"]
-        return {**values, "shared_compute_capability": shared}
+        """A GPU that shares the RAM needs what every GPU needs, where nothing else is stated."""
+        if values["shared_compute_capability"] is not None:
+            return values
+        usual = values["compute_capability"]
+        return {**values, "shared_compute_capability": usual}
 
 
 class Installation(Stated):

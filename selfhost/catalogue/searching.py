@@ -46,6 +46,8 @@ _SEARCHED = NAME_TABLE.searched
 _MOST_ALIASES = 50
 # shorter names differ by one letter from too many other names
 _LEAST_LETTERS_OF_SLIP = 4
+# a guess: with a smaller share of a repository's words a name is rather a common word than its name
+_LEAST_SHARE = 0.5
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
@@ -178,14 +180,17 @@ class _UnknownName(Record):
         """The clause on the size of the weights, computed from the number of parameters in the
         name; "" where the name states none, or weights of fewer bits.
         """
-        sizes = re.findall(_SEARCHED.billions, self.split.base)
+        sizes = _billions_in(self.split.base)
         if len(sizes) != 1 or _has_few_bits(self.split.with_owner):
             return ""
-        billions = sizes[0]
-        weights_bytes = round(_SEARCHED.q4_k_m_bytes * 1e9 * float(billions))
+        (billions,) = sizes
+        parameters = 1e9 * float(billions)
+        weights_bytes = round(_SEARCHED.q4_k_m_bytes * parameters)
         size = units.decimal(weights_bytes)
-        parameters = f"{billions} billion parameters, as its name says"
-        return f": {parameters}, are about {size} of weights in Q4_K_M"
+        return (
+            f": {billions} billion parameters, as its name says,"
+            f" are about {size} of weights in Q4_K_M"
+        )
 
     def _options(self, spec_id: str) -> str:
         """The options of `check` for the form that the name states; "" for no usable form."""
@@ -204,37 +209,44 @@ class _UnknownName(Record):
 
     def _listed_error(self, table: str) -> UnknownModelError | None:
         """The error for a name listed in a table of `things.toml`; None for any other name."""
-        thing = self._thing() if table == "thing" else self._first_row(table)
+        if table == "thing":
+            thing = self._thing()
+        else:
+            thing = self._first_row(table)
         if thing is None:
             return None
-        catalogue = self.catalogue
         figures = thing.__getstate__()
         figures["typed"] = self.quoted
-        row = catalogue.section("things", "sentence")[table]
+        row = self.catalogue.section("things", "sentence")[table]
         sentence = unchecked_record(_ThingSentence, row)
         message = fill(sentence.message, figures)
-        instead = []
-        for id in thing.try_instead:
-            if id in catalogue:
-                instead.append(id)
+        instead = [id for id in thing.try_instead if id in self.catalogue]
         remedy = SEE_NAMES
         if instead:
-            before = fill(sentence.before_command, figures)
-            remedy = f"{before}selfhost check {shell_word(instead[0])}"
+            command = f"selfhost check {shell_word(instead[0])}"
+            remedy = fill(sentence.before_command, figures) + command
         if table == "thing":
             return NotAModelError(
-                message, kind=thing.kind, nearest=instead, remedy=remedy
+                message,
+                kind=thing.kind,
+                nearest=instead,
+                remedy=remedy,
             )
         if instead:
             remedy += f"\n{SEE_NAMES}"
         if table != "hosted":
             return UnknownModelError(message, remedy=remedy)
-        near = partial(near_names, self.last_part, catalogue)
+        near = partial(near_names, self.last_part, self.catalogue)
         return UnknownModelError(message, nearest=near, remedy=remedy)
 
     def _thing(self) -> Thing | None:
         """The tool, service or file that has the name as its title or alias."""
-        for name in (self.last_part, self.name, self.split.base):
+        names = (
+            self.last_part,
+            self.name,
+            self.split.base,
+        )
+        for name in names:
             thing = thing_called(name, self.catalogue)
             if thing is not None:
                 return thing
@@ -245,9 +257,8 @@ class _UnknownName(Record):
         none.
         """
         key = canonical(self.last_part)
-        # models that are only hosted have no fine-tunes and state no sizes
-        is_another = key.endswith("-distill") or sizes_in(key)
-        if is_another and table == "hosted":
+        if table == "hosted" and (key.endswith("-distill") or sizes_in(key)):
+            # models that are only hosted have no fine-tunes and state no sizes
             return None
         for thing in _things_of(self.catalogue, table):
             if thing.begins(key):
@@ -275,11 +286,11 @@ class _UnknownName(Record):
         if match is None:
             return None
         spec_id = match.resolution.spec_id
-        named = f"its name is that of {spec_id}"
-        return _Hint(
-            spec_id=spec_id,
-            why=f"{named}, but it may hold other weights or another format",
+        why = (
+            f"its name is that of {spec_id},"
+            " but it may hold other weights or another format"
         )
+        return _Hint(spec_id=spec_id, why=why)
 
     @property
     def _as_much(self) -> str:
@@ -317,28 +328,38 @@ class _UnknownName(Record):
         if known.slips(self.key) or known.longer_than(self.key):
             # a typing slip or a shortened name explains the name better than a fine-tune does
             return None
-        if not self.split.owner and sizes_in(self.key):
-            spec_id = id_with_words(self.key, self.catalogue)
-            if spec_id is not None:
-                return _Hint(
-                    spec_id=spec_id,
-                    why=f"of all names, {spec_id} alone has these words",
-                )
+        spec_id = self._id_with_more_words()
+        if spec_id is not None:
+            why = f"of all names, {spec_id} alone has these words"
+            return _Hint(spec_id=spec_id, why=why)
         words = self.key.split("-")
         words = words[: _SEARCHED.most_words]
         spec_id = _named_inside(words, self.catalogue)
         if spec_id is not None:
-            return _Hint(
-                spec_id=spec_id,
-                why=f"if it is made from {spec_id}, as its name says, {self._as_much}",
-            )
+            why = f"if it is made from {spec_id}, as its name says, {self._as_much}"
+            return _Hint(spec_id=spec_id, why=why)
         return self._layers_of_line(words)
+
+    def _id_with_more_words(self) -> str | None:
+        """The one id that has all words of a name without an account, and is of the size that the
+        name states; None where there is none, or the name states no size.
+        """
+        if self.split.owner or not sizes_in(self.key):
+            return None
+        spec_id = id_with_words(self.key, self.catalogue)
+        if spec_id is None:
+            return None
+        stated = _billions_in(self.split.base)
+        # `qwen3 17b` is not qwen3.5-397b-a17b, whose 17b are the active parameters
+        return spec_id if stated.issubset(_billions_in(spec_id)) else None
 
     def _layers_of_line(self, words: _Words) -> _Hint | None:
         """The hint at the one model whose layers all repositories with these words in their names
         have; None where there are several or none.
 
-        A line of tunes has a word that no id has; words of three letters are in too many names.
+        A line of tunes has a word that no id has; words of three letters are in too many names. The
+        name has half of the words of a repository or more: `anubis` stands for Anubis-70B-v1.1,
+        and `minutes` not for local-minutes-contextualizer-4b.
         """
         known = _known_names(self.catalogue)
         if not any(len(word) > 3 for word in set(words) - known.words_of_ids):
@@ -349,9 +370,17 @@ class _UnknownName(Record):
         alike = [repositories[key] for key in sorted(keys)]
         if len({repository.spec_id for repository in alike}) != 1:
             return None
-        first = alike[0]
-        why = f"{first.name} has the layers of {first.spec_id}"
-        return _Hint(spec_id=first.spec_id, why=why)
+        for repository in alike:
+            own_words = repository.own_words
+            if len(own_words.intersection(words)) >= _LEAST_SHARE * len(own_words):
+                why = f"{repository.name} has the layers of {repository.spec_id}"
+                return _Hint(spec_id=repository.spec_id, why=why)
+        return None
+
+
+def _billions_in(name: str) -> frozenset[str]:
+    """The billions of parameters that a name states, without the active ones of `30B-A3B`."""
+    return frozenset(re.findall(_SEARCHED.billions, name))
 
 
 def _has_few_bits(name: str) -> bool:
@@ -387,6 +416,7 @@ class Thing(Stated):
 
     @cached_property
     def _beginnings(self) -> re.Pattern[str]:
+        """The expression that matches the beginning of a name which begins so."""
         forms = [f"{_form_of(name)}$" for name in self.whole]
         forms += map(_form_of, self.names)
         any_of_them = "|".join(forms)
@@ -395,8 +425,11 @@ class Thing(Stated):
 
 def thing_called(name: str, catalogue: Catalogue) -> Thing | None:
     """The tool, service or file with that title or alias; None for any other name."""
-    row = catalogue.common_tables("things", "thing").get(canonical(name))
-    return None if row is None else unchecked_record(Thing, row)
+    rows = catalogue.common_tables("things", "thing")
+    row = rows.get(canonical(name))
+    if row is None:
+        return None
+    return unchecked_record(Thing, row)
 
 
 class _ThingSentence(Stated):
@@ -416,6 +449,7 @@ def _form_of(name: str) -> str:
 
 @cache
 def _things_of(catalogue: Catalogue, table: str) -> Sequence[Thing]:
+    """The rows of a table of things.toml."""
     rows = catalogue.common_tables("things", table)
     return [unchecked_record(Thing, row) for row in rows.values()]
 
@@ -425,6 +459,19 @@ class _Repository(Record):
 
     spec_id: str
     name: str
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words of the name without the account, as `canonical` writes them."""
+        last_part = self.name.rpartition("/")[2]
+        return frozenset(canonical(last_part).split("-"))
+
+    @property
+    def own_words(self) -> frozenset[str]:
+        """The words of the name that the model's id lacks, without numbers and single letters."""
+        words_of_id = canonical(self.spec_id).split("-")
+        others = self.words.difference(words_of_id)
+        return frozenset(word for word in others if len(word) > 1 and word.isalpha())
 
 
 @cache
@@ -447,8 +494,7 @@ def _repositories_by_word(catalogue: Catalogue) -> Mapping[str, set[str]]:
     """The keys of the repositories by the words in their names without the account."""
     keys_by_word: dict[str, set[str]] = {}
     for key, repository in _repositories_alike(catalogue).items():
-        last_part = repository.name.rpartition("/")[2]
-        for word in canonical(last_part).split("-"):
+        for word in repository.words:
             keys_by_word.setdefault(word, set()).add(key)
     return keys_by_word
 
@@ -468,12 +514,14 @@ def _named_inside(words: _Words, catalogue: Catalogue) -> str | None:
 
     The model's words follow one another or, as in `qwen3-abliterated:8b`, have the size apart.
     """
-    for part in [*_runs_of_words(words), *_beginnings_with_size(words)]:
+    parts = [
+        *_runs_of_words(words),
+        *_beginnings_with_size(words),
+    ]
+    for part in parts:
         name = "-".join(part.words)
-        # an alias or a short id may be a family's name
-        kinds = ["ids"]
-        if sizes_in(name):
-            kinds = ["whole", "aliases"]
+        # without a size an alias or a whole name may be a family's
+        kinds = ["whole", "aliases"] if sizes_in(name) else ["ids"]
         try:
             spec_id = catalogue.id_named(name, *kinds)
         except UnknownModelError:
@@ -492,10 +540,11 @@ def _runs_of_words(words: _Words) -> Iterator[_PartOfName]:
     for length in range(count - 1, 2, -1):
         for start in range(count - length + 1):
             end = start + length
-            if _goes_on_with_a_version(words[start:end], words[end:]):
-                continue
-            around = words[:start] + words[end:]
-            yield _PartOfName(words=words[start:end], around=around)
+            before = words[:start]
+            run = words[start:end]
+            behind = words[end:]
+            if not _goes_on_with_a_version(run, behind):
+                yield _PartOfName(words=run, around=before + behind)
 
 
 def _goes_on_with_a_version(words: _Words, next_words: _Words) -> bool:
@@ -504,8 +553,11 @@ def _goes_on_with_a_version(words: _Words, next_words: _Words) -> bool:
     """
     if not next_words or not words[-1].isdigit():
         return False
-    is_size = next_words[1:2] in (["b"], ["m"])
-    return next_words[0].isdigit() and len(next_words[0]) == 1 and not is_size
+    next_word, *others = next_words
+    if others and others[0] in ("b", "m"):
+        # the number of a size
+        return False
+    return next_word.isdigit() and len(next_word) == 1
 
 
 def _beginnings_with_size(words: _Words) -> Iterator[_PartOfName]:
@@ -588,8 +640,11 @@ class _KnownNames:
         return ids
 
     def alike(self, typed: str) -> list[str]:
-        """The names that are most similar to a typed one, by difflib's measure: first those that
-        differ in the size alone, the nearest size first. `typed` is the name as it was typed.
+        """The names that are most similar to a typed one, by difflib's measure. `typed` is the name
+        as it was typed.
+
+        First come those that differ in the size alone, the nearest size first, then those with the
+        same two letters at the start, then those with the same numbers.
         """
         from difflib import get_close_matches  # 2 ms, only for unknown names
 
@@ -600,12 +655,19 @@ class _KnownNames:
             n=4 * _SEARCHED.most_hints,
             cutoff=_SEARCHED.near,
         )
-        near.sort(key=lambda known: _numbers_in(known) != _numbers_in(key))
-        near.sort(key=lambda known: known[:2] != key[:2])
-        names = [self._by_key[known] for known in near]
+        numbers = _numbers_in(key)
         wanted = _sized(typed)
-        names.sort(key=lambda name: wanted.distance_to(_sized(name)))
-        return names
+
+        def place(known: str) -> tuple[float, bool, bool]:
+            name = self._by_key[known]
+            return (
+                wanted.distance_to(_sized(name)),
+                known[:2] != key[:2],
+                _numbers_in(known) != numbers,
+            )
+
+        near.sort(key=place)
+        return [self._by_key[known] for known in near]
 
 
 _known_names = cache(_KnownNames)
@@ -618,7 +680,9 @@ class _SizedName(Record):
     billions: float
 
     def distance_to(self, other: _SizedName) -> float:
-        """How far apart the sizes of two names are that are alike but for them, else infinity."""
+        """The difference in billions of parameters between two names that differ in their size
+        alone; infinity for other names.
+        """
         if self.line != other.line:
             return inf
         return abs(self.billions - other.billions)
@@ -630,10 +694,12 @@ def _sized(name: str) -> _SizedName:
     if sized is None:
         return _SizedName(line=name, billions=0.0)
     before, billions, behind = sized.groups()
-    return _SizedName(line=canonical(f"{before}-{behind}"), billions=float(billions))
+    line = canonical(f"{before}-{behind}")
+    return _SizedName(line=line, billions=float(billions))
 
 
 def _numbers_in(name: str) -> tuple[str, ...]:
+    """The whole numbers in a name, in order."""
     return tuple(re.findall(r"\d+", name))
 
 
@@ -645,7 +711,11 @@ def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     """
     known = _known_names(catalogue)
     key = canonical(typed)
-    names = known.slips(key) + known.of_family(key) + known.alike(typed)
+    names = [
+        *known.slips(key),
+        *known.of_family(key),
+        *known.alike(typed),
+    ]
     name_by_id: dict[str, str] = {}
     for name in names:
         spec_id = id_of(name, catalogue) or name

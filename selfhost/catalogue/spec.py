@@ -20,7 +20,7 @@ from ..core.tables import (
     TomlRow,
     TomlTable,
     row_names,
-    shipped_row,
+    shipped_record,
 )
 from .architecture import Architecture, Sized, read_architecture
 from .spec_values import (
@@ -329,11 +329,12 @@ def _license(root: TomlTable, key: str) -> License | None:
     if not isinstance(id, str):
         terms: License | None = root.get(key, "License", kind=License)
         return terms
-    row = shipped_row(License, "licenses", id)
-    if row is not None:
+    known = row_names("licenses")
+    if id in known:
+        row = shipped_record(License, "licenses", id)
         return row.replace(id=id)
     remedy = root.document.did_you_mean(
-        id, row_names("licenses"), "state what it allows in [license]", '"{name}"'
+        id, known, "state what it allows in [license]", '"{name}"'
     )
     root.problem(
         key, f'"{shortened(id)}" has no row in specs/common/licenses.toml', remedy

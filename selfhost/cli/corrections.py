@@ -18,6 +18,8 @@ from .texts import help_texts
 
 # options whose values are kinds of models and are easily confused
 _KINDS = ("--modality", "--use", "--openness")
+# options, without dashes, that name a machine to judge
+_OF_MACHINES = ("machine", "gpu", "set")
 
 
 def unknown_command(word: str, rest: Sequence[str]) -> UsageError:
@@ -93,39 +95,58 @@ def unknown_options(command: str, words: Sequence[str]) -> UsageError:
 
 
 def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
-    """The remedy for unknown options: what to type instead. None where no option is near."""
-    from ..judge.table import USUAL
+    """The remedy for unknown options: what to type instead. None where no option is near.
 
-    texts = help_texts()
+    `names` have no dashes. Where help.toml or a program tells what to type for the first, this is
+    told alone; else the nearest option for each.
+    """
     flags = [option.flag.removeprefix("--") for option in options_of(command)]
     flags += ["json", "help"]
     first = names[0]
+    texts = help_texts()
     if first in texts.instead:
         return texts.instead[first]
     if first in texts.stated and "set" in flags:
         return texts.stated[first]
-    if first in texts.stated or first in ("machine", "gpu", "set"):
+    if first in texts.stated or first in _OF_MACHINES:
+        # the command judges no machine
         return texts.judges_machines.get(command)
     if "runtime-option" in flags:
         of_program = _option_of_program(first)
         if of_program is not None:
             return of_program
-    guesses = []
+    guesses: list[str] = []
     for name in names:
-        stated_by = USUAL.stated_by.get(name, "")[2:]
-        guess = meant(name, options_elsewhere(), flags) or nearest(name, flags)
-        if guess is None and stated_by in flags:
-            guess = stated_by
-        field = field_meant(name)
-        if field is not None and FLAGS[field][2:] in flags:
-            # the word of Python and of agents
-            guess = FLAGS[field][2:]
-        if guess is not None and f"--{guess}" not in guesses:
-            guesses.append(f"--{guess}")
+        flag = _flag_meant(name, flags)
+        if flag is not None and f"--{flag}" not in guesses:
+            guesses.append(f"--{flag}")
     if not guesses:
         return None
     listed = " ".join(guesses)
     return f"did you mean {listed}?"
+
+
+def _flag_meant(name: str, flags: Sequence[str]) -> str | None:
+    """The flag of a command, without its dashes, that an unknown option most likely means; None
+    where none is near. `flags` are those that the command has.
+
+    The option may have the word of Python and of agents for a field, another program's word, or a
+    slip; or it is an option of a program, for which selfhost has one of its own.
+    """
+    field = field_meant(name)
+    if field is not None:
+        flag = FLAGS[field].removeprefix("--")
+        if flag in flags:
+            return flag
+    guess = meant(name, options_elsewhere(), flags)
+    if guess is None:
+        guess = nearest(name, flags)
+    if guess is not None:
+        return guess
+    from ..judge.table import USUAL
+
+    flag = USUAL.stated_by.get(name, "").removeprefix("--")
+    return flag if flag in flags else None
 
 
 def _option_of_program(name: str) -> str | None:
@@ -139,10 +160,11 @@ def _option_of_program(name: str) -> str | None:
     catalogue = open_catalogue()
     programs = []
     for id in catalogue.runtime_ids():
-        option = catalogue.runtime(id).named_options.get(own_name)
+        runtime = catalogue.runtime(id)
+        option = runtime.named_options.get(own_name)
         if option is not None:
             value = "VALUE" if "{value}" in option.line else "yes"
-            programs.append(catalogue.runtime(id).name)
+            programs.append(runtime.name)
     if not programs:
         return None
     return f"for {listed_choices(programs)}: --runtime-option {own_name}={value}"
@@ -177,7 +199,10 @@ def _likely_choice(
     from ..catalogue.uses import kind_meant
 
     kind = kind_meant(word)
-    guesses = [meant(word, help_texts().values, choices), kind]
+    guesses = [
+        meant(word, help_texts().values, choices),
+        kind,
+    ]
     for choice in choices:
         # `image` is the beginning of image-generation, and `generation` a part of it
         if f"-{word}" in f"-{canonical(choice)}":
@@ -187,6 +212,7 @@ def _likely_choice(
         if guess in choices:
             return f"{flag} {guess}".strip()
     if flag in _KINDS:
+        # `--use image` means a modality
         for other in _KINDS:
             if kind in CHOICES[other]:
                 return f"{other} {kind}"

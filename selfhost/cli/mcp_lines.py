@@ -48,7 +48,7 @@ _SECONDS_FOR_LAST_LINE = 1.0
 
 
 class Line(Record):
-    """A line as it came; of one that is too long the begin, and all of its length."""
+    """A line as it came; of a line that is too long the begin alone, with the size of the whole."""
 
     begin: bytes
     size_bytes: int
@@ -204,8 +204,9 @@ class Connection:
     def start(self) -> None:
         """Start to read and to write."""
         for work in (self._read, self._write, self._watch):
-            ends = (work,)
-            threading.Thread(target=self._until_end, args=ends, daemon=True).start()
+            until_end = partial(self._until_end, work)
+            thread = threading.Thread(target=until_end, daemon=True)
+            thread.start()
 
     async def wait_until_written(self) -> None:
         """Wait until the last answer is written, but not long for an agent that does not read."""
@@ -249,8 +250,9 @@ class Connection:
         while self._is_full:
             await self._answered.wait()
         self._waiting.setdefault(message.id, []).append(size_bytes)
-        is_cancelled = partial(self._forget, message.id)
-        metadata = ServerMessageMetadata(on_request_unanswered=is_cancelled)
+        # the SDK calls it for a request that it leaves without an answer, such as a cancelled one
+        forget = partial(self._forget, message.id)
+        metadata = ServerMessageMetadata(on_request_unanswered=forget)
         await self._received.send(SessionMessage(message, metadata))
 
     @property
@@ -264,7 +266,9 @@ class Connection:
         return count >= _MOST_REQUESTS or size_bytes >= _MOST_REQUEST_BYTES
 
     async def _forget(self, id: types.RequestId | None) -> None:
-        """Wait no longer for the answer to a request."""
+        """Count a request no longer among those that wait for their answer, of which several may
+        have one id, and let the next one in.
+        """
         if id is None or id not in self._waiting:
             return
         sizes = self._waiting[id]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# none but while a call of an agent is answered
+# empty except while a call of an agent is answered
 _folders: ContextVar[Sequence[str]] = ContextVar("_folders", default=())
 
 
@@ -34,7 +34,9 @@ def leads_out(path: str) -> bool:
 
 
 def exists(path: str) -> bool:
-    """Whether a file is there. Of a link that leads out the answer is yes, whatever lies behind."""
+    """Whether a file is there. Of a link that leads out the answer is yes, whatever lies behind:
+    nothing is told of the place outside, and who opens the file is told that the link leads out.
+    """
     return leads_out(path) or os.path.exists(path)
 
 

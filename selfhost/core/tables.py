@@ -13,10 +13,10 @@ in one of two ways:
 - A file of the built-in catalogue is trusted, because tests check it: its values are taken as they
   stand, which takes a twentieth of the time.
 
-`shipped_record`, `shipped_rows`, `shipped_row` and `shipped_texts` return tables of
-`specs/common/`, and `row_names` the names of the rows of one. `program_record` returns a table of
-words that belong to the program, whatever catalogue answers. `expression`, `sentences` and
-`refusal` return what the texts in a table make.
+`shipped_record`, `shipped_rows` and `shipped_texts` return tables of `specs/common/`, and
+`row_names` the names of the rows of one. `program_record` returns a table of words that belong to
+the program, whatever catalogue answers. `expression`, `sentences` and `refusal` return what the
+texts in a table make.
 """
 
 from __future__ import annotations
@@ -472,8 +472,8 @@ def shape_of(
     *,
     joins_lines: bool = False,
 ) -> Shape:
-    """The shape that an annotation says. `kind` is the record class that the annotation names, if
-    it names one. Any other name, such as that of a union, stands for a value that is not checked.
+    """The shape that an annotation says. `kind` is the record class that the annotation names;
+    without it such a name, and that of a union, stands for a value that is not checked.
     """
     without_none = annotation.removesuffix(" | None")
     outer, _, inside = without_none.removesuffix("]").partition("[")
@@ -525,8 +525,9 @@ def file_fields(kind: type[Record]) -> dict[str, FileField]:
         joins_lines = "lines" in stated.limits
         shape = shape_of(annotation, joins_lines=joins_lines)
         if shape.innermost == "Any":
-            part = _kind_named(kind, name, annotation)
-            shape = shape_of(annotation, part, joins_lines=joins_lines)
+            # the annotation may name a record, whose class takes longer to find
+            kind_of_value = _kind_named(kind, name, annotation)
+            shape = shape_of(annotation, kind_of_value, joins_lines=joins_lines)
         key = stated.name or name
         fields[key] = FileField(
             name=name,
@@ -822,22 +823,6 @@ def row_names(name: str, section: str = "") -> tuple[str, ...]:
     """
     rows = _shipped_document(name).values
     return tuple(rows[section] if section else rows)
-
-
-def shipped_row(
-    kind: type[AnyRecord],
-    name: str,
-    row: str,
-) -> AnyRecord | None:
-    """The row of `specs/common/<name>.toml` with that name as a record; None where no row has the
-    name. Raises `SpecError` with each fault of the row.
-    """
-    document = _shipped_document(name)
-    if row not in document.values:
-        return None
-    record = TomlTable(document, (row,), document.values[row]).as_record(kind)
-    _refuse_faults(document)
-    return record
 
 
 def program_record(kind: type[AnyRecord], name: str) -> AnyRecord:

@@ -11,7 +11,7 @@ refused, as is a number that stands beside nothing it can count. Nothing is gues
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..core.records import Record, shortened
 from . import cpus, gpus
@@ -122,7 +122,8 @@ class Description(Record):
     @property
     def is_processor_told(self) -> bool:
         """Whether the text names a processor, or a product or a Mac that comes with one."""
-        return any((self.product, self.chip, self.processor))
+        named = (self.product, self.chip, self.processor)
+        return any(part is not None for part in named)
 
     @property
     def are_gpus_known(self) -> bool:
@@ -181,9 +182,8 @@ def cards_named(text: str) -> NamedCards:
     _refuse_counts(phrase, gpus_named, cards)
     ignored = vocabulary().gpu_idle | {"and"}
     left = [word for word in phrase.free_words if word not in ignored]
-    for word in left:
-        if quantity_in(word) is None:
-            raise unknown_gpu([word for word in phrase.words if word != BREAK])
+    if not all(map(quantity_in, left)):
+        raise unknown_gpu([word for word in phrase.words if word != BREAK])
     if left or not cards:
         raise bad_name("no_gpu_name", text)
     together = joined(cards)
@@ -205,10 +205,11 @@ def _phrase_of(text: str, *, is_of_gpus: bool = False) -> Phrase:
         raise bad_name("no_number", text, word=repr(shortened(number[0], 40)))
     part = re.search(shape.gpu_part, text, re.ASCII)
     if part is not None:
-        # the first size belongs to an instance, the second to a vGPU
+        # the first size belongs to an instance of MIG, the second to a vGPU
         typed, mig_gib, vgpu_gib = part.group(0, 1, 2)
-        name = shortened(f"MIG {typed}" if mig_gib else typed)
-        raise bad_name("gpu_part", typed, gib=int(mig_gib or vgpu_gib), name=name)
+        gib = int(mig_gib or vgpu_gib)
+        name = f"MIG {typed}" if mig_gib else typed
+        raise bad_name("gpu_part", typed, gib=gib, name=shortened(name))
     if is_of_gpus:
         text = re.sub("[()]", " ", text)
     phrase = Phrase(text, is_of_gpus=is_of_gpus)
@@ -226,8 +227,11 @@ def _described_by(phrase: Phrase) -> Description:
     """
     product = find_product(phrase)
     setting = find_setting(phrase, is_product=product is not None)
-    names = names_in(phrase, "" if product is None else product.line)
-    chip = find_chip(phrase, names) if product is None else None
+    line = "" if product is None else product.line
+    names = names_in(phrase, line)
+    chip = None
+    if product is None:
+        chip = find_chip(phrase, names)
     if chip is not None:
         setting = _with_chip(phrase, setting)
     processor = find_processor(phrase, names, chip)
@@ -272,21 +276,27 @@ def _described_by(phrase: Phrase) -> Description:
 
 
 def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
-    """Claim the words for the system, guests, containers, lines of computers, laptops, and the lack
-    of a GPU.
+    """Claim the words for the system, guests, containers, lines of computers and the lack of a GPU.
+    The word `laptop` tells, too, and stays free.
 
     Raises `UnknownMachineError` for phones, for chips that no runtime uses, for clusters, and for
     two systems of one host.
     """
     words = vocabulary()
     lines = words.laptops | words.lines
-    telling = lines.union(words.systems, words.containers, words.guests, _NO_CARD)
+    telling = lines.union(
+        words.systems,
+        words.containers,
+        words.guests,
+        _NO_CARD,
+    )
     places = []
     for at, word in phrase.free.items():
         if word in telling:
             places.append(at)
+        next_word = phrase.free_word(at + 1)
         # these computers have four-digit models like GPUs: `vostro 3070`
-        if word in words.numbered and fits(r"\d{4}", phrase.free_word(at + 1)):
+        if word in words.numbered and fits(r"\d{4}", next_word):
             places.append(at + 1)
     scope = "host"
     if phrase.has_free(words.containers):
@@ -294,10 +304,13 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         scope = "container"
     elif phrase.has_free(words.guests):
         scope = "vm"
+    system = _system(phrase, scope)
     is_wsl = any(word.startswith("wsl") for word in phrase.free_words)
+    if is_wsl:
+        system = "linux"
     is_line = phrase.has_free(lines) and not is_product
     setting = Setting(
-        system="linux" if is_wsl else _system(phrase, scope),
+        system=system,
         scope=scope,
         is_wsl=is_wsl,
         is_laptop=phrase.has_free(words.laptops | _LAPTOPS),
@@ -337,25 +350,27 @@ def _system(phrase: Phrase, scope: str) -> str | None:
     """
     known = vocabulary().systems
     named = [known[word] for word in phrase.free_words if word in known]
+    if not named:
+        return None
     systems = list(dict.fromkeys(named))
     if len(systems) > 1 and scope == "host":
         raise phrase.error("two_systems", systems, first=systems[0])
-    return named[-1] if named else None
+    return named[-1]
 
 
 def _maker(phrase: Phrase) -> str | None:
-    """Claim the words about a GPU without a name, and return its maker."""
-    maker = None
-    places = []
-    for at, word in phrase.free.items():
+    """Claim the words about a GPU without a name, and return its maker: the first that is named, or
+    None.
+    """
+    makers = []
+    for at, word in list(phrase.free.items()):
         vendor = gpus.vendor_of(word)
         if vendor != gpus.UNKNOWN:
-            maker = maker or vendor
-        elif word not in vocabulary().gpu_words:
-            continue
-        places.append(at)
-    phrase.claim(*places)
-    return maker
+            makers.append(vendor)
+            phrase.claim(at)
+        elif word in vocabulary().gpu_words:
+            phrase.claim(at)
+    return makers[0] if makers else None
 
 
 # what is refused when all is read
@@ -419,25 +434,43 @@ def _refuse_counts(
     """Refuse zero cards and more than are judged, and a count that counts nothing: `2x dgx spark`,
     `1.5x rtx 4090`, `65 rtx 4090`. One computer or one GPU in its place would be another machine.
     """
-    count = len(joined(cards).accelerators)
     if not all(named.accelerators for named in cards):
         raise phrase.error("zero_gpus")
-    counts = []
-    for at, word in phrase.free.items():
-        typed = quantity_in(word)
-        if typed is None or not typed.is_count or word in vocabulary().idle:
-            continue
-        if cards and typed.number > MOST_CARDS:
-            count = int(typed.number)
-        # `32x` ends a processor's name, and `x1` that of a laptop
-        if cards or at == 0 or 1 < typed.number <= _MOST_COMPUTERS:
-            counts.append(word)
-    if count > MOST_CARDS:
-        raise phrase.error("many_gpus", count=count, most=MOST_CARDS)
+    counts = _counts_of_nothing(phrase)
+    numbers = [len(joined(cards).accelerators)]
+    if cards:
+        # a count above the limit is not claimed
+        numbers += map(int, counts.values())
+    if max(numbers) > MOST_CARDS:
+        raise phrase.error("many_gpus", count=max(numbers), most=MOST_CARDS)
+    if phrase.is_of_gpus:
+        # `cards_named` refuses whatever word is left
+        return
+    unclear = []
+    for at, number in counts.items():
+        # of a text without cards `32x` may end a processor's name, and `x1` that of a laptop
+        if cards or at == 0 or 1 < number <= _MOST_COMPUTERS:
+            unclear.append(phrase.word(at))
+    if _begins_with_a_number(phrase, gpus_named):
+        unclear.append(phrase.word(0))
+    if unclear:
+        raise phrase.error("unclear_count", count=unclear[0], most=MOST_CARDS)
+
+
+def _counts_of_nothing(phrase: Phrase) -> Mapping[int, float]:
+    """The counts that no thing has claimed, by their places; `1x` means nothing."""
+    counts = {}
+    for at, quantity in phrase.quantities():
+        if quantity.is_count and phrase.word(at) not in vocabulary().idle:
+            counts[at] = quantity.number
+    return counts
+
+
+def _begins_with_a_number(phrase: Phrase, gpus_named: Sequence[NamedGpu]) -> bool:
+    """Whether the text is a number before the name of a GPU, `65 rtx 4090`. A year may stand
+    there.
+    """
     first = phrase.free_word(0)
-    # a year may stand before a name
-    if first.isdecimal() and not _YEAR.fullmatch(first):
-        counts += [first for gpu in gpus_named if gpu.run.start == 1]
-    # `cards_named` refuses whatever word is left
-    if counts and not phrase.is_of_gpus:
-        raise phrase.error("unclear_count", count=counts[0], most=MOST_CARDS)
+    if not first.isdecimal() or _YEAR.fullmatch(first):
+        return False
+    return any(gpu.run.start == 1 for gpu in gpus_named)

@@ -95,16 +95,18 @@ def _processor(run: WordRun) -> NamedProcessor | None:
     series = cpus.series_called(run.name)
     if series is None:
         return None
+    named = NamedProcessor(run=run, name=run.name)
     *before, last = run.words
     if not before:
-        return NamedProcessor(run=run, name=run.name) if has_digit(last) else None
-    # a word that changes neither the series nor the cores does not belong to the name
+        return named if has_digit(last) else None
     shorter = " ".join(before)
     series_of_shorter = cpus.series_called(shorter)
-    is_same = series_of_shorter is not None and series_of_shorter.name == series.name
-    if is_same and cpus.cores_of(run.name) == cpus.cores_of(shorter):
+    if series_of_shorter is None or series_of_shorter.name != series.name:
+        return named
+    # a last word that changes neither the series nor the cores does not belong to the name
+    if cpus.cores_of(run.name) == cpus.cores_of(shorter):
         return None
-    return NamedProcessor(run=run, name=run.name)
+    return named
 
 
 def is_of_class(word: str) -> bool:
@@ -135,8 +137,7 @@ def _gpu(
         return None
     if not phrase.is_of_gpus and not _has_form_of_gpu(run.words):
         return None
-    words = vocabulary()
-    fillers = words.idle - words.forms
+    fillers = _fillers_of_names()
     sizes = []
     named = []
     for word in run.words:
@@ -149,15 +150,28 @@ def _gpu(
     with_line = f"{line} {typed}".strip()
     if matches(with_line):
         typed = with_line
+    # some GPUs are sold in laptops alone
     rows = matches(typed) or matches(typed, laptop=True)
     if not rows:
         return None
     for gib in sizes:
-        is_sold = any(gib in row.memory_gib for row in rows)
-        if not is_sold and not any(f"{gib:g}gb" in row.named for row in rows):
+        if not any(_has_size(row, gib) for row in rows):
             return None
     size_gib = sizes[0] if sizes else None
     return NamedGpu(run=run, rows=rows, typed=typed, size_gib=size_gib)
+
+
+def _has_size(row: GpuRow, gib: float) -> bool:
+    """Whether a GPU is sold with that memory, or has the size in its name."""
+    return gib in row.memory_gib or f"{gib:g}gb" in row.named
+
+
+def _fillers_of_names() -> frozenset[str]:
+    """The words that mean nothing in the name of a GPU. A word for one form of a GPU, such as
+    `max-q`, does mean something there.
+    """
+    words = vocabulary()
+    return words.idle - words.forms
 
 
 def _has_form_of_gpu(name: Sequence[str]) -> bool:
@@ -167,15 +181,16 @@ def _has_form_of_gpu(name: Sequence[str]) -> bool:
     words = vocabulary()
     if tuple(name) in words.gpus_inside:
         return True
-    # words for the form of a GPU are not ignored
-    idle = (words.idle - words.forms) | words.gpu_idle
-    ends = {name[0], name[-1]}
-    if not idle.isdisjoint(ends) or any(map(is_size, ends)):
-        return False
+    idle = _fillers_of_names() | words.gpu_idle
+    for end in (name[0], name[-1]):
+        if end in idle or is_size(end):
+            return False
     # the `7` of `ryzen 7 3060`
     if re.fullmatch(r"\d\d?", name[0]):
         return False
     for word in set(name) - idle - words.left_out:
         if has_digit(word) and not is_size(word):
             return True
-    return len(name) > 1 and not words.numberless.isdisjoint(name)
+    if len(name) == 1:
+        return False
+    return not words.numberless.isdisjoint(name)

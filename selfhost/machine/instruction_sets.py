@@ -50,12 +50,15 @@ def with_implied(sets: Iterable[str], architecture: str | None) -> tuple[str, ..
     the architecture has.
     """
     table = instruction_sets()
-    baseline = table.baseline.get(architecture or "", ())
+    baseline: Sequence[str] = ()
+    if architecture is not None:
+        baseline = table.baseline.get(architecture, ())
     # a dict as an ordered set
     found = dict.fromkeys([*sets, *baseline])
     waiting = list(found)
     while waiting:
-        for implied in table.implied.get(waiting.pop(0), ()):
+        name = waiting.pop(0)
+        for implied in table.implied.get(name, ()):
             if implied not in found:
                 found[implied] = None
                 waiting.append(implied)
@@ -70,14 +73,16 @@ def possible_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, .
     table = instruction_sets()
     if architecture not in table.baseline:
         return tuple(sets)
-    foreign: set[str] = set()
+    of_others: set[str] = set()
     for other in table.baseline:
         if other != architecture:
-            foreign.update(table.assumed[other], table.baseline[other])
+            of_others.update(table.assumed[other])
+            of_others.update(table.baseline[other])
     possible = []
     for name in sets:
-        # a set that implies a foreign set is foreign too, though no table assumes the set
-        if foreign.isdisjoint(with_implied((name,), None)):
+        # `avx512f` is in neither table, but implies sets of x86-64
+        implied = with_implied([name], None)
+        if of_others.isdisjoint(implied):
             possible.append(name)
     return tuple(possible)
 

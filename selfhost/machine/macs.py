@@ -47,7 +47,10 @@ def _chip_by_name(phrase: Phrase) -> Chip:
 
     Raises `UnknownMachineError` for an unknown Mac, and for one that is sold with several chips.
     """
-    years = {int(word) for word in phrase.free_words if _YEAR.fullmatch(word)}
+    years = set()
+    for word in phrase.free_words:
+        if _YEAR.fullmatch(word):
+            years.add(int(word))
     chips = _chips_by_name(phrase, years)
     near = [chip.words.removeprefix("apple ") for chip in chips]
     # a Mac of that name and year may be sold with a processor of Intel's, too
@@ -69,11 +72,16 @@ def _chips_by_name(phrase: Phrase, years: set[int]) -> list[Chip]:
     chips = {}
     for chip, mac in mac_chips().items():
         for name, sold_in in mac.sold_as.items():
-            is_named = set(name.split()).issubset(phrase.free_words)
-            if is_named and (not years or years.intersection(sold_in)):
+            if years and years.isdisjoint(sold_in):
+                continue
+            words = set(name.split())
+            if words.issubset(phrase.free_words):
                 chips[chip] = mac
     sizes = {size.gib for _, size in phrase.quantities() if size.is_size}
-    with_ram = [chip for chip, mac in chips.items() if sizes.intersection(mac.gib)]
+    with_ram = []
+    for chip, mac in chips.items():
+        if not sizes.isdisjoint(mac.gib):
+            with_ram.append(chip)
     return with_ram or list(chips)
 
 
@@ -86,7 +94,7 @@ def mac_with(
 
     Raises `UnknownMachineError` for a size with which the Mac is not sold.
     """
-    gib = ram_gib or mac.gib[0]
+    gib = mac.gib[0] if ram_gib is None else ram_gib
     if gib not in mac.gib:
         sizes = [f"{size} GB" for size in mac.gib]
         raise bad_name("mac_size", chip.name, gib=f"{gib:g}", sizes=sizes)

@@ -45,7 +45,10 @@ class Phrase:
         self.text = text
         self.is_of_gpus = is_of_gpus
         self.words = tokens(text)
-        self.free = {at: word for at, word in enumerate(self.words) if word != BREAK}
+        self.free: dict[int, str] = {}
+        for at, word in enumerate(self.words):
+            if word != BREAK:
+                self.free[at] = word
 
     def error(
         self,
@@ -93,29 +96,33 @@ class Phrase:
 
     def run(self, start: int, end: int) -> WordRun:
         """Return the words from the place `start` to the place before `end`."""
-        return WordRun(start=start, end=end, words=self.words[start:end])
+        words = self.words[start:end]
+        return WordRun(start=start, end=end, words=words)
 
     def runs(self, longest: int = _LONGEST_NAME) -> Iterator[WordRun]:
         """Yield the runs of words that stand side by side, the longest first. All words of a run
         are free when it is yielded.
         """
         count = len(self.words)
-        for length in range(min(longest, count), 0, -1):
-            for start in range(count - length + 1):
+        longest = min(longest, count)
+        for length in range(longest, 0, -1):
+            last_start = count - length
+            for start in range(last_start + 1):
                 run = self.run(start, start + length)
-                if all(at in self.free for at in run.places):
+                if self.free.keys() >= set(run.places):
                     yield run
 
     def size_at(self, at: int) -> Quantity | None:
         """The size in GB at that place; None where no free word states one there."""
         size = quantity_in(self.free_word(at))
-        if size is None or not size.is_size or size.unit != "gb":
-            return None
-        return size
+        if size is not None and size.is_size and size.unit == "gb":
+            return size
+        return None
 
     def with_fillers(self, run: WordRun) -> WordRun:
         """Return the run with the fillers around it, such as `geforce`, beyond which its size or
-        its count may stand. A claimed filler behind the run ends it.
+        its count may stand. A filler that is claimed belongs to another thing where it stands
+        behind the run; before the run it may be the run's maker.
         """
         # behind `with` and `vram` a size follows
         fillers = vocabulary().gpu_idle.union(MAKERS) - {"with", "vram"}
@@ -136,8 +143,14 @@ class Phrase:
         # a claimed size behind the run is the run's own
         while end not in self.free and is_size(self.word(end)):
             end += 1
-        around = self.with_fillers(self.run(run.start, end))
-        for at in (around.start - 1, around.end, around.end + 1):
+        run_with_size = self.run(run.start, end)
+        around = self.with_fillers(run_with_size)
+        places = (
+            around.start - 1,
+            around.end,
+            around.end + 1,
+        )
+        for at in places:
             count = count_in(self.free_word(at))
             if count is not None and self._is_count_of(around, at):
                 return at
@@ -146,7 +159,9 @@ class Phrase:
     def count_of(self, run: WordRun) -> int:
         """Return the count beside the run; 1 where there is none."""
         at = self._place_of_count(run)
-        count = None if at is None else count_in(self.word(at))
+        if at is None:
+            return 1
+        count = count_in(self.word(at))
         return 1 if count is None else count
 
     def claim_count(self, run: WordRun) -> int:

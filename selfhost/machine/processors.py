@@ -53,11 +53,15 @@ def find_processor(
     if found is None:
         return None
     phrase.claim(*found.run.places)
-    if cpus.is_server(found.name) or cpus.series_called(found.name) is None:
-        count = phrase.claim_count(found.run)
-        if count > 1:
-            return found.replace(name=f"{count}x {found.name}")
-    return found
+    series = cpus.series_called(found.name)
+    if series is not None and series.kind != "server":
+        # one machine holds one of these, so that the count counts nothing and is refused
+        return found
+    # a processor of no listed series may be a server's: `2x xeon`
+    count = phrase.claim_count(found.run)
+    if count == 1:
+        return found
+    return found.replace(name=f"{count}x {found.name}")
 
 
 def _named(phrase: Phrase, names: Names) -> NamedProcessor | None:
@@ -105,37 +109,44 @@ def _free_number(phrase: Phrase, *, beside_gpu: bool) -> _Number | None:
     for run in phrase.runs(_LONGEST_NUMBER):
         if not all(map(may_be_of_processor, run.words)):
             continue
-        processors = cpus.names_of_number(run.name, beside_gpu=beside_gpu)
+        number = run.name
+        processors = cpus.names_of_number(number, beside_gpu=beside_gpu)
         if processors:
             return _Number(run=run, readings=processors)
     return None
 
 
 def _number_of_gpu(gpus: Sequence[NamedGpu]) -> _Number | None:
-    """The first number of a GPU that a processor has, too. Beside another GPU the number can only
-    be the processor's.
+    """The first number of a GPU that a processor has, too: `5600`. Beside another GPU the number of
+    one processor can only be the processor's; else the GPU may be meant as well.
     """
     for gpu in gpus:
         number = gpu.run.name
-        processors = cpus.names_of_number(number, beside_gpu=True)
-        if not number.isdecimal() or not processors:
+        if not number.isdecimal():
             continue
-        if len(gpus) > 1 and len(processors) == 1:
-            return _Number(run=gpu.run, readings=processors)
-        label = gpu.rows[0].label.lower()
-        return _Number(run=gpu.run, readings=(*processors, label))
+        readings = list(cpus.names_of_number(number, beside_gpu=True))
+        if not readings:
+            continue
+        is_clear = len(gpus) > 1 and len(readings) == 1
+        if not is_clear:
+            label = gpu.rows[0].label
+            readings.append(label.lower())
+        return _Number(run=gpu.run, readings=readings)
     return None
 
 
 def _meant(phrase: Phrase, number: _Number) -> NamedProcessor:
     """The processor of a number. Raises `UnknownMachineError` for a number of several things."""
-    word = number.run.name
     readings = number.readings
-    if len(readings) > 1:
-        typed = phrase.text.lower()
-        whole = [f"--machine '{typed.replace(word, name, 1)}'" for name in readings]
-        raise phrase.error("two_readings", readings, word=word, whole=whole)
-    return NamedProcessor(run=number.run, name=readings[0])
+    if len(readings) == 1:
+        return NamedProcessor(run=number.run, name=readings[0])
+    word = number.run.name
+    typed = phrase.text.lower()
+    options = []
+    for name in readings:
+        clear = typed.replace(word, name, 1)
+        options.append(f"--machine '{clear}'")
+    raise phrase.error("two_readings", readings, word=word, whole=options)
 
 
 # a kind of processor, without a number of a listed series
@@ -145,25 +156,40 @@ def _kind(phrase: Phrase) -> NamedProcessor | None:
     """The kind of processor that the free words name: `ryzen 7`, `xeon`, `i5 8th gen`. None where
     they name none.
     """
-    for at, word in phrase.free.items():
+    for start, word in phrase.free.items():
         if word in vocabulary().no_kind or not is_of_class(word):
             continue
-        end = at + 1
+        end = start + 1
         while _continues_kind(phrase.free_word(end)):
             end += 1
-        run = phrase.run(at, end)
+        run = phrase.run(start, end)
         # a maker alone names no kind of processor
         if {"core", *cpus.MAKERS}.issuperset(run.words):
             continue
-        for place in (end, at - 1):
-            generation = _GENERATION.fullmatch(phrase.free_word(place))
-            if generation is not None:
-                number = generation[1]
-                ordinal = _ORDINALS.get(number, f"{number}th")
-                whole = phrase.run(min(at, place), max(end, place + 1))
-                return NamedProcessor(run=whole, name=f"{run.name} {ordinal} gen")
-        return NamedProcessor(run=run, name=run.name)
+        generation = _generation_at(phrase, end)
+        if generation is not None:
+            # `i5 8th gen`
+            run_with_generation = phrase.run(start, end + 1)
+        else:
+            # `8th gen i5`
+            generation = _generation_at(phrase, start - 1)
+            run_with_generation = phrase.run(start - 1, end)
+        if generation is None:
+            return NamedProcessor(run=run, name=run.name)
+        return NamedProcessor(run=run_with_generation, name=f"{run.name} {generation}")
     return None
+
+
+def _generation_at(phrase: Phrase, at: int) -> str | None:
+    """The generation of a processor that the free word at that place tells, `8th gen`; None where
+    it tells none.
+    """
+    generation = _GENERATION.fullmatch(phrase.free_word(at))
+    if generation is None:
+        return None
+    number = generation[1]
+    ordinal = _ORDINALS.get(number, f"{number}th")
+    return f"{ordinal} gen"
 
 
 def _continues_kind(word: str) -> bool:

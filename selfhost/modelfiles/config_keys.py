@@ -43,8 +43,8 @@ class Keys(Sizes):
       none is stated; `outer_type` and `type` are their rows.
     - `published`: the values that a key has in all published models of the type.
     - `known_class`: the configuration class that reads the file; None where its behaviour is not
-      known. `defaults` has the values of keys that the file leaves out, `names` the name that the
-      class has for a key, by the key's other name, and `matter` the keys by which the class
+      known. `defaults` has the values of keys that the file leaves out, `class_names` the name that
+      the class has for a key, by the key's other name, and `matter` the keys by which the class
       changes weights or cache.
     - `values`: the keys of the text model with the defaults of its class.
     - `written`: the keys that the file states; `understood`: the keys that something reads.
@@ -74,11 +74,10 @@ class Keys(Sizes):
             self.known_class = config_class_of(self.kind)
         self._class = self.known_class or ConfigClass()
         self.defaults: JsonValues = {**self._class.defaults, **self.type.defaults}
-        self.names = {**self._class.names, **self.type.names}
+        self.class_names = {**self._class.names, **self.type.names}
         self.matter = frozenset(self._class.matter)
-        self.understood: set[str] = set()
-        # all names of these keys count as understood
-        self.names_of(TABLES.keys.read)
+        # a reader adds the names that it asks for (`names_of`)
+        self.understood = set(_all_names(TABLES.keys.read))
         written = self._written_values()
         self.written = frozenset(written)
         stated = self._under_both_names(written)
@@ -104,7 +103,7 @@ class Keys(Sizes):
     def _under_both_names(self, stated: JsonValues) -> dict[str, object]:
         """The values under the file's names and under the names that the class has for them."""
         values = dict(stated)
-        for name, other in self.names.items():
+        for name, other in self.class_names.items():
             if name in values:
                 values.setdefault(other, values[name])
             if other in values:
@@ -142,12 +141,10 @@ class Keys(Sizes):
         return any(map(self.outer.get, TABLES.encoders["seeing"]))
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
-        """All names of each key, from the table of sizes. All of these names count as
-        understood.
+        """All names of each key, which count as understood from then on: whoever asks for the names
+        reads the key.
         """
-        names: list[str] = []
-        for key in keys:
-            names += TABLES.sizes.get(key, (key,))
+        names = _all_names(keys)
         self.understood.update(names)
         return names
 
@@ -172,8 +169,9 @@ class Keys(Sizes):
         if value is None:
             return None
         first = self.type.first_layer
+        stated = value if isinstance(value, list) else [value]
         numbers = []
-        for number in value if isinstance(value, list) else [value]:
+        for number in stated:
             if type(number) is not int or number < first:
                 return self.fault(
                     f"{key} is {short(value)}, not numbers of layers", None
@@ -222,11 +220,11 @@ class Keys(Sizes):
 
     def _all_understood(self) -> set[str]:
         """The keys that something reads, under both their names, and the keys with the value of
-        published models.
+        published models, which change nothing.
         """
-        usual = self.published.keys() - self._unusual()
-        understood = self.understood | usual
-        for pair in self.names.items():
+        with_usual_value = self.published.keys() - self._unusual()
+        understood = self.understood | with_usual_value
+        for pair in self.class_names.items():
             if not understood.isdisjoint(pair):
                 understood.update(pair)
         return understood
@@ -251,7 +249,7 @@ class Keys(Sizes):
         judged = self.matter.union(self._class.idle)
         odd = set()
         for key, value in self.values.items():
-            other_name = self.names.get(key)
+            other_name = self.class_names.get(key)
             if key in judged or other_name in judged:
                 continue
             if isinstance(value, dict) or value in _NOTHING:
@@ -287,6 +285,14 @@ def _text_model_in(values: JsonValues) -> JsonValues:
 def _kind_in(values: JsonValues) -> str:
     """The model type that the values state, in lower case."""
     return clean(values.get("model_type")).lower()
+
+
+def _all_names(keys: Iterable[str]) -> list[str]:
+    """All names of each key in published files, from the table of sizes."""
+    names: list[str] = []
+    for key in keys:
+        names += TABLES.sizes.get(key, (key,))
+    return names
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:

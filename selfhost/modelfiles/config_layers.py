@@ -518,7 +518,7 @@ class _Layer(Record):
         if not 0 < used <= experts:
             key = keys.stated("experts")
             text = f"a token uses {used:,} of {experts:,} experts"
-            name = keys.names.get(key, key)
+            name = keys.class_names.get(key, key)
             why = f"{keys.stated('used')}: {text} ({name})"
             return keys.contradiction(why, FeedForward(length=1))
         length = keys.number("expert_length")

@@ -18,15 +18,17 @@ from .tables import QuantizationTable, model_files
 
 _TABLE: QuantizationTable = model_files().quantization_config
 _KEY = "quantization_config"
-# an empty list under these keys means that the output matrix is quantized too
-_WITH_OUTPUT_MATRIX = ("ignore", "llm_int8_skip_modules")
+# the keys in which a file lists its output matrix where that is not quantized
+_LIST_OUTPUT_MATRIX = ("ignore", "llm_int8_skip_modules")
 
 
 class Stored(Record):
     """The quantization in which the weights are stored.
 
-    - `name`: in the words of QUANTIZATIONS; else `why` says why it is unknown.
+    - `name`: in the words of QUANTIZATIONS; None where it is not known.
     - `matrices`, `experts`: the types of these tensors alone.
+    - `why`: why `matrices` is None in quantized weights: the quantization is not known, or it is
+      MLX's own, and the original weights have another.
     - `quantized`: the weights are no longer in the type of training.
     - `quantizer`: set where not every runtime that loads the type loads this quantizer's files.
     - `note`: a sentence for the user about odd weights.
@@ -81,9 +83,9 @@ def _stored_by(values: JsonValues, *, has_experts: bool) -> Stored:
         has_narrow_experts = True
     if has_narrow_experts:
         return Stored(name=name, quantizer=quantizer, experts=name)
-    wide_key = _key_of_wide_matrices(values)
-    if wide_key is not None:
-        return _not_understood(values, wide_key)
+    unusual_key = _unusual_key(values)
+    if unusual_key is not None:
+        return _not_understood(values, unusual_key)
     return Stored(name=name, quantizer=quantizer, matrices=name)
 
 
@@ -103,6 +105,19 @@ def _left_out(values: JsonValues) -> Iterator[tuple[str, object]]:
             yield key, names
 
 
+def _leaves_out_the_usual(key: str, names: object) -> bool:
+    """Whether the modules that a key leaves out are the usual ones: they lie outside the blocks. An
+    empty list is unusual where it quantizes the output matrix, too.
+    """
+    if not isinstance(names, list):
+        # false, 0 and "" name no module
+        return not names
+    if not names:
+        return key not in _LIST_OUTPUT_MATRIX
+    outside_blocks = re.compile(_TABLE.outside_blocks)
+    return all(map(outside_blocks.search, map(str, names)))
+
+
 def _quantizes_only_experts(values: JsonValues) -> bool:
     """Whether everything except the experts was left in the type of training (Kimi K2.5)."""
     pattern = re.compile(_TABLE.experts_alone)
@@ -113,12 +128,12 @@ def _quantizes_only_experts(values: JsonValues) -> bool:
     return False
 
 
-def _key_of_wide_matrices(values: JsonValues) -> str | None:
-    """The key that leaves matrices of the blocks in the type of training; None where no key
-    does.
+def _unusual_key(values: JsonValues) -> str | None:
+    """The key by which the weights differ from the usual, where all matrices of the blocks are
+    quantized, and nothing outside the blocks. None where no key does.
     """
     for key, names in _left_out(values):
-        if not _are_outside_blocks(key, names):
+        if not _leaves_out_the_usual(key, names):
             return key
     for key in _TABLE.own_types:
         if values.get(key):
@@ -139,8 +154,10 @@ def _layout(values: JsonValues, method: str) -> _Layout:
         return _Layout(key=rule.key, name=rule.names.get(value))
     if method in ("gptq", "awq"):
         bits = values.get("bits", 4)
+        group = values.get("group_size", 128)
+        name = _packed(f"{method}-{bits}bit", group)
+        # in 4 bits only the group can be one that no program packs
         key = "group_size" if bits == 4 else "bits"
-        name = _packed(f"{method}-{bits}bit", values.get("group_size", 128))
         return _Layout(key=key, name=name)
     if method == "compressed-tensors":
         return _Layout(key="config_groups", name=_compressed_name(values))
@@ -152,8 +169,9 @@ def _layout(values: JsonValues, method: str) -> _Layout:
 def _bitsandbytes_name(values: JsonValues) -> str | None:
     """The quantization of bitsandbytes; None where the file states neither 4 nor 8 bits."""
     if True in (values.get("load_in_4bit"), values.get("_load_in_4bit")):
-        is_double = values.get("bnb_4bit_use_double_quant") is True
-        return "nf4-double" if is_double else "nf4"
+        if values.get("bnb_4bit_use_double_quant") is True:
+            return "nf4-double"
+        return "nf4"
     if values.get("load_in_8bit") is True:
         return "int8"
     return None
@@ -173,17 +191,6 @@ def _compressed_name(values: JsonValues) -> str | None:
     layout = str(group.get("format") or values.get("format"))
     name = _TABLE.of_linear.get(layout)
     return name or _linear_name(table_of(group.get("weights")))
-
-
-def _are_outside_blocks(key: str, names: object) -> bool:
-    """Whether the modules that a key names include no matrices of the blocks."""
-    if not isinstance(names, list):
-        # false, 0 and "" name no module
-        return not names
-    if not names:
-        return key not in _WITH_OUTPUT_MATRIX
-    outside_blocks = re.compile(_TABLE.outside_blocks)
-    return all(map(outside_blocks.search, map(str, names)))
 
 
 def _packed(
@@ -210,7 +217,9 @@ def _linear_name(weights: JsonValues) -> str | None:
     type = weights.get("type")
     bits = weights.get("num_bits")
     group = weights.get("group_size")
-    zeros = "-asym" if weights.get("symmetric") is False else ""
+    zeros = ""
+    if weights.get("symmetric") is False:
+        zeros = "-asym"
     unit = group
     if weights.get("strategy") == "block":
         unit = "block"
@@ -231,10 +240,15 @@ def _stored_by_mlx(stated: object) -> Stored:
     mode = values.get("mode", "affine")
     bits = values.get("bits")
     group = values.get("group_size")
-    scheme = mlx_scheme(f"{bits}bit-{group}g" if mode == "affine" else str(mode))
-    if scheme is None or (scheme.bits, scheme.group) != (bits, group):
+    layout = str(mode)
+    if mode == "affine":
+        layout = f"{bits}bit-{group}g"
+    scheme = mlx_scheme(layout)
+    # the name of another mode implies its bits and its group
+    if scheme is None or scheme.bits != bits or scheme.group != group:
         why = reason("mlx-quantization", value=short(stated))
         return Stored(format="mlx", why=why)
+    # groups of 64 are the usual ones
     name = scheme.name.removesuffix("-64g")
     bits_of_layers = _bits_of_layers(values)
     note = None

@@ -118,8 +118,8 @@ def _entry(key: str, value: object) -> str:
 
 
 def _value(value: object) -> str:
-    """A value as TOML writes it, on one line: as JSON has it, but for tables, long numbers, and one
-    more character with an escape.
+    """A value as TOML writes it: as JSON has it, but for tables, long numbers, and one more
+    character with an escape.
     """
     import json  # only where a spec is written
 

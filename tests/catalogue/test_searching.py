@@ -68,6 +68,38 @@ def test_a_name_that_leaves_out_words_is_told_the_one_with_them(
 
 
 @pytest.mark.parametrize(
+    ("typed", "other"),
+    [
+        pytest.param("qwen3 17b", "qwen3.5-397b-a17b", id="active parameters"),
+        pytest.param("qwen3.8-2b", "qwen3.8-2.4t-a95b", id="digits of two sizes"),
+    ],
+)
+def test_a_name_of_another_size_is_not_told_the_one_with_its_digits(
+    typed: str, other: str
+) -> None:
+    assert other not in unknown(typed).nearest
+
+
+@pytest.mark.parametrize(
+    ("typed", "model"),
+    [
+        # as the cards of Anubis-70B-v1.1, Fimbulvetr-11B-v2 and Llama-3-ELYZA-JP-8B say
+        pytest.param("anubis", "llama-3.3-70b-instruct", id="a line"),
+        pytest.param("Fimbulvetr", "solar-10.7b-instruct-v1.0", id="in capitals"),
+        pytest.param("elyza", "llama-3-8b-instruct", id="not the first word"),
+    ],
+)
+def test_the_word_of_a_line_of_tunes_leads_to_its_model(typed: str, model: str) -> None:
+    assert list(unknown(typed).nearest) == [model]
+
+
+@pytest.mark.parametrize("typed", ["minutes", "filter", "eval", "mxfp4"])
+def test_a_common_word_in_a_long_name_of_a_tune_leads_to_no_model(typed: str) -> None:
+    """Such a word is one of many in the name of a repository, which it does not mean."""
+    assert "has the layers of" not in unknown(typed).message
+
+
+@pytest.mark.parametrize(
     ("typed", "is_hinted"),
     [
         pytest.param("qwen3-abliterated-8b", True, id="the size apart"),

@@ -211,9 +211,11 @@ def test_an_audit_takes_the_models_own_default(machine: str) -> None:
 def test_a_picture_runs_on_the_gpu_in_a_smaller_type_or_a_part_at_a_time(
     model: str, machine: str
 ) -> None:
-    """Issue 18, point 3: FLUX a quantized or offloaded form. bitsandbytes loads all that it
-    quantizes on the GPU, so that with offload only the denoiser is quantized. Files of fewer bits
-    are loaded by another program.
+    """A model of pictures that a GPU does not hold whole runs there all the same: in fewer bits, or
+    with its parts moved to the GPU in turn (offload).
+
+    bitsandbytes loads all that it quantizes on the GPU, so that with offload only the denoiser is
+    quantized. Files of fewer bits are loaded by another program.
     """
     verdict = check(model, machine=profile(machine))
     assert verdict.route is Route.LOCAL

@@ -26,7 +26,7 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     """
     search = _Search(host=host, table=present_table())
     found = host.within(search.runtimes)
-    if found or search.has_a_place:
+    if found or search.has_a_folder:
         facts.put("runtimes", tuple(found), _SOURCE)
     else:
         # a tree without any folder to search tells nothing about its machine
@@ -40,8 +40,8 @@ class _Search(Record):
     table: PresentTable
 
     @property
-    def has_a_place(self) -> bool:
-        """Whether the machine has a folder to search."""
+    def has_a_folder(self) -> bool:
+        """Whether the machine has a folder in which runtimes are searched."""
         if self.host.ask("python_path") is not None:
             return True
         return any(map(self.host.exists, self.folders))
@@ -51,12 +51,12 @@ class _Search(Record):
         """The folders of PATH, then the usual ones of this system, each once."""
         host = self.host
         path = host.env.get("PATH", "")
-        # a PATH may name one folder thousands of times
-        folders = dict.fromkeys(path.split(host.paths.pathsep))
+        folders = path.split(host.paths.pathsep)
         for folder in self.table.folders.get(host.system, ()):
-            in_home = folder.replace("~", host.home)
-            folders[in_home] = None
-        return list(filter(host.is_absolute, folders))
+            folders.append(folder.replace("~", host.home))
+        # a PATH may name one folder thousands of times
+        distinct = dict.fromkeys(folders)
+        return list(filter(host.is_absolute, distinct))
 
     def runtimes(self) -> list[PresentRuntime]:
         """Return the runtimes of programs and of Python packages, sorted by id.
@@ -66,13 +66,14 @@ class _Search(Record):
         """
         found: dict[str, PresentRuntime] = {}
         for path, id in self.programs.items():
-            program = PresentRuntime(id=id, path=path)
-            found.setdefault(id, program)
+            if id not in found:
+                found[id] = PresentRuntime(id=id, path=path)
         for package in self._packages():
-            runtime = found.setdefault(package.id, package)
-            if runtime.version is None:
-                with_version = runtime.replace(version=package.version)
-                found[package.id] = with_version
+            runtime = found.get(package.id)
+            if runtime is None:
+                found[package.id] = package
+            elif runtime.version is None:
+                found[package.id] = runtime.replace(version=package.version)
         return [found[id] for id in sorted(found)]
 
     @cached_property
@@ -84,11 +85,13 @@ class _Search(Record):
         for folder in self.folders:
             for command, id in self.table.commands.items():
                 path = host.join(folder, command + suffix)
-                programs[path] = id
+                if host.is_program(path):
+                    programs[path] = id
         for program in self.table.lm_studio.get(host.system, ()):
             path = program.replace("~", host.home)
-            programs[path] = LM_STUDIO
-        return {path: id for path, id in programs.items() if host.is_program(path)}
+            if host.is_program(path):
+                programs[path] = LM_STUDIO
+        return programs
 
     def _packages(self) -> Iterator[PresentRuntime]:
         """Yield the packages of runtimes by names of folders such as `mlx_lm-0.32.2.dist-info`."""
