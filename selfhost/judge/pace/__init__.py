@@ -3,9 +3,9 @@ and the layers that it launches.
 
 Every pace is the same sum: bytes divided by the read rate, operations divided by the compute rate,
 and a fixed time for each layer. `ranges` has the arithmetic, `figures` and `tables` the figures of
-the file, `processor`, `cores`, `rates` and `prompts` the devices, `layout` and `experts` the places
-of a model. `decoding`, `sequences` and `text` have the pace of text; `job`, `work` and `media` have
-the pace of other work.
+the file, `processor`, `reading`, `cores`, `rates` and `prompts` the devices, `layout` and `experts`
+the places of a model. `decoding`, `sequences` and `text` have the pace of text; `job`, `work` and
+`media` have the pace of other work.
 """
 
 from __future__ import annotations

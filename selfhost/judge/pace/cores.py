@@ -12,15 +12,9 @@ from ...core import units
 from ...core.records import Record
 from ...machine.record import Machine
 from . import ReadContext, Step
-from .processor import (
-    BANDWIDTH_SHARE,
-    Bandwidth,
-    bandwidth,
-    processor_of,
-    prompt_rate,
-    threads_range,
-)
+from .processor import cores_rate_with_small, processor_of, threads_range
 from .ranges import Range, Seconds
+from .reading import BANDWIDTH_SHARE, Bandwidth, bandwidth
 from .tables import pace_tables
 
 _GB = units.GB
@@ -171,7 +165,7 @@ class Cores(Record):
         if operations <= 0:
             return None
         tables = pace_tables()
-        dense = prompt_rate(self.machine) * tables.prompt.reached_on_cores
+        dense = cores_rate_with_small(self.machine) * tables.prompt.reached_on_cores
         rate = dense
         if step.has_experts:
             # the likely figure is already in the operations: this range only widens the ends

@@ -23,14 +23,9 @@ from ...machine.cpus import chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ..devices import computes_on_shared, has_capability
 from . import MEASURED_PROGRAM, Step
-from .processor import (
-    ANY_APPLE,
-    bandwidth,
-    is_client_by_class,
-    per_second,
-    processor_of,
-)
+from .processor import is_client_by_class, processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
+from .reading import ANY_APPLE, bandwidth, chip_memory, per_second
 from .tables import (
     FEW_BITS,
     FEWEST_DEVICES,
@@ -547,7 +542,7 @@ def _peak_of_ram(machine: Machine) -> _RamPeak | None:
         return _peak_of_series(processor.series, rate)
     if rate is not None and not machine.is_bandwidth_measured:
         return _RamPeak(bytes_per_second=Range.of(rate))
-    chip = processor.chip
+    chip = chip_memory(processor)
     if chip is not None and chip.called != ANY_APPLE:
         return _RamPeak(bytes_per_second=Range.of(chip.high))
     ends = _guessed_peak_of_ram(machine)
@@ -563,7 +558,7 @@ def _guessed_peak_of_ram(machine: Machine) -> Range | None:
     of cores is not known either.
     """
     figures = pace_tables().reading
-    if processor_of(machine).chip is not None:
+    if processor_of(machine).is_chip:
         return figures.any_apple * _GB
     is_rate_unknown = machine.memory_bandwidth_bytes_per_second is None
     if is_rate_unknown and is_client_by_class(machine):
