@@ -27,7 +27,6 @@ from ...needs.case import MICRO_BATCH_TOKENS, ContextSetup
 from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
-from . import Step
 from .cores import Cores, cores_of
 from .experts import ApartExperts, experts_apart, experts_used
 from .prompts import prompt_seconds
@@ -40,6 +39,7 @@ from .rates import (
     staged_per_second,
     sum_row,
 )
+from .step import Step
 from .tables import SumRow, pace_tables
 
 # if the shares on GPUs reach 1 minus this, all layers lie on GPUs: the difference is rounding

@@ -11,11 +11,12 @@ from functools import cached_property
 from ...core import units
 from ...core.records import Record
 from ...needs.case import DRAFTED_TOKENS, Companions
-from . import Speed, Step
+from . import Speed
 from .decoding import likely_seconds, prompt_rate
 from .experts import read_experts
 from .layout import LaidOut
 from .ranges import NO_SECONDS, Amount, Range, Seconds
+from .step import Step
 from .tables import pace_tables
 
 
