@@ -24,8 +24,8 @@ from ..core.tables import shipped_record
 from ..core.workload import Workload
 from ..judge.checks.space import available_ram
 from ..judge.pace import Speed
-from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.rates import gpu_of, shared_gpu_of
+from ..judge.pace.reading import BANDWIDTH_SHARE, bandwidth
 from ..judge.record import TIGHT_CODES, Judged
 from ..machine.record import Machine
 from ..needs.case import MICRO_BATCH_TOKENS

@@ -271,7 +271,7 @@ def _lacks_bandwidth(machine: Machine) -> bool:
         return False
     # a model that fits a GPU does not depend on the RAM, and the bandwidth of a listed chip is
     # known
-    return not machine.accelerators and processor_of(machine).chip is None
+    return not machine.accelerators and not processor_of(machine).is_chip
 
 
 def options_to_repeat(options: Options, *, alone: str | None = None) -> str:

@@ -9,7 +9,7 @@ import pytest
 from judge.small import speed_of
 from selfhost import Machine, Workload, check
 from selfhost.judge.pace import Range
-from selfhost.judge.pace.processor import BANDWIDTH_SHARE, bandwidth
+from selfhost.judge.pace.reading import BANDWIDTH_SHARE, bandwidth
 from selfhost.machine.gpus import link_bytes_per_second
 from selfhost.machine.named import named
 

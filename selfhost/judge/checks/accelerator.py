@@ -538,35 +538,55 @@ class _OnCards(_Layout):
     def _ruling(self) -> Ruling:
         """The ruling whether the accelerators have room for the bytes that decide, now or once they
         are idle; and if they have, whether parts of the model stay in RAM.
-
-        The least bytes leave it open in training, and where an option makes the runtime take less
-        or states what lies on the accelerators: then nothing moves to the RAM by itself.
         """
-        needs = self.needs
-        is_lean = "lean" in self.question.settings
-        ruling = None
-        if is_lean:
-            ruling = self._ruling_of_part("lean", is_idle=not self._now_only)
-        elif self.question.workload.task == "finetune":
-            # training is placed by the memory that is free now
-            ruling = self._ruling_of_part("", is_idle=False)
-        elif placing_options(self.question, _LAYER_SETTINGS):
-            ruling = self._ruling_of_part("placed", is_idle=not self._now_only)
-        if ruling is not None:
-            return ruling
+        left_open = self._ruling_of_what_stays()
+        if left_open is not None:
+            return left_open
         if not self._hold():
             return self._too_full()
         if not self._hold("high_bytes"):
             return warning("accelerator-tight")
-        if is_lean:
+        if self._is_lean:
             return warning("accelerator-lean")
-        if needs.placement != "split":
+        if self.needs.placement != "split":
             return passing("accelerator-fits")
-        if needs.offload:
+        if self.needs.offload:
             return warning("accelerator-partly", "in-turn")
         if placing_options(self.question, _LAYER_SETTINGS):
             return warning("accelerator-partly", "stated")
         return warning("accelerator-partly", smaller=self._what_would_fit)
+
+    @property
+    def _is_lean(self) -> bool:
+        """Whether an option makes the runtime take less memory."""
+        return "lean" in self.question.settings
+
+    def _ruling_of_what_stays(self) -> Ruling | None:
+        """The ruling where only the likely or only the least bytes fit, of a model of which nothing
+        moves to the RAM by itself: in training, and where an option makes the runtime take less or
+        states what lies on the accelerators.
+
+        None where the bytes that decide tell: for any other model, where the most bytes fit, and
+        where not even the least do.
+        """
+        is_idle = not self._now_only
+        if self._is_lean:
+            variant = "lean"
+        elif self.question.workload.task == "finetune":
+            variant = ""
+            # training is placed by the memory that is free now
+            is_idle = False
+        elif placing_options(self.question, _LAYER_SETTINGS):
+            variant = "placed"
+        else:
+            return None
+        if self._hold("high_bytes", is_idle=is_idle):
+            return None
+        if self._hold("total_bytes", is_idle=is_idle):
+            return warning("accelerator-tight", variant)
+        if self._hold("low_bytes", is_idle=is_idle):
+            return undecided("accelerator-close", variant)
+        return None
 
     def _what_would_fit(self) -> str:
         """The phrase that names what is smaller, so that the accelerators may hold all of it."""
@@ -622,18 +642,6 @@ class _OnCards(_Layout):
         if len(cards) <= len(self.shares):
             return 0
         return len(cards) if has_bytes >= need_bytes else 0
-
-    def _ruling_of_part(self, variant: str, *, is_idle: bool) -> Ruling | None:
-        """The ruling where only the likely or only the least bytes fit, in training and with an
-        option that makes a runtime take less; None where the most fits, or not even the least.
-        """
-        if self._hold("high_bytes", is_idle=is_idle):
-            return None
-        if self._hold("total_bytes", is_idle=is_idle):
-            return warning("accelerator-tight", variant)
-        if self._hold("low_bytes", is_idle=is_idle):
-            return undecided("accelerator-close", variant)
-        return None
 
 
 def _lean_option(question: Question) -> str:

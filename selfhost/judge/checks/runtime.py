@@ -177,17 +177,17 @@ class _CpuDemand(Record):
             why = machine.why_unread("instruction_sets")
             return undecided("cpu-unread", "sets", why=why)
         common = _COMMON_SETS.get(self._processor, ())
-        asked.difference_update(machine.instruction_sets, common)
-        unread = _unread_sets(machine)
+        unseen = asked.difference(machine.instruction_sets, common)
+        missing = unseen - _unread_sets(machine)
         perhaps = "instruction_sets" in machine.assumed
-        missing = [name for name in self.required if name in asked]
-        lacking = [name for name in missing if name not in unread]
+        lacking = [name for name in self.required if name in missing]
         if lacking:
             return failing("cpu-lacks-instructions", perhaps=perhaps, missing=lacking)
-        if missing:
-            why = machine.why_unread(f"instruction_sets.{missing[0]}")
-            return undecided("cpu-unread", "set", why=why, sets=missing)
-        slowing = [name for name in self.recommended if name in asked - unread]
+        untold = [name for name in self.required if name in unseen]
+        if untold:
+            why = machine.why_unread(f"instruction_sets.{untold[0]}")
+            return undecided("cpu-unread", "set", why=why, sets=untold)
+        slowing = [name for name in self.recommended if name in missing]
         if slowing:
             return warning("cpu-slow", perhaps=perhaps, missing=slowing)
         return passing("cpu-suits")
@@ -330,18 +330,17 @@ class _Program(Record):
         """The ruling for a runtime that was not found. It passes where the runtime need not be
         installed already, unless it must be built from source.
         """
-        ruling = passing
-        code = "runtime-not-installed"
+        is_searched = self.machine.runtimes is not None
+        code = "runtime-not-installed" if is_searched else "runtime-not-searched"
         remedy = self._install_remedy()
-        if is_required:
+        ruling = passing
+        if is_required and is_searched:
             ruling = failing
+        elif is_required:
+            ruling = undecided
+            remedy = self.machine.why_unread("runtimes").remedy or remedy
         elif self.is_from_source:
             ruling = warning
-        if self.machine.runtimes is None:
-            code = "runtime-not-searched"
-            if is_required:
-                ruling = undecided
-                remedy = self.machine.why_unread("runtimes").remedy or remedy
         return ruling(
             code,
             machine=self.machine.name,

@@ -240,14 +240,14 @@ def memory_check(
     which no types are looked at.
     """
     available = available_ram(machine, workload)
-    need = needs.on_host
+    on_host = needs.on_host
     # the page cache may drop the original files once a runtime has copied them, but a disk in RAM
     # keeps them
     kept_bytes = min(files_bytes, needs.evictable_bytes)
     host_need = _HostNeed(
         needs=needs,
-        low=need.low_bytes + kept_bytes,
-        high=need.high_bytes + files_bytes,
+        low=on_host.low_bytes + kept_bytes,
+        high=on_host.high_bytes + files_bytes,
         machine=machine,
         available=available,
     )
@@ -260,7 +260,7 @@ def memory_check(
     def smaller() -> str:
         """The phrase that names what takes less RAM, worked out where a sentence has it."""
         words = what_is_smaller(
-            need.terms, available.ceiling_bytes, question, on_gpu or 0
+            on_host.terms, available.ceiling_bytes, question, on_gpu or 0
         )
         if not files_bytes:
             return words

@@ -321,16 +321,18 @@ def _work_ruling(
     likely: float | None,
     slowed_by: str,
 ) -> Ruling:
-    """The ruling whether the work is slow. `slowed_by` is the result of `_slowed_by`."""
-    if words.on_cpu is None:
-        if words.what is not None and slowed_by:
-            is_long = _takes_hours(unit, likely, slowed_by)
-            code = "speed-hours" if is_long else words.code
-            return warning(code, slowed_by, what=words.what)
-        if likely is None:
-            return undecided("speed-not-known")
-    if likely is None:
+    """The ruling whether the work is slow: on a processor where its pace is not known, then work
+    that is known to be slow unless a GPU holds all of the model, then by its pace. `slowed_by` is
+    the result of `_slowed_by`.
+    """
+    if likely is None and words.on_cpu is not None:
         return warning(words.code, "unknown-on-cpu", what=words.on_cpu)
+    if words.what is not None and slowed_by:
+        is_long = _takes_hours(unit, likely, slowed_by)
+        code = "speed-hours" if is_long else words.code
+        return warning(code, slowed_by, what=words.what)
+    if likely is None:
+        return undecided("speed-not-known")
     if _is_beyond(likely, words.limit, unit):
         return warning(words.code, "work")
     return passing("speed-comfortable", "work")

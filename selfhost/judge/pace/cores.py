@@ -6,25 +6,22 @@ own work: unpacking and computing.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from ...core import units
 from ...core.records import Record
 from ...machine.record import Machine
-from . import ReadContext, Step
-from .processor import (
-    BANDWIDTH_SHARE,
-    Bandwidth,
-    bandwidth,
-    processor_of,
-    prompt_rate,
-    threads_range,
-)
+from .processor import cores_rate_with_small, processor_of, threads_range
 from .ranges import Range, Seconds
+from .reading import BANDWIDTH_SHARE, Bandwidth, bandwidth
+from .step import ReadContext, Step
 from .tables import pace_tables
 
 _GB = units.GB
 _GIGA = 1e9
+# the places of the slow end, the likely figure and the fast end in a range, in seconds and in an
+# amount
+_ENDS = (0, 1, 2)
 
 
 # ------------------------------------------------------------------ a token
@@ -132,44 +129,31 @@ class Cores(Record):
     def seconds(self, step: Step) -> Seconds:
         """The seconds of one token."""
         token = _token_on_cores(step)
-        ends = [cores.seconds(token) for cores in self._working()]
+        ends = [cores.seconds(token) for cores in self._working]
         return Seconds(*ends)
 
-    def _working(self) -> list[_WorkingCores]:
+    @cached_property
+    def _working(self) -> tuple[_WorkingCores, ...]:
         """The working cores at the slow end, at the likely figure and at the fast end."""
+        return tuple(map(self._working_at, _ENDS))
+
+    def _working_at(self, end: int) -> _WorkingCores:
+        """The working cores at one of `_ENDS`."""
         figures = pace_tables().processor
         processor = processor_of(self.machine)
-        ends = []
-        for (
-            read_per_second,
-            threads,
-            share,
-            unpacked_gb_per_s,
-            thread_seconds,
-            experts_layer,
-            streams_layer,
-        ) in zip(
-            self.memory.ends * BANDWIDTH_SHARE,
-            threads_range(self.machine),
-            processor.shares.cores,
-            processor.core.unpacks_gb_per_s,
-            figures.thread_seconds,
-            figures.experts_layer,
-            pace_tables().general.streams_layer,
-            strict=True,
-        ):
-            cores = threads * share
-            layer_seconds = figures.layer_core_seconds / cores + figures.meeting_seconds
-            working = _WorkingCores(
-                read_per_second=read_per_second,
-                unpacked_per_second=threads * unpacked_gb_per_s * _GB,
-                cores=cores,
-                layer_seconds=layer_seconds + threads * thread_seconds,
-                experts_layer=experts_layer,
-                streams_layer=streams_layer,
-            )
-            ends.append(working)
-        return ends
+        threads = threads_range(self.machine)[end]
+        cores = threads * processor.shares.cores[end]
+        layer_seconds = figures.layer_core_seconds / cores + figures.meeting_seconds
+        layer_seconds += threads * figures.thread_seconds[end]
+        unpacked_gb_per_s = processor.core.unpacks_gb_per_s[end]
+        return _WorkingCores(
+            read_per_second=self.memory.ends[end] * BANDWIDTH_SHARE,
+            unpacked_per_second=threads * unpacked_gb_per_s * _GB,
+            cores=cores,
+            layer_seconds=layer_seconds,
+            experts_layer=figures.experts_layer[end],
+            streams_layer=pace_tables().general.streams_layer[end],
+        )
 
     def prompt(self, step: Step) -> Range | None:
         """The tokens of a prompt that the cores read in a second, with the weights computed and
@@ -181,7 +165,7 @@ class Cores(Record):
         if operations <= 0:
             return None
         tables = pace_tables()
-        dense = prompt_rate(self.machine) * tables.prompt.reached_on_cores
+        dense = cores_rate_with_small(self.machine) * tables.prompt.reached_on_cores
         rate = dense
         if step.has_experts:
             # the likely figure is already in the operations: this range only widens the ends

@@ -1,16 +1,21 @@
-"""The pace of one step of decoding, and of reading a prompt, where a model lies (`layout`)."""
+"""The pace of one step of decoding, and of reading a prompt, where a model lies (`layout`).
+
+`predict` returns the pace of one sequence, on GPUs or on the processor, with the clauses that say
+what it rests on. `likely_seconds` and `prompt_rate` are figures of the same pace without words;
+`sequences` makes the pace of several of them.
+"""
 
 from __future__ import annotations
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
-from . import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Speed, Step
-from .cores import Cores
+from . import Speed
 from .layout import LaidOut
 from .processor import processor_of
 from .prompts import prompt_seconds
 from .ranges import Amount, Range, Seconds, highest
 from .rates import Gpu, gpu_of
+from .step import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Step
 from .tables import pace_tables
 
 # bytes read for a token below which the program's own work decides the pace: the smallest model
@@ -31,17 +36,15 @@ def predict(step: Step, layout: LaidOut) -> Speed:
         return Speed(how=why_unknown)
     if layout.gpus:
         return _on_gpus(step, layout)
-    if layout.cores is not None:
-        return _on_processor(step, layout, layout.cores)
-    return Speed(how=_NO_MEMORY_RATE)
+    return _on_processor(step, layout)
 
 
 def likely_seconds(step: Step, layout: LaidOut) -> float:
     """The likely seconds of a step, whose pace is known."""
     if layout.gpus:
         return layout.seconds(step).likely
-    taken = layout.known_cores.seconds(step)
-    return _told_seconds(step, layout, taken).likely
+    on_cores = layout.known_cores.seconds(step)
+    return _seconds_to_tell(on_cores, step, layout).likely
 
 
 def prompt_rate(step: Step, layout: LaidOut) -> Range | None:
@@ -50,20 +53,24 @@ def prompt_rate(step: Step, layout: LaidOut) -> Range | None:
     """
     if layout.gpus:
         return layout.prompt(step).pace
-    cores = layout.known_cores
-    decode = 1 / _told_seconds(step, layout, cores.seconds(step))
-    return _prompt_rate_of_cores(step, layout, cores, decode)
+    on_cores = layout.known_cores.seconds(step)
+    decode = 1 / _seconds_to_tell(on_cores, step, layout)
+    return _prompt_on_processor(step, layout, decode)
 
 
 def _why_unknown(step: Step, layout: LaidOut) -> str | None:
-    """The reason why the pace of the step is not known; None where it may be known."""
+    """The reason why the pace of the step is not known; None where it is known."""
     if step.weights_bytes <= 0:
         return "how many bytes each token reads is not known"
     if step.weights_bytes < _LEAST_READ_BYTES:
         return _TOO_SMALL
     if layout.offloaded and not layout.gpus:
         return f"the memory bandwidth of {_unknown_gpu(layout)} is not known"
-    if layout.gpus and layout.is_split and layout.cores is None:
+    if layout.cores is not None:
+        return None
+    if not layout.gpus:
+        return _NO_MEMORY_RATE
+    if layout.is_split:
         return f"part of it runs in RAM, and {_NO_MEMORY_RATE}"
     return None
 
@@ -78,39 +85,7 @@ def _unknown_gpu(layout: LaidOut) -> str:
     return "the accelerator"
 
 
-def _pace_when_full(
-    step: Step,
-    taken: Seconds,
-    full: Seconds,
-) -> float | None:
-    """The tokens per second once the context is full; None where that is about as fast."""
-    if step.architecture is None or not step.depth_tokens:
-        return None
-    if taken.likely >= _ABOUT_AS_FAST * full.likely:
-        return None
-    return 1 / full.likely
-
-
-def _context_words(step: Step) -> str:
-    """The clause that tells how many tokens stand in the context before the step."""
-    if step.architecture is None:
-        return "; with an empty context, because the model's layers are not known"
-    if not step.depth_tokens:
-        return ""
-    tokens = units.tokens(int(step.depth_tokens))
-    if step.depth_tokens <= SHORT_CHAT_TOKENS:
-        return f"; in a chat of {tokens}"
-    return f"; with {tokens} in the context"
-
-
-def _at_full_context(step: Step, layout: LaidOut) -> Step:
-    context_tokens = layout.context_tokens or 0
-    return step.replace(depth_tokens=max(context_tokens, step.depth_tokens))
-
-
-def _unmeasured_words(step: Step) -> str:
-    """The clause that the runtime was not measured."""
-    return f"; by the rules of {MEASURED_PROGRAM}, because {step.other_program} was not measured"
+# ------------------------------------------------------------------ on GPUs
 
 
 def _on_gpus(step: Step, layout: LaidOut) -> Speed:
@@ -122,11 +97,7 @@ def _on_gpus(step: Step, layout: LaidOut) -> Speed:
     if step.other_program and not _is_measured(step, layout):
         how += _unmeasured_words(step)
     if prompt.crossing.likely:
-        batch = units.tokens(layout.tokens_per_crossing)
-        size = units.decimal(layout.in_ram_bytes)
-        if step.has_experts:
-            size = f"up to {size}"
-        how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
+        how += _crossing_words(step, layout)
     return Speed(
         decode=1 / taken,
         prompt=prompt.pace,
@@ -138,12 +109,13 @@ def _on_gpus(step: Step, layout: LaidOut) -> Speed:
 
 def _by_any_recipe(taken: Seconds, step: Step, layout: LaidOut) -> Seconds:
     """The likely seconds of a step, with ends that hold each recipe of its files."""
-    most, _, least = step.by_recipe
-    if most == least:
+    shares = step.by_recipe
+    if shares.slow == shares.fast:
         return taken
-    slow = layout.seconds(step.reading(most)).likely
-    fast = layout.seconds(step.reading(least)).likely
-    return taken * Amount(slow / taken.likely, 1.0, fast / taken.likely)
+    with_most_bytes = layout.seconds(step.reading(shares.slow)).likely
+    with_least_bytes = layout.seconds(step.reading(shares.fast)).likely
+    likely = taken.likely
+    return taken * Amount(with_most_bytes / likely, 1.0, with_least_bytes / likely)
 
 
 def _is_measured(step: Step, layout: LaidOut) -> bool:
@@ -155,62 +127,42 @@ def _is_measured(step: Step, layout: LaidOut) -> bool:
     return all(used.gpu.row(step).program is not None for used in layout.gpus)
 
 
-def _on_processor(
-    step: Step,
-    layout: LaidOut,
-    cores: Cores,
-) -> Speed:
+# ------------------------------------------------------------------ on the processor
+
+
+def _on_processor(step: Step, layout: LaidOut) -> Speed:
     """The pace on the processor. A clause says whether a GPU that shares the RAM may be used
     instead.
     """
-    taken = cores.seconds(step)
+    cores = layout.known_cores
+    on_cores = cores.seconds(step)
     full = cores.seconds(_at_full_context(step, layout))
     how = cores.memory.how + _context_words(step)
     if step.other_program:
         how += _unmeasured_words(step)
     if layout.shared_gpu is not None:
         how += f"; or the speed of {layout.shared_gpu.device.name}, if it is used"
-    decode = 1 / _told_seconds(step, layout, taken)
+    decode = 1 / _seconds_to_tell(on_cores, step, layout)
     return Speed(
         decode=decode,
-        prompt=_prompt_rate_of_cores(step, layout, cores, decode),
-        full_context_tokens_per_second=_pace_when_full(step, taken, full),
+        prompt=_prompt_on_processor(step, layout, decode),
+        full_context_tokens_per_second=_pace_when_full(step, on_cores, full),
         how=how,
     )
 
 
-def _told_seconds(step: Step, layout: LaidOut, taken: Seconds) -> Seconds:
-    """The seconds of a step that takes so long on the processor, with the ends of a GPU that may
-    compute instead.
+def _seconds_to_tell(on_cores: Seconds, step: Step, layout: LaidOut) -> Seconds:
+    """The seconds to tell of a step that takes `on_cores` on the processor: with the ends of a GPU
+    that shares the RAM and may compute it instead.
     """
-    told = taken
+    taken = on_cores
     if step.architecture is None or step.other_program:
-        # no run of such a model or program was measured: the slow end is lowered
-        told = told._replace(slow=told.slow / pace_tables().general.unseen.least)
+        # no run of such a model or program was measured: the pace may be slower
+        taken = taken._replace(slow=taken.slow / pace_tables().general.unseen.least)
     shared = layout.shared_gpu
     if shared is None:
-        return told
-    return _if_shared(told, shared.seconds(step), layout.runtime)
-
-
-def _prompt_rate_of_cores(
-    step: Step,
-    layout: LaidOut,
-    cores: Cores,
-    decode: Range,
-) -> Range | None:
-    """The rate at which the processor reads a prompt, with the fast end of a GPU that may compute
-    instead; None where it is not known.
-    """
-    if processor_of(layout.machine).is_mac:
-        return None
-    prompt = cores.prompt(step)
-    if layout.shared_gpu is not None:
-        prompt = _prompt_if_shared(step, prompt, layout.shared_gpu)
-    if prompt is None:
-        return None
-    # a prompt can always be read one token at a time, at the pace of decoding
-    return highest(prompt, decode)
+        return taken
+    return _if_shared(taken, shared.seconds(step), layout.runtime)
 
 
 def _if_shared(
@@ -222,13 +174,30 @@ def _if_shared(
     the likely figure lies between both, and the ends hold both.
 
     A runtime with a setting for such a GPU leaves the GPU aside without it, and people set it where
-    the GPU is faster. Others use the GPU that they find, even where the cores are faster.
+    the GPU is faster: then the cores are the slow end. Others use the GPU that they find, even
+    where the cores are faster.
     """
     likely = (on_cores.likely * on_shared.likely) ** 0.5
     fast = min(on_cores.fast, on_shared.fast)
     if runtime is not None and "shared_gpu" in runtime.command_lines.variables:
         return Seconds(on_cores.slow, min(on_cores.likely, likely), fast)
     return Seconds(max(on_cores.slow, on_shared.slow), likely, fast)
+
+
+def _prompt_on_processor(step: Step, layout: LaidOut, decode: Range) -> Range | None:
+    """The rate at which the processor reads a prompt, with the fast end of a GPU that may compute
+    instead; None where it is not known. `decode` is the rate of decoding.
+    """
+    if processor_of(layout.machine).is_mac:
+        # its GPU reads prompts: nobody measured its cores
+        return None
+    prompt = layout.known_cores.prompt(step)
+    if layout.shared_gpu is not None:
+        prompt = _prompt_if_shared(step, prompt, layout.shared_gpu)
+    if prompt is None:
+        return None
+    # a prompt can always be read one token at a time, at the pace of decoding
+    return highest(prompt, decode)
 
 
 def _prompt_if_shared(
@@ -246,3 +215,53 @@ def _prompt_if_shared(
         return None
     fastest = max(on_cores.high, 1 / on_shared.fast)
     return on_cores._replace(high=fastest)
+
+
+# ------------------------------------------------------------------ once the context is full
+
+
+def _at_full_context(step: Step, layout: LaidOut) -> Step:
+    context_tokens = layout.context_tokens or 0
+    return step.replace(depth_tokens=max(context_tokens, step.depth_tokens))
+
+
+def _pace_when_full(
+    step: Step,
+    taken: Seconds,
+    full: Seconds,
+) -> float | None:
+    """The tokens per second once the context is full; None where that is about as fast."""
+    if step.architecture is None or not step.depth_tokens:
+        return None
+    if taken.likely >= _ABOUT_AS_FAST * full.likely:
+        return None
+    return 1 / full.likely
+
+
+# ------------------------------------------------------------------ in words
+
+
+def _context_words(step: Step) -> str:
+    """The clause that tells how many tokens stand in the context before the step."""
+    if step.architecture is None:
+        return "; with an empty context, because the model's layers are not known"
+    if not step.depth_tokens:
+        return ""
+    tokens = units.tokens(int(step.depth_tokens))
+    if step.depth_tokens <= SHORT_CHAT_TOKENS:
+        return f"; in a chat of {tokens}"
+    return f"; with {tokens} in the context"
+
+
+def _crossing_words(step: Step, layout: LaidOut) -> str:
+    """The clause that tells how many bytes of weights cross to the GPU for each batch."""
+    batch = units.tokens(layout.tokens_per_crossing)
+    size = units.decimal(layout.in_ram_bytes)
+    if step.has_experts:
+        size = f"up to {size}"
+    return f"; for each {batch} of a prompt {size} of weights cross to the GPU"
+
+
+def _unmeasured_words(step: Step) -> str:
+    """The clause that the runtime was not measured."""
+    return f"; by the rules of {MEASURED_PROGRAM}, because {step.other_program} was not measured"

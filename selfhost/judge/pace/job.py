@@ -18,7 +18,6 @@ from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..devices import computes_on_shared, may_compute_on
-from . import MEASURED_PROGRAM, Step
 from .cores import Cores, cores_of
 from .figures import ByVectors, Figures
 from .processor import cores_rate, processor_of, threads_range
@@ -32,6 +31,7 @@ from .rates import (
     share_row,
     shared_gpu_of,
 )
+from .step import MEASURED_PROGRAM, Step
 from .tables import TypeRow, pace_tables
 
 _LEAST_WITH_BFLOAT16 = "8.0"

@@ -12,7 +12,7 @@ CUDA, HIP, Vulkan and SYCL from 32 tokens on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from math import ceil
 from typing import NamedTuple
@@ -27,7 +27,6 @@ from ...needs.case import MICRO_BATCH_TOKENS, ContextSetup
 from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
-from . import Step
 from .cores import Cores, cores_of
 from .experts import ApartExperts, experts_apart, experts_used
 from .prompts import prompt_seconds
@@ -40,6 +39,7 @@ from .rates import (
     staged_per_second,
     sum_row,
 )
+from .step import Step
 from .tables import SumRow, pace_tables
 
 # if the shares on GPUs reach 1 minus this, all layers lie on GPUs: the difference is rounding
@@ -191,78 +191,59 @@ class LaidOut(Record):
         """The seconds of one token on the GPUs and in RAM."""
         if self.is_divided:
             return self._seconds_divided(step)
-        if not self.is_split:
-            return self._seconds_unless_spilt(step)
-        by_share = self._seconds_with_ram(step, set(self.in_ram))
-        most, likely, least = [by_share[share] for share in self.in_ram]
-        # the processor may be faster than the GPU: with fewer layers in RAM the fast end would be
-        # slower
-        fastest = min(likely.fast, least.fast)
-        return Seconds(most.slow, likely.likely, fastest)
-
-    def _seconds_unless_spilt(self, step: Step) -> Seconds:
-        """The seconds on GPUs, with the slow end of a step whose small card leaves part in RAM."""
-        taken = self._seconds_on_gpus(step)
-        if not self.may_spill or self.cores is None:
-            return taken
-        by_share = self._seconds_with_ram(step, {self.may_spill})
-        slow = by_share[self.may_spill].slow
-        return taken._replace(slow=max(taken.slow, slow))
+        if self.is_split:
+            return self._seconds_with_ram(step)
+        return self._seconds_unless_spilt(step)
 
     def _seconds_divided(self, step: Step) -> Seconds:
         """The seconds of the slowest GPU's part of every layer, and of adding up the parts layer by
         layer.
         """
         taken = NO_SECONDS
-        for share, gpu in self.gpus:
+        for part, gpu in self.gpus:
             row = sum_row(gpu.device, step.program, len(self.gpus))
             summing_us = Seconds(*row.sum_us) * step.layers
             summing = summing_us * 1e-6
-            part = gpu.seconds(step, share)
+            computing = gpu.seconds(step, part)
             if step.program == "graph":
-                part = part.plus_independent(summing)
+                on_gpu = computing.plus_independent(summing)
             else:
                 # the ends of other programs' sums are those of the whole step
-                part += summing
-            taken = longest(taken, part)
+                on_gpu = computing + summing
+            taken = longest(taken, on_gpu)
         return taken
 
-    def _seconds_on_gpus(self, step: Step) -> Seconds:
+    def seconds_on_gpus(self, step: Step) -> Seconds:
         """The seconds of a step, or of its part on GPUs, which compute one after the other."""
         taken = NO_SECONDS
         for share, gpu in self.gpus:
             taken += gpu.seconds(step, is_split=self.is_split) * share
         return taken
 
-    def _seconds_with_ram(
-        self, step: Step, shares: Collection[float]
-    ) -> dict[float, Seconds]:
-        """The seconds of a step where the model lies in RAM by each of these shares. The GPUs and
-        the processor compute in turn.
+    def _seconds_with_ram(self, step: Step) -> Seconds:
+        """The seconds of a step of which the processor computes a part: each end by the share of
+        the model that may lie in RAM.
         """
-        by_share = {}
-        of_layers = []
-        for share in shares:
-            apart = self.apart(step, share)
-            if apart is None:
-                of_layers.append(share)
-            else:
-                by_share[share] = self._seconds_with_experts_apart(apart)
-        if of_layers:
-            on_gpus = self._seconds_on_gpus(step)
-            on_cores = self.known_cores.seconds(step)
-            for share in of_layers:
-                by_share[share] = on_gpus * (1 - share) + on_cores * share
-        return by_share
+        with_ram = _StepWithRam(layout=self, step=step)
+        shares = self.in_ram
+        # the ends often have the same share
+        by_share = {share: with_ram.seconds(share) for share in set(shares)}
+        # the processor may be faster than the GPU: with fewer layers in RAM the fast end would be
+        # slower
+        fast = min(by_share[shares.likely].fast, by_share[shares.fast].fast)
+        return Seconds(
+            slow=by_share[shares.slow].slow,
+            likely=by_share[shares.likely].likely,
+            fast=fast,
+        )
 
-    def _seconds_with_experts_apart(self, apart: ApartExperts) -> Seconds:
-        figures = pace_tables().split
-        taken = self._seconds_on_gpus(apart.rest)
-        taken += self.known_cores.seconds(apart.experts)
-        taken += figures.crossing_seconds * apart.layers
-        taken += figures.beside_seconds * apart.rest.layers_beside_experts
-        # a factor on the whole step, so that it includes the extra time of experts
-        return taken._replace(slow=taken.slow * figures.slower)
+    def _seconds_unless_spilt(self, step: Step) -> Seconds:
+        """The seconds on GPUs, with the slow end of a step whose small card leaves part in RAM."""
+        taken = self.seconds_on_gpus(step)
+        if not self.may_spill or self.cores is None:
+            return taken
+        spilt = _StepWithRam(layout=self, step=step).seconds(self.may_spill)
+        return taken._replace(slow=max(taken.slow, spilt.slow))
 
     # -------------------------------------------------------------- a prompt
 
@@ -368,34 +349,77 @@ class LaidOut(Record):
     def how(self, step: Step) -> str:
         """The clause that says what the pace rests on."""
         hows = [used.gpu.how(step) for used in self.gpus]
-        how = " and ".join(units.counted(hows))
-        how = f"on {how}"
+        on_gpus = " and ".join(units.counted(hows))
+        how = f"on {on_gpus}"
         if self.shares_ram:
             how += ", which shares the RAM"
         if self.is_divided:
-            how += ", each of which reads its part of every layer at the same time"
-            if step.program:
-                return how
-            row = sum_row(self.gpus[0].gpu.device, step.program, len(self.gpus))
-            return f"{how}; what adding up the parts takes: {row.basis}"
+            return how + self._divided_words(step)
         if self.cores is None:
             return how
-        if not self.is_split:
-            if self.may_spill:
-                how += "; the slow end is with a part in RAM, if little of this small card is free"
-            return how
-        memory = self.cores.memory
+        if self.is_split:
+            return self._split_words(step, how, self.cores.memory.how)
+        if self.may_spill:
+            how += "; the slow end is with a part in RAM, if little of this small card is free"
+        return how
+
+    def _divided_words(self, step: Step) -> str:
+        """The clause that each GPU has a part of every layer."""
+        words = ", each of which reads its part of every layer at the same time"
+        if step.program:
+            return words
+        row = sum_row(self.gpus[0].gpu.device, step.program, len(self.gpus))
+        return f"{words}; what adding up the parts takes: {row.basis}"
+
+    def _split_words(self, step: Step, on_gpus: str, on_cores: str) -> str:
+        """The clause that tells what lies in RAM. `on_gpus` and `on_cores` are the clauses on the
+        GPUs and on the RAM.
+        """
         apart = self.apart(step, self.in_ram.likely)
         if apart is not None:
             layers = f"{apart.layers:.0f} layers"
-            return f"{how}, the experts of {layers} in RAM: {memory.how}"
+            return f"{on_gpus}, the experts of {layers} in RAM: {on_cores}"
         least = 1 - self.in_ram.slow
         most = 1 - self.in_ram.fast
-        on_gpus = units.between(units.percent, least, most)
-        how = f"{on_gpus} of the layers {how}, the rest in RAM: {memory.how}"
+        share = units.between(units.percent, least, most)
+        how = f"{share} of the layers {on_gpus}, the rest in RAM: {on_cores}"
         if self.left_empty.slow:
             how += "; how full the program makes a card differs between its versions"
         return how
+
+
+class _StepWithRam(Record):
+    """A step of which the processor computes a part, and the GPUs the rest, in turn."""
+
+    layout: LaidOut
+    step: Step
+
+    @cached_property
+    def _on_gpus(self) -> Seconds:
+        """The seconds if the GPUs computed all of it."""
+        return self.layout.seconds_on_gpus(self.step)
+
+    @cached_property
+    def _on_cores(self) -> Seconds:
+        """The seconds if the processor computed all of it."""
+        return self.layout.known_cores.seconds(self.step)
+
+    def seconds(self, in_ram: float) -> Seconds:
+        """The seconds where that share of the model lies in RAM."""
+        apart = self.layout.apart(self.step, in_ram)
+        if apart is not None:
+            return self._with_experts_apart(apart)
+        return self._on_gpus * (1 - in_ram) + self._on_cores * in_ram
+
+    def _with_experts_apart(self, apart: ApartExperts) -> Seconds:
+        """The seconds where the experts of some layers lie in RAM, instead of whole layers."""
+        figures = pace_tables().split
+        taken = self.layout.seconds_on_gpus(apart.rest)
+        taken += self.layout.known_cores.seconds(apart.experts)
+        taken += figures.crossing_seconds * apart.layers
+        taken += figures.beside_seconds * apart.rest.layers_beside_experts
+        # a factor on the whole step, so that it includes the extra time of experts
+        return taken._replace(slow=taken.slow * figures.slower)
 
 
 def _summed_per_second(gpu: Gpu, row: SumRow) -> Range:
@@ -497,22 +521,24 @@ def _left_empty(question: Question, weights_bytes: Mapping[str, int]) -> Amount:
 def _share_that_may_spill(placed: Needs, machine: Machine, left_empty: Amount) -> float:
     """The share of the weights that may not fit on a small card beside what the program leaves
     empty; 0 on larger cards, and where all fits with that.
+
+    Halfway between the likely and the most that it leaves empty counts (assumed).
     """
-    counted = Counter[str]()
-    weights_bytes = _weights_by_place(placed)
+    taken_bytes = Counter[str]()
     for term in placed.terms:
-        counted[term.where] += term.bytes
+        taken_bytes[term.where] += term.bytes
+    weights_bytes = _weights_by_place(placed)
+    total_bytes = weights_bytes.total()
     empty = (left_empty.slow + left_empty.likely) / 2
     spilt = 0.0
     for place, size in weights_bytes.items():
         if place == "host" or not size or index_of(place) >= len(machine.cards):
             continue
-        capacity = machine.cards[index_of(place)].memory_total_bytes
-        if capacity is None or capacity > _SMALL_CARD_BYTES:
+        card_bytes = machine.cards[index_of(place)].memory_total_bytes
+        if card_bytes is None or card_bytes > _SMALL_CARD_BYTES:
             continue
-        total = weights_bytes.total()
-        over = counted[place] / total + empty - capacity / total
-        spilt += max(0.0, min(over, size / total))
+        over = taken_bytes[place] / total_bytes + empty - card_bytes / total_bytes
+        spilt += max(0.0, min(over, size / total_bytes))
     return spilt
 
 

@@ -1,9 +1,10 @@
-"""The rates that GPUs reach: how a GPU decodes, and the peak of its memory.
+"""The rates that GPUs reach: the rows of the file that hold for a GPU, how it decodes (`Gpu`), and
+the peak of its memory (`gpu_of`, `shared_gpu_of`).
 
 A GPU reads weights and context at a share of the peak of its memory, and takes a fixed time to
 launch each layer. What GPUs of its kind were seen to reach stands in the first row of
-`specs/common/pace.toml` that fits: by the GPU's driver, its name, its class or the RAM that it
-shares. `prompts` has the pace of prompts.
+`specs/common/pace.toml` that fits. The peak is told by the GPU's driver, its name, its class or the
+RAM that it shares. `prompts` has the pace of prompts.
 """
 
 from __future__ import annotations
@@ -21,15 +22,10 @@ from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ..devices import computes_on_shared, has_capability
-from . import MEASURED_PROGRAM, Step
-from .processor import (
-    ANY_APPLE,
-    bandwidth,
-    is_client_by_class,
-    per_second,
-    processor_of,
-)
+from .processor import is_client_by_class, processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
+from .reading import ANY_APPLE, bandwidth, chip_memory, per_second
+from .step import MEASURED_PROGRAM, Step
 from .tables import (
     FEW_BITS,
     FEWEST_DEVICES,
@@ -253,28 +249,28 @@ class Gpu(Record):
     def seconds(
         self,
         step: Step,
-        share: float = 1.0,
+        part: float = 1.0,
         *,
         is_split: bool = False,
     ) -> Seconds:
         """The seconds of one step.
 
-        `share` is the share of every layer, where several GPUs compute parts of it; each GPU
-        launches every layer. `is_split`: a part lies in RAM. The ends of such a step include how
-        launches differ by GPU, so that the row's own `large_layer` does not count.
+        `part`: of every layer, where several GPUs compute parts of it; each GPU launches every
+        layer. `is_split`: a part lies in RAM. The ends of such a step include how launches differ
+        by GPU, so that the row's own `large_layer` does not count.
         """
         row = self.row(step)
-        pace = _pace_around(row, step)
-        reading = self._reading(step, row) * share
+        ends = _ends_around(row, step)
+        reading = self._reading(step, row) * part
         if step.launched_layers is None:
             launching = _launching(step, row, is_split=is_split)
-            taken = _at_pace(reading + launching, pace)
+            taken = _with_ends(reading + launching, ends)
         else:
             # Python launches kernels while the GPU computes
             launching = self.launching_from_python(step.launched_layers)
-            taken = longest(_at_pace(reading, pace), launching)
-        taken = longest(taken, self._least_seconds(step.weights_bytes * share))
-        taken += self.unpacking_experts(step) * share
+            taken = longest(_with_ends(reading, ends), launching)
+        taken = longest(taken, self._least_seconds(step.weights_bytes * part))
+        taken += self.unpacking_experts(step) * part
         if step.is_eager:
             taken = longest(taken, self.launching_from_python(step.layers))
         return taken
@@ -393,8 +389,8 @@ def _has_large_layers(step: Step) -> bool:
     return step.architecture is not None and step.architecture.audio is not None
 
 
-def _pace_around(row: DecodingRow, step: Step) -> Range:
-    """The ends of a pace as shares of the pace. The ends are wider for runtimes and models that
+def _ends_around(row: DecodingRow, step: Step) -> Range:
+    """The ends of a pace as shares of the likely pace. They are wider for runtimes and models that
     nobody measured.
     """
     low = row.slow
@@ -411,12 +407,14 @@ def _is_runtime_measured(row: DecodingRow, step: Step) -> bool:
     return not step.other_program or row.program is not None
 
 
-def _at_pace(taken: Seconds, pace: Range) -> Seconds:
-    """The seconds at each end of the pace, which are shares of the likely pace."""
+def _with_ends(taken: Seconds, ends: Range) -> Seconds:
+    """The seconds with ends that are shares of the likely pace: the slow end is that of the lowest
+    pace.
+    """
     return Seconds(
-        slow=taken.slow / pace.low,
-        likely=taken.likely / pace.likely,
-        fast=taken.fast / pace.high,
+        slow=taken.slow / ends.low,
+        likely=taken.likely / ends.likely,
+        fast=taken.fast / ends.high,
     )
 
 
@@ -471,7 +469,7 @@ def shared_gpu_of(
     is_used: bool = False,
 ) -> Gpu | None:
     """Return the GPU that shares the RAM; None without such a GPU that the runtime's builds know,
-    of known bandwidth.
+    of known bandwidth. A runtime of None stands for the one that was measured.
 
     With `is_used`, the GPU must surely compute a model in RAM without being told to.
     """
@@ -544,7 +542,7 @@ def _peak_of_ram(machine: Machine) -> _RamPeak | None:
         return _peak_of_series(processor.series, rate)
     if rate is not None and not machine.is_bandwidth_measured:
         return _RamPeak(bytes_per_second=Range.of(rate))
-    chip = processor.chip
+    chip = chip_memory(processor)
     if chip is not None and chip.called != ANY_APPLE:
         return _RamPeak(bytes_per_second=Range.of(chip.high))
     ends = _guessed_peak_of_ram(machine)
@@ -560,7 +558,7 @@ def _guessed_peak_of_ram(machine: Machine) -> Range | None:
     of cores is not known either.
     """
     figures = pace_tables().reading
-    if processor_of(machine).chip is not None:
+    if processor_of(machine).is_chip:
         return figures.any_apple * _GB
     is_rate_unknown = machine.memory_bandwidth_bytes_per_second is None
     if is_rate_unknown and is_client_by_class(machine):

@@ -11,11 +11,12 @@ from functools import cached_property
 from ...core import units
 from ...core.records import Record
 from ...needs.case import DRAFTED_TOKENS, Companions
-from . import Speed, Step
+from . import Speed
 from .decoding import likely_seconds, prompt_rate
 from .experts import read_experts
 from .layout import LaidOut
 from .ranges import NO_SECONDS, Amount, Range, Seconds
+from .step import Step
 from .tables import pace_tables
 
 
@@ -27,13 +28,16 @@ class _Gain(Record):
 
 
 class Sequence(Record):
-    """One sequence in the model's layout. `single` is the sequence's tokens per second alone,
-    without a draft.
+    """One sequence in the model's layout.
+
+    - `alone`: its pace alone, without a draft. `rate`: the tokens per second of that pace, which
+      are known.
     """
 
     step: Step
     layout: LaidOut
-    single: Range
+    alone: Speed
+    rate: Range
 
     @cached_property
     def _empty(self) -> Step:
@@ -41,7 +45,7 @@ class Sequence(Record):
         return self.step.replace(prompt_tokens=0, depth_tokens=0)
 
     def _reading_seconds(self, layout: LaidOut) -> float:
-        """The seconds of a step in which it reads its weights, and neither launches nor computes.
+        """The likely seconds in which a step reads its weights, and neither launches nor computes.
 
         The seconds are the difference to a step of a model with twice the weights, in the same
         shares of experts.
@@ -63,42 +67,37 @@ class Sequence(Record):
 
     # -------------------------------------------------------------- with a draft
 
-    def with_draft(
-        self,
-        pace: Speed,
-        companions: Companions,
-        users: int,
-    ) -> Speed:
-        """The pace where a draft proposes tokens."""
+    def with_draft(self, companions: Companions, users: int) -> Speed:
+        """The pace of each of `users` sequences, where a draft proposes tokens."""
         gain = self._gain_of_draft(companions)
         times = gain.times
-        decode = self.single * times
+        decode = self.rate * times
         how = (
-            f"{pace.how}; with a draft {times.low:.2g} to {times.high:.2g} times as fast"
+            f"{self.alone.how}; with a draft {times.low:.2g} to {times.high:.2g} times as fast"
             f" ({gain.source}): code gains more, free text less"
         )
         total = None
         if users > 1:
-            total = self._drafted_total(pace, decode, users)
+            total = self._total_with_draft(decode, users)
             how += f"; the total of {users:,} sequences at once with a draft is "
             if total is None:
                 how += "not known"
             else:
                 how += "a guess: a step verifies the tokens proposed for each"
-        full_context = pace.full_context_tokens_per_second
+        full_context = self.alone.full_context_tokens_per_second
         if full_context is not None:
             full_context *= times.likely
-        return pace.replace(
+        return self.alone.replace(
             decode=decode,
             how=how,
             full_context_tokens_per_second=full_context,
-            undrafted_tokens_per_second=self.single.likely,
+            undrafted_tokens_per_second=self.rate.likely,
             parallel_total=total,
         )
 
-    def _drafted_total(self, pace: Speed, decode: Range, users: int) -> Range | None:
-        """The rate of `users` sequences together, of which one has the pace `decode` with a draft;
-        None where the speed of reading prompts is not known.
+    def _total_with_draft(self, decode: Range, users: int) -> Range | None:
+        """The rate of `users` sequences together, of which one alone has the rate `decode` with a
+        draft; None where the speed of reading prompts is not known.
 
         A step computes the proposed tokens of a sequence as one token of each of so many sequences,
         so the draft gains less, the more of them there are. In llama.cpp sequences disturbed each
@@ -106,16 +105,16 @@ class Sequence(Record):
         together as slow as one alone without a draft.
         """
         verified = DRAFTED_TOKENS + 1
-        one = self.with_total(pace, verified).parallel_total
-        all_of_them = self.with_total(pace, users * verified).parallel_total
-        if one is None or all_of_them is None:
+        of_one = self.total(verified)
+        of_all = self.total(users * verified)
+        if of_one is None or of_all is None:
             return None
-        ends = zip(decode, one, all_of_them, strict=True)
-        rates = [rate * several / alone for rate, alone, several in ends]
-        likely = rates[1]
-        low = max(decode.low, rates[0]) if self.step.other_program else self.single.low
-        low = min(likely, low)
-        return Range(low, likely, max(likely, rates[2]))
+        likely = decode.likely * of_all.likely / of_one.likely
+        high = decode.high * of_all.high / of_one.high
+        low = self.rate.low
+        if self.step.other_program:
+            low = max(decode.low, decode.low * of_all.low / of_one.low)
+        return Range(min(likely, low), likely, max(likely, high))
 
     def _gain_of_draft(self, companions: Companions) -> _Gain:
         """The gain of a draft: of the model's own prediction block, or of another model, that
@@ -138,7 +137,7 @@ class Sequence(Record):
         Each of these tokens chooses its own experts, whose weights are read too.
         """
         experts = read_experts(self.step, DRAFTED_TOKENS + 1)
-        taken = 1 / self.single
+        taken = 1 / self.rate
         reading = self._reading_seconds(self.layout) / taken.likely
         share = experts.share * min(1.0, reading)
         longer = []
@@ -149,8 +148,27 @@ class Sequence(Record):
 
     # -------------------------------------------------------------- several at once
 
-    def with_total(self, pace: Speed, users: int) -> Speed:
-        """The pace, with the rate of `users` sequences together.
+    def with_total(self, users: int) -> Speed:
+        """The pace alone, with the rate of `users` sequences together."""
+        total = self.total(users)
+        how = f"{self.alone.how}; "
+        if total is None:
+            how += (
+                f"the total of {users:,} sequences at once is not known, because its speed of"
+                " reading prompts is not known"
+            )
+            return self.alone.replace(how=how)
+        how += (
+            f"of {users:,} sequences at once an estimate: the weights are read once, and each"
+            " sequence is computed, reads its context and is served"
+        )
+        if max(self._sampling_seconds()):
+            how += "; its next token is chosen on the processor"
+        return self.alone.replace(parallel_total=total, how=how)
+
+    def total(self, users: int) -> Range | None:
+        """The tokens per second of `users` sequences together; None where the speed of reading
+        prompts is not known.
 
         A step takes the time of one sequence. Each further sequence adds its own computing, context
         and serving, and the experts that more tokens read.
@@ -159,43 +177,33 @@ class Sequence(Record):
         in_place = self.layout.replace(tokens_per_crossing=0)
         prompt = prompt_rate(self._empty, in_place)
         if prompt is None:
-            how = (
-                f"{pace.how}; the total of {users:,} sequences at once is not known, because its"
-                " speed of reading prompts is not known"
-            )
-            return pace.replace(how=how)
-        computing = 1 / prompt * self._batch_factor(pace)
-        single = 1 / self.single
-        context_seconds = single.likely - likely_seconds(self._empty, in_place)
-        next_one = (
-            computing + self._serving_seconds() + Seconds.of(max(0.0, context_seconds))
-        )
+            return None
+        alone_seconds = (1 / self.rate).likely
+        context_seconds = alone_seconds - likely_seconds(self._empty, in_place)
+        another = 1 / prompt * self._batch_factor()
+        another += self._serving_seconds()
+        another += Seconds.of(max(0.0, context_seconds))
         experts = read_experts(self.step, users)
-        reading_experts = 0.0
+        experts_seconds = 0.0
         if experts.share:
-            reading_experts = experts.share * self._reading_seconds(in_place)
-        gathered = self._gathered_factor(users)
-        sampled = self._sampling_seconds()
-        # a further sequence costs at most a step of its own, since sequences can be decoded one
-        # after the other
-        most_of_next = single.likely - reading_experts
+            experts_seconds = experts.share * self._reading_seconds(in_place)
         rates = []
-        ends = zip(next_one, experts.growth, gathered, sampled, strict=True)
-        for next_seconds, growth, longer, sampling in ends:
-            another = max(0.0, min(next_seconds, most_of_next))
-            taken = single.likely + (users - 1) * another
-            taken += reading_experts * (growth - 1) * longer
-            taken = min(taken, users * single.likely)
-            taken += (users - 1) * sampling
-            rates.append(users / taken)
-        how = (
-            f"{pace.how}; of {users:,} sequences at once an estimate: the weights are read once,"
-            " and each sequence is computed, reads its context and is served"
-        )
-        if max(sampled):
-            how += "; its next token is chosen on the processor"
-        total = _with_ends_of_one(Range(*rates), self.single)
-        return pace.replace(parallel_total=total, how=how)
+        for another_seconds, growth, gathered, sampling_seconds in zip(
+            another,
+            experts.growth,
+            self._gathered_factor(users),
+            self._sampling_seconds(),
+            strict=True,
+        ):
+            step = _SharedStep(
+                alone_seconds=alone_seconds,
+                experts_seconds=experts_seconds,
+                another_seconds=another_seconds,
+                further_experts=(growth - 1) * gathered,
+                sampling_seconds=sampling_seconds,
+            )
+            rates.append(users / step.seconds(users))
+        return _with_ends_of_one(Range(*rates), self.rate)
 
     def _serving_seconds(self) -> Seconds:
         """The seconds that a runtime takes for each sequence of a step beside the model; zero
@@ -233,13 +241,13 @@ class Sequence(Record):
         words = architecture.vocabulary or 0
         return pace_tables().batch.word_seconds * words
 
-    def _batch_factor(self, pace: Speed) -> Amount:
+    def _batch_factor(self) -> Amount:
         """The factor by which a token takes longer than a token of a prompt, where several are
         computed at once.
         """
         factors = pace_tables().token
         step = self.step
-        if pace.crossing_seconds or not self.layout.uses_gpu:
+        if self.alone.crossing_seconds or not self.layout.uses_gpu:
             return factors.processor
         if step.has_experts:
             return factors.graph_experts if step.replays else factors.gpu_experts
@@ -249,12 +257,45 @@ class Sequence(Record):
         return factors.gpu
 
 
-def _with_ends_of_one(rates: Range, single: Range) -> Range:
+class _SharedStep(Record):
+    """One step of several sequences, at the slow end, the likely figure or the fast end.
+
+    The time of one sequence is the likely one at both ends: its own ends are put around the total
+    afterwards (`_with_ends_of_one`).
+
+    - `alone_seconds`: a step of one sequence. `experts_seconds`: the part of it in which experts
+      are read.
+    - `another_seconds`: what each further sequence adds, beside further experts.
+    - `further_experts`: the time for the experts that only further tokens read, as a multiple of
+      `experts_seconds`.
+    - `sampling_seconds`: what a server takes to choose the next token of each further sequence.
+    """
+
+    alone_seconds: float
+    experts_seconds: float
+    another_seconds: float
+    further_experts: float
+    sampling_seconds: float
+
+    def seconds(self, users: int) -> float:
+        """The seconds of a step of `users` sequences."""
+        further = users - 1
+        # a further sequence costs at most a step of its own, since sequences can be decoded one
+        # after the other
+        most = self.alone_seconds - self.experts_seconds
+        another = max(0.0, min(self.another_seconds, most))
+        taken = self.alone_seconds + further * another
+        taken += self.experts_seconds * self.further_experts
+        taken = min(taken, users * self.alone_seconds)
+        return taken + further * self.sampling_seconds
+
+
+def _with_ends_of_one(rates: Range, one: Range) -> Range:
     """The total of the sequences, with ends as far apart as those of the rates and those of one
     sequence together. No total is below the pace of one sequence.
     """
     likely = rates.likely
     total = Range(min(rates.low, likely), likely, max(rates.high, likely))
-    ends = total * single.around()
-    low = max(single.low, ends.low)
+    ends = total * one.around()
+    low = max(one.low, ends.low)
     return Range(min(likely, low), likely, ends.high)

@@ -50,8 +50,8 @@ def _computed(
         return Speed(how=how)
     layout = laid_out(question, placed, machine)
     pace = predict(step, layout)
-    single = pace.decode
-    if single is None:
+    rate = pace.decode
+    if rate is None:
         return pace
     workload = question.workload
     if workload.prompt_tokens:
@@ -62,13 +62,11 @@ def _computed(
     # imported here: most questions have one sequence and no draft
     from .sequences import Sequence
 
-    sequence = Sequence(step=step, layout=layout, single=single)
+    sequence = Sequence(step=step, layout=layout, alone=pace, rate=rate)
     if question.companions is None:
-        pace = sequence.with_total(pace, users)
+        pace = sequence.with_total(users)
     else:
-        # the draft proposes tokens for each step; the pace at a full context gains by the same
-        # factor
-        pace = sequence.with_draft(pace, question.companions, users)
+        pace = sequence.with_draft(question.companions, users)
     if users > 1:
         pace = pace.replace(each_of=users, waiting=0)
     return pace

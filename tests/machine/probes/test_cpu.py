@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from helpers.cases import case_id
 from helpers.recordings import PARTS, Build, lawful, part, recorded, text_of
-from selfhost.judge.pace.processor import bandwidth as judged
+from selfhost.judge.pace.reading import bandwidth as judged
 from selfhost.machine.probes import bandwidth
 from selfhost.machine.probes.bandwidth import Trace, joint_rate
 from selfhost.machine.probes.texts import parse_cpuinfo
