@@ -118,6 +118,11 @@ def test_files_for_mlx_weigh_what_their_publisher_leaves_wide(
         pytest.param(
             "Freaksterz/Qwen3.8-27B-SmoothQuant-W8A8-INT8", "qwen3.8-27b", "w8a8"
         ),
+        pytest.param("davidyu-nv/Qwen3.5-9B-NVFP4-MSE", "qwen3.5-9b", "nvfp4"),
+        pytest.param("unigilby/MiniMax-M3-oQ4", "minimax-m3", "4bit"),
+        pytest.param(
+            "mlx-community/Xing4.0-29B-A4B-OptiQ-4bit", "xing4.0-29b-a4b", "4bit"
+        ),
     ],
 )
 def test_the_name_of_a_repository_states_its_packing(
