@@ -78,6 +78,31 @@ def test_vllm_runs_what_its_recipes_run() -> None:
     assert answers.count("right") >= len(answers) - 1
 
 
+@pytest.mark.parametrize(
+    ("model", "repository"),
+    [
+        pytest.param("nemotron-nano-9b-v2", "nvidia/NVIDIA-Nemotron-Nano-9B-v2-FP8"),
+        pytest.param("laguna-s-2.1", "poolside/Laguna-S-2.1-FP8"),
+        pytest.param("hy3", "tencent/Hy3-FP8"),
+    ],
+)
+def test_fp8_that_is_published_is_not_made_of_16_bits(
+    model: str, repository: str
+) -> None:
+    """vllm-project/recipes@8959cf64 serves it from these repositories: half the download."""
+    workload = Workload(runtime="vllm", quantization="fp8")
+    verdict = check(model, workload, machine="server-8x-h200")
+    assert any(repository in line for line in verdict.commands)
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes is not None
+    whole = check(
+        model, workload.replace(quantization="bf16"), machine="server-8x-h200"
+    )
+    assert whole.needs is not None
+    assert whole.needs.download_bytes is not None
+    assert verdict.needs.download_bytes < 0.65 * whole.needs.download_bytes
+
+
 def test_ollamas_gpt_oss_lies_where_it_was_seen_to_lie() -> None:
     """ollama/ollama#11711: 11.8 GiB of weights on the GPU, 1.1 GiB in RAM; not on 12 GB alone."""
     workload = Workload(runtime="ollama", context_tokens=8192)
