@@ -135,6 +135,27 @@ def test_the_name_of_a_repository_states_its_packing(
     assert reading.repository == name
 
 
+def test_what_only_a_name_tells_is_said_to_be_so() -> None:
+    """davidyu-nv's repository of NVFP4 is in no list, and NVIDIA's is."""
+    stranger = read("davidyu-nv/Qwen3.5-9B-NVFP4-MSE", catalogue())
+    assert stranger is not None
+    assert any("is not listed" in note for note in stranger.notes)
+    listed = read("nvidia/MiniMax-M3-NVFP4", catalogue())
+    assert listed is not None
+    assert not any("is not listed" in note for note in listed.notes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("Foo/Qwen3.5-9B-Coder-NVFP4", id="a word that is no type"),
+        pytest.param("Foo/Qwen3.5-9B-abliterated-oQ4", id="a tune"),
+    ],
+)
+def test_a_tune_of_a_stranger_is_not_its_model(name: str) -> None:
+    assert read(name, catalogue()) is None
+
+
 @pytest.mark.parametrize(
     ("typed", "repository", "quantization"),
     [
