@@ -34,6 +34,18 @@ OFF = {
     "al-engr.com/qwen3.6-single-spark-sglang: tg128 22.6 t/s with NEXTN": (
         "the draft gained 2.7 times, where 43 runs gained at most 2.45"
     ),
+    "vllm-project/vllm pull 50231 (2026-07-29): five tokens proposed at once, TPOT 1.94 ms": (
+        "no option says how many tokens a draft proposes: three are told, five were"
+    ),
+    "sgl-project/sglang pull 29486 (2026-06-27): MTP of five steps, TPOT 2.23 ms": (
+        "no option says how many tokens a draft proposes: three are told, five were"
+    ),
+    "vllm-project/vllm#30832 (2025-12): vLLM 0.13": (
+        "its reporter asks, too, why it is slower than what vLLM's own page tells"
+    ),
+    "sgl-project/sglang#3656 (2025-02): vLLM on two hosts of eight": (
+        "vLLM's former engine, which no version of today has"
+    ),
     "tenstorrent/tt-inference-server#379: TPOT 46.0 ms, one user": (
         "vLLM's former engine, which no version of today has; that it ran eager is likely"
     ),
