@@ -186,13 +186,24 @@ class _NamedFiles(Record):
         keys: Iterable[str] = self.form.notes
         if self.is_wide_qat:
             keys = ("qat_as_published",)
+        if self.is_by_name_alone:
+            keys = ("by_name_alone", *keys)
         return sentences(
             "quantizations",
             "form",
             dict.fromkeys(keys, True),
             written=self.form.written,
             quantization=self.form.quantization,
+            repository=self.repository,
+            model=self.spec.name,
         )
+
+    @property
+    def is_by_name_alone(self) -> bool:
+        """Whether only the name tells what the repository holds: the spec does not list it."""
+        if self.repository is None or not self.is_for_one_program:
+            return False
+        return not self._types_listed_in(self.repository)
 
     @cached_property
     def is_wide_qat(self) -> bool:

@@ -34,6 +34,18 @@ OFF = {
     "al-engr.com/qwen3.6-single-spark-sglang: tg128 22.6 t/s with NEXTN": (
         "the draft gained 2.7 times, where 43 runs gained at most 2.45"
     ),
+    "vllm-project/vllm pull 50231 (2026-07-29): five tokens proposed at once, TPOT 1.94 ms": (
+        "no option says how many tokens a draft proposes: three are told, five were"
+    ),
+    "sgl-project/sglang pull 29486 (2026-06-27): MTP of five steps, TPOT 2.23 ms": (
+        "no option says how many tokens a draft proposes: three are told, five were"
+    ),
+    "vllm-project/vllm#30832 (2025-12): vLLM 0.13": (
+        "its reporter asks, too, why it is slower than what vLLM's own page tells"
+    ),
+    "sgl-project/sglang#3656 (2025-02): vLLM on two hosts of eight": (
+        "vLLM's former engine, which no version of today has"
+    ),
     "tenstorrent/tt-inference-server#379: TPOT 46.0 ms, one user": (
         "vLLM's former engine, which no version of today has; that it ran eager is likely"
     ),
@@ -76,6 +88,31 @@ def test_vllm_runs_what_its_recipes_run() -> None:
     """Of pairs of a model and a machine that are verified 97 % run; here every fifteenth of 405."""
     answers = [recipe_judged(*recipe) for recipe in RECIPES[::15]]
     assert answers.count("right") >= len(answers) - 1
+
+
+@pytest.mark.parametrize(
+    ("model", "repository"),
+    [
+        pytest.param("nemotron-nano-9b-v2", "nvidia/NVIDIA-Nemotron-Nano-9B-v2-FP8"),
+        pytest.param("laguna-s-2.1", "poolside/Laguna-S-2.1-FP8"),
+        pytest.param("hy3", "tencent/Hy3-FP8"),
+    ],
+)
+def test_fp8_that_is_published_is_not_made_of_16_bits(
+    model: str, repository: str
+) -> None:
+    """vllm-project/recipes@8959cf64 serves it from these repositories: half the download."""
+    workload = Workload(runtime="vllm", quantization="fp8")
+    verdict = check(model, workload, machine="server-8x-h200")
+    assert any(repository in line for line in verdict.commands)
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes is not None
+    whole = check(
+        model, workload.replace(quantization="bf16"), machine="server-8x-h200"
+    )
+    assert whole.needs is not None
+    assert whole.needs.download_bytes is not None
+    assert verdict.needs.download_bytes < 0.65 * whole.needs.download_bytes
 
 
 def test_ollamas_gpt_oss_lies_where_it_was_seen_to_lie() -> None:

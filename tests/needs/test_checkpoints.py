@@ -118,6 +118,11 @@ def test_files_for_mlx_weigh_what_their_publisher_leaves_wide(
         pytest.param(
             "Freaksterz/Qwen3.8-27B-SmoothQuant-W8A8-INT8", "qwen3.8-27b", "w8a8"
         ),
+        pytest.param("davidyu-nv/Qwen3.5-9B-NVFP4-MSE", "qwen3.5-9b", "nvfp4"),
+        pytest.param("unigilby/MiniMax-M3-oQ4", "minimax-m3", "4bit"),
+        pytest.param(
+            "mlx-community/Xing4.0-29B-A4B-OptiQ-4bit", "xing4.0-29b-a4b", "4bit"
+        ),
     ],
 )
 def test_the_name_of_a_repository_states_its_packing(
@@ -128,6 +133,27 @@ def test_the_name_of_a_repository_states_its_packing(
     assert reading is not None
     assert (reading.spec_id, reading.quantization) == (model, quantization)
     assert reading.repository == name
+
+
+def test_what_only_a_name_tells_is_said_to_be_so() -> None:
+    """davidyu-nv's repository of NVFP4 is in no list, and NVIDIA's is."""
+    stranger = read("davidyu-nv/Qwen3.5-9B-NVFP4-MSE", catalogue())
+    assert stranger is not None
+    assert any("is not listed" in note for note in stranger.notes)
+    listed = read("nvidia/MiniMax-M3-NVFP4", catalogue())
+    assert listed is not None
+    assert not any("is not listed" in note for note in listed.notes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("Foo/Qwen3.5-9B-Coder-NVFP4", id="a word that is no type"),
+        pytest.param("Foo/Qwen3.5-9B-abliterated-oQ4", id="a tune"),
+    ],
+)
+def test_a_tune_of_a_stranger_is_not_its_model(name: str) -> None:
+    assert read(name, catalogue()) is None
 
 
 @pytest.mark.parametrize(
