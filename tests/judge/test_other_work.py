@@ -52,6 +52,8 @@ def holds(verdict: Verdict, figure: float, most_wide: float) -> bool:
         # x2q.net, 2026: large-v3-turbo at 56 times real time on an RTX 4070 Ti
         ("whisper-large-v3-turbo", machine_with("NVIDIA GeForce RTX 4070 Ti", 12),
          {"runtime": "faster-whisper"}, 60 / 56),
+        # sanchit-gandhi/whisper-jax#186 (2024-03): 120 seconds in 7.7 on a T4
+        ("whisper-large-v3", machine_with("Tesla T4", 16), {"runtime": "faster-whisper"}, 3.85),
     ],
 )  # fmt: skip
 def test_audio_takes_as_long_as_published_runs(
@@ -60,6 +62,15 @@ def test_audio_takes_as_long_as_published_runs(
     verdict = seen(model, machine, **asked)
     assert speed_of(verdict).unit == "seconds_per_audio_minute"
     assert holds(verdict, seconds_per_minute, 20 if not machine.accelerators else 8)
+
+
+def test_a_picture_on_a_ryzen_ai_max_takes_as_long_as_was_published() -> None:
+    """kyuz0/amd-strix-halo-comfyui-toolboxes@2485f6e7: docs/benchmark_results.json: 354.9 seconds
+    with loading for 20 steps at 1,328 pixels, of which each is 1.86 steps at 1,024.
+    """
+    workload = Workload(runtime="comfyui")
+    verdict = check("qwen-image-2512", workload, machine="strix-halo-128gb")
+    assert holds(verdict, 354.9 * 50 / (20 * 1.86), 4)
 
 
 def test_an_offloaded_picture_takes_longer_by_the_measured_factor() -> None:

@@ -552,6 +552,7 @@ def test_intel_names_the_edition_of_a_surface(text: str, architecture: str) -> N
     [
         pytest.param("snapdragon 8 gen 5", id="chip alone"),
         pytest.param("snapdragon 8 elite 12gb", id="with memory"),
+        pytest.param("snapdragon 7s gen 3 8gb", id="middle class"),
     ],
 )
 def test_a_chip_of_phones_is_no_windows_computer(text: str) -> None:

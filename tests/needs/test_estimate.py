@@ -132,12 +132,15 @@ def test_a_token_reads_the_same_parameters_in_each_format(
     assert sum(read.values()) * 8 / bits == pytest.approx(parameters, rel=0.01)
 
 
-@pytest.mark.parametrize("id", ["gemma-3-12b-it", "qwen3-vl-4b-instruct"])
+@pytest.mark.parametrize(
+    "id",
+    ["gemma-3-12b-it", "qwen3-vl-4b-instruct", "lfm2.5-vl-1.6b", "muse-glimmer-30b"],
+)
 def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(
     id: str,
 ) -> None:
-    """mlx-lm's sanitize drops the vision tower, of files that hold it; for a GGUF the projector is
-    another file.
+    """mlx-lm's sanitize drops the vision tower (0.32.2: gemma3.py, qwen3_vl.py, lfm2-vl.py and
+    muse_glimmer.py), of files that hold it; for a GGUF the projector is another file.
     """
     spec = catalogue().spec(id)
     for program in ("mlx", "llama-cpp-python"):
