@@ -90,7 +90,8 @@ class Effect(Record):
         return speed.replace(**changes)
 
 
-# what an option changes for a model in a program; None where it changes nothing
+# what an option changes for a model in a program; None where it changes nothing. The settings of
+# the case have the value of the option, but for one that is not asked for yet
 EffectOf = Callable[[Case], Effect | None]
 
 
