@@ -91,7 +91,8 @@ class Effect(Record):
         return speed.replace(**changes)
 
 
-# what an option changes for a model in a program; None where it changes nothing
+# what an option changes for a model in a program; None where it changes nothing. The settings of
+# the case have the value of the option, but for one that is not asked for yet
 EffectOf = Callable[[Case], Effect | None]
 
 
@@ -137,14 +138,14 @@ class RunSetting(Record):
     most_shares: Mapping[str, float] = {}
 
 
-def effects_of(case: Case | None, options: Collection[str]) -> list[Effect]:
-    """What the options of these names change of a case, where needs and pace compute nothing of
-    it.
+def effects_of(case: Case | None, changed: Collection[str]) -> list[Effect]:
+    """What options change of the pace and the waits of a case, where needs and pace compute nothing
+    of it. `changed`: what the options change, by the names that `question.settings` has.
     """
     effects = []
     for setting in SETTINGS:
         for name, effect_of in setting.effects.items():
-            if case is not None and name in options:
+            if case is not None and name in changed:
                 effects.append(effect_of(case))
     return [effect for effect in effects if effect is not None]
 

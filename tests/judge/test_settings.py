@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.cluster_runs import cluster
 from helpers.paths import ROOT, SPECS
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
@@ -26,6 +27,7 @@ from selfhost.core.errors import SpecError, WorkloadError
 from selfhost.core.workload import Workload
 from selfhost.judge import choice, settings
 from selfhost.judge.choice import best_way, in_way, most_pace
+from selfhost.judge.clusters import judge_together
 from selfhost.judge.judging import judge
 from selfhost.judge.pace import Range
 from selfhost.judge.question import ask
@@ -187,10 +189,8 @@ def test_a_wait_is_the_faster_prompt_and_a_faster_step(
     """The wait is the time of the prompt and of one step without a draft; the prompt takes half as
     long, the step two thirds.
     """
-    alone = answer(DENSE, PINNED).speed
     workload = PINNED.replace(prompt_tokens=100, context_tokens=4096, **asked)
     plain = answer(DENSE, workload)
-    assert alone is not None
     assert plain.speed is not None
     assert plain.speed.prompt is not None
     assert plain.first_word_seconds is not None
@@ -211,6 +211,21 @@ def test_waits_for_usual_prompts_follow(add_row: AddRow) -> None:
     typed = answer(DENSE, by_hand(PINNED)).waits[-1]
     assert plain.prompt_tokens == typed.prompt_tokens == 20_000
     assert times(typed.seconds, plain.seconds) == pytest.approx(2.0, rel=0.01)
+
+
+def test_machines_together_are_faster_too(add_row: AddRow) -> None:
+    """Two machines read a prompt twice as fast as the same two without the option."""
+    machines = cluster("2x dgx spark")
+
+    def prompt_rate(workload: Workload) -> Range | None:
+        question = ask(CATALOGUE.spec(DENSE), workload, CATALOGUE, machines.main)
+        together, *_ = judge_together(question, machines, "layers")
+        assert together.judged.speed is not None
+        return together.judged.speed.prompt
+
+    plain = prompt_rate(PINNED)
+    add_row(TURBO)
+    assert times(plain, prompt_rate(by_hand(PINNED))) == pytest.approx(2.0)
 
 
 def test_an_option_that_does_nothing_for_a_model_is_refused(add_row: AddRow) -> None:
@@ -315,6 +330,18 @@ def test_the_choice_takes_it_where_it_is_worth_its_cost(
             assert rating_of(judge(other, machine)) >= rating_of(verdict)
 
 
+def test_the_pace_in_another_program_says_nothing_of_the_setting() -> None:
+    """A smaller cache in vLLM had "about 35 tokens/s in place of 70", which were llama.cpp's."""
+    verdict = answer("falcon-h1-34b-instruct", Workload(), "server-8x-h100")
+    way = verdict.question.way
+    assert way is not None
+    assert way.settings
+    assert verdict.runtime == "vllm"
+    assert verdict.users_pace is not None
+    told = f": about {verdict.users_pace.likely:.0f} tokens/s."
+    assert (verdict.question.chosen or "").endswith(told)
+
+
 def test_it_is_not_taken_where_it_costs_more_than_it_gains(add_row: AddRow) -> None:
     """1.5 times the pace are 2.2 steps of a fifth."""
     add_row(TURBO.replace(is_taken=True, cost_steps=3.0))
@@ -329,7 +356,7 @@ def test_a_list_bounds_the_pace_of_many_users_with_it(add_row: AddRow) -> None:
     question = ask(CATALOGUE.spec("qwen3-8b"), workload, CATALOGUE, machine)
     usual = judge(question, machine)
     best = best_way(usual, CATALOGUE, machine)
-    assert best.workload.runtime_options == {"turbo": "4"}
+    assert best.workload.runtime_options["turbo"] == "4"
     assert best.users_pace is not None
     assert best.users_pace.likely <= most_pace(usual, CATALOGUE, machine)
 
