@@ -48,30 +48,40 @@ class AlternativeSearch(Asking):
 
         Every alternative meets all other conditions that the user stated.
         """
-        found: list[Alternative] = []
         if not self.judged.fits:
-            found += self.of_same_model
-        elif self.smaller is not None:
-            why = f"fits the GPU whole; {_loss_of(self.smaller)}"
-            file = self.smaller.question.type_row
-            if file is not None and not file.is_ready:
-                why += "; no published file of it is known"
-            return (self._of_this(self.smaller, why),)
-        elif not is_slow(self.judged):
+            most = _MOST_OTHERS_BESIDE if self.of_same_model else _MOST_OTHER_MODELS
+            found = [*self.of_same_model, *self._other_models(most)]
+            return tuple(sorted(found, key=serves, reverse=True))
+        if self.smaller is not None:
+            return (self._in_better_placed_type(self.smaller),)
+        if not is_slow(self.judged):
             return ()
+        return tuple(self._other_models(_MOST_OTHER_MODELS))
+
+    def _in_better_placed_type(self, smaller: Judged) -> Alternative:
+        """The smaller type that a GPU holds whole."""
+        why = f"fits the GPU whole; {_loss_of(smaller)}"
+        file = smaller.question.type_row
+        if file is not None and not file.is_ready:
+            why += "; no published file of it is known"
+        return self._of_this(smaller, why)
+
+    def _other_models(self, most: int) -> list[Alternative]:
+        """The first `most` other models, the best first."""
         # imported here: most checked models run, and no other model is proposed
         from .proposals import Proposals
 
-        others = _MOST_OTHERS_BESIDE if found else _MOST_OTHER_MODELS
         proposals = Proposals(
             judged=self.judged,
             typed_name=self.typed_name,
             catalogue=self.catalogue,
             machine=self.machine,
         )
-        for row in proposals.best(others):
-            found.append(self._alternative(row, proposals.why(row)))
-        return tuple(sorted(found, key=serves, reverse=True))
+        found = []
+        for row in proposals.best(most):
+            why = proposals.why(row)
+            found.append(self._alternative(row, why))
+        return found
 
     @cached_property
     def of_same_model(self) -> tuple[Alternative, ...]:
@@ -143,10 +153,10 @@ class AlternativeSearch(Asking):
         if self.judged.fits and not self._may_lie_better:
             return None
         rows = self._smaller_types()
-        # of files the last is the smallest: where it lies no better, none does. What a program
-        # quantizes at load may leave parts of a model in 16 bits
         in_files = [row for row in rows if not row.is_made_at_load]
         if not in_files or self._in_better_place(in_files[-1]) is None:
+            # the last is the smallest of the files: where it lies no better, none does. What a
+            # program quantizes at load may leave parts of a model in 16 bits
             rows = [row for row in rows if row.is_made_at_load]
 
         def rank(row: FileRow) -> tuple[bool, bool]:
