@@ -7,14 +7,14 @@ it. `smaller` is a smaller type that lies in a better place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import phrase
-from ..judge.checks.accelerator import placing_options
+from ..judge.checks.accelerator import PLACING_SETTINGS, placing_options
 from ..judge.checks.speed import is_slow, lacks_pace
 from ..judge.quality import quality_of
 from ..judge.rating import (
@@ -244,16 +244,33 @@ def _placed_by_program(search: AlternativeSearch) -> Workload | None:
     the accelerators as fit.
     """
     question = search.judged.question
-    names = placing_options(question)
+    without = _without_options(search, PLACING_SETTINGS)
+    if without is None:
+        return None
+    return without.replace(quantization=question.workload.quantization)
+
+
+def _divided_by_program(search: AlternativeSearch) -> Workload | None:
+    """The same program without the options that divide layers over a number of accelerators."""
+    return _without_options(search, {"parts_of_layers"})
+
+
+def _without_options(
+    search: AlternativeSearch,
+    settings: Collection[str],
+) -> Workload | None:
+    """The stated workload in the same program without the options that change these settings; None
+    where nobody stated one.
+    """
+    question = search.judged.question
+    names = placing_options(question, settings)
     if not names:
         return None
     options = dict(question.stated.runtime_options)
     for name in names:
         options.pop(name, None)
     return question.stated.replace(
-        runtime=question.workload.runtime,
-        quantization=question.workload.quantization,
-        runtime_options=options,
+        runtime=question.workload.runtime, runtime_options=options
     )
 
 
@@ -298,6 +315,7 @@ def _with_shorter_context(search: AlternativeSearch) -> Workload | None:
 # the nearest to the question first
 _WISHES = (
     Wish(name="placing", given_up=_placed_by_program),
+    Wish(name="parts", given_up=_divided_by_program),
     Wish(name="draft", given_up=_without("draft")),
     Wish(name="method", given_up=_without("finetune_method")),
     Wish(name="type", given_up=_in_smaller_type),
