@@ -285,7 +285,7 @@ def plan_with(
         {"made-file": question.making_bytes}, type=question.workload.quantization
     )
     return Plan(
-        asked=meant.asked,
+        asked=meant.typed_name,
         model=meant.spec,
         workload=question.workload,
         contexts=question.contexts,
