@@ -174,8 +174,12 @@ class Proposals(Record):
             return True
         if program.gpus.required and self.machine.accelerators == ():
             return True
-        judged_program = self.judged.question.runtime
-        if program == judged_program and self.judged.has("accelerator-unread"):
+        judged = self.judged.question
+        if program == judged.runtime and self.judged.has("accelerator-unread"):
+            return True
+        parts = judged.stated_parts or 0
+        if parts > len(self.machine.own_memory_cards):
+            # no model is divided over more GPUs than there are
             return True
         question = Question(spec=self.judged.model, workload=workload, runtime=program)
         return runtime_check(question, self.machine).code == "runtime-no-build"
