@@ -7,14 +7,14 @@ it. `smaller` is a smaller type that lies in a better place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import phrase
-from ..judge.checks.accelerator import placing_options
+from ..judge.checks.accelerator import PLACING_SETTINGS, placing_options
 from ..judge.checks.speed import is_slow, lacks_pace
 from ..judge.quality import quality_of
 from ..judge.rating import (
@@ -48,30 +48,40 @@ class AlternativeSearch(Asking):
 
         Every alternative meets all other conditions that the user stated.
         """
-        found: list[Alternative] = []
         if not self.judged.fits:
-            found += self.of_same_model
-        elif self.smaller is not None:
-            why = f"fits the GPU whole; {_loss_of(self.smaller)}"
-            file = self.smaller.question.type_row
-            if file is not None and not file.is_ready:
-                why += "; no published file of it is known"
-            return (self._of_this(self.smaller, why),)
-        elif not is_slow(self.judged):
+            most = _MOST_OTHERS_BESIDE if self.of_same_model else _MOST_OTHER_MODELS
+            found = [*self.of_same_model, *self._other_models(most)]
+            return tuple(sorted(found, key=serves, reverse=True))
+        if self.smaller is not None:
+            return (self._in_better_placed_type(self.smaller),)
+        if not is_slow(self.judged):
             return ()
+        return tuple(self._other_models(_MOST_OTHER_MODELS))
+
+    def _in_better_placed_type(self, smaller: Judged) -> Alternative:
+        """The smaller type that a GPU holds whole."""
+        why = f"fits the GPU whole; {_loss_of(smaller)}"
+        file = smaller.question.type_row
+        if file is not None and not file.is_ready:
+            why += "; no published file of it is known"
+        return self._of_this(smaller, why)
+
+    def _other_models(self, most: int) -> list[Alternative]:
+        """The first `most` other models, the best first."""
         # imported here: most checked models run, and no other model is proposed
         from .proposals import Proposals
 
-        others = _MOST_OTHERS_BESIDE if found else _MOST_OTHER_MODELS
         proposals = Proposals(
             judged=self.judged,
             typed_name=self.typed_name,
             catalogue=self.catalogue,
             machine=self.machine,
         )
-        for row in proposals.best(others):
-            found.append(self._alternative(row, proposals.why(row)))
-        return tuple(sorted(found, key=serves, reverse=True))
+        found = []
+        for row in proposals.best(most):
+            why = proposals.why(row)
+            found.append(self._alternative(row, why))
+        return found
 
     @cached_property
     def of_same_model(self) -> tuple[Alternative, ...]:
@@ -143,10 +153,10 @@ class AlternativeSearch(Asking):
         if self.judged.fits and not self._may_lie_better:
             return None
         rows = self._smaller_types()
-        # of files the last is the smallest: where it lies no better, none does. What a program
-        # quantizes at load may leave parts of a model in 16 bits
         in_files = [row for row in rows if not row.is_made_at_load]
         if not in_files or self._in_better_place(in_files[-1]) is None:
+            # the last is the smallest of the files: where it lies no better, none does. What a
+            # program quantizes at load may leave parts of a model in 16 bits
             rows = [row for row in rows if row.is_made_at_load]
 
         def rank(row: FileRow) -> tuple[bool, bool]:
@@ -234,16 +244,33 @@ def _placed_by_program(search: AlternativeSearch) -> Workload | None:
     the accelerators as fit.
     """
     question = search.judged.question
-    names = placing_options(question)
+    without = _without_options(search, PLACING_SETTINGS)
+    if without is None:
+        return None
+    return without.replace(quantization=question.workload.quantization)
+
+
+def _divided_by_program(search: AlternativeSearch) -> Workload | None:
+    """The same program without the options that divide layers over a number of accelerators."""
+    return _without_options(search, {"parts_of_layers"})
+
+
+def _without_options(
+    search: AlternativeSearch,
+    settings: Collection[str],
+) -> Workload | None:
+    """The stated workload in the same program without the options that change these settings; None
+    where nobody stated one.
+    """
+    question = search.judged.question
+    names = placing_options(question, settings)
     if not names:
         return None
     options = dict(question.stated.runtime_options)
     for name in names:
         options.pop(name, None)
     return question.stated.replace(
-        runtime=question.workload.runtime,
-        quantization=question.workload.quantization,
-        runtime_options=options,
+        runtime=question.workload.runtime, runtime_options=options
     )
 
 
@@ -288,6 +315,7 @@ def _with_shorter_context(search: AlternativeSearch) -> Workload | None:
 # the nearest to the question first
 _WISHES = (
     Wish(name="placing", given_up=_placed_by_program),
+    Wish(name="parts", given_up=_divided_by_program),
     Wish(name="draft", given_up=_without("draft")),
     Wish(name="method", given_up=_without("finetune_method")),
     Wish(name="type", given_up=_in_smaller_type),

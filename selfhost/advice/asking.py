@@ -17,16 +17,16 @@ from .room import Reach
 class Asking(Record):
     """A judged question, and how it was asked.
 
-    `typed_name` is the name that the user typed, `typed` the workload without what the name states.
-    `carry` are options that every proposed command repeats, so that the command asks about the same
-    machine.
+    `typed_name` is the name that the user typed, `typed_workload` the workload without what the
+    name states. `carry` are options that every proposed command repeats, so that the command asks
+    about the same machine.
     """
 
     judged: Judged
     catalogue: Catalogue
     machine: Machine
     typed_name: str
-    typed: Workload
+    typed_workload: Workload
     carry: str
 
     @cached_property
@@ -41,8 +41,9 @@ class Asking(Record):
     def by_id(self, stated: Workload) -> Judged | None:
         """What `check` answers to the id of the model with these options; None where it refuses."""
         question = self.judged.question
-        if question.spec.id in self.catalogue:
-            spec = self.catalogue.spec(question.spec.id)
+        id = question.spec.id
+        if id in self.catalogue:
+            spec = self.catalogue.spec(id)
             question = question.replace(spec=spec, files=NO_FILES)
         elif stated.quantization != question.stated.quantization:
             # the named files are of another type
@@ -51,22 +52,26 @@ class Asking(Record):
 
     def command(self, name: str, workload: Workload) -> str:
         """The command that asks about that name with these options on the same machine."""
-        return f"selfhost check {shell_word(name)}{workload.options()}{self.carry}"
+        options = workload.options() + self.carry
+        return f"selfhost check {shell_word(name)}{options}"
 
     def room_options(self) -> str:
         """The options to type beside a limit of the room, so that `check` keeps the type and the
         settings that were chosen, and a program that is not the usual one; "" for none.
         """
         question = self.judged.question
-        asked = question.asked
+        typed = self.typed_workload
         untyped = Workload()
         runtime = question.stated.runtime
-        if question.way is not None and question.way.is_other:
-            runtime = question.way.runtime.id
-        if runtime != self.typed.runtime:
+        way = question.way
+        if way is not None and way.is_other:
+            runtime = way.runtime.id
+        if runtime != typed.runtime:
             untyped = untyped.replace(runtime=runtime)
         for field in ("quantization", "kv_cache_type", "runtime_options"):
-            value = getattr(asked, field)
-            if value != getattr(self.typed, field):
-                untyped = untyped.replace(**{field: value})
-        return untyped.options().strip()
+            value = getattr(question.asked, field)
+            if value != getattr(typed, field):
+                changed = {field: value}
+                untyped = untyped.replace(**changed)
+        options = untyped.options()
+        return options.strip()

@@ -351,7 +351,7 @@ def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
         return ()
     if taken.format != "gguf":
         return ()
-    return remark("tag", tag=bare_name(understood.asked), type=taken.quantization)
+    return remark("tag", tag=bare_name(understood.typed_name), type=taken.quantization)
 
 
 # ------------------------------------------------------------------ fine print

@@ -285,7 +285,7 @@ def plan_with(
         {"made-file": question.making_bytes}, type=question.workload.quantization
     )
     return Plan(
-        asked=meant.asked,
+        asked=meant.typed_name,
         model=meant.spec,
         workload=question.workload,
         contexts=question.contexts,
@@ -457,26 +457,34 @@ def _find_least(
     vast = _least_platform(smallest.question(catalogue, _VAST))
     question = smallest.question(catalogue, vast)
     search = _Search(meant=meant, catalogue=catalogue, question=question, vast=vast)
-    candidates = []
+    just_enough: list[Machine] = []
     if question.needs is not None and question.needs.memory is not None:
-        candidates = list(search.candidates())
-    if not candidates:
+        just_enough += search.candidates()
+    if not just_enough:
         return _Found(judged=judge(question, vast))
-    holding = candidates[-1]
-    on_gpus = []
-    for machine in known:
-        is_whole_on_gpus = machine.can_run and machine.placement == "accelerator"
-        if is_whole_on_gpus and machine.kind not in NOT_TO_OWN:
-            on_gpus.append(machine)
-    # those that surely are fast enough first, else from the smallest
-    on_gpus.sort(key=lambda machine: not machine.is_fast_enough)
-    candidates += [machine.machine for machine in on_gpus]
-    running = (machine for machine in candidates if search.checked(machine).fits)
-    chosen = next(running, holding)
+    # where the model runs on none, it fits at least on the one with a GPU, which comes last
+    chosen = just_enough[-1]
+    for machine in (*just_enough, *_on_gpus(known)):
+        if search.checked(machine).fits:
+            chosen = machine
+            break
     judged = judge(question, chosen)
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
         return _Found(judged=judged)
     return _Found(judged=judged, least=search.least_machine(chosen, judged))
+
+
+def _on_gpus(known: Iterable[KnownMachine]) -> list[Machine]:
+    """The machines that people own or rent whose GPUs hold the whole model: those that surely are
+    fast enough first, else from the smallest.
+    """
+    rows = []
+    for row in known:
+        is_whole_on_gpus = row.can_run and row.placement == "accelerator"
+        if is_whole_on_gpus and row.kind not in NOT_TO_OWN:
+            rows.append(row)
+    rows.sort(key=lambda row: not row.is_fast_enough)
+    return [row.machine for row in rows]
 
 
 def _least_platform(question: Question) -> Machine:
@@ -632,7 +640,8 @@ class _Search(Record):
             is_too_slow = partial(self._is_too_slow, wanted, with_cores)
             number = units.count_while(is_too_slow, _BANDWIDTHS)
             if number == len(_BANDWIDTHS):
-                break
+                # these cores suffice, so more would not help: no RAM is that fast
+                return machine
             return _with_bandwidth(with_cores, _BANDWIDTHS[number])
         return machine
 

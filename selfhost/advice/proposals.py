@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from math import inf
-from typing import NamedTuple
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.names import loaded_by_family
@@ -38,16 +37,6 @@ _UNREAD = ("memory-unread", "disk-unread")
 _AS_GOOD_AS = {"text": GENERATING}
 
 
-class _Candidates(NamedTuple):
-    """The ids of models that may be proposed: those that the spec names, those of the same main use
-    with the named ones among them, and others.
-    """
-
-    named: list[str]
-    alike: list[str]
-    others: list[str]
-
-
 class Proposals(Record):
     """The search for other models in place of the model of `judged`, which was asked for by the
     name `typed_name`.
@@ -65,24 +54,31 @@ class Proposals(Record):
         """
         if self.judged.has(*_UNREAD):
             return []
-        listers = []
-        standings = self._standings.preferring(self.named)
-        for workload in self._workloads():
-            listers.append(
-                Lister(self.catalogue, workload, self.machine, standings=standings)
-            )
-        candidates = self._candidates()
+        listers = self._listers()
+        alike, others = self._candidates()
         found: list[Verdict] = []
-        for ids in (candidates.alike, candidates.others):
+        for ids in (alike, others):
             left = set(ids)
             for lister in listers:
-                found += self._running(lister, left, most - len(found))
+                wanted = most - len(found)
+                found += self._running(lister, left, wanted)
                 left.difference_update(row.model.id for row in found)
-        shown = {row.model.id for row in found}
-        if found and shown.isdisjoint(candidates.named):
-            named = self._running(listers[0], set(candidates.named), 1)
-            found[most - len(named) :] = named
-        return found
+        named = set(self.named)
+        if not found or any(row.model.id in named for row in found):
+            return found
+        # models of the same main use have the named ones among them
+        last = self._running(listers[0], named.intersection(alike), 1)
+        before = found[: most - len(last)]
+        return before + last
+
+    def _listers(self) -> list[Lister]:
+        """The lists to look in, the one in the stated program first."""
+        standings = self._standings.preferring(self.named)
+        listers = []
+        for workload in self._workloads():
+            lister = Lister(self.catalogue, workload, self.machine, standings=standings)
+            listers.append(lister)
+        return listers
 
     def _running(
         self,
@@ -97,7 +93,7 @@ class Proposals(Record):
             return []
         try:
             rows = lister.first(most, ids).models
-            if any(_is_doubtful(row) or not self._is_better(row) for row in rows):
+            if not all(map(self._is_surely_better, rows)):
                 rows = lister.first(_MOST_SOUGHT, ids).models
         except WorkloadError:
             # no model takes the stated options
@@ -105,15 +101,21 @@ class Proposals(Record):
         better = [row for row in rows if self._is_better(row)]
         return sorted(better, key=_is_doubtful)[:most]
 
+    def _is_surely_better(self, row: Verdict) -> bool:
+        """Whether the model runs fast enough, and enough is known of it."""
+        return self._is_better(row) and not _is_doubtful(row)
+
     def _is_better(self, row: Verdict) -> bool:
         """Whether the model runs fast enough; in place of one that runs, slowly, whether it takes
         at most half of the time.
         """
+        if not serves(row):
+            return False
         if not self.judged.fits:
-            return serves(row)
+            return True
         seconds = _seconds(row)
         slow_seconds = _seconds(self.judged)
-        if seconds is None or not serves(row):
+        if seconds is None:
             return False
         return slow_seconds is None or seconds <= slow_seconds / 2
 
@@ -148,6 +150,7 @@ class Proposals(Record):
             workload = plain.replace(runtime=runtime)
             program = self._program(workload)
             if program is None:
+                # any program will do
                 yield workload
             elif program.id not in seen and not self._is_useless(program, workload):
                 yield workload
@@ -171,8 +174,12 @@ class Proposals(Record):
             return True
         if program.gpus.required and self.machine.accelerators == ():
             return True
-        judged_program = self.judged.question.runtime
-        if program == judged_program and self.judged.has("accelerator-unread"):
+        judged = self.judged.question
+        if program == judged.runtime and self.judged.has("accelerator-unread"):
+            return True
+        parts = judged.stated_parts or 0
+        if parts > len(self.machine.own_memory_cards):
+            # no model is divided over more GPUs than there are
             return True
         question = Question(spec=self.judged.model, workload=workload, runtime=program)
         return runtime_check(question, self.machine).code == "runtime-no-build"
@@ -209,21 +216,22 @@ class Proposals(Record):
         """The standing of every model, on any machine."""
         return Standings.load(self.catalogue, None)
 
-    def _candidates(self) -> _Candidates:
-        """The open models that do the same work."""
-        candidates = _Candidates(named=[], alike=[], others=[])
+    def _candidates(self) -> tuple[list[str], list[str]]:
+        """The ids of the open models that do the same work: those of the same main use, with those
+        that the spec names, and the others.
+        """
+        alike = []
+        others: list[str] = []
         for outline in self.catalogue.outlines.values():
             if not self._is_of_kind(outline):
                 continue
             if outline.id in self.named:
-                candidates.named.append(outline.id)
-                candidates.alike.append(outline.id)
+                alike.append(outline.id)
             elif self._may_replace(outline):
-                group = candidates.others
-                if self._likeness(outline).is_alike:
-                    group = candidates.alike
+                is_alike = self._likeness(outline).is_alike
+                group = alike if is_alike else others
                 group.append(outline.id)
-        return candidates
+        return alike, others
 
     def _may_replace(self, outline: Outline) -> bool:
         """Whether the model does the work, and is no larger than a proposal may be."""

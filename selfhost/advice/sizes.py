@@ -39,6 +39,7 @@ from ..machine.record import (
 )
 from ..needs.records import How, MemoryNeed, Needs, Term, likely_bytes
 from .launch import bytes_worth_bounding, fill_partly, variables_hiding_cards
+from .notes import note_on_users
 from .understood import (
     Model,
     Understood,
@@ -505,12 +506,14 @@ def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize
 
 
 def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
-    """Yield the notes: how the name was understood, the loss of the quantization, the purpose of
-    the variables of the command, and a warning where a card may not hold the high end of the need.
+    """Yield the notes: how the name was understood, the users who wait, the loss of the
+    quantization, the purpose of the variables of the command, and a warning where a card may not
+    hold the high end of the need.
     """
     verdict = sizable.verdict
     service = sizable.service
     yield from verdict.understood_as
+    yield from note_on_users(verdict)
     warning = None if verdict.loss is None else verdict.loss.warning
     if warning is not None:
         yield warning

@@ -62,7 +62,7 @@ class Understood(Record):
     """
 
     spec: ModelSpec
-    asked: str
+    typed_name: str
     workload: Workload
     notes: Sentences = ()
     files: NamedFiles = NO_FILES
@@ -70,7 +70,7 @@ class Understood(Record):
     without_implied: Understood | None = None
 
     @property
-    def typed(self) -> Workload:
+    def typed_workload(self) -> Workload:
         """The workload without the runtime and the quantization that the name implies."""
         if self.without_implied is None:
             return self.workload
@@ -104,7 +104,7 @@ def understand(
     `SpecError` for a file.
     """
     if isinstance(model, ModelSpec):
-        return Understood(spec=model, asked=model.id, workload=workload)
+        return Understood(spec=model, typed_name=model.id, workload=workload)
     typed = os.fsdecode(model)
     if not isinstance(model, str) or is_path(typed):
         return _understand_file(typed, workload)
@@ -136,9 +136,9 @@ def judged_in_model_defaults(
         if any(problem.key != "quantization" for problem in error.problems):
             raise
         why = f"{error.problems[0].message}."
-        notes = remark("other-files", asked=understood.asked, why=why)
+        notes = remark("other-files", asked=understood.typed_name, why=why)
     else:
-        notes = _note_if_not_loaded(understood.asked, meaning.judged)
+        notes = _note_if_not_loaded(understood.typed_name, meaning.judged)
         if not notes:
             return meaning
     in_other_files = without_implied.replace(notes=without_implied.notes + notes)
@@ -206,7 +206,7 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
     if typed.lower().endswith(".toml") and not os.path.isdir(typed):
         spec = checked_spec(typed)
         return Understood(
-            spec=spec, asked=typed, workload=workload, notes=stored_notes(spec)
+            spec=spec, typed_name=typed, workload=workload, notes=stored_notes(spec)
         )
     local = read_local(typed)
     notes = local.notes
@@ -224,7 +224,7 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
     part = _part(typed, local)
     return Understood(
         spec=local.spec,
-        asked=typed,
+        typed_name=typed,
         workload=workload,
         notes=notes,
         files=NamedFiles(are_here=are_here, formats=formats, part=part),
@@ -269,107 +269,47 @@ def understand_name(
 
 
 class _Name(Record):
-    """A name as it was typed, and the workload that was stated with it."""
+    """A name as it was typed, and the workload that was stated with it.
+
+    What a name tells is read in this order: the model, the files that the name implies, and from
+    both the workload.
+    """
 
     typed: str
     stated: Workload
     catalogue: Catalogue
+
+    def understood(self) -> Understood:
+        """The meaning of the name. The runtime and the quantization that the name implies count
+        unless the user stated others.
+        """
+        as_stated = Understood(
+            spec=self.model,
+            typed_name=self.typed,
+            workload=self.stated,
+            notes=self.resolved.notes,
+            files=NamedFiles(is_tag=self._is_tag),
+        )
+        note_on_tag = remarks(
+            {"tag": self._type_of_tag}, tag=self.typed, type=self._type_of_tag
+        )
+        return as_stated.replace(
+            spec=self._with_typed_files(),
+            workload=self.workload,
+            notes=as_stated.notes + note_on_tag,
+            tag=self._tag_to_type,
+            without_implied=self._without_implied(as_stated),
+        )
+
+    # ------------------------------------------------------------------ the model
 
     @cached_property
     def bare(self) -> str:
         """The name without quotes and the words of a command line."""
         return bare_name(self.typed)
 
-    def is_library_tag(self, spec: ModelSpec) -> bool:
-        """Whether the name is a name of the model in Ollama's library, with a tag. The spec must
-        list the name, but not the tag: the library may have more tags.
-        """
-        library, mark, _ = self.bare.lower().partition(":")
-        if not mark:
-            return False
-        return any(alias.startswith(f"{library}:") for alias in spec.aliases)
-
-    @property
-    def _may_be_tag(self) -> bool:
-        """Whether the name has a tag, or the stated program takes a name without one for its latest
-        tag.
-        """
-        return ":" in self.typed or self.stated.runtime == self.ollama.id
-
-    @property
-    def states_program_or_type(self) -> bool:
-        """Whether the stated workload has a program or a type."""
-        return any((self.stated.runtime, self.stated.quantization))
-
-    @property
-    def ollama(self) -> RuntimeSpec:
-        """The program whose library has the tags."""
-        return self.catalogue.runtime(USUAL.library)
-
-    def understood(self) -> Understood:
-        """The meaning of the name. The runtime and the quantization that the name implies count
-        unless the user stated others.
-        """
-        stated = self.stated
-        resolved = self._resolved()
-        spec = _checked(resolved.spec_id, self.catalogue)
-        typed_tag = typed_library_tag(self.typed, spec, self.catalogue)
-        if typed_tag:
-            # reports name the first alias with a tag, which is thus the typed one
-            aliases = dict.fromkeys((typed_tag, *spec.aliases))
-            spec = spec.replace(aliases=tuple(aliases))
-            resolved = self._read_by_ollama(resolved, typed_tag)
-        quantization = resolved.quantization
-        notes = resolved.notes
-        if quantization is None and self._may_be_tag:
-            quantization = self._type_of_tag()
-            notes += remarks({"tag": quantization}, tag=self.typed, type=quantization)
-        workload = stated
-        if stated.quantization is None:
-            runtime = self._program(resolved)
-            workload = stated.replace(quantization=quantization, runtime=runtime)
-        # a tag of Ollama's loads the same file on every machine, but is not trained; a stated type
-        # is another file
-        is_library_tag = self.is_library_tag(spec)
-        is_tag = is_library_tag and stated.task == "generate"
-        if stated.quantization is not None:
-            is_tag = False
-        as_stated = Understood(
-            spec=spec,
-            asked=self.typed,
-            workload=stated,
-            notes=resolved.notes,
-            files=NamedFiles(is_tag=is_tag),
-        )
-        # the line to type has the tag, where that loads the type
-        tag = None
-        if is_library_tag and quantization:
-            tag = self.bare if quantization == workload.quantization else None
-        without_implied = None
-        implies_files = bool(resolved.runtime or resolved.quantization)
-        if implies_files and not self.states_program_or_type:
-            without_implied = self._without_implied(as_stated, resolved)
-        return as_stated.replace(
-            spec=self._with_typed_files(spec, resolved),
-            workload=workload,
-            notes=notes,
-            tag=tag,
-            without_implied=without_implied,
-        )
-
-    def _without_implied(
-        self, as_stated: Understood, resolved: Resolution
-    ) -> Understood:
-        """The meaning without the files that the name implies. They stay one file of Ollama's
-        library where that has the model under other tags for every system.
-        """
-        spec = _checked(resolved.spec_id, self.catalogue)
-        files = NO_FILES if spec.library_tag is None else as_stated.files
-        of_files = resolved.file_notes
-        notes = tuple(note for note in resolved.notes if note not in of_files)
-        return as_stated.replace(spec=spec, notes=notes, files=files)
-
-    def _resolved(self) -> Resolution:
+    @cached_property
+    def _found(self) -> Resolution:
         """The resolution that the name itself gives, else the one that a search finds. Raises
         `UnknownModelError`.
         """
@@ -380,50 +320,151 @@ class _Name(Record):
 
         return resolve(self.typed, self.catalogue)
 
-    def _program(self, resolved: Resolution) -> str | None:
+    @cached_property
+    def _spec(self) -> ModelSpec:
+        """The spec of the model as the catalogue has it."""
+        return _checked(self._found.spec_id, self.catalogue)
+
+    @cached_property
+    def _library_tag(self) -> str | None:
+        """The name of the model in Ollama's library that was typed; None for another name."""
+        return typed_library_tag(self.typed, self._spec, self.catalogue)
+
+    @cached_property
+    def model(self) -> ModelSpec:
+        """The spec of the model. Reports name the first alias with a tag, which is the typed
+        one.
+        """
+        if not self._library_tag:
+            return self._spec
+        aliases = dict.fromkeys((self._library_tag, *self._spec.aliases))
+        return self._spec.replace(aliases=tuple(aliases))
+
+    # ------------------------------------------------------------------ the implied files
+
+    @property
+    def ollama(self) -> RuntimeSpec:
+        """The program whose library has the tags."""
+        return self.catalogue.runtime(USUAL.library)
+
+    @property
+    def states_program_or_type(self) -> bool:
+        """Whether the stated workload has a program or a type."""
+        return any((self.stated.runtime, self.stated.quantization))
+
+    @cached_property
+    def resolved(self) -> Resolution:
+        """The resolution with Ollama as its program, where the typed tag loads another file there
+        than other programs load, and Ollama takes the question; else the resolution as found.
+        """
+        tag = self._library_tag
+        tags = self.ollama.library_tags
+        if tag is None or not (tag in tags.bytes or tag in tags.unpacked):
+            return self._found
+        if not self._ollama_takes_it:
+            return self._found
+        notes = self._found.notes + remark("own-file", tag=tag)
+        return self._found.replace(runtime=self.ollama.id, notes=notes)
+
+    @property
+    def _ollama_takes_it(self) -> bool:
+        """Whether the user stated neither a program nor a type, and Ollama has the stated options
+        and can draft as stated.
+        """
+        if self.stated.task != "generate":
+            return False
+        if self.states_program_or_type:
+            return False
+        draft = self.stated.draft
+        kind = "mtp" if draft == need.OWN_BLOCK else "draft"
+        if draft is not None and kind not in self.ollama.companions:
+            return False
+        return self.ollama.takes(self.stated)
+
+    @property
+    def _is_in_library(self) -> bool:
+        """Whether the name is a name of the model in Ollama's library, with a tag. The spec must
+        list the name, but not the tag: the library may have more tags.
+        """
+        library, mark, _ = self.bare.lower().partition(":")
+        if not mark:
+            return False
+        return any(alias.startswith(f"{library}:") for alias in self.model.aliases)
+
+    @property
+    def _is_tag(self) -> bool:
+        """Whether the name stands for one file of Ollama's library, the same on every machine. It
+        does not where the model is trained, or where a stated type is another file.
+        """
+        if self.stated.task != "generate":
+            return False
+        return self._is_in_library and self.stated.quantization is None
+
+    # ------------------------------------------------------------------ the workload
+
+    @property
+    def quantization(self) -> str | None:
+        """The type that the name states, or that its tag loads; None for neither."""
+        return self.resolved.quantization or self._type_of_tag
+
+    @cached_property
+    def workload(self) -> Workload:
+        """The stated workload with the program and the type of the name; a stated type counts
+        before both.
+        """
+        if self.stated.quantization is not None:
+            return self.stated
+        return self.stated.replace(
+            quantization=self.quantization, runtime=self._program
+        )
+
+    @property
+    def _tag_to_type(self) -> str | None:
+        """The tag that the line to type has; None where it does not load the type."""
+        if not self._is_in_library or not self.quantization:
+            return None
+        return self.bare if self.quantization == self.workload.quantization else None
+
+    def _without_implied(self, as_stated: Understood) -> Understood | None:
+        """The meaning without the files that the name implies; None where it implies none, or the
+        user stated a program or a type. They stay one file of Ollama's library where that has the
+        model under other tags for every system.
+        """
+        resolved = self.resolved
+        implies_files = bool(resolved.runtime or resolved.quantization)
+        if not implies_files or self.states_program_or_type:
+            return None
+        files = NO_FILES if self._spec.library_tag is None else as_stated.files
+        of_files = resolved.file_notes
+        notes = tuple(note for note in resolved.notes if note not in of_files)
+        return as_stated.replace(spec=self._spec, notes=notes, files=files)
+
+    @property
+    def _program(self) -> str | None:
         """The stated program, else the program that the name implies; for a tag of the stated
         program's library, the program whose engine computes it there.
         """
+        implied = self.resolved.runtime
         stated = self.stated.runtime
         if stated is None or ":" not in self.bare:
-            return stated or resolved.runtime
+            return stated or implied
         program = self.catalogue.runtime(stated.strip().lower())
-        if resolved.runtime in program.library_tags.shared_with:
-            return resolved.runtime
-        return stated
+        return implied if implied in program.library_tags.shared_with else stated
 
-    def _read_by_ollama(self, resolved: Resolution, tag: str) -> Resolution:
-        """The resolution with Ollama as its program, where the tag loads another file than other
-        programs load, the user stated neither a program nor a type, and Ollama has the stated
-        options and can draft as stated; else the resolution as it is.
-        """
-        if self.stated.task != "generate":
-            return resolved
-        if self.states_program_or_type:
-            return resolved
-        ollama = self.ollama
-        draft = self.stated.draft
-        kind = "mtp" if draft == need.OWN_BLOCK else "draft"
-        if draft is not None and kind not in ollama.companions:
-            return resolved
-        if not ollama.takes(self.stated):
-            return resolved
-        tags = ollama.library_tags
-        if tag in tags.bytes or tag in tags.unpacked:
-            notes = resolved.notes + remark("own-file", tag=tag)
-            return resolved.replace(runtime=ollama.id, notes=notes)
-        return resolved
-
+    @cached_property
     def _type_of_tag(self) -> str | None:
-        """The type that Ollama's tag loads if that is not the usual type; None where the user
-        stated a type or a program of other files.
+        """The type that Ollama's tag loads if that is not the usual type; None where the name or
+        the user states a type, or the user a program of other files.
         """
         stated = self.stated
+        ollama = self.ollama
+        if self.resolved.quantization is not None or stated.quantization is not None:
+            return None
         if stated.task != "generate":
             return None
-        if stated.quantization is not None:
+        # the stated program may take a name without a tag for its latest tag
+        if ":" not in self.typed and stated.runtime != ollama.id:
             return None
-        ollama = self.ollama
         name = stated.runtime or ollama.id
         program = self.catalogue.runtime(name.strip().lower())
         if program.formats != ollama.formats:
@@ -431,31 +472,33 @@ class _Name(Record):
         tag = self.bare.lower().removesuffix(":latest")
         return ollama.library_tags.quantizations.get(tag)
 
-    def _with_typed_files(self, spec: ModelSpec, resolved: Resolution) -> ModelSpec:
+    # ------------------------------------------------------------------ the files of the spec
+
+    def _with_typed_files(self) -> ModelSpec:
         """The spec with the files of the typed repository before its files, or with the typed file
         or tag behind them; as it is where the name has neither.
         """
-        type_name = resolved.quantization
-        if resolved.names_file:
-            wanted_type = type_name or self.stated.quantization or ""
-            return self._with_named_file(spec, wanted_type)
-        repository = resolved.repository
+        spec = self.model
+        repository = self.resolved.repository
+        type_name = self.resolved.quantization
+        program = self.resolved.runtime
+        if self.resolved.names_file:
+            return self._with_named_file(type_name or self.stated.quantization or "")
         if repository is None:
-            return self._with_shared_file(spec, resolved)
+            return self._with_shared_file()
         format = "gguf"
-        # a repository of GGUF files whose type the name states is added even where it is known
-        adds_known = bool(type_name)
-        if resolved.runtime:
-            runtime = self.catalogue.runtime(resolved.runtime)
+        if program:
+            runtime = self.catalogue.runtime(program)
             if runtime.rule_of(type_name) is None:
                 # another program loads only files in a type of its own
                 return spec
             format = runtime.formats[0]
-            adds_known = False
-        typed = _typed_files(repository, format, spec)
-        if not adds_known and typed:
-            others = [files for files in spec.files if files not in typed]
-            meant = (files.replace(typed=True) for files in typed)
+        known = _typed_files(repository, format, spec)
+        # a repository of GGUF files whose type the name states is added even where it is known
+        states_gguf_type = bool(type_name) and not program
+        if known and not states_gguf_type:
+            others = [files for files in spec.files if files not in known]
+            meant = (files.replace(typed=True) for files in known)
             return spec.replace(files=(*meant, *others))
         files = PublishedFiles(
             format=format,
@@ -467,10 +510,12 @@ class _Name(Record):
         )
         return spec.replace(files=(files, *spec.files))
 
-    def _with_shared_file(self, spec: ModelSpec, resolved: Resolution) -> ModelSpec:
+    def _with_shared_file(self) -> ModelSpec:
         """The spec with the file of a tag of Ollama's library that another program's engine
         computes; as it is for any other name, and where no listing states the size.
         """
+        spec = self.model
+        resolved = self.resolved
         tags = self.ollama.library_tags
         size_bytes = tags.shared_bytes.get(self.bare.lower())
         if size_bytes is None or resolved.quantization is None:
@@ -485,10 +530,11 @@ class _Name(Record):
         )
         return spec.replace(files=(file, *spec.files))
 
-    def _with_named_file(self, spec: ModelSpec, type_name: str) -> ModelSpec:
+    def _with_named_file(self, type_name: str) -> ModelSpec:
         """The spec with the GGUF file of that name, or of that tag of Ollama; as it is where the
         model is known not to run in GGUF.
         """
+        spec = self.model
         gguf_runtime = self.catalogue.runtime(USUAL.gguf)
         if need.why_not_loaded(spec, gguf_runtime) is not None:
             return spec

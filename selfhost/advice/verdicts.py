@@ -91,7 +91,7 @@ def concluded(further: Advice, machine: Machine, notes: Sentences) -> Verdict:
     return Verdict.conclude(
         judged,
         machine,
-        asked=understood.asked,
+        asked=understood.typed_name,
         offered=bool(offers),
         shutdown=shutdown_of(judged.model, offers, further.catalogue, further.day),
         understood_as=(*understood.notes, *note_on_tag(understood, judged)),
@@ -162,8 +162,8 @@ class Advice(DeferredAdvice):
             judged=self.judged,
             catalogue=self.catalogue,
             machine=self.machine,
-            typed_name=self.understood.asked,
-            typed=self.understood.typed,
+            typed_name=self.understood.typed_name,
+            typed_workload=self.understood.typed_workload,
             carry=self.carry,
         )
 

@@ -496,6 +496,11 @@ def test_no_other_model_is_judged_where_the_machine_tells_too_little(
             Workload(runtime="vllm", runtime_options={"tensor-parallel-size": "8"}),
             id="little-ram",
         ),
+        pytest.param(
+            "2x rtx 4090, 64 GB RAM",
+            Workload(runtime="vllm", runtime_options={"tensor-parallel-size": "4"}),
+            id="few-gpus",
+        ),
     ],
 )
 def test_a_refusal_judges_no_other_model_in_vain(

@@ -45,3 +45,21 @@ def test_options_that_are_not_in_the_way_are_not_named() -> None:
     options = {"ngl": "99"}
     verdict = check("llama-3.3-70b", machine=machine, runtime_options=options)
     assert verdict.summary.startswith("USE AN API")
+
+
+def test_parts_that_want_more_gpus_are_given_up() -> None:
+    """vLLM starts a worker for each part and ends where a worker finds no GPU of its own
+    (docs.vllm.ai, parallelism and scaling); nothing was proposed.
+    """
+    options = {"tensor-parallel-size": "4"}
+    verdict = check(
+        "qwen3-30b-a3b",
+        machine="2x RTX 4090, 64GB of RAM",
+        runtime="vllm",
+        runtime_options=options,
+    )
+    assert not verdict.can_run
+    first = verdict.alternatives[0]
+    assert first.id == verdict.model.id
+    assert "without tensor-parallel-size" in first.why
+    assert first.command.endswith("--runtime vllm --machine '2x RTX 4090, 64GB of RAM'")

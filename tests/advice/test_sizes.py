@@ -230,3 +230,12 @@ def test_two_names_of_a_model_have_one_size(names: tuple[str, str]) -> None:
     assert first.pop("asked") != second.pop("asked")
     assert first == second
     assert "-hf" in first["arguments"]
+
+
+def test_users_who_wait_for_their_turn_are_told() -> None:
+    """The arguments bound the sequences at once, as `check` says: the title named all users."""
+    asked = Workload(parallel=1000, runtime="vllm")
+    found = size("qwen3-8b", asked, gpu="rtx 4090")
+    at_once = found.arguments[found.arguments.index("--max-num-seqs") + 1]
+    (note,) = [text for text in found.notes if "queues the requests" in text]
+    assert f"of {at_once} of the 1000 users at once" in note
