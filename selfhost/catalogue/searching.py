@@ -362,17 +362,20 @@ class _UnknownName(Record):
         and `minutes` not for local-minutes-contextualizer-4b.
         """
         known = _known_names(self.catalogue)
-        if not any(len(word) > 3 for word in set(words) - known.words_of_ids):
+        in_no_id = set(words) - known.words_of_ids
+        if not any(len(word) > 3 for word in in_no_id):
             return None
-        places = _repositories_by_word(self.catalogue)
-        keys = set.intersection(*[places.get(word, set()) for word in words])
+        keys_by_word = _repositories_by_word(self.catalogue)
+        having = [keys_by_word.get(word, set()) for word in words]
+        keys = set.intersection(*having)
         repositories = _repositories_alike(self.catalogue)
         alike = [repositories[key] for key in sorted(keys)]
         if len({repository.spec_id for repository in alike}) != 1:
             return None
         for repository in alike:
             own_words = repository.own_words
-            if len(own_words.intersection(words)) >= _LEAST_SHARE * len(own_words):
+            typed = own_words.intersection(words)
+            if len(typed) >= _LEAST_SHARE * len(own_words):
                 why = f"{repository.name} has the layers of {repository.spec_id}"
                 return _Hint(spec_id=repository.spec_id, why=why)
         return None
@@ -443,8 +446,11 @@ class _ThingSentence(Stated):
 
 def _form_of(name: str) -> str:
     """The regular expression for a name in a row, in which `*` stands for any letters."""
-    parts = [canonical(part) for part in name.split("*")]
-    return ".+".join(map(re.escape, parts))
+    forms = []
+    for part in name.split("*"):
+        key = canonical(part)
+        forms.append(re.escape(key))
+    return ".+".join(forms)
 
 
 @cache
@@ -470,8 +476,11 @@ class _Repository(Record):
     def own_words(self) -> frozenset[str]:
         """The words of the name that the model's id lacks, without numbers and single letters."""
         words_of_id = canonical(self.spec_id).split("-")
-        others = self.words.difference(words_of_id)
-        return frozenset(word for word in others if len(word) > 1 and word.isalpha())
+        own_words = set()
+        for word in self.words.difference(words_of_id):
+            if len(word) > 1 and word.isalpha():
+                own_words.add(word)
+        return frozenset(own_words)
 
 
 @cache
@@ -605,7 +614,8 @@ class _KnownNames:
         """
         by_numbers: dict[tuple[str, ...], list[str]] = {}
         for key in self._by_key:
-            by_numbers.setdefault(_numbers_in(key), []).append(key)
+            numbers = _numbers_in(key)
+            by_numbers.setdefault(numbers, []).append(key)
         return by_numbers
 
     def slips(self, typed: str) -> list[str]:
@@ -615,17 +625,23 @@ class _KnownNames:
         letters = typed.replace("-", "")
         if len(letters) < _LEAST_LETTERS_OF_SLIP:
             return []
+        numbers = _numbers_in(typed)
         slips = []
-        for key in self._keys_by_numbers.get(_numbers_in(typed), ()):
+        for key in self._keys_by_numbers.get(numbers, ()):
             known = key.replace("-", "")
-            if abs(len(known) - len(letters)) <= 1 and is_slip(known, letters):
+            difference = len(known) - len(letters)
+            if abs(difference) <= 1 and is_slip(known, letters):
                 slips.append(self._by_key[key])
         return sorted(slips)
 
     def longer_than(self, typed: str) -> list[str]:
         """The ids that begin with the words of the typed name."""
         start = f"{typed}-"
-        return [id for id, key in self._keys_of_ids.items() if key.startswith(start)]
+        ids = []
+        for id, key in self._keys_of_ids.items():
+            if key.startswith(start):
+                ids.append(id)
+        return ids
 
     def of_family(self, typed: str) -> list[str]:
         """The ids that begin with the typed name, or belong to a family of that name, the newest
