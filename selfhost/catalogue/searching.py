@@ -46,8 +46,6 @@ _SEARCHED = NAME_TABLE.searched
 _MOST_ALIASES = 50
 # shorter names differ by one letter from too many other names
 _LEAST_LETTERS_OF_SLIP = 4
-# a guess: with a smaller share of a repository's words a name is rather a common word than its name
-_LEAST_SHARE = 0.5
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
@@ -357,9 +355,7 @@ class _UnknownName(Record):
         """The hint at the one model whose layers all repositories with these words in their names
         have; None where there are several or none.
 
-        A line of tunes has a word that no id has; words of three letters are in too many names. The
-        name has half of the words of a repository or more: `anubis` stands for Anubis-70B-v1.1,
-        and `minutes` not for local-minutes-contextualizer-4b.
+        A line of tunes has a word that no id has; words of three letters are in too many names.
         """
         known = _known_names(self.catalogue)
         in_no_id = set(words) - known.words_of_ids
@@ -373,9 +369,7 @@ class _UnknownName(Record):
         if len({repository.spec_id for repository in alike}) != 1:
             return None
         for repository in alike:
-            own_words = repository.own_words
-            typed = own_words.intersection(words)
-            if len(typed) >= _LEAST_SHARE * len(own_words):
+            if repository.is_meant_by(words):
                 why = f"{repository.name} has the layers of {repository.spec_id}"
                 return _Hint(spec_id=repository.spec_id, why=why)
         return None
@@ -467,20 +461,30 @@ class _Repository(Record):
     name: str
 
     @property
-    def words(self) -> frozenset[str]:
+    def words(self) -> _Words:
         """The words of the name without the account, as `canonical` writes them."""
         last_part = self.name.rpartition("/")[2]
-        return frozenset(canonical(last_part).split("-"))
+        return canonical(last_part).split("-")
 
-    @property
-    def own_words(self) -> frozenset[str]:
-        """The words of the name that the model's id lacks, without numbers and single letters."""
+    def is_meant_by(self, typed: _Words) -> bool:
+        """Whether a name of these words likely means the repository: it has most of the words that
+        the model's id lacks, or half of them with the first. A name with fewer is rather a common
+        word than the repository's: a guess.
+
+        `anubis` means Anubis-70B-v1.1, and `minutes` does not mean local-minutes-contextualizer-4b.
+        """
         words_of_id = canonical(self.spec_id).split("-")
-        own_words = set()
-        for word in self.words.difference(words_of_id):
-            if len(word) > 1 and word.isalpha():
-                own_words.add(word)
-        return frozenset(own_words)
+        own_words = []
+        for word in self.words:
+            # numbers and single letters are in many names
+            if len(word) > 1 and word.isalpha() and word not in words_of_id:
+                own_words.append(word)
+        if not own_words:
+            return False
+        count = sum(word in typed for word in own_words)
+        if count == len(own_words) / 2:
+            return own_words[0] in typed
+        return count > len(own_words) / 2
 
 
 @cache
