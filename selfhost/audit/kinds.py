@@ -376,7 +376,7 @@ class AlikeSearch:
 
     def _alike(self, key: DecisionKey, found: _Found) -> AlikeMachines:
         """The group of the machines that were found, with the machine that lacks most, the first of
-        several.
+        several. The worst machine of a box, by which `found.lacks` is told, need not exist.
         """
         places = sorted(found.places)
         hardest = places[0]
@@ -389,9 +389,12 @@ class AlikeSearch:
             if lacks > most:
                 hardest = place
                 most = lacks
-        warned = frozenset(found.warned)
         return AlikeMachines(
-            key=key, places=places, hardest=hardest, lacks=most, warned=warned
+            key=key,
+            places=places,
+            hardest=hardest,
+            lacks=most,
+            warned=frozenset(found.warned),
         )
 
     def _candidates(self, places: Places) -> list[int]:

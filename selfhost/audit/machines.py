@@ -273,6 +273,7 @@ def _records_of(stream: IO[bytes]) -> Iterator[RecordText]:
 
 
 def _what_to_give() -> str:
+    """The remedy for a file that holds something else."""
     systems = ", ".join(f"`{table_of(name).command}`" for name in READERS)
     return f"give the JSON of {systems} or `selfhost machine --format json`"
 
@@ -337,13 +338,13 @@ class ReadBatch(Record):
     results: list[ReadRecord | FileEnd]
 
 
-def _read_batch(records: RecordReader, batch: Sequence[Found]) -> ReadBatch:
+def _read_batch(reader: RecordReader, batch: Sequence[Found]) -> ReadBatch:
     """The machines and the faults of a batch, read by the reader of this process. A machine without
     a name is called RECORDED.
     """
-    kinds = records.kinds.known
-    keys = records.unread_keys
-    known = len(kinds)
+    kinds = reader.kinds.known
+    keys = reader.unread_keys
+    known_kinds = len(kinds)
     known_keys = len(keys)
     results: list[ReadRecord | FileEnd] = []
     for found in batch:
@@ -351,27 +352,29 @@ def _read_batch(records: RecordReader, batch: Sequence[Found]) -> ReadBatch:
             results.append(found)
             continue
         for entry in _entries_of(found.record.entry(), found.file):
-            results.append(_read_entry(records, entry, found.file))
+            results.append(_read_entry(reader, entry, found.file))
+    unread_keys_met = list(keys.values())
     return ReadBatch(
-        reader=(os.getpid(), id(records)),
-        new_kinds=kinds[known:],
-        new_unread_keys=list(keys.values())[known_keys:],
+        reader=(os.getpid(), id(reader)),
+        new_kinds=kinds[known_kinds:],
+        new_unread_keys=unread_keys_met[known_keys:],
         results=results,
     )
 
 
 def _read_entry(
-    records: RecordReader,
+    reader: RecordReader,
     entry: Entry,
     file: str,
 ) -> ReadRecord:
+    """The machine of a record, or its problems."""
     result = ReadRecord(file=file, line=entry.line, place=entry.place)
     if entry.fault is not None:
         problem = entry.fault.problem(file, RECORD_IT)
         is_down = isinstance(entry.fault, OutOfService)
         return result.replace(problems=(problem,), is_down=is_down)
     try:
-        machine = records.read(entry.value, file)
+        machine = reader.read(entry.value, file)
     except MachineFileError as error:
         return result.replace(problems=error.problems)
     return result.replace(machine=machine)
@@ -379,12 +382,13 @@ def _read_entry(
 
 def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBatch]:
     """Yield each batch, read. This process reads the first batches. Where more are left, and
-    several processes may read, they read the rest.
+    several processes may read, they take the rest from the same iterator, each with a reader of its
+    own.
     """
-    records = RecordReader()
+    reader = RecordReader()
     count = 0
     for batch in batches:
-        yield _read_batch(records, batch)
+        yield _read_batch(reader, batch)
         count += len(batch)
         if processes > 1 and count >= _READ_ALONE:
             break

@@ -90,21 +90,22 @@ def maker_called(typed: str, catalogue: Catalogue) -> ModelMaker | None:
     if "/" in typed or not catalogue.section("things", "maker"):
         return None
     table = _table(catalogue)
-    key = _key(typed, table)
-    key = _other_keys(catalogue).get(key, key)
+    typed_key = _key(typed, table)
+    other_keys = _other_keys(catalogue)
+    key = other_keys.get(typed_key, typed_key)
     ids = _ids_by_key(catalogue).get(key)
     if not ids:
         return None
-    outlines = catalogue.outlines
-    open_ids = [id for id in ids if not outlines[id].closed]
-    open_ids.sort(key=lambda id: outlines[id].released or "", reverse=True)
+    outlines = [catalogue.outlines[id] for id in ids]
+    open_models = [outline for outline in outlines if not outline.closed]
+    open_models.sort(key=lambda outline: outline.released or "", reverse=True)
     # a model that has a successor comes after the others
-    open_ids.sort(key=lambda id: outlines[id].superseded_by is not None)
+    open_models.sort(key=lambda outline: outline.superseded_by is not None)
     name = _written(ids, lambda name: _key(name, table) == key, catalogue)
     return ModelMaker(
         typed=typed,
         name=name,
-        open_ids=tuple(open_ids),
+        open_ids=tuple(outline.id for outline in open_models),
         catalogue=catalogue,
     )
 

@@ -106,7 +106,9 @@ def _gguf_repository(name: str) -> str | None:
     if "/" not in name:
         return None
     found = expression("names", "gguf_repository").fullmatch(name)
-    return None if found is None else found[1]
+    if found is None:
+        return None
+    return found[1]
 
 
 class _NamedFiles(Record):
@@ -144,7 +146,8 @@ class _NamedFiles(Record):
         if repository is not None:
             key = canonical(repository)
             for files in self.spec.files:
-                if canonical(files.repository or "") == key:
+                listed = files.repository or ""
+                if canonical(listed) == key:
                     types += files.quantizations
         return types
 
@@ -211,27 +214,33 @@ class _NamedFiles(Record):
         has 16 bits.
         """
         spec = self.spec
-        account, _, file = self.name.rpartition("/")
-        if spec.architecture is None or account.lower() not in ("", "google"):
+        if spec.architecture is None or spec.released is None:
             return False
+        account, _, file = self.name.rpartition("/")
+        if account.lower() not in ("", "google"):
+            return False
+        says_qat = "qat" in self.form.notes and self.form.quantization == "Q4_0"
         # Google's own files are named like any converter's except for the lower-case type:
         # stduhpf's card of gemma-3-27b-it-qat-q4_0-gguf-small links to one, and public programs
         # load the files of 1B to 12B
-        is_makers = file == f"{last_part_of(spec.repository)}-q4_0.gguf"
-        is_qat = "qat" in self.form.notes and self.form.quantization == "Q4_0"
-        if not is_qat and not is_makers:
+        is_named_as_googles = file == f"{last_part_of(spec.repository)}-q4_0.gguf"
+        if not says_qat and not is_named_as_googles:
             return False
         rows = self.catalogue.section("architectures", "architecture")
         row = rows.get(spec.architecture.row, {})
         wide_until: str = row.get("wide_qat_table", "")
-        return spec.released is not None and spec.released < wide_until
+        return spec.released < wide_until
 
 
 def account_of(repository: str | None) -> str:
     """The account that a repository belongs to; empty for None."""
-    return (repository or "").partition("/")[0]
+    if repository is None:
+        return ""
+    return repository.partition("/")[0]
 
 
 def last_part_of(repository: str | None) -> str:
     """The name of a repository without its account; empty for None."""
-    return (repository or "").rpartition("/")[2]
+    if repository is None:
+        return ""
+    return repository.rpartition("/")[2]

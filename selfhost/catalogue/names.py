@@ -764,7 +764,8 @@ def _ids_by_word(catalogue: Catalogue) -> Mapping[str, frozenset[str]]:
     for spec_id in catalogue.outlines:
         words = canonical(spec_id).split("-")
         for word in words:
-            by_word.setdefault(word, set()).add(spec_id)
+            ids = by_word.setdefault(word, set())
+            ids.add(spec_id)
     return {word: frozenset(ids) for word, ids in by_word.items()}
 
 

@@ -310,11 +310,20 @@ def snapshot(path: str) -> Snapshot:
 
 def snapshot_in(store: Store, path: str) -> Snapshot:
     """The price snapshot of a folder of specs, whose file is `path`."""
+    # parsed once, and only where the store has no copy
+    parsed = cache(partial(_parse, path))
 
-    parse = cache(partial(_parse, path))
-    header = store.value("common/offers", lambda: parse()[0])
-    rows = store.rows("common/offers-rows", lambda: parse()[1])
-    return Snapshot(**header, rows=rows)
+    def values_in_file() -> Values:
+        values, _ = parsed()
+        return values
+
+    def rows_in_file() -> Rows:
+        _, rows = parsed()
+        return rows
+
+    values = store.value("common/offers", values_in_file)
+    rows = store.rows("common/offers-rows", rows_in_file)
+    return Snapshot(**values, rows=rows)
 
 
 def _parse(path: str) -> tuple[Values, Rows]:

@@ -46,8 +46,6 @@ _SEARCHED = NAME_TABLE.searched
 _MOST_ALIASES = 50
 # shorter names differ by one letter from too many other names
 _LEAST_LETTERS_OF_SLIP = 4
-# a guess: with a smaller share of a repository's words a name is rather a common word than its name
-_LEAST_SHARE = 0.5
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
@@ -357,22 +355,21 @@ class _UnknownName(Record):
         """The hint at the one model whose layers all repositories with these words in their names
         have; None where there are several or none.
 
-        A line of tunes has a word that no id has; words of three letters are in too many names. The
-        name has half of the words of a repository or more: `anubis` stands for Anubis-70B-v1.1,
-        and `minutes` not for local-minutes-contextualizer-4b.
+        A line of tunes has a word that no id has; words of three letters are in too many names.
         """
         known = _known_names(self.catalogue)
-        if not any(len(word) > 3 for word in set(words) - known.words_of_ids):
+        in_no_id = set(words) - known.words_of_ids
+        if not any(len(word) > 3 for word in in_no_id):
             return None
-        places = _repositories_by_word(self.catalogue)
-        keys = set.intersection(*[places.get(word, set()) for word in words])
+        keys_by_word = _repositories_by_word(self.catalogue)
+        having = [keys_by_word.get(word, set()) for word in words]
+        keys = set.intersection(*having)
         repositories = _repositories_alike(self.catalogue)
         alike = [repositories[key] for key in sorted(keys)]
         if len({repository.spec_id for repository in alike}) != 1:
             return None
         for repository in alike:
-            own_words = repository.own_words
-            if len(own_words.intersection(words)) >= _LEAST_SHARE * len(own_words):
+            if repository.is_meant_by(words):
                 why = f"{repository.name} has the layers of {repository.spec_id}"
                 return _Hint(spec_id=repository.spec_id, why=why)
         return None
@@ -443,8 +440,11 @@ class _ThingSentence(Stated):
 
 def _form_of(name: str) -> str:
     """The regular expression for a name in a row, in which `*` stands for any letters."""
-    parts = [canonical(part) for part in name.split("*")]
-    return ".+".join(map(re.escape, parts))
+    forms = []
+    for part in name.split("*"):
+        key = canonical(part)
+        forms.append(re.escape(key))
+    return ".+".join(forms)
 
 
 @cache
@@ -461,17 +461,30 @@ class _Repository(Record):
     name: str
 
     @property
-    def words(self) -> frozenset[str]:
+    def words(self) -> _Words:
         """The words of the name without the account, as `canonical` writes them."""
         last_part = self.name.rpartition("/")[2]
-        return frozenset(canonical(last_part).split("-"))
+        return canonical(last_part).split("-")
 
-    @property
-    def own_words(self) -> frozenset[str]:
-        """The words of the name that the model's id lacks, without numbers and single letters."""
+    def is_meant_by(self, typed: _Words) -> bool:
+        """Whether a name of these words likely means the repository: it has most of the words that
+        the model's id lacks, or half of them with the first. A name with fewer is rather a common
+        word than the repository's: a guess.
+
+        `anubis` means Anubis-70B-v1.1, and `minutes` does not mean local-minutes-contextualizer-4b.
+        """
         words_of_id = canonical(self.spec_id).split("-")
-        others = self.words.difference(words_of_id)
-        return frozenset(word for word in others if len(word) > 1 and word.isalpha())
+        own_words = []
+        for word in self.words:
+            # numbers and single letters are in many names
+            if len(word) > 1 and word.isalpha() and word not in words_of_id:
+                own_words.append(word)
+        if not own_words:
+            return False
+        count = sum(word in typed for word in own_words)
+        if count == len(own_words) / 2:
+            return own_words[0] in typed
+        return count > len(own_words) / 2
 
 
 @cache
@@ -605,7 +618,8 @@ class _KnownNames:
         """
         by_numbers: dict[tuple[str, ...], list[str]] = {}
         for key in self._by_key:
-            by_numbers.setdefault(_numbers_in(key), []).append(key)
+            numbers = _numbers_in(key)
+            by_numbers.setdefault(numbers, []).append(key)
         return by_numbers
 
     def slips(self, typed: str) -> list[str]:
@@ -615,17 +629,23 @@ class _KnownNames:
         letters = typed.replace("-", "")
         if len(letters) < _LEAST_LETTERS_OF_SLIP:
             return []
+        numbers = _numbers_in(typed)
         slips = []
-        for key in self._keys_by_numbers.get(_numbers_in(typed), ()):
+        for key in self._keys_by_numbers.get(numbers, ()):
             known = key.replace("-", "")
-            if abs(len(known) - len(letters)) <= 1 and is_slip(known, letters):
+            difference = len(known) - len(letters)
+            if abs(difference) <= 1 and is_slip(known, letters):
                 slips.append(self._by_key[key])
         return sorted(slips)
 
     def longer_than(self, typed: str) -> list[str]:
         """The ids that begin with the words of the typed name."""
         start = f"{typed}-"
-        return [id for id, key in self._keys_of_ids.items() if key.startswith(start)]
+        ids = []
+        for id, key in self._keys_of_ids.items():
+            if key.startswith(start):
+                ids.append(id)
+        return ids
 
     def of_family(self, typed: str) -> list[str]:
         """The ids that begin with the typed name, or belong to a family of that name, the newest

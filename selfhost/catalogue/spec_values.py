@@ -172,14 +172,27 @@ def scheme_of(text: str) -> Scheme | None:
     if name in QUANTIZATION_NAMES.fixed:
         bits, group = QUANTIZATION_NAMES.fixed[name]
         return Scheme(name=name, method=name, bits=bits, group=group or None)
-    fractional = expression("quantizations", "exl3").fullmatch(name)
-    if fractional is not None:
-        average = float(fractional["bits"].replace("-", "."))
-        name = "exl3" if average == _USUAL_BITS else f"exl3-{average:g}bpw"
-        return Scheme(name=name, method="exl3", bits=average, group=None)
+    fractional = expression("quantizations", "exl3")
+    match = fractional.fullmatch(name)
+    if match is not None:
+        return _exl3_scheme(match)
     packed = expression("quantizations", "packed")
     match = packed.fullmatch(name)
-    return None if match is None else _packed_scheme(match)
+    if match is not None:
+        return _packed_scheme(match)
+    return None
+
+
+def _exl3_scheme(match: re.Match[str]) -> Scheme:
+    """The layout of a name that the expression `exl3` matches, with a fraction of bits on
+    average.
+    """
+    bits = match["bits"].replace("-", ".")
+    average = float(bits)
+    name = "exl3"
+    if average != _USUAL_BITS:
+        name = f"exl3-{average:g}bpw"
+    return Scheme(name=name, method="exl3", bits=average, group=None)
 
 
 def _packed_scheme(match: re.Match[str]) -> Scheme | None:

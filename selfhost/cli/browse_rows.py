@@ -123,14 +123,17 @@ class BrowseQuestion:
         """Return the question with the next larger context of `CONTEXTS` for step 1, or the next
         smaller for -1; None where there is none.
         """
-        for tokens in CONTEXTS[::step]:
-            if step * (tokens - self.context_tokens) <= 0:
-                continue
-            if tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None:
-                # without a stated context, a model trained for fewer tokens takes fewer
-                return self.changed({"context_tokens": None})
-            return self.changed({"context_tokens": tokens})
-        return None
+        now = self.context_tokens
+        larger = [tokens for tokens in CONTEXTS if tokens > now]
+        smaller = [tokens for tokens in reversed(CONTEXTS) if tokens < now]
+        others = larger if step > 0 else smaller
+        if not others:
+            return None
+        tokens = others[0]
+        if tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None:
+            # without a stated context, a model trained for fewer tokens takes fewer
+            return self.changed({"context_tokens": None})
+        return self.changed({"context_tokens": tokens})
 
 
 class KeySetting(Record):

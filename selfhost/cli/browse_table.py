@@ -29,11 +29,12 @@ from ..reports.screen import kept_columns, rich_style
 FITS_IF = Span("↓", Outcome.WARN)
 # the gap between two columns
 _GAP = "  "
-# the last column of the list, the reason for the order, is too wide for this screen
-_COLUMNS_LEFT_OUT = 1
-# the column with the memory that holds the model: GPU, RAM or both
+# the columns, by their places in `[tables."listed wide"]` of specs/common/labels.toml: the memory
+# that holds the model (GPU, RAM or both), and the pace
 _PLACEMENT_COLUMN = 3
 _PACE_COLUMN = 5
+# the last column there, the reason for the order, is too wide for this screen
+_COLUMNS_LEFT_OUT = 1
 
 
 class ModelTable(ScrollView):
@@ -162,10 +163,8 @@ class ModelTable(ScrollView):
         needed = {}
         for at, column in enumerate(columns):
             width = self._widths.get(at, 0)
-            if width == 0:
-                # an empty column is not shown
-                continue
-            if at not in self._hidden_columns:
+            is_empty = width == 0
+            if not is_empty and at not in self._hidden_columns:
                 needed[at] = max(width, cell_len(column.title))
         width_of_table = self.size.width - 1
         self._shown_widths = {}

@@ -237,21 +237,29 @@ def _plurals() -> re.Pattern[str]:
 def _counts(text: str) -> list[tuple[int, str]]:
     """Each number before or after a text that may count machines, with the rest of the text."""
     words = number_words()
-    number = "|".join((r"\d{1,4}", *sorted(words, key=len, reverse=True)))
-    before = rf"(?is){_BEFORE_COUNT}({number}){_TIMES}{_UNIT}(.+?){_BEHIND}"
+    longest_first = sorted(words, key=len, reverse=True)
+    number = "|".join((r"\d{1,4}", *longest_first))
     found = []
-    match = re.fullmatch(before, text)
-    if match is not None:
-        digits = match[1].lower()
-        found.append((words.get(digits) or int(digits), match[2]))
-    match = re.fullmatch(r"(?is)(.+?)\s+[x×](\d{1,4})|(.+?)\s+(\d{1,4})[x×]", text)
-    if match is not None:
-        found.append((int(match[2] or match[4]), match[1] or match[3]))
+    before = re.fullmatch(
+        rf"(?is){_BEFORE_COUNT}({number}){_TIMES}{_UNIT}(.+?){_BEHIND}", text
+    )
+    if before is not None:
+        typed = before[1].lower()
+        count = words.get(typed) or int(typed)
+        found.append((count, before[2]))
+    # `mac studio x2`, `mac studio 2x`
+    after = re.fullmatch(
+        r"(?is)(?P<rest>.+?)\s+(?:[x×](?P<count>\d{1,4})|(?P<number>\d{1,4})[x×])", text
+    )
+    if after is not None:
+        count = int(after["count"] or after["number"])
+        found.append((count, after["rest"]))
     counts = []
-    for count, behind in found:
-        rest = re.sub(r"^\((.*)\)$", r"\1", behind.strip()).strip()
-        if count > 1 and rest:
-            counts.append((count, rest))
+    for count, rest in found:
+        without_brackets = re.sub(r"^\((.*)\)$", r"\1", rest.strip())
+        name = without_brackets.strip()
+        if count > 1 and name:
+            counts.append((count, name))
     return counts
 
 
@@ -263,7 +271,8 @@ def _counted(piece: str, read: ReadMachine) -> _Counted | None:
     if not counts or _read_or_none(piece, read) is not None:
         return None
     for count, rest in counts:
-        for name in dict.fromkeys((_plurals().sub(r"\1", rest), rest)):
+        singular = _plurals().sub(r"\1", rest)
+        for name in (singular, rest):
             noted = _read_or_none(name, read)
             if noted is not None:
                 return _Counted(number=count, name=name, noted=noted)

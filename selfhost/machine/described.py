@@ -144,6 +144,7 @@ def _note(key: str, **figures: object) -> str:
 
 
 def _quoted(about: Description) -> str:
+    """The description as notes quote it."""
     return f'"{about.text}"'
 
 
@@ -541,6 +542,7 @@ def _machine_with(cards: Sequence[Accelerator], *, is_laptop: bool) -> Machine |
 
 
 def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None]]:
+    """The name and the memory in bytes of each GPU."""
     return [(card.name, card.memory_total_bytes) for card in cards]
 
 
@@ -549,9 +551,8 @@ def _in_wsl(machine: Machine) -> Machine:
     half_bytes = (machine.memory_total_bytes or 0) // 2
     facts: FactValues = dict.fromkeys(MEMORY_FACTS, half_bytes)
     machine = machine.stated(facts, "half of the RAM, as WSL has it")
-    return machine.replace(
-        scope="vm", system="linux", assumed=(*machine.assumed, *MEMORY_FACTS)
-    )
+    assumed = (*machine.assumed, *MEMORY_FACTS)
+    return machine.replace(scope="vm", system="linux", assumed=assumed)
 
 
 # the note
@@ -568,6 +569,7 @@ def _judged_as(computer: _Computer, machine: Machine) -> str:
 
 
 def _gib_of(machine: Machine) -> float:
+    """The RAM in GiB; 0 where it is not known."""
     return (machine.memory_total_bytes or 0) / units.GIB
 
 
@@ -576,11 +578,9 @@ def _title(computer: _Computer) -> str:
     title = computer.product.title
     parts = _named_processor(computer)
     if computer.is_guest:
-        title = (
-            "a container"
-            if computer.about.scope == "container"
-            else "a virtual machine"
-        )
+        title = "a virtual machine"
+        if computer.about.scope == "container":
+            title = "a container"
         parts = [units.plural(computer.guest_cores, "processor")]
     if computer.cards.label:
         parts.append(computer.cards.label)
@@ -595,10 +595,12 @@ def _title(computer: _Computer) -> str:
 
 def _named_processor(computer: _Computer) -> list[str]:
     """The processor as its maker writes it; [] where none is named beside the product's own."""
-    unnamed = (computer.product.processor, _UNNAMED_PROCESSOR, _GUEST_PROCESSOR, None)
-    if computer.processor in unnamed:
+    processor = computer.processor
+    if processor is None or computer.has_own_processor:
         return []
-    return [cpus.written_name(computer.processor or "")]
+    if processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR):
+        return []
+    return [cpus.written_name(processor)]
 
 
 def _name(computer: _Computer, facts: FactValues, ram_gib: float) -> str:
@@ -642,18 +644,9 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
     """Yield the notes on what was assumed, and on what was told and does not count."""
     about = computer.about
     yield from _doubts_of_processor(computer)
-    # told neither by a word nor by the chip
-    is_system_open = not about.setting.system and about.chip is None
-    if is_system_open and about.scope != "container":
-        system = _usual_system(computer)
-        other = _OTHER_SYSTEM.get(system)
-        if system == "linux" and (computer.is_product or computer.is_guest):
-            # a board, a console or a rented machine has Linux as a rule
-            other = None
-        if computer.series is not None and computer.series.phone:
-            yield _note("phone")
-        else:
-            yield _note("system", system=_SYSTEM_NAMES[system], other=other)
+    is_system_told = about.setting.system is not None or about.chip is not None
+    if not is_system_told and about.scope != "container":
+        yield _assumed_system(computer)
     if about.vram_gib is not None and machine.accelerators == _unnamed_gpu(about):
         yield _note("vram")
     elif computer.series is not None and "accelerators" in machine.assumed:
@@ -664,6 +657,18 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
     if others and about.memory.ram_gib is None and computer.ram_gib is None:
         yield _note("sizes", sizes=others)
     yield from _doubts_of_disk(computer)
+
+
+def _assumed_system(computer: _Computer) -> str:
+    """The note on the system that is assumed, and on the other one that such computers may have."""
+    if computer.series is not None and computer.series.phone:
+        return _note("phone")
+    system = _usual_system(computer)
+    other = _OTHER_SYSTEM.get(system)
+    if system == "linux" and not computer.is_bare:
+        # a board, a console or a rented machine has Linux as a rule
+        other = None
+    return _note("system", system=_SYSTEM_NAMES[system], other=other)
 
 
 def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
@@ -680,10 +685,9 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
         yield _note("series", series=cpus.written_name(processor))
     named = computer.about.processor
     if named is not None and named != processor:
-        kind = cpus.written_name(named)
-        yield _note(
-            "kind", kind=f"{kind} it has is not stated: judged with {processor}"
-        )
+        written = cpus.written_name(named)
+        kind = f"{written} it has is not stated: judged with {processor}"
+        yield _note("kind", kind=kind)
 
 
 def _doubts_of_disk(computer: _Computer) -> Iterator[str]:
@@ -691,10 +695,13 @@ def _doubts_of_disk(computer: _Computer) -> Iterator[str]:
     memory = computer.about.memory
     if computer.ram_gib is not None or memory.ram_gib is not None:
         return
-    if memory.disk_gib is not None and not computer.product.gib:
-        terabytes = memory.disk_gib * units.GIB / units.TIB
-        size = f"{terabytes:g} TB" if terabytes >= 1 else f"{memory.disk_gib:g} GB"
-        yield _note("disk", size=size, typed=size.replace(" ", ""))
+    if memory.disk_gib is None or computer.product.gib:
+        return
+    size = f"{memory.disk_gib:g} GB"
+    terabytes = memory.disk_gib * units.GIB / units.TIB
+    if terabytes >= 1:
+        size = f"{terabytes:g} TB"
+    yield _note("disk", size=size, typed=size.replace(" ", ""))
 
 
 def _ignored(about: Description, machine: Machine) -> Iterator[str]:
@@ -705,7 +712,7 @@ def _ignored(about: Description, machine: Machine) -> Iterator[str]:
     for word, sentence in unused.items():
         if word in about.ignored:
             yield sentence
-    things = [*_unlike(about, machine)]
+    things = list(_unlike(about, machine))
     if things:
         yield ignored_note("does not count here", things)
     words = [word for word in about.ignored if word not in unused]
@@ -726,16 +733,28 @@ def _unlike(about: Description, machine: Machine) -> Iterator[str]:
     if about.chip is not None:
         for named in about.cards:
             yield named.label
-    vram_gib = about.memory.vram_gib or 0
-    sizes = [(card.memory_total_bytes or 0) / units.GIB for card in machine.cards]
-    sizes.append(sum(sizes))
-    if vram_gib and not any(may_be_reported_as(vram_gib, gib) for gib in sizes):
+    vram_gib = about.memory.vram_gib
+    if vram_gib is not None and not _has_gpu_memory(machine, vram_gib):
         yield f"{_size_words(vram_gib)} of GPU memory"
     stated = about.memory.numbers.get("cores")
-    cores = (machine.cpu_cores_physical, machine.cpu_cores_usable)
+    if stated is None:
+        return
+    # of one processor, or of all
     processors = cpus.processors_named(machine.cpu_model or "")
-    if stated is not None and {stated, stated * processors}.isdisjoint(cores):
+    possible = {stated, stated * processors}
+    cores = (machine.cpu_cores_physical, machine.cpu_cores_usable)
+    if possible.isdisjoint(cores):
         yield units.plural(stated, "core")
+
+
+def _has_gpu_memory(machine: Machine, gib: float) -> bool:
+    """Whether one of the GPUs has that memory, or all of them together have it."""
+    sizes = []
+    for card in machine.cards:
+        card_bytes = card.memory_total_bytes or 0
+        sizes.append(card_bytes / units.GIB)
+    sizes.append(sum(sizes))
+    return any(may_be_reported_as(gib, size) for size in sizes)
 
 
 def _ram_words(gib: float) -> str:

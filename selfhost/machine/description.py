@@ -202,7 +202,7 @@ def _phrase_of(text: str, *, is_of_gpus: bool = False) -> Phrase:
     shape = vocabulary().shape
     number = re.search(shape.no_number, text.lower())
     if number is not None:
-        raise bad_name("no_number", text, word=repr(shortened(number[0], 40)))
+        raise _no_number(text, number[0])
     part = re.search(shape.gpu_part, text, re.ASCII)
     if part is not None:
         # the first size belongs to an instance of MIG, the second to a vGPU
@@ -216,8 +216,14 @@ def _phrase_of(text: str, *, is_of_gpus: bool = False) -> Phrase:
     for word in phrase.words:
         # between the digits stood what a spelling leaves out
         if _WITHOUT_END.search(word):
-            raise bad_name("no_number", text, word=repr(shortened(word, 40)))
+            raise _no_number(text, word)
     return phrase
+
+
+def _no_number(text: str, word: str) -> Exception:
+    """The error for a number in a text that cannot be read."""
+    typed = shortened(word, 40)
+    return bad_name("no_number", text, word=repr(typed))
 
 
 def _described_by(phrase: Phrase) -> Description:
@@ -381,10 +387,13 @@ def _refuse_gaps(about: Description) -> None:
     desktop and of a laptop together.
     """
     words = about.phrase.words
-    if len(about.cards) > 1 and "desktop" in words and "laptop" in words:
+    is_desktop_and_laptop = "desktop" in words and "laptop" in words
+    if is_desktop_and_laptop and len(about.cards) > 1:
         raise bad_name("clusters", about.text, word="a desktop and a laptop")
-    says_gpu = about.says_gpu or gpus.maker_called(about.maker).only_gpus
-    if says_gpu and about.memory.vram_gib is None and not about.are_gpus_known:
+    maker = gpus.maker_called(about.maker)
+    says_gpu = about.says_gpu or maker.only_gpus
+    is_told = about.are_gpus_known or about.memory.vram_gib is not None
+    if says_gpu and not is_told:
         raise bad_name("unnamed_gpu", about.text)
     if "arm" in words and not about.is_processor_told:
         raise bad_name("arm", about.text)

@@ -57,15 +57,19 @@ def _of_desktop(phrase: Phrase, gpu: NamedGpu) -> Sequence[GpuRow]:
     """The desktop's cards of a name beside a laptop's processor, as in a small computer or a case
     of its own, where only they are sold with the memory behind the name; else ().
     """
-    size = phrase.size_at(phrase.with_fillers(gpu.run).end)
+    run = phrase.with_fillers(gpu.run)
+    size = phrase.size_at(run.end)
     if size is None or size.of == "ram":
         return ()
     if size.of != "vram" and not _is_ram_elsewhere(phrase, size.gib):
         return ()
-    if _are_sold_with(matches(gpu.typed, laptop=True), size.gib):
+    of_laptops = matches(gpu.typed, laptop=True)
+    if _are_sold_with(of_laptops, size.gib):
         return ()
-    rows = matches(gpu.typed)
-    return rows if _are_sold_with(rows, size.gib) else ()
+    of_desktops = matches(gpu.typed)
+    if _are_sold_with(of_desktops, size.gib):
+        return of_desktops
+    return ()
 
 
 def _are_sold_with(rows: Sequence[GpuRow], gib: float | None) -> bool:
@@ -99,8 +103,10 @@ def _memory_beside(
     if size.of == "vram":
         phrase.claim(at)
         # of all GPUs together, as in `2x 3090 48gb vram`
-        gib = size.gib / max(1, phrase.count_of(run))
-        return gib if _are_sold_with(rows, gib) else size.gib
+        gib_of_one = size.gib / max(1, phrase.count_of(run))
+        if _are_sold_with(rows, gib_of_one):
+            return gib_of_one
+        return size.gib
     if phrase.is_of_gpus or (at == run.end and _is_ram_elsewhere(phrase, size.gib)):
         # `2080 ti 22gb, 64gb ram` is a changed card
         raise not_sold_so(rows, size.gib)

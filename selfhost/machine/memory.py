@@ -52,20 +52,24 @@ def find_memory(phrase: Phrase, processor: str | None) -> StatedMemory:
     ram_kind = _kind_of_ram(phrase)
     numbers = _numbers(phrase)
     sizes = _sizes(phrase, processor)
-    told = _gib_of(sizes, "ram")
+    called_ram = _gib_of(sizes, "ram")
     plain = _gib_of(sizes, "")
     possible = {gib for gib in plain if may_be_ram(gib, processor)}
-    if told:
+    if called_ram:
         # in `2x 16gb v100 64gb`, 2x may count modules or GPUs
         is_open = "sticks" in numbers or "or" in phrase.words
-        possible = told | possible if is_open else told
+        possible = called_ram | possible if is_open else called_ram
     _refuse_two_sizes(phrase, possible)
+    ram_gib = min(plain, default=None)
+    if called_ram:
+        ram_gib = max(called_ram)
     for at, size in sizes.items():
-        # a plain size below the RAM's stays free: it is of something else
-        if size.of or not told or size.gib >= max(told):
+        # a plain size below that of the RAM stays free: it is of something else
+        is_of_something_else = called_ram and not size.of and size.gib < max(called_ram)
+        if not is_of_something_else:
             phrase.claim(at)
     return StatedMemory(
-        ram_gib=max(told) if told else min(plain, default=None),
+        ram_gib=ram_gib,
         vram_gib=max(_gib_of(sizes, "vram"), default=None),
         disk_gib=min(_gib_of(sizes, "disk"), default=None),
         ram_kind=ram_kind,
@@ -97,7 +101,11 @@ def _sizes(phrase: Phrase, processor: str | None) -> Mapping[int, Quantity]:
 
 def _gib_of(sizes: Mapping[int, Quantity], memory: str) -> set[float]:
     """The sizes in GiB that are called `ram`, `vram` or `disk`; for "" the plain sizes."""
-    return {size.gib for size in sizes.values() if size.of == memory}
+    found = set()
+    for size in sizes.values():
+        if size.of == memory:
+            found.add(size.gib)
+    return found
 
 
 def _refuse_two_sizes(phrase: Phrase, possible: set[float]) -> None:

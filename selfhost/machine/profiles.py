@@ -63,10 +63,16 @@ class Profile(Record):
     def holds(self, words: Iterable[str]) -> bool:
         """Whether its name, kind, title, processor or GPUs hold every word."""
         machine = self.machine
-        texts = [self.name, self.kind, self.title, machine.cpu_model or ""]
+        texts = [
+            self.name,
+            self.kind,
+            self.title,
+            machine.cpu_model or "",
+        ]
         texts += [card.name for card in machine.cards]
         all_texts = "  ".join(map(canonical, texts))
-        return all(word in all_texts for word in map(canonical, words))
+        keys = map(canonical, words)
+        return all(key in all_texts for key in keys)
 
 
 class NotedMachine(NamedTuple):

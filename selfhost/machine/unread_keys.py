@@ -15,7 +15,8 @@ from .record import PARTS_OF_LISTS, Machine
 
 # the keys that this version reads, or writes and needs not read: of a record under an empty name,
 # of an entry of each list under the list's name
-_KNOWN_KEYS: dict[str, Sequence[str]] = {"": (*Machine().to_json(), *Machine._fields)}
+_KNOWN_KEYS: dict[str, Sequence[str]] = {}
+_KNOWN_KEYS[""] = (*Machine().to_json(), *Machine._fields)
 for _fact, _kind in PARTS_OF_LISTS.items():
     _KNOWN_KEYS[_fact] = _kind._fields
 # the most unread keys that are kept: records may have any number of keys
@@ -47,12 +48,14 @@ class UnreadKey(Record):
 
 def unread_keys(record: Mapping[str, object], file: str) -> tuple[UnreadKey, ...]:
     """The first keys of a record that are not read, each once. `file` is the record's file."""
+    # a dict as an ordered set
     unread: dict[UnreadKey, None] = {}
     for fact, known in _KNOWN_KEYS.items():
         for entry in _entries_of(record, fact):
             for key in entry:
                 if key not in known and len(unread) < MOST_UNREAD_KEYS:
-                    unread[UnreadKey(fact=fact, key=key, file=file)] = None
+                    unread_key = UnreadKey(fact=fact, key=key, file=file)
+                    unread[unread_key] = None
     return tuple(unread)
 
 

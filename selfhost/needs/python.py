@@ -12,7 +12,7 @@ from ..catalogue.architecture import Attention, Audio
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES
 from ..core import units
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from . import weight_files
 from .cache import TORCH, as_unpacked, cache_terms
 from .case import Case, is_cast, loads_sixteen_bits, overhead, stored_type, unread_of
@@ -51,13 +51,13 @@ def needs_of_case(case: Case) -> Needs:
     if is_cast(case.spec, case.runtime, case.quantization):
         return _cast_while_loaded(case)
     is_narrowed = _is_narrowed(case)
+    # the weights that are loaded, as large as files in their quantization
     loaded = size_of(case)
     files = loaded
     if is_narrowed:
         files = _files_as_published(case)
         if isinstance(files, Unread):
-            # the loaded weights are made of the files: where the files' size is not known, theirs
-            # is not known either
+            # the loaded weights are made of these files, so their size is not known either
             loaded = files
     needs = _download(case.spec, files)
     others = _beside_weights(case)
@@ -91,7 +91,7 @@ def _with_memory(
         devices = devices_of(case.model, case.quantization)
         return needs.replace(terms=terms, tensor_parallel=devices)
     mapped = _as_mapped(case, weights)
-    terms = *mapped.terms, *in_ram, *others
+    terms = mapped.weights, *in_ram, *others
     return needs.replace(terms=terms, evictable_bytes=mapped.evictable_bytes)
 
 
@@ -164,21 +164,22 @@ def _beside_weights(case: Case) -> list[Term]:
 # ------------------------------------------------------------------ weights
 
 
-def _narrowed_weights(case: Case, files: Term) -> Term:
+def _narrowed_weights(case: Case, narrow: Term) -> Term:
     """The weights of 16-bit files after their linear layers were quantized one by one while
-    loading; all other tensors stay as they are.
+    loading; all other tensors stay as they are. `narrow`: the size of files in that quantization.
     """
-    line = files.arithmetic
-    extra = 0
+    line = narrow.arithmetic
+    wide_bytes = 0
     if case.has_row and not case.account.divides_layers:
         # bitsandbytes does not quantize a tensor that holds all experts of a layer (its issue 1849)
-        extra = weight_files.experts_in_16_bits(case)
-    if extra:
-        line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
-    size = files.bytes + extra
-    most = max(files.high_bytes, int(size * 1.005))
-    source = f"{files.source}, made while loading"
-    return term("weights", Size(files.low_bytes, size, most), source, line, files.how)
+        wide_bytes = weight_files.experts_in_16_bits(case)
+    if wide_bytes:
+        line = summed(line, f"{wide_bytes:,} bytes of experts; they stay in 16 bits")
+    likely = narrow.bytes + wide_bytes
+    most = max(narrow.high_bytes, int(likely * 1.005))
+    size = Size(narrow.low_bytes, likely, most)
+    source = f"{narrow.source}, made while loading"
+    return term("weights", size, source, line, narrow.how)
 
 
 def _weights(case: Case, files: Term) -> Term:
@@ -186,9 +187,11 @@ def _weights(case: Case, files: Term) -> Term:
     weights = weight_files.loaded_of(case, files)
     if case.text_alone:
         weights = _without_encoders(case, weights)
-    weights = whole_files(_in_loaded_type(case, weights))
+    weights = _in_loaded_type(case, weights)
+    weights = whole_files(weights)
     least = max(0, weights.low_bytes)
-    return weights.replace(low_bytes=least, bytes=max(0, weights.bytes))
+    likely = max(0, weights.bytes)
+    return weights.replace(low_bytes=least, bytes=likely)
 
 
 def _parts_in_ram(case: Case, weights: Term) -> list[Term]:
@@ -231,11 +234,18 @@ def _in_loaded_type(case: Case, weights: Term) -> Term:
     return weights.with_size(weights.size.scaled(bits, stored_bits), line)
 
 
-def _as_mapped(case: Case, weights: Term) -> Needs:
-    """The weights of files that a CPU maps into memory, and the bytes of these files that the
-    system may drop; on a GPU all of the weights.
+class _MappedWeights(Record):
+    """The weights in memory, and how many bytes of mapped files the system may drop."""
+
+    weights: Term
+    evictable_bytes: int = 0
+
+
+def _as_mapped(case: Case, weights: Term) -> _MappedWeights:
+    """The weights where a CPU maps their files into memory; all of them where it does not, and on a
+    GPU.
     """
-    loaded = Needs(terms=(weights,))
+    loaded = _MappedWeights(weights=weights)
     if not case.account.maps_files:
         return loaded
     if _has_no_kernel(case):
@@ -278,7 +288,7 @@ def _may_have_kernel(case: Case) -> bool:
     return not types.issubset(case.account.widened_always)
 
 
-def _widened(case: Case, weights: Term) -> Needs:
+def _widened(case: Case, weights: Term) -> _MappedWeights:
     """The weights widened to two bytes for each parameter, because the runtime has no kernel for
     their type. A GPU may have a kernel after all, so there only the most is widened.
     """
@@ -291,14 +301,15 @@ def _widened(case: Case, weights: Term) -> Needs:
             high_bytes=max(weights.high_bytes, most),
             arithmetic=f"{weights.arithmetic}; up to {line}",
         )
-        return Needs(terms=(both,))
+        return _MappedWeights(weights=both)
     source = f"{case.runtime.name}: made bfloat16 when it loads; {case.account.source}"
-    ends = Size(int(size * 0.99), size, most)
-    wide = computed_term("weights", ends, source, line)
-    return Needs(terms=(wide,), evictable_bytes=min(weights.bytes, size) * 9 // 10)
+    least = int(size * 0.99)
+    wide = computed_term("weights", Size(least, size, most), source, line)
+    evictable = min(weights.bytes, size) * 9 // 10
+    return _MappedWeights(weights=wide, evictable_bytes=evictable)
 
 
-def _read_by_rows(case: Case, weights: Term) -> Needs:
+def _read_by_rows(case: Case, weights: Term) -> _MappedWeights:
     """The mapped weights on a CPU. A text reads only some rows of the token table, and the encoders
     are first read with the first picture.
     """
@@ -313,13 +324,13 @@ def _read_by_rows(case: Case, weights: Term) -> Needs:
     around_bytes = tokens * _PAGE_BYTES + TORCH.around_a_row_bytes
     evictable = max(0, unread_bytes - around_bytes)
     least = weights.low_bytes - unread_bytes - encoder_bytes
-    size = Size(
-        max(0, least), weights.bytes - unread_bytes, weights.high_bytes - evictable
-    )
+    likely = weights.bytes - unread_bytes
+    most = weights.high_bytes - evictable
+    size = Size(max(0, least), likely, most)
     mapped = weights.with_size(size, line)
     if unread_bytes or encoder_bytes:
         mapped = mapped.replace(how=How.COMPUTED)
-    return Needs(terms=(mapped,), evictable_bytes=evictable)
+    return _MappedWeights(weights=mapped, evictable_bytes=evictable)
 
 
 def _multiplies_table(case: Case) -> bool:
@@ -373,34 +384,35 @@ class _PromptPass:
         account = self.account
         layer_bytes, line = self._layer()
         scan_bytes = self._scan_bytes()
-        most_scores = self._score_bytes()
-        scores = most_scores
+        most_score_bytes = self._score_bytes()
+        score_bytes = most_score_bytes
         if self.case.is_on_device and not account.fused_heads:
             # kernels of GPUs may need no scores, whatever heads the model has
-            scores = 0
-        fixed = self._other_bytes()
-        # the logits of the last token of each sequence, in 32 bits
-        logits = 4 * self.model.published_tokens * self.sequences
-        pictures = self._picture_bytes()
-        waiting = layer_bytes
+            score_bytes = 0
+        waiting_bytes = layer_bytes
         if account.waits_by_layer:
-            waiting *= self.model.layers
-        waiting = min(waiting, account.waiting_bytes)
-        without_scores = layer_bytes + waiting + scan_bytes
-        likely = without_scores + scores
+            waiting_bytes *= self.model.layers
+        waiting_bytes = min(waiting_bytes, account.waiting_bytes)
+        without_scores = layer_bytes + waiting_bytes + scan_bytes
+        likely = without_scores + score_bytes
         least = int(account.low_share * likely)
-        most = int(account.high_share * (without_scores + most_scores))
+        most = int(account.high_share * (without_scores + most_score_bytes))
+        others = self._other_bytes()
+        # the logits of the last token of each sequence, in 32 bits
+        logits_bytes = 4 * self.model.published_tokens * self.sequences
+        # a picture is encoded before the pass over the prompt, not at the same time
+        most = max(most + others.most, self._picture_bytes())
         ends = Size(
-            least + fixed.least + logits,
-            likely + fixed.likely + logits,
-            max(most + fixed.most, pictures) + logits,
+            least + others.least + logits_bytes,
+            likely + others.likely + logits_bytes,
+            most + logits_bytes,
         )
         others_bytes = ends.likely - layer_bytes
         line += (
             f" + {others_bytes:,} bytes of logits, scores, scans and arrays that wait"
         )
         how = How.COMPUTED
-        if scan_bytes or scores < most_scores:
+        if scan_bytes or score_bytes < most_score_bytes:
             how = How.ASSUMED
         return term("activations", ends, account.source, line, how)
 

@@ -307,7 +307,8 @@ class _Recipe:
         self.is_70b = self.layers == row.layers_of_70b
         if row.shared_keys_of_70b and heads_to_a_key == 1:
             self.is_70b = False
-        facts = {matrix, "falcon" if row.falcon_types else "no falcon"}
+        falcon = "falcon" if row.falcon_types else "no falcon"
+        facts = {matrix, falcon}
         if heads_to_a_key >= 4:
             facts.add("shared")
         if self.experts >= 4:
@@ -475,8 +476,9 @@ class _Recipe:
         place: int = 0,
         total: int = 1,
     ) -> str:
-        """The type of the tensor with number `place` among `total`, by the first rule that fits;
-        else the base type.
+        """The type of the tensor with number `place`, by the first rule that fits; else the base
+        type. `total` is what llama-quantize divides the places by: the number of matrices of
+        values, or for other matrices that of blocks.
         """
         facts = _facts_of_place(place, total, self.blocks)
         for rule in rules:
@@ -567,12 +569,16 @@ def _counted_order(
     return {tensor: number for number, tensor in enumerate(tensors)}
 
 
-def _counting_key(tensor: _Tensor) -> _Tensor:
-    """The key by which llama-quantize orders the tensors."""
+def _counting_key(tensor: _Tensor) -> tuple[int, str]:
+    """The key by which llama-quantize orders the tensors: of one stack of layers the layer, then
+    the name; of two stacks, whose names do not begin with `blk.`, the full name, so that layer 10
+    comes before layer 2.
+    """
     layer, name = tensor
     if name.startswith("blk."):
-        return tensor
-    return 0, name.replace("*", str(layer))
+        return layer, name
+    full_name = name.replace("*", str(layer))
+    return 0, full_name
 
 
 def _type_that_fits(type: str, row_length: int) -> str:

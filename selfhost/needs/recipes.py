@@ -88,13 +88,16 @@ def recipes_of(case: Case, method: str, parts: Collection[str]) -> Recipes | Non
     the publisher's own, then those that hold for anybody. None where no row tells of the method.
     """
     rows = [row for row in _rows() if row.may_be_of(case, method, parts)]
-    possible = [row for row in rows if not row.publishers]
+    of_publisher = []
     files = case.spec.files_of(case.format, case.quantization)
     if files is not None:
-        own = [row for row in rows if row.is_of(files)][:1]
-        if own and files.typed:
-            return Recipes(possible=tuple(own))
-        possible = own + possible
+        own = [row for row in rows if row.is_of(files)]
+        of_publisher = own[:1]
+        if of_publisher and files.typed:
+            # the user named the repository, so nobody else made the files
+            return Recipes(possible=tuple(of_publisher))
+    of_anybody = [row for row in rows if not row.publishers]
+    possible = of_publisher + of_anybody
     if not possible:
         return None
     return Recipes(possible=tuple(possible))

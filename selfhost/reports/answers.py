@@ -33,8 +33,8 @@ __all__ = ["as_json", "drawn", "keys", "notebook", "summary", "text"]
 if TYPE_CHECKING:
     from .screen import Drawn
 
-# what stands in place of the typed words of a hint, by what it shows. Nothing stands for other
-# hints, which stay, and "" leaves the hint out
+# a hint tells what to type to see more. By what it shows (`Hint.shows`), the words that stand in
+# place of the typed ones; "" leaves the hint out. Hints that are not listed stay as they are
 Ways = Mapping[str, str]
 _PYTHON: Ways = {
     "all": "to_json()",
@@ -101,12 +101,16 @@ def _retold(part: str, ways: Ways) -> str:
     """The text in its style, with keywords in place of options. A line to type stays as it is."""
     if isinstance(part, Hint) and part.shows in ways:
         way = ways[part.shows]
-        return f"{part.before}{way}{in_python(part.behind)}" if way else ""
+        if not way:
+            return ""
+        return f"{part.before}{way}{in_python(part.behind)}"
     style = style_of(part)
     if style in ("command", "comment"):
         return part
     told = in_python(part)
-    return part if told == part else Span(told, style, share_of(part))
+    if told == part:
+        return part
+    return Span(told, style, share_of(part))
 
 
 @singledispatch

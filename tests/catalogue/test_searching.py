@@ -93,7 +93,10 @@ def test_the_word_of_a_line_of_tunes_leads_to_its_model(typed: str, model: str) 
     assert list(unknown(typed).nearest) == [model]
 
 
-@pytest.mark.parametrize("typed", ["minutes", "filter", "eval", "mxfp4"])
+@pytest.mark.parametrize(
+    "typed",
+    ["minutes", "filter", "eval", "mxfp4", "prime", "moon", "translator"],
+)
 def test_a_common_word_in_a_long_name_of_a_tune_leads_to_no_model(typed: str) -> None:
     """Such a word is one of many in the name of a repository, which it does not mean."""
     assert "has the layers of" not in unknown(typed).message
