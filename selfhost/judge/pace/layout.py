@@ -28,7 +28,7 @@ from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
 from .cores import Cores, cores_of
-from .experts import ApartExperts, experts_apart, experts_used
+from .experts import ApartExperts, experts_apart, experts_of_one_text
 from .prompts import prompt_seconds
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
 from .rates import (
@@ -138,7 +138,7 @@ class LaidOut(Record):
         return self.cores
 
     @cached_property
-    def in_ram(self) -> Amount:
+    def share_in_ram(self) -> Amount:
         """The share of the weights that the processor computes: the rest of the model beside the
         GPUs' weights, or beside the layers of a GPU that shares the RAM.
 
@@ -160,7 +160,7 @@ class LaidOut(Record):
     @property
     def is_split(self) -> bool:
         """Whether the processor computes a part of the model beside GPUs."""
-        return max(self.in_ram) > 0
+        return max(self.share_in_ram) > 0
 
     @property
     def is_divided(self) -> bool:
@@ -225,7 +225,7 @@ class LaidOut(Record):
         the model that may lie in RAM.
         """
         with_ram = _StepWithRam(layout=self, step=step)
-        shares = self.in_ram
+        shares = self.share_in_ram
         # the ends often have the same share
         by_share = {share: with_ram.seconds(share) for share in set(shares)}
         # the processor may be faster than the GPU: with fewer layers in RAM the fast end would be
@@ -278,7 +278,7 @@ class LaidOut(Record):
         """
         on_cores = self.known_cores.prompt(step)
         assert on_cores is not None, "the GPUs compute the same operations"
-        in_ram = self.in_ram.likely
+        in_ram = self.share_in_ram.likely
         taken = on_gpus * (1 - in_ram)
         taken += 1 / on_cores * in_ram
         return PromptPace(pace=1 / taken)
@@ -329,7 +329,7 @@ class LaidOut(Record):
             return crossing
         evenness = pace_tables().batch.evenness
         tokens = step.batch_tokens(self.tokens_per_crossing)
-        return crossing * experts_used(step, tokens, evenness)
+        return crossing * experts_of_one_text(step, tokens, evenness)
 
     def _copied_per_second(self) -> Range:
         """The bytes of weights that are copied to the GPUs in turn in a second.
@@ -375,12 +375,12 @@ class LaidOut(Record):
         """The clause that tells what lies in RAM. `on_gpus` and `on_cores` are the clauses on the
         GPUs and on the RAM.
         """
-        apart = self.apart(step, self.in_ram.likely)
+        apart = self.apart(step, self.share_in_ram.likely)
         if apart is not None:
             layers = f"{apart.layers:.0f} layers"
             return f"{on_gpus}, the experts of {layers} in RAM: {on_cores}"
-        least = 1 - self.in_ram.slow
-        most = 1 - self.in_ram.fast
+        least = 1 - self.share_in_ram.slow
+        most = 1 - self.share_in_ram.fast
         share = units.between(units.percent, least, most)
         how = f"{share} of the layers {on_gpus}, the rest in RAM: {on_cores}"
         if self.left_empty.slow:

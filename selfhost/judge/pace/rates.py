@@ -483,11 +483,11 @@ def shared_gpu_of(
     if is_used and not _is_surely_used(machine, device, runtime):
         return None
     rate = device_bandwidth(device)
-    peak = (
-        _peak_of_ram(machine)
-        if rate is None
-        else _RamPeak(bytes_per_second=Range.of(rate))
-    )
+    peak: _RamPeak | None
+    if rate is None:
+        peak = _peak_of_ram(machine)
+    else:
+        peak = _RamPeak(bytes_per_second=Range.of(rate))
     if peak is None:
         return None
     return Gpu(
