@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from ...core.records import Record
 from ...needs.quantization import BLOCKS
+from .decode_step import Step
 from .ranges import Amount
-from .step import Step
 from .tables import pace_tables
 
 # the relative difference up to which the parameters of a type count as those of the experts

@@ -19,6 +19,7 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..devices import computes_on_shared, may_compute_on
 from .cores import Cores, cores_of
+from .decode_step import MEASURED_PROGRAM, Step
 from .figures import ByVectors, Figures
 from .processor import cores_rate, processor_of, threads_range
 from .ranges import Amount, Range, Seconds
@@ -31,7 +32,6 @@ from .rates import (
     share_row,
     shared_gpu_of,
 )
-from .step import MEASURED_PROGRAM, Step
 from .tables import TypeRow, pace_tables
 
 _LEAST_WITH_BFLOAT16 = "8.0"

@@ -28,6 +28,7 @@ from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
 from .cores import Cores, cores_of
+from .decode_step import Step
 from .experts import ApartExperts, experts_apart, experts_of_one_text
 from .prompts import prompt_seconds
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
@@ -39,7 +40,6 @@ from .rates import (
     staged_per_second,
     sum_row,
 )
-from .step import Step
 from .tables import SumRow, pace_tables
 
 # if the shares on GPUs reach 1 minus this, all layers lie on GPUs: the difference is rounding

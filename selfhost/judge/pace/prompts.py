@@ -20,10 +20,10 @@ from ...core.records import Record
 from ...machine import gpus
 from ...machine.record import Accelerator
 from ...needs.case import MICRO_BATCH_TOKENS
+from .decode_step import Step
 from .experts import experts_of_one_text
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import Gpu, share_row
-from .step import Step
 from .tables import ShareRow, pace_tables
 
 

@@ -22,10 +22,10 @@ from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ..devices import computes_on_shared, has_capability
+from .decode_step import MEASURED_PROGRAM, Step
 from .processor import is_client_by_class, processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
 from .reading import ANY_APPLE, bandwidth, chip_memory, per_second
-from .step import MEASURED_PROGRAM, Step
 from .tables import (
     FEW_BITS,
     FEWEST_DEVICES,

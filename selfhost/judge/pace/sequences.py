@@ -12,11 +12,11 @@ from ...core import units
 from ...core.records import Record
 from ...needs.case import DRAFTED_TOKENS, Companions
 from . import Speed
+from .decode_step import Step
 from .decoding import likely_seconds, prompt_rate
 from .experts import experts_of_several_texts
 from .layout import LaidOut
 from .ranges import NO_SECONDS, Amount, Range, Seconds
-from .step import Step
 from .tables import pace_tables
 
 
