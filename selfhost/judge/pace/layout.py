@@ -28,7 +28,7 @@ from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
 from .cores import Cores, cores_of
-from .decode_step import Step
+from .decode_step import GRAPH, Step
 from .experts import ApartExperts, experts_apart, experts_of_one_text
 from .prompts import prompt_seconds
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
@@ -202,11 +202,11 @@ class LaidOut(Record):
         """
         taken = NO_SECONDS
         for part, gpu in self.gpus:
-            row = sum_row(gpu.device, step.program, len(self.gpus))
+            row = sum_row(gpu.device, step.program_of_rows, len(self.gpus))
             summing_us = Seconds(*row.sum_us) * step.layers
             summing = summing_us * 1e-6
             computing = gpu.seconds(step, part)
-            if step.program == "graph":
+            if step.program_of_rows == GRAPH:
                 on_gpu = computing.plus_independent(summing)
             else:
                 # the ends of other programs' sums are those of the whole step
@@ -314,7 +314,7 @@ class LaidOut(Record):
         summed_gb = 8 * numbers * of_others / 1e9
         sending = NO_SECONDS
         for _, gpu in self.gpus:
-            row = sum_row(gpu.device, step.program, parts)
+            row = sum_row(gpu.device, step.program_of_rows, parts)
             per_second = _summed_per_second(gpu, row)
             sending = longest(sending, summed_gb / per_second)
         return sending
@@ -367,9 +367,9 @@ class LaidOut(Record):
     def _divided_words(self, step: Step) -> str:
         """The clause that each GPU has a part of every layer."""
         words = ", each of which reads its part of every layer at the same time"
-        if step.program:
+        if step.program_of_rows:
             return words
-        row = sum_row(self.gpus[0].gpu.device, step.program, len(self.gpus))
+        row = sum_row(self.gpus[0].gpu.device, step.program_of_rows, len(self.gpus))
         return f"{words}; what adding up the parts takes: {row.basis}"
 
     def _split_words(self, step: Step, on_gpus: str, on_cores: str) -> str:

@@ -173,7 +173,7 @@ def _rates_of(device: Accelerator, step: Step) -> _Rates | None:
     """The rates at which the step's runtime computes a prompt on the device; None where nothing
     tells them.
     """
-    row = share_row(device, "prompt", step.program, step.backend_on(device))
+    row = share_row(device, "prompt", step.program_of_rows, step.backend_on(device))
     peak = gpus.peak_flops(device.name, gpus.capability_of(device))
     packed = _rate_of_packed(device, row, peak)
     if packed is None:

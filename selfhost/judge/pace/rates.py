@@ -22,7 +22,7 @@ from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ..devices import computes_on_shared, has_capability
-from .decode_step import MEASURED_PROGRAM, Step
+from .decode_step import GRAPH, MEASURED_PROGRAM, PYTHON, Step
 from .processor import is_client_by_class, processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
 from .reading import ANY_APPLE, bandwidth, chip_memory, per_second
@@ -202,7 +202,7 @@ def staged_per_second(device: Accelerator) -> Range:
 
 def layer_from_python(device: Accelerator, computer: HostComputer) -> Seconds:
     """The seconds in which Python launches one layer on the device in that computer."""
-    row = decoding_row(device, "python", computer=computer)
+    row = decoding_row(device, PYTHON, computer=computer)
     return Seconds(*row.layer_us) * 1e-6
 
 
@@ -224,7 +224,7 @@ class Gpu(Record):
     def row(self, step: Step) -> DecodingRow:
         """The decoding row of such GPUs with the step's runtime."""
         backend = step.backend_on(self.device)
-        return decoding_row(self.device, step.program, backend, self.computer)
+        return decoding_row(self.device, step.program_of_rows, backend, self.computer)
 
     def how(self, step: Step) -> str:
         """The clause that says what the pace on the GPU rests on."""
@@ -377,7 +377,7 @@ def _launching(step: Step, row: DecodingRow, *, is_split: bool) -> Seconds:
         return launching
     if row.large_layer is not None and not is_split:
         return launching * row.large_layer
-    if step.program == "graph":
+    if step.program_of_rows == GRAPH:
         return launching
     return launching * pace_tables().general.large_layer
 
