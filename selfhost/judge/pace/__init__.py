@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from ...core import units
 from ...core.records import Record
-from .decode_step import Step
+from .decode_step import PLAIN_TYPES, Step
 from .ranges import Range
 
-__all__ = ["Range", "Step"]
+__all__ = ["PLAIN_TYPES", "Range", "Step"]
 
 
 def clip_words(
