@@ -152,7 +152,7 @@ def whisper() -> Iterator[Scored]:
         assert recognizer is not None, row
         encoded = recognizer.encoder_seconds(job)
         yield from _run_of_whisper(row, "encoder", row["encode_ms"], encoded)
-        token = job.token_seconds(recognizer.token("F16"))
+        token = job.seconds_of_step(recognizer.token("F16"))
         assert token is not None, row
         yield from _run_of_whisper(row, "a token", row["decode_ms"], token)
 
@@ -379,7 +379,7 @@ def _decoder_steps() -> Iterator[Scored]:
             sources={"memory_bandwidth_bytes_per_second": "beside it"},
         )
         job = _job_of_cores(machine, None, "float32")
-        taken = job.step_seconds(row["parameters"])
+        taken = job.seconds_to_read(row["parameters"])
         assert taken is not None, row
         yield Scored.of(
             "pytorch, a step that writes, processors",
@@ -402,6 +402,6 @@ def _job_of_cores(
         placed=Needs(),
         runtime=program,
         quantization=quantization,
-        peak_flops=cores_rate(machine),
+        operations_per_second=cores_rate(machine),
         called="",
     )

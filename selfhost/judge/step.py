@@ -13,8 +13,8 @@ from ..catalogue.runtime_parts import QuantizationRule
 from ..catalogue.spec import ModelSpec
 from ..core.records import FrozenDict
 from ..core.workload import Workload
+from .pace.decode_step import GATED_MATRICES, MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Step
 from .pace.ranges import Amount
-from .pace.step import GATED_MATRICES, MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Step
 from .pace.tables import pace_tables
 
 # bytes of a parameter, by the type of the weights

@@ -15,8 +15,8 @@ from helpers.paths import ROOT, TRUTH
 from judge.small import speed_of
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
+from selfhost.judge.pace.decode_step import Step, expert_parameters
 from selfhost.judge.pace.rates import decoding_row, share_row, staged_per_second
-from selfhost.judge.pace.step import Step, expert_parameters
 from selfhost.judge.pace.tables import FEW_BITS
 from selfhost.judge.question import ask
 from selfhost.machine import gpus

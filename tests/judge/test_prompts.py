@@ -9,7 +9,7 @@ from judge.small import speed_of
 from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import Range, Step
-from selfhost.judge.pace.experts import experts_used
+from selfhost.judge.pace.experts import experts_of_one_text
 from selfhost.judge.pace.tables import pace_tables
 from selfhost.judge.question import ask
 
@@ -244,7 +244,7 @@ def test_a_batch_uses_as_many_experts_as_the_program_counted() -> None:
     counted = [95, 91, 72, 74, 73, 78, 87, 95]
     share = sum(counted) / len(counted) / 128
     evenness = pace_tables().batch.evenness
-    used = experts_used(step, 512, evenness)
+    used = experts_of_one_text(step, 512, evenness)
     assert used.likely == pytest.approx(share, rel=0.05)
 
 

@@ -1,7 +1,7 @@
 """The records of a pace, which verdicts hold.
 
 Every pace is the same sum: bytes divided by the read rate, operations divided by the compute rate,
-and a fixed time for each layer. `step` has the bytes and the layers of one step of decoding,
+and a fixed time for each layer. `decode_step` has the bytes and the layers of one step of decoding,
 `ranges` the arithmetic, `figures` and `tables` the figures of the file, `processor`, `reading`,
 `cores`, `rates` and `prompts` the devices, `layout` and `experts` the places of a model.
 `decoding`, `sequences` and `text` have the pace of text; `job`, `work` and `media` have the pace of
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from ...core import units
 from ...core.records import Record
+from .decode_step import PLAIN_TYPES, Step
 from .ranges import Range
-from .step import Step
 
-__all__ = ["Range", "Step"]
+__all__ = ["PLAIN_TYPES", "Range", "Step"]
 
 
 def clip_words(

@@ -11,10 +11,10 @@ from functools import cached_property, lru_cache
 from ...core import units
 from ...core.records import Record
 from ...machine.record import Machine
+from .decode_step import ReadContext, Step
 from .processor import cores_rate_with_small, processor_of, threads_range
 from .ranges import Range, Seconds
 from .reading import BANDWIDTH_SHARE, Bandwidth, bandwidth
-from .step import ReadContext, Step
 from .tables import pace_tables
 
 _GB = units.GB

@@ -10,12 +10,12 @@ from __future__ import annotations
 from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from . import Speed
+from .decode_step import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Step
 from .layout import LaidOut
 from .processor import processor_of
 from .prompts import prompt_seconds
 from .ranges import Amount, Range, Seconds, highest
 from .rates import Gpu, gpu_of
-from .step import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Step
 from .tables import pace_tables
 
 # bytes read for a token below which the program's own work decides the pace: the smallest model

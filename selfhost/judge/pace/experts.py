@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from ...core.records import Record
 from ...needs.quantization import BLOCKS
+from .decode_step import Step
 from .ranges import Amount
-from .step import Step
 from .tables import pace_tables
 
 # the relative difference up to which the parameters of a type count as those of the experts
@@ -33,22 +33,22 @@ def experts_apart(step: Step, on_gpus: float) -> ApartExperts | None:
     """Return the step in two parts, where GPUs hold the share `on_gpus` of the model; None where
     GPUs do not even hold everything that is no expert.
     """
-    in_ram = _share_of_experts_in_ram(step, on_gpus)
-    if in_ram is None:
+    share = _share_of_experts_in_ram(step, on_gpus)
+    if share is None:
         return None
-    read_in_ram = _bytes_of_experts(step, in_ram)
-    rest = dict(step.read_bytes)
-    for name, size in read_in_ram.items():
-        rest[name] -= size
+    expert_bytes = _bytes_of_experts(step, share)
+    rest_bytes = dict(step.read_bytes)
+    for name, size in expert_bytes.items():
+        rest_bytes[name] -= size
     experts = Step(
         architecture=None,
-        read_bytes=read_in_ram,
+        read_bytes=expert_bytes,
         other_program=step.other_program,
     )
     return ApartExperts(
         experts=experts,
-        rest=step.replace(read_bytes=rest),
-        layers=in_ram * step.experts.layers,
+        rest=step.replace(read_bytes=rest_bytes),
+        layers=share * step.experts.layers,
     )
 
 
@@ -101,7 +101,7 @@ def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
     return read_bytes
 
 
-def experts_used(
+def experts_of_one_text(
     step: Step,
     tokens: int,
     evenness: Amount,
@@ -130,7 +130,7 @@ class ReadExperts(Record):
     growth: Amount
 
 
-def read_experts(step: Step, tokens: int) -> ReadExperts:
+def experts_of_several_texts(step: Step, tokens: int) -> ReadExperts:
     """Return the experts that `tokens` tokens read, each token from a text of its own.
 
     If one token uses the share `c` of the experts, `n` tokens use `1 - (1 - c)^n`, provided that

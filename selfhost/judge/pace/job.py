@@ -19,6 +19,7 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..devices import computes_on_shared, may_compute_on
 from .cores import Cores, cores_of
+from .decode_step import MEASURED_PROGRAM, Step
 from .figures import ByVectors, Figures
 from .processor import cores_rate, processor_of, threads_range
 from .ranges import Amount, Range, Seconds
@@ -31,7 +32,6 @@ from .rates import (
     share_row,
     shared_gpu_of,
 )
-from .step import MEASURED_PROGRAM, Step
 from .tables import TypeRow, pace_tables
 
 _LEAST_WITH_BFLOAT16 = "8.0"
@@ -62,8 +62,8 @@ class Job(Record):
 
     - `device`: one of the `number` GPUs that compute the model; None where the processor computes
       it.
-    - `peak_flops`: the operations per second: the peak of all these GPUs in 16 bits, or the rate of
-      the processor's cores on prompts.
+    - `operations_per_second`: of GPUs the peak of all in 16 bits, of a processor the rate of its
+      cores on prompts.
     - `called`: the names of the computing devices.
     """
 
@@ -72,7 +72,7 @@ class Job(Record):
     placed: Needs
     runtime: RuntimeSpec | None
     quantization: str = ""
-    peak_flops: Range
+    operations_per_second: Range
     device: Accelerator | None = None
     number: int = 1
     called: str
@@ -100,10 +100,10 @@ class Job(Record):
         return None if self.runtime is None else self.runtime.finetuning.trainer_layers
 
     def seconds(self, operations: float, share: Range) -> Seconds:
-        """The seconds that `operations` operations take, where the work reaches `share` of the
-        peak.
+        """The seconds that `operations` operations take, where the work reaches `share` of
+        `operations_per_second`.
         """
-        return operations / (self.peak_flops * share)
+        return operations / (self.operations_per_second * share)
 
     @property
     def launched_layer(self) -> Seconds:
@@ -111,8 +111,8 @@ class Job(Record):
         assert self.device is not None, "only GPUs are launched"
         return layer_from_python(self.device, computer_around(self.machine))
 
-    def token_seconds(self, step: Step) -> Seconds | None:
-        """The seconds of one token, as llama.cpp reads it on the device; None where no bandwidth is
+    def seconds_of_step(self, step: Step) -> Seconds | None:
+        """The seconds of a step of decoding in llama.cpp on the device; None where no bandwidth is
         known.
         """
         reader: Cores | Gpu | None
@@ -126,7 +126,7 @@ class Job(Record):
             return None
         return reader.seconds(step).ordered()
 
-    def step_seconds(self, parameters: int) -> Seconds | None:
+    def seconds_to_read(self, parameters: int) -> Seconds | None:
         """The seconds of a step that reads `parameters` parameters, in 16 bits on a GPU and in 32
         bits on a processor; None where no bandwidth is known.
         """
@@ -138,11 +138,11 @@ class Job(Record):
             read_bytes = {"BF16": 2 * parameters}
             longer = figures.step_on_card
         step = Step(architecture=None, read_bytes=read_bytes)
-        token = self.token_seconds(step)
+        token = self.seconds_of_step(step)
         return None if token is None else token * longer
 
     def share(self, work: str) -> Range:
-        """The share of `peak_flops` that a kind of work reaches.
+        """The share of `operations_per_second` that a kind of work reaches.
 
         On a GPU the share is that of the GPU's row, on a processor that of the runtime and the type
         of the weights.
@@ -248,7 +248,7 @@ def job_of(
         placed=placed,
         runtime=runtime,
         quantization=quantization,
-        peak_flops=computing.peak_flops,
+        operations_per_second=computing.operations_per_second,
         device=devices[-1] if devices else None,
         number=max(1, len(devices)),
         called=computing.called,
@@ -258,7 +258,7 @@ def job_of(
 class _Computing(Record):
     """The computing devices: their operations per second, and their name."""
 
-    peak_flops: Range
+    operations_per_second: Range
     called: str
 
 
@@ -277,7 +277,7 @@ def _gpus_computing(
         names.append(f"{device.name} ({peak / 1e12:.3g} TFLOPS at most)")
         peaks.append(peak)
     called = " and ".join(dict.fromkeys(names))
-    return _Computing(peak_flops=Range.of(sum(peaks)), called=called)
+    return _Computing(operations_per_second=Range.of(sum(peaks)), called=called)
 
 
 def _cores_computing(
@@ -288,7 +288,7 @@ def _cores_computing(
     rate = cores_rate(machine, runtime)
     cores = units.cores(threads_range(machine, runtime).likely)
     return _Computing(
-        peak_flops=rate,
+        operations_per_second=rate,
         called=f"{cores} of the processor (about {rate.likely / 1e12:.3g} TFLOPS)",
     )
 

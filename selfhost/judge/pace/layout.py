@@ -28,7 +28,8 @@ from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
 from .cores import Cores, cores_of
-from .experts import ApartExperts, experts_apart, experts_used
+from .decode_step import GRAPH, Step
+from .experts import ApartExperts, experts_apart, experts_of_one_text
 from .prompts import prompt_seconds
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
 from .rates import (
@@ -39,7 +40,6 @@ from .rates import (
     staged_per_second,
     sum_row,
 )
-from .step import Step
 from .tables import SumRow, pace_tables
 
 # if the shares on GPUs reach 1 minus this, all layers lie on GPUs: the difference is rounding
@@ -68,16 +68,17 @@ class PromptPace(Record):
 class LaidOut(Record):
     """The layout of a model on a machine, and the way in which a runtime computes the model there.
 
-    - `offloaded`: number of an accelerator -> share of the weights that lie on it. The rest is in
-      RAM, `in_ram_bytes` for a split model.
+    - `offloaded`: by the number of an accelerator, the share of the weights that lie on it. The
+      rest is in RAM, `in_ram_bytes` of a split model.
     - `tokens_per_crossing`: the tokens of a prompt for which the weights in RAM are copied to a GPU
       once; 0 where they are not copied, and the processor computes them.
     - `micro_batch`: the tokens of a prompt that are computed at once.
     - `at_once`: each of several GPUs has a part of every layer, instead of whole layers.
     - `experts_apart`: experts of a mixture are left to the RAM, instead of whole layers.
     - `on_shared`: the share of the layers computed by a GPU that shares the RAM.
-    - `left_empty`: the share of the weights that would fill what the program leaves empty on cards.
-      Of a model that lies on a small card whole, it is the share that may not fit: `may_spill`.
+    - `left_empty`: of a split model, the share of the weights that would fill what the program
+      leaves empty on cards. `may_spill`: of a model that lies on a small card whole, the share of
+      the weights that may not fit beside that.
     """
 
     machine: Machine
@@ -138,7 +139,7 @@ class LaidOut(Record):
         return self.cores
 
     @cached_property
-    def in_ram(self) -> Amount:
+    def share_in_ram(self) -> Amount:
         """The share of the weights that the processor computes: the rest of the model beside the
         GPUs' weights, or beside the layers of a GPU that shares the RAM.
 
@@ -160,7 +161,7 @@ class LaidOut(Record):
     @property
     def is_split(self) -> bool:
         """Whether the processor computes a part of the model beside GPUs."""
-        return max(self.in_ram) > 0
+        return max(self.share_in_ram) > 0
 
     @property
     def is_divided(self) -> bool:
@@ -201,11 +202,11 @@ class LaidOut(Record):
         """
         taken = NO_SECONDS
         for part, gpu in self.gpus:
-            row = sum_row(gpu.device, step.program, len(self.gpus))
+            row = sum_row(gpu.device, step.program_of_rows, len(self.gpus))
             summing_us = Seconds(*row.sum_us) * step.layers
             summing = summing_us * 1e-6
             computing = gpu.seconds(step, part)
-            if step.program == "graph":
+            if step.program_of_rows == GRAPH:
                 on_gpu = computing.plus_independent(summing)
             else:
                 # the ends of other programs' sums are those of the whole step
@@ -225,7 +226,7 @@ class LaidOut(Record):
         the model that may lie in RAM.
         """
         with_ram = _StepWithRam(layout=self, step=step)
-        shares = self.in_ram
+        shares = self.share_in_ram
         # the ends often have the same share
         by_share = {share: with_ram.seconds(share) for share in set(shares)}
         # the processor may be faster than the GPU: with fewer layers in RAM the fast end would be
@@ -278,7 +279,7 @@ class LaidOut(Record):
         """
         on_cores = self.known_cores.prompt(step)
         assert on_cores is not None, "the GPUs compute the same operations"
-        in_ram = self.in_ram.likely
+        in_ram = self.share_in_ram.likely
         taken = on_gpus * (1 - in_ram)
         taken += 1 / on_cores * in_ram
         return PromptPace(pace=1 / taken)
@@ -313,7 +314,7 @@ class LaidOut(Record):
         summed_gb = 8 * numbers * of_others / 1e9
         sending = NO_SECONDS
         for _, gpu in self.gpus:
-            row = sum_row(gpu.device, step.program, parts)
+            row = sum_row(gpu.device, step.program_of_rows, parts)
             per_second = _summed_per_second(gpu, row)
             sending = longest(sending, summed_gb / per_second)
         return sending
@@ -329,7 +330,7 @@ class LaidOut(Record):
             return crossing
         evenness = pace_tables().batch.evenness
         tokens = step.batch_tokens(self.tokens_per_crossing)
-        return crossing * experts_used(step, tokens, evenness)
+        return crossing * experts_of_one_text(step, tokens, evenness)
 
     def _copied_per_second(self) -> Range:
         """The bytes of weights that are copied to the GPUs in turn in a second.
@@ -366,21 +367,21 @@ class LaidOut(Record):
     def _divided_words(self, step: Step) -> str:
         """The clause that each GPU has a part of every layer."""
         words = ", each of which reads its part of every layer at the same time"
-        if step.program:
+        if step.program_of_rows:
             return words
-        row = sum_row(self.gpus[0].gpu.device, step.program, len(self.gpus))
+        row = sum_row(self.gpus[0].gpu.device, step.program_of_rows, len(self.gpus))
         return f"{words}; what adding up the parts takes: {row.basis}"
 
     def _split_words(self, step: Step, on_gpus: str, on_cores: str) -> str:
         """The clause that tells what lies in RAM. `on_gpus` and `on_cores` are the clauses on the
         GPUs and on the RAM.
         """
-        apart = self.apart(step, self.in_ram.likely)
+        apart = self.apart(step, self.share_in_ram.likely)
         if apart is not None:
             layers = f"{apart.layers:.0f} layers"
             return f"{on_gpus}, the experts of {layers} in RAM: {on_cores}"
-        least = 1 - self.in_ram.slow
-        most = 1 - self.in_ram.fast
+        least = 1 - self.share_in_ram.slow
+        most = 1 - self.share_in_ram.fast
         share = units.between(units.percent, least, most)
         how = f"{share} of the layers {on_gpus}, the rest in RAM: {on_cores}"
         if self.left_empty.slow:
@@ -451,18 +452,18 @@ def laid_out(
 ) -> LaidOut:
     """Return the layout in which the question's runtime computes the placed needs."""
     program = question.runtime
-    weights_bytes = _weights_by_place(placed)
-    in_ram_bytes = 0
-    if placed.placement == "split":
-        in_ram_bytes = weights_bytes["host"]
+    weights = _PlacedWeights.of(placed)
     setup = _context_setup(question, placed)
     tokens_per_crossing = 0
     if setup.copies_weights:
         tokens_per_crossing = setup.batch
-    left_empty = _left_empty(question, weights_bytes)
+    in_ram_bytes = 0
+    left_empty = _left_empty(question, weights)
     may_spill = 0.0
-    if not in_ram_bytes:
-        may_spill = _share_that_may_spill(placed, machine, left_empty)
+    if placed.placement == "split" and weights.in_ram_bytes:
+        in_ram_bytes = weights.in_ram_bytes
+    else:
+        may_spill = _share_that_may_spill(placed, weights, machine, left_empty)
         left_empty = NO_SHARE
     at_once = question.splits_tensors
     if program is not None and "tensor_parallel" in program.command_lines.options:
@@ -471,7 +472,7 @@ def laid_out(
         machine=machine,
         runtime=program,
         context_tokens=question.workload.context_tokens,
-        offloaded=_shares_by_gpu(weights_bytes),
+        offloaded=weights.shares_by_card,
         in_ram_bytes=in_ram_bytes,
         tokens_per_crossing=tokens_per_crossing,
         # the micro-batch as set: the prompt bounds each step
@@ -484,41 +485,63 @@ def laid_out(
     )
 
 
-def _weights_by_place(placed: Needs) -> Counter[str]:
-    """The bytes of weights by place, including weights in a processor's own layout."""
-    weights_bytes = Counter[str]()
-    for term in placed.terms:
-        if term.name in ("weights", "repacked_weights"):
-            weights_bytes[term.where] += term.bytes
-    return weights_bytes
+class _PlacedWeights(Record):
+    """The bytes of a model's weights in RAM, and on each accelerator that has some, by its number.
+    Weights in a processor's own layout count, too.
+    """
+
+    in_ram_bytes: int
+    by_card: Mapping[int, int]
+
+    @classmethod
+    def of(cls, placed: Needs) -> _PlacedWeights:
+        """The weights of the placed needs."""
+        in_ram_bytes = 0
+        by_card = Counter[int]()
+        for term in placed.terms:
+            if term.name not in ("weights", "repacked_weights") or not term.bytes:
+                continue
+            if term.where == "host":
+                in_ram_bytes += term.bytes
+            else:
+                by_card[index_of(term.where)] += term.bytes
+        return cls(in_ram_bytes=in_ram_bytes, by_card=by_card)
+
+    @property
+    def on_cards_bytes(self) -> int:
+        """The bytes of all weights on accelerators."""
+        return sum(self.by_card.values())
+
+    @property
+    def total_bytes(self) -> int:
+        """The bytes of all weights."""
+        return self.in_ram_bytes + self.on_cards_bytes
+
+    @property
+    def shares_by_card(self) -> dict[int, float]:
+        """The share of all weights that lies on each accelerator."""
+        total_bytes = self.total_bytes
+        return {card: size / total_bytes for card, size in self.by_card.items()}
 
 
-def _shares_by_gpu(weights_bytes: Counter[str]) -> dict[int, float]:
-    """The share of all weights that lies on each accelerator."""
-    total = weights_bytes.total()
-    shares = {}
-    for place, size in weights_bytes.items():
-        if size and place != "host":
-            shares[index_of(place)] = size / total
-    return shares
-
-
-def _left_empty(question: Question, weights_bytes: Mapping[str, int]) -> Amount:
+def _left_empty(question: Question, weights: _PlacedWeights) -> Amount:
     """What the program leaves empty on the cards that it uses, as a share of all weights."""
     program = question.runtime
-    if program is None or "gpu_layers" in question.settings:
+    if program is None or "gpu_layers" in question.settings or not weights.by_card:
         return NO_SHARE
-    total = sum(weights_bytes.values())
-    on_cards = total - weights_bytes.get("host", 0)
-    used = sum(1 for place, size in weights_bytes.items() if size and place != "host")
     shares = []
     for mib in program.layers.left_empty_mib:
-        empty = used * mib * units.MIB
-        shares.append(min(empty, on_cards) / total if total else 0.0)
+        empty_bytes = len(weights.by_card) * mib * units.MIB
+        shares.append(min(empty_bytes, weights.on_cards_bytes) / weights.total_bytes)
     return Amount(*shares)
 
 
-def _share_that_may_spill(placed: Needs, machine: Machine, left_empty: Amount) -> float:
+def _share_that_may_spill(
+    placed: Needs,
+    weights: _PlacedWeights,
+    machine: Machine,
+    left_empty: Amount,
+) -> float:
     """The share of the weights that may not fit on a small card beside what the program leaves
     empty; 0 on larger cards, and where all fits with that.
 
@@ -527,17 +550,17 @@ def _share_that_may_spill(placed: Needs, machine: Machine, left_empty: Amount) -
     taken_bytes = Counter[str]()
     for term in placed.terms:
         taken_bytes[term.where] += term.bytes
-    weights_bytes = _weights_by_place(placed)
-    total_bytes = weights_bytes.total()
+    total_bytes = weights.total_bytes
     empty = (left_empty.slow + left_empty.likely) / 2
     spilt = 0.0
-    for place, size in weights_bytes.items():
-        if place == "host" or not size or index_of(place) >= len(machine.cards):
+    for number, size in weights.by_card.items():
+        if number >= len(machine.cards):
             continue
-        card_bytes = machine.cards[index_of(place)].memory_total_bytes
+        card_bytes = machine.cards[number].memory_total_bytes
         if card_bytes is None or card_bytes > _SMALL_CARD_BYTES:
             continue
-        over = taken_bytes[place] / total_bytes + empty - card_bytes / total_bytes
+        taken = taken_bytes[f"accelerator:{number}"]
+        over = taken / total_bytes + empty - card_bytes / total_bytes
         spilt += max(0.0, min(over, size / total_bytes))
     return spilt
 

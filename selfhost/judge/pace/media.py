@@ -17,11 +17,11 @@ from ...core.records import Record, read_by
 from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs, likely_bytes
 from . import AUDIO, IMAGE, VIDEO, Speed, clip_words
+from .decode_step import Step
 from .figures import Figures
 from .job import Job
 from .processor import processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
-from .step import Step
 from .tables import pace_tables
 
 # the seconds of audio that the encoder of a speech recognizer reads at once
@@ -157,7 +157,7 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Seconds:
         taken = _picture_on_gpu(job, denoising, share)
     if denoising.step_parameters is None:
         return taken
-    reading = job.step_seconds(denoising.step_parameters)
+    reading = job.seconds_to_read(denoising.step_parameters)
     if reading is None:
         return taken
     return longest(taken, reading * denoising.steps)
@@ -361,7 +361,7 @@ def _recognizer_seconds(
     """The seconds of a minute of sound in a recognizer: the encoder, the written tokens, and the
     runtime's own work; None where no bandwidth is known.
     """
-    token = job.token_seconds(recognizer.token(job.quantization))
+    token = job.seconds_of_step(recognizer.token(job.quantization))
     if token is None:
         return None
     figures = sound_figures()
@@ -434,7 +434,7 @@ def _step_of_voice(
     """The seconds of a voice's step: the longer of reading its parameters and launching its
     layers.
     """
-    reading = job.step_seconds(parameters)
+    reading = job.seconds_to_read(parameters)
     if reading is None or job.device is None or sound.step_layers is None:
         return reading
     layer = job.launched_layer

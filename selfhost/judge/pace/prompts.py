@@ -20,10 +20,10 @@ from ...core.records import Record
 from ...machine import gpus
 from ...machine.record import Accelerator
 from ...needs.case import MICRO_BATCH_TOKENS
-from .experts import experts_used
+from .decode_step import Step
+from .experts import experts_of_one_text
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import Gpu, share_row
-from .step import Step
 from .tables import ShareRow, pace_tables
 
 
@@ -111,9 +111,9 @@ class _Batch(Record):
     def _operations(self) -> Amount:
         """The matrix operations of the batch, two for each parameter that a token meets.
 
-        The matrices of an expert are computed in tiles: few tokens take as long as a whole tile.
-        They reach the share `expert_matrices` of the rate of other matrices. Experts that no token
-        of the batch uses take no time.
+        The matrices of an expert are computed in tiles: few tokens take as long as a whole tile,
+        and many take as long as they are, with a smooth change between. They reach `expert_share`
+        of the rate of other matrices. Experts that no token of the batch uses take no time.
         """
         parameters = _parameters_met(self.step)
         experts = self.step.experts
@@ -126,7 +126,7 @@ class _Batch(Record):
         for used, tile_tokens, share_of_rate in zip(
             self._share_of_experts_used(),
             self.rates.expert_tile_tokens,
-            self.rates.expert_matrices,
+            self.rates.expert_share,
             strict=True,
         ):
             tokens = hypot(tokens_of_expert / used, tile_tokens)
@@ -144,7 +144,7 @@ class _Batch(Record):
             evenness = pace_tables().batch.uneven.get(architecture.row)
         if evenness is None:
             return Amount.of(1)
-        return experts_used(self.step, self.tokens, evenness)
+        return experts_of_one_text(self.step, self.tokens, evenness)
 
 
 # ------------------------------------------------------------------ the rates of a GPU
@@ -155,14 +155,14 @@ class _Rates(Record):
 
     - `mixtures`: the rate for all matrices of a mixture, where it was measured as such. None: the
       tokens of each expert are counted in tiles of `expert_tile_tokens`, at the share
-      `expert_matrices` of the rate of matrices.
+      `expert_share` of the rate of matrices.
     - `batch_tokens`: the tokens that the program computes at once; None: as its options say.
     - `launched_seconds`: the fixed time of a layer in each batch.
     """
 
     matrices: Range
     attention: Range
-    expert_matrices: Range
+    expert_share: Range
     expert_tile_tokens: Amount
     batch_tokens: int | None
     mixtures: Range | None
@@ -173,7 +173,7 @@ def _rates_of(device: Accelerator, step: Step) -> _Rates | None:
     """The rates at which the step's runtime computes a prompt on the device; None where nothing
     tells them.
     """
-    row = share_row(device, "prompt", step.program, step.backend_on(device))
+    row = share_row(device, "prompt", step.program_of_rows, step.backend_on(device))
     peak = gpus.peak_flops(device.name, gpus.capability_of(device))
     packed = _rate_of_packed(device, row, peak)
     if packed is None:
@@ -198,7 +198,7 @@ def _rates_of(device: Accelerator, step: Step) -> _Rates | None:
     return _Rates(
         matrices=matrices,
         attention=packed * attended,
-        expert_matrices=row.expert_matrices,
+        expert_share=row.expert_share,
         expert_tile_tokens=expert_tile_tokens,
         batch_tokens=row.batch_tokens,
         mixtures=mixtures,

@@ -22,10 +22,10 @@ from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ..devices import computes_on_shared, has_capability
+from .decode_step import GRAPH, MEASURED_PROGRAM, PYTHON, Step
 from .processor import is_client_by_class, processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
 from .reading import ANY_APPLE, bandwidth, chip_memory, per_second
-from .step import MEASURED_PROGRAM, Step
 from .tables import (
     FEW_BITS,
     FEWEST_DEVICES,
@@ -202,7 +202,7 @@ def staged_per_second(device: Accelerator) -> Range:
 
 def layer_from_python(device: Accelerator, computer: HostComputer) -> Seconds:
     """The seconds in which Python launches one layer on the device in that computer."""
-    row = decoding_row(device, "python", computer=computer)
+    row = decoding_row(device, PYTHON, computer=computer)
     return Seconds(*row.layer_us) * 1e-6
 
 
@@ -224,7 +224,7 @@ class Gpu(Record):
     def row(self, step: Step) -> DecodingRow:
         """The decoding row of such GPUs with the step's runtime."""
         backend = step.backend_on(self.device)
-        return decoding_row(self.device, step.program, backend, self.computer)
+        return decoding_row(self.device, step.program_of_rows, backend, self.computer)
 
     def how(self, step: Step) -> str:
         """The clause that says what the pace on the GPU rests on."""
@@ -377,7 +377,7 @@ def _launching(step: Step, row: DecodingRow, *, is_split: bool) -> Seconds:
         return launching
     if row.large_layer is not None and not is_split:
         return launching * row.large_layer
-    if step.program == "graph":
+    if step.program_of_rows == GRAPH:
         return launching
     return launching * pace_tables().general.large_layer
 
@@ -483,11 +483,11 @@ def shared_gpu_of(
     if is_used and not _is_surely_used(machine, device, runtime):
         return None
     rate = device_bandwidth(device)
-    peak = (
-        _peak_of_ram(machine)
-        if rate is None
-        else _RamPeak(bytes_per_second=Range.of(rate))
-    )
+    peak: _RamPeak | None
+    if rate is None:
+        peak = _peak_of_ram(machine)
+    else:
+        peak = _RamPeak(bytes_per_second=Range.of(rate))
     if peak is None:
         return None
     return Gpu(

@@ -12,11 +12,11 @@ from ...core import units
 from ...core.records import Record
 from ...needs.case import DRAFTED_TOKENS, Companions
 from . import Speed
+from .decode_step import Step
 from .decoding import likely_seconds, prompt_rate
-from .experts import read_experts
+from .experts import experts_of_several_texts
 from .layout import LaidOut
 from .ranges import NO_SECONDS, Amount, Range, Seconds
-from .step import Step
 from .tables import pace_tables
 
 
@@ -136,7 +136,7 @@ class Sequence(Record):
 
         Each of these tokens chooses its own experts, whose weights are read too.
         """
-        experts = read_experts(self.step, DRAFTED_TOKENS + 1)
+        experts = experts_of_several_texts(self.step, DRAFTED_TOKENS + 1)
         taken = 1 / self.rate
         reading = self._reading_seconds(self.layout) / taken.likely
         share = experts.share * min(1.0, reading)
@@ -183,7 +183,7 @@ class Sequence(Record):
         another = 1 / prompt * self._batch_factor()
         another += self._serving_seconds()
         another += Seconds.of(max(0.0, context_seconds))
-        experts = read_experts(self.step, users)
+        experts = experts_of_several_texts(self.step, users)
         experts_seconds = 0.0
         if experts.share:
             experts_seconds = experts.share * self._reading_seconds(in_place)

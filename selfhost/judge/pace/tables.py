@@ -209,7 +209,7 @@ class ShareRow(DeviceRow):
     - `per_cycle`: the operations of a multiprocessor in a cycle on packed weights.
     - `plain`: the share on weights in 16 bits, where it differs.
     - `attended`: the rate of attention, as a share of the rate of matrices.
-    - `expert_matrices`: the rate of experts' matrices beside their tiles, as a share of the rate of
+    - `expert_share`: the rate of experts' matrices beside their tiles, as a share of the rate of
       matrices.
     - `in_fp8`: the factor by which matrices in FP8 are faster than in 16 bits, where the runtime
       multiplies in FP8.
@@ -221,7 +221,7 @@ class ShareRow(DeviceRow):
     per_cycle: Range | None = None
     plain: Range | None = None
     attended: Range | None = None
-    expert_matrices: Range = Range.of(1)
+    expert_share: Range = read_by(name="expert_matrices", default=Range.of(1))
     expert_tile_tokens: Amount | None = None
     in_fp8: Range = Range.of(1)
     in_fp4: Range = Range.of(1)
@@ -331,7 +331,7 @@ class GeneralFigures(Figures):
     kinds: Mapping[str, str] = read_by(name="kind")
 
 
-class BatchFactors(Figures):
+class TokenFactors(Figures):
     """The factors by which a token takes longer than a token of a long prompt, where several are
     computed at once.
     """
@@ -462,7 +462,7 @@ class PaceTables:
     together = _rows("together", SumRow)
     staged = _rows("staged", StagedRow)
     shares = _rows("share", ShareRow)
-    token = _table("token", BatchFactors)
+    token = _table("token", TokenFactors)
     batch = _table("batch", BatchFigures)
     split = _table("split", SplitFigures)
     draft = _table("draft", DraftFigures)

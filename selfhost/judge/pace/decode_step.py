@@ -34,6 +34,10 @@ GATED_MATRICES = 3
 _UNPACKED_BYTES = 2
 # the program whose runs were measured: its rules hold for programs that compute with its code
 MEASURED_PROGRAM = "llama.cpp"
+# names of rows: a program that launches layer by layer from Python, and one that replays a step as
+# one graph of its own kernels
+PYTHON = "python"
+GRAPH = "graph"
 # the context at which people compare paces: a question and its answer
 SHORT_CHAT_TOKENS = 256
 # a step reads the state of a recurrent layer and writes it anew, in numbers of 32 bits
@@ -98,16 +102,14 @@ class Step(Record):
         return self.backend
 
     @property
-    def program(self) -> str:
-        """The launch mode of the step, as rows of `specs/common/pace.toml` name it: "python",
-        "graph", or the id of another runtime.
-
-        "" for a runtime with llama.cpp's code.
+    def program_of_rows(self) -> str:
+        """The program as rows of `specs/common/pace.toml` name it: by how it launches the step
+        (`PYTHON`, `GRAPH`), else the id of the runtime. "" for a runtime with llama.cpp's code.
         """
         if self.launched_layers is not None:
-            return "python"
+            return PYTHON
         if self.replays and self.layers:
-            return "graph"
+            return GRAPH
         return self.other_program or ""
 
     @cached_property
@@ -293,7 +295,7 @@ class Step(Record):
         """
         if not self.prompt_tokens:
             return most
-        if self.program == "python":
+        if self.program_of_rows == PYTHON:
             return self.prompt_tokens
         return min(most, self.prompt_tokens)
 
@@ -325,7 +327,7 @@ class Step(Record):
         tokens = self.prompt_tokens / 2
         # PyTorch computes the tokens outside a window too, and masks them (transformers 5.17,
         # masking_utils.py: the mask of `sdpa` is whole)
-        masks_windows = self.program == "python"
+        masks_windows = self.program_of_rows == PYTHON
         operations = 0.0
         for group in self.architecture.attention:
             reached = tokens / (group.compression or 1)
