@@ -38,6 +38,11 @@ def size_of(row: dict[str, Any]) -> Term:
     return size
 
 
+FOR_MLX_BY_UNSLOTH = [
+    row for row in MEASURED["files"] if "UD-MLX" in (row["repository"] or "")
+]
+
+
 def rows_of(format: str) -> pytest.MarkDecorator:
     rows = [row for row in MEASURED["files"] if row["format"] == format]
     names = [f"{row['repository']}:{row['quantization']}" for row in rows]
@@ -102,6 +107,16 @@ def test_files_for_mlx_weigh_what_their_publisher_leaves_wide(
     """
     size = size_of(row)
     assert size.bytes == pytest.approx(row["bytes"], rel=0.02)
+
+
+@pytest.mark.parametrize("row", FOR_MLX_BY_UNSLOTH)
+def test_a_typed_repository_for_mlx_is_judged_as_its_publisher_makes_it(
+    row: dict[str, Any],
+) -> None:
+    """In any bits: that of 3 was told as 12.7 GB of 24.1, as MLX has no rule of its own for 3."""
+    verdict = check(row["repository"], Workload(), machine="mac studio m3 ultra 256gb")
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == pytest.approx(row["bytes"], rel=0.02)
 
 
 @pytest.mark.parametrize(
