@@ -16,6 +16,7 @@ from ..catalogue.named_files import Resolution
 from ..catalogue.names import bare_name, is_path, read, typed_library_tag
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
+from ..catalogue.spec_values import mlx_scheme
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.tables import sentences
@@ -489,7 +490,8 @@ class _Name(Record):
         format = "gguf"
         if program:
             runtime = self.catalogue.runtime(program)
-            if runtime.rule_of(type_name) is None:
+            is_of_mlx = mlx_scheme(type_name or "") is not None
+            if runtime.rule_of(type_name) is None and not is_of_mlx:
                 # another program loads only files in a type of its own
                 return spec
             format = runtime.formats[0]

@@ -39,7 +39,20 @@ class CheckpointRecipe(Stated):
     twice: bool = False
     mtp: bool = False
     encoders: bool = True
+    mean_bits: tuple[float, ...] = ()
     source: str
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether files may follow the recipe whoever publishes them, in any name."""
+        return not self.publishers and not self.word
+
+    @property
+    def ends(self) -> tuple[CheckpointRecipe, ...]:
+        """The recipe with each mean of bits that its files may have; itself where it tells none."""
+        if not self.mean_bits:
+            return (self,)
+        return tuple(self.replace(mean_bits=(bits,)) for bits in self.mean_bits)
 
     def may_be_of(self, case: Case, method: str, parts: Collection[str]) -> bool:
         """Whether somebody may follow the recipe for a case's model, which has these parts. A model
@@ -56,8 +69,12 @@ class CheckpointRecipe(Stated):
         return self.parts.issubset(parts) and self.lacks.isdisjoint(parts)
 
     def is_of(self, files: PublishedFiles) -> bool:
-        """Whether the files are of one of the recipe's publishers, and named as its files are."""
-        if files.owner not in self.publishers:
+        """Whether the files are of one of the recipe's publishers, if it has any, and named as its
+        files are.
+        """
+        if self.is_for_all:
+            return False
+        if self.publishers and files.owner not in self.publishers:
             return False
         return re.search(self.word, (files.repository or "").lower()) is not None
 
@@ -74,8 +91,8 @@ class Recipes(Record):
 
     @property
     def are_of_publisher(self) -> bool:
-        """Whether they are of one publisher, and none that anybody may follow."""
-        return all(recipe.publishers for recipe in self.possible)
+        """Whether they are of one publisher or name, and none that anybody may follow."""
+        return not any(recipe.is_for_all for recipe in self.possible)
 
 
 @cache
@@ -96,7 +113,7 @@ def recipes_of(case: Case, method: str, parts: Collection[str]) -> Recipes | Non
         if of_publisher and files.typed:
             # the user named the repository, so nobody else made the files
             return Recipes(possible=tuple(of_publisher))
-    of_anybody = [row for row in rows if not row.publishers]
+    of_anybody = [row for row in rows if row.is_for_all]
     possible = of_publisher + of_anybody
     if not possible:
         return None

@@ -685,7 +685,11 @@ def _as_made(case: Case) -> Term:
     if recipes is None:
         return _as_made_by_rule(case)
     files = _by_recipe(case, recipes.likely)
-    ends = [_by_recipe(case, recipe).bytes for recipe in recipes.possible]
+    ends = [
+        _by_recipe(case, end).bytes
+        for recipe in recipes.possible
+        for end in recipe.ends
+    ]
     # anybody's files may follow one of several recipes; of a publisher, and of MLX, the list has
     # one that some files follow nearly
     has_one = recipes.are_of_publisher or case.format == "mlx"
@@ -754,6 +758,9 @@ def _by_recipe(case: Case, recipe: CheckpointRecipe | None) -> Term:
         in_eight = recipe.last_in_eight / model.layers
         feeding = ("feed_forward", "expert")
         more += _more_in_layers(tensors, feeding, _eight_bits(case), in_eight)
+        if recipe.mean_bits:
+            weights = sum(tensor.group.parameters for tensor in tensors)
+            more += max(0, int(weights * recipe.mean_bits[0] / 8) - files.bytes)
     line = files.arithmetic
     if more:
         line += f" + {more:,} bytes of encoders, and of what the recipe adds"

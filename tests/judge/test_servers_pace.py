@@ -112,3 +112,21 @@ def test_a_layer_of_unpacked_experts_is_counted() -> None:
         )
     assert f"{of_layer:,} bytes of a layer's unpacked experts" in terms["nf4"]
     assert "unpacked experts" not in terms["awq"]
+
+
+def test_a_gpu_that_multiplies_four_bits_unpacks_none() -> None:
+    """NVIDIA's data sheets: from Blackwell on tensor cores multiply FP4 as it is. Half the bytes of
+    FP8 are read no slower; an H100, which unpacks them, gains less.
+    """
+    gains = {}
+    for machine in ("1x B200, 512GB RAM", "1x H200, 512GB RAM"):
+        paces = []
+        for quantization in ("nvfp4", "fp8"):
+            workload = Workload(runtime="vllm", quantization=quantization)
+            verdict = check("llama-3.1-8b-instruct", workload, machine=machine)
+            assert verdict.speed is not None
+            assert verdict.speed.decode is not None
+            paces.append(verdict.speed.decode.likely)
+        gains[machine] = paces[0] / paces[1]
+    assert gains["1x B200, 512GB RAM"] >= 1
+    assert gains["1x H200, 512GB RAM"] < 1

@@ -38,6 +38,11 @@ def size_of(row: dict[str, Any]) -> Term:
     return size
 
 
+FOR_MLX_BY_UNSLOTH = [
+    row for row in MEASURED["files"] if "UD-MLX" in (row["repository"] or "")
+]
+
+
 def rows_of(format: str) -> pytest.MarkDecorator:
     rows = [row for row in MEASURED["files"] if row["format"] == format]
     names = [f"{row['repository']}:{row['quantization']}" for row in rows]
@@ -102,6 +107,29 @@ def test_files_for_mlx_weigh_what_their_publisher_leaves_wide(
     """
     size = size_of(row)
     assert size.bytes == pytest.approx(row["bytes"], rel=0.02)
+
+
+@pytest.mark.parametrize("row", FOR_MLX_BY_UNSLOTH)
+def test_a_typed_repository_for_mlx_is_judged_as_its_publisher_makes_it(
+    row: dict[str, Any],
+) -> None:
+    """In any bits: that of 3 was told as 12.7 GB of 24.1, as MLX has no rule of its own for 3."""
+    verdict = check(row["repository"], Workload(), machine="mac studio m3 ultra 256gb")
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == pytest.approx(row["bytes"], rel=0.02)
+
+
+@pytest.mark.parametrize(("bits", "usual"), [(2, 2.8), (3, 3.5), (4, 4.6), (6, 6.5)])
+def test_files_of_oq_have_the_mean_that_it_aims_at(bits: int, usual: float) -> None:
+    """_OQ_BPW_TARGETS of omlx/oq.py: at most 0.1 or 0.2 more. Without the encoder, all of 27B's
+    weights have 26.9 billion numbers.
+    """
+    row = {"model": "qwen3.6-27b", "format": "mlx", "quantization": f"{bits}bit"}
+    size = size_of(row | {"repository": f"someone/Qwen3.6-27B-oQ{bits}"})
+    plain = size_of(row | {"repository": f"someone/Qwen3.6-27B-MLX-{bits}bit"})
+    encoder = 0.92e9
+    assert size.bytes == pytest.approx(26.9e9 * usual / 8 + encoder, rel=0.01)
+    assert plain.bytes <= size.bytes < size.high_bytes < plain.bytes * 1.35
 
 
 @pytest.mark.parametrize(

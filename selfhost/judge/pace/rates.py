@@ -313,8 +313,16 @@ class Gpu(Record):
         tables = pace_tables()
         counted_bytes = 0.0
         for name, size in packed_bytes.items():
-            counted_bytes += size * tables.type_called(name).unpack
+            if not self._is_multiplied(name, row):
+                counted_bytes += size * tables.type_called(name).unpack
         return Seconds.of(counted_bytes / (row.unpacked_per_cycle * cycles))
+
+    def _is_multiplied(self, type_name: str, row: DecodingRow) -> bool:
+        """Whether the GPU's matrix units multiply weights of the type as they are."""
+        least_capability = row.multiplied_from.get(type_name)
+        if least_capability is None:
+            return False
+        return has_capability(self.device, least_capability) is True
 
     def _multiplying(self, step: Step, row: DecodingRow) -> Seconds:
         """The seconds in which matrix units multiply one token by weights that need no unpacking;

@@ -161,6 +161,8 @@ class DecodingRow(DeviceRow):
     - `types`: the rates at which weights of some types are read, as shares of that of others, by
       the name of the type; `FEW_BITS` stands for types of one to three bits.
     - `unpacked_per_cycle`: the bytes of packed weights that a multiprocessor unpacks in a cycle.
+    - `multiplied_from`: the compute capability from which matrix units multiply weights of a type
+      as they are, by its name: nobody unpacks them there.
     - `tile_tokens`: the tokens in whose time matrix units multiply a single token; None where
       reading always takes longer.
     - `layer_us`: what launching a layer takes. `large_layer`: the factor of a layer with experts.
@@ -172,6 +174,7 @@ class DecodingRow(DeviceRow):
     share: float
     types: Mapping[str, Range] = FrozenDict()
     unpacked_per_cycle: float = inf
+    multiplied_from: Mapping[str, str] = FrozenDict()
     tile_tokens: Amount | None = None
     layer_us: Amount
     large_layer: Amount | None = None
