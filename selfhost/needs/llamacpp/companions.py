@@ -105,16 +105,11 @@ def _projector_file(case: Case) -> Term:
     high = stated + stated // _HEADER_DIVISOR
     if stated < encoders * _LEAST_ENCODER_BYTES:
         line = f"{stated:,} bytes; its publisher quantized it, and others have it in 16 bits"
-        high = stated if _is_own_file(case) else int(encoders * _ENCODER_BYTES)
+        files = case.spec.files_of(case.format, case.quantization)
+        if files is None or not case.spec.is_makers(files):
+            high = int(encoders * _ENCODER_BYTES)
     source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
     return computed_term("projector", Size(stated, stated, high), source, line)
-
-
-def _is_own_file(case: Case) -> bool:
-    """Whether the files come from a repository of the account that published the model."""
-    files = case.spec.files_of(case.format, case.quantization)
-    maker = (case.spec.repository or "").partition("/")[0].lower()
-    return files is not None and files.owner == maker != ""
 
 
 def _encoder_buffer(case: Case) -> Term:
