@@ -142,6 +142,8 @@ def _layout(values: JsonValues, method: str) -> _Layout:
         key = "group_size" if bits == 4 else "bits"
         name = _packed(f"{method}-{bits}bit", values.get("group_size", 128))
         return _Layout(key=key, name=name)
+    if method == "auto-round":
+        return _Layout(key="packing_format", name=_auto_round_name(values))
     if method == "compressed-tensors":
         return _Layout(key="config_groups", name=_compressed_name(values))
     if method == "bitsandbytes":
@@ -157,6 +159,18 @@ def _bitsandbytes_name(values: JsonValues) -> str | None:
     if values.get("load_in_8bit") is True:
         return "int8"
     return None
+
+
+def _auto_round_name(values: JsonValues) -> str | None:
+    """The quantization of files by AutoRound, which packs integers as GPTQ or AWQ does; None for
+    its other formats.
+    """
+    packing = str(values.get("packing_format"))
+    method = _TABLE.auto_round_packing.get(packing)
+    if method is None:
+        return None
+    bits = values.get("bits", 4)
+    return _packed(f"{method}-{bits}bit", values.get("group_size", 128))
 
 
 def _compressed_name(values: JsonValues) -> str | None:
