@@ -15,11 +15,13 @@ from ..catalogue.index import Catalogue
 from ..catalogue.runtime_parts import ClusterSplit
 from ..core import units
 from ..core.workload import Workload
+from ..judge.checks import phrase
 from ..judge.cluster_choice import ClusterAnswer, best_on_cluster
 from ..judge.clusters import waits_together
 from ..judge.pace import Wait
-from ..judge.record import Room, Verdict
+from ..judge.record import Alternative, Judged, Room, Verdict
 from ..machine.clusters import Cluster
+from .alternatives import AlternativeSearch
 from .faster import FasterSetting
 from .launch import Launch, fill_partly
 from .makers import understand_on
@@ -52,8 +54,15 @@ def check_on_cluster(
     meant = understand_on(catalogue, model, workload, main)
     understood, usual = judged_in_model_defaults(catalogue, meant, main)
     if usual.needs is None or usual.question.runtime is None:
-        # a closed model, or one that no program loads: machines play no part
-        return check_with(catalogue, meant, workload, main, carry=carry, notes=notes)
+        # a closed model, or one that no program loads: others are looked for on the main machine
+        return check_with(
+            catalogue,
+            meant,
+            workload,
+            main,
+            carry=carry_alone,
+            notes=notes,
+        )
     answer = best_on_cluster(usual.question, catalogue, cluster, split)
     if answer.takes_one:
         one = answer.best_alone
@@ -66,7 +75,8 @@ def check_on_cluster(
             notes=notes,
         )
         copies: Sentences = ()
-        if cluster.are_equal and verdict.model.writes_text:
+        serves = workload.task == "generate" and verdict.model.writes_text
+        if cluster.are_equal and serves:
             copies = remark("copies", count=len(cluster.machines))
         first_notes = (*verdict.first_notes, *copies)
         return verdict.replace(cluster=answer, first_notes=first_notes)
@@ -85,6 +95,28 @@ def check_on_cluster(
     return concluded(further, together, notes).replace(cluster=answer)
 
 
+class _SearchOnMain(AlternativeSearch):
+    """The search for what runs on the main machine alone, instead of on all. `alone` is the best
+    way of the model there.
+    """
+
+    alone: Judged
+
+    @cached_property
+    def of_same_model(self) -> tuple[Alternative, ...]:
+        """The model on the main machine alone; where that does not run it either, the model with a
+        wish given up.
+        """
+        if not self.alone.fits:
+            return super().of_same_model
+        return (self._of_this(self.alone, phrase("instead/alone")),)
+
+    @cached_property
+    def smaller(self) -> Judged | None:
+        """A smaller type on the main machine; none in place of what runs on all."""
+        return None if self.judged.fits else super().smaller
+
+
 class _ClusterAdvice(Advice):
     """The advice on a verdict of several machines. What is worked out for one machine, and would be
     wrong for several, is left out.
@@ -93,9 +125,22 @@ class _ClusterAdvice(Advice):
     answer: ClusterAnswer
 
     @cached_property
+    def search(self) -> AlternativeSearch:
+        """The search for what runs on the main machine alone."""
+        return _SearchOnMain(
+            judged=self.judged,
+            catalogue=self.catalogue,
+            machine=self.machine,
+            typed_name=self.understood.asked,
+            typed=self.understood.typed,
+            carry=self.carry,
+            alone=self.answer.alone[0].judged,
+        )
+
+    @cached_property
     def to_type(self) -> Steps:
         """The lines to type on each machine."""
-        usual = steps(self.judged, self.catalogue, self.machine)
+        usual = steps(self.on_main, self.catalogue, self.machine)
         if not usual.commands:
             return usual
         lines = _ClusterLines(advice=self, usual=usual)
@@ -103,6 +148,16 @@ class _ClusterAdvice(Advice):
         if not main:
             return Steps(setup=usual.setup)
         return usual.replace(setup=tuple(lines.setup()), commands=(main,))
+
+    @cached_property
+    def on_main(self) -> Judged:
+        """The judgement with the part of the main machine, whose lines are told. Of equal machines
+        the fullest stands for each: they start with the same options.
+        """
+        together = self.answer.together
+        if together.cluster.are_equal or not together.parts:
+            return self.judged
+        return self.judged.replace(needs=together.parts[0].needs)
 
     def waits(self) -> tuple[Wait, ...]:
         """How long the first token takes on all machines together."""
@@ -142,7 +197,7 @@ class _ClusterLines:
         split = advice.answer.split or ""
         self.rules: ClusterSplit = runtime.clusters.splits[split]
         launch = Launch(
-            judged=advice.judged,
+            judged=advice.on_main,
             catalogue=advice.catalogue,
             machine=advice.machine,
             runtime=runtime,

@@ -7,7 +7,7 @@ program is known for such files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from ..core.records import Record, Stated
@@ -165,32 +165,47 @@ class _NamedFiles(Record):
         if self.is_for_one_program:
             is_repository = expression("names", "repository").fullmatch(self.name)
             return self.name if is_repository else None
-        if self.is_wide_qat and self.name.endswith(".gguf"):
-            return f"{self.spec.repository}-qat-q4_0-gguf"
-        if self.form.is_file and "qat" in self.form.notes and not self.is_wide_qat:
-            return self._repository_of_qat
-        return _gguf_repository(self.name)
+        stated = _gguf_repository(self.name)
+        if stated is not None or not self.is_trained_for_4_bits:
+            return stated
+        return None if self.is_of_library else self._repository_of_qat
+
+    @property
+    def is_trained_for_4_bits(self) -> bool:
+        """Whether the name is of files whose weights were trained for 4 bits."""
+        return self.is_wide_qat or "qat" in self.form.notes
+
+    @property
+    def is_of_library(self) -> bool:
+        """Whether the name is a tag of Ollama's library: `gemma3:4b-it-qat`."""
+        return ":" in self.name
 
     @property
     def _repository_of_qat(self) -> str | None:
-        """The repository of a file of weights trained for 4 bits whose type has a publisher's
-        prefix; None for other types.
+        """The repository of GGUF files trained for 4 bits, by the publisher of the type, the
+        account that was typed or the model's maker; None where these publish none.
         """
         stated = self.quantization or ""
-        for publisher in self._publishers.values():
-            if stated.startswith(publisher.prefix):
-                model = last_part_of(self.spec.repository)
-                return fill(publisher.qat_repository, {"model": model})
-        return None
+        named = self.name if "/" in self.name else self.spec.repository
+        publisher = self._publishers.get(account_of(named).lower())
+        for other in self._publishers.values():
+            if other.prefix and stated.startswith(other.prefix):
+                publisher = other
+        if publisher is None:
+            return None
+        model = last_part_of(self.spec.repository)
+        return fill(publisher.qat_repository, {"model": model})
 
     @property
     def notes(self) -> tuple[str, ...]:
         """The sentences on the form."""
-        keys: Iterable[str] = self.form.notes
+        keys = list(self.form.notes)
         if self.is_wide_qat:
-            keys = ("qat_as_published",)
+            keys = ["qat_as_published"]
+        elif "qat" in keys:
+            keys += self._notes_on_qat()
         if self.is_by_name_alone:
-            keys = ("by_name_alone", *keys)
+            keys.insert(0, "by_name_alone")
         return sentences(
             "quantizations",
             "form",
@@ -207,6 +222,26 @@ class _NamedFiles(Record):
         if self.repository is None or not self.is_for_one_program:
             return False
         return not self._types_listed_in(self.repository)
+
+    def _notes_on_qat(self) -> Iterator[str]:
+        """Yield the keys of what else is told of files that were trained for 4 bits."""
+        if self._had_wide_table:
+            yield "qat_perhaps_wide"
+        if self.repository is None and not self.is_of_library:
+            yield "qat_not_known"
+
+    @property
+    def _had_wide_table(self) -> bool:
+        """Whether the model is older than the day since which such files of its kind have no token
+        table in 16 bits; False for kinds that never had one.
+        """
+        spec = self.spec
+        if spec.architecture is None or spec.released is None:
+            return False
+        rows = self.catalogue.section("architectures", "architecture")
+        row = rows.get(spec.architecture.row, {})
+        wide_until: str = row.get("wide_qat_table", "")
+        return spec.released < wide_until
 
     @cached_property
     def is_wide_qat(self) -> bool:
@@ -226,10 +261,7 @@ class _NamedFiles(Record):
         is_named_as_googles = file == f"{last_part_of(spec.repository)}-q4_0.gguf"
         if not says_qat and not is_named_as_googles:
             return False
-        rows = self.catalogue.section("architectures", "architecture")
-        row = rows.get(spec.architecture.row, {})
-        wide_until: str = row.get("wide_qat_table", "")
-        return spec.released < wide_until
+        return self._had_wide_table
 
 
 def account_of(repository: str | None) -> str:

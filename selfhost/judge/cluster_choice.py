@@ -140,8 +140,9 @@ def best_together(
     split: str | None = None,
     one: Judged | None = None,
 ) -> Together:
-    """The best way on one of the clusters; the first refusal on the first of them where no program
-    divides the model. `one`: the best way on one machine alone; None where nobody asks about one.
+    """The best way on one of the clusters; where no program divides the model, the first refusal
+    of a program that divides models so. `one`: the best way on one machine alone; None where nobody
+    asks about one.
     """
     best = []
     refused = []
@@ -161,7 +162,13 @@ def best_together(
     if not refused:
         # no program loads the model
         refused = judge_together(question, clusters[0], split)
-    return refused[0]
+    return min(refused, key=_lacks_split)
+
+
+def _lacks_split(way: Together) -> bool:
+    """Whether the program of a refused way divides no model so, on whichever machines."""
+    runtime = way.judged.question.runtime
+    return runtime is None or way.split not in runtime.clusters.splits
 
 
 def _rank_in_program(way: Together, one: Judged | None) -> tuple[bool, Rating]:

@@ -115,6 +115,8 @@ _refusing = partial(failing, "runtime-not-together")
 
 def _refusal(question: Question, cluster: Cluster, split: str | None) -> Ruling | None:
     """Why the machines do not run the model in this way; None where they may."""
+    if question.workload.task == "finetune":
+        return _refusing("training")
     if question.runtime is None or question.needs is None or question.step is None:
         return _refusing("work")
     clusters = question.runtime.clusters
@@ -139,18 +141,30 @@ def _refusal_of_tensors(model: DividedModel) -> Ruling | None:
         return _refusing("slow-link", link=link.title)
     if any(len(model.cards_of(one)) > 1 for one in model.cluster.kinds):
         return _refusing("several-gpus")
+    undivided = _what_does_not_divide(model, model.number)
+    if undivided is None:
+        return None
+    numbers = []
+    for number in range(2, model.program.clusters.most + 1):
+        if _what_does_not_divide(model, number) is None:
+            numbers.append(str(number))
+    return _refusing("divides", what=undivided, numbers=numbers)
+
+
+def _what_does_not_divide(model: DividedModel, number: int) -> str | None:
+    """What of the model has no equal parts for so many machines; None where all has."""
     architecture = model.question.spec.architecture
     if architecture is None:
         return None
     for name, size in _sizes_to_divide(architecture, model.rules):
-        if size % model.number:
-            return _refusing("divides", what=name)
-    quantization = model.question.workload.quantization or ""
+        if size % number:
+            return name
     if not model.program.account.divides_layers:
         return None
-    if divides_over(model.number, architecture, quantization):
+    quantization = model.question.workload.quantization or ""
+    if divides_over(number, architecture, quantization):
         return None
-    return _refusing("divides", what="feed-forward layers")
+    return "KV heads or feed-forward layers"
 
 
 def _sizes_to_divide(

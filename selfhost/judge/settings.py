@@ -26,7 +26,7 @@ from .checks.accelerator import placing_options
 from .devices import index_of
 from .pace import Range, Speed
 from .pace.rates import sums_are_measured
-from .pace.step import PLAIN_TYPES
+from .pace.decode_step import PLAIN_TYPES
 from .rating import STEP, Runs, has_waiting_users, runs_of, waiting_steps
 from .record import Judged, Question
 

@@ -473,8 +473,10 @@ class _Reading:
         workload: Workload,
     ) -> None:
         """Note that the option does not take the value, or changes nothing for the model."""
+        waiting = None
         if option.changes == "sequences_sampled":
             option = option.replace(least=workload.parallel)
+            waiting = workload.parallel if workload.parallel > 1 else None
         if not option.takes(value):
             self._fault(
                 "runtime_options",
@@ -488,6 +490,7 @@ class _Reading:
                 most_numbers=option.most_numbers,
                 place=option.place,
                 ends=option.is_number,
+                users=waiting,
                 least=f"{option.least:g}",
                 most=f"{option.most:g}",
             )

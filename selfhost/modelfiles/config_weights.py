@@ -159,6 +159,8 @@ def _layout(values: JsonValues, method: str) -> _Layout:
         # in 4 bits only the group can be one that no program packs
         key = "group_size" if bits == 4 else "bits"
         return _Layout(key=key, name=name)
+    if method == "auto-round":
+        return _Layout(key="packing_format", name=_auto_round_name(values))
     if method == "compressed-tensors":
         return _Layout(key="config_groups", name=_compressed_name(values))
     if method == "bitsandbytes":
@@ -175,6 +177,18 @@ def _bitsandbytes_name(values: JsonValues) -> str | None:
     if values.get("load_in_8bit") is True:
         return "int8"
     return None
+
+
+def _auto_round_name(values: JsonValues) -> str | None:
+    """The quantization of files by AutoRound, which packs integers as GPTQ or AWQ does; None for
+    its other formats.
+    """
+    packing = str(values.get("packing_format"))
+    method = _TABLE.auto_round_packing.get(packing)
+    if method is None:
+        return None
+    bits = values.get("bits", 4)
+    return _packed(f"{method}-{bits}bit", values.get("group_size", 128))
 
 
 def _compressed_name(values: JsonValues) -> str | None:

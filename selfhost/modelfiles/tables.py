@@ -101,6 +101,7 @@ class QuantizationTable(Stated):
     left_out: tuple[str, ...]
     own_types: tuple[str, ...]
     of_linear: Mapping[str, str]
+    auto_round_packing: Mapping[str, str]
     experts_alone: str
     outside_blocks: str
     layouts: Mapping[str, LayoutRule]

@@ -198,6 +198,9 @@ def type_that_runs(answer: Verdict) -> str:
         return ""
     if answer.route not in (Route.API, Route.NEITHER):
         return ""
+    if answer.cluster is not None:
+        # what runs instead runs on one of the machines, perhaps in the same type
+        return ""
     if not answer.of_same_model:
         return ""
     first = answer.of_same_model[0]

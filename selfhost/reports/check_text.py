@@ -63,6 +63,7 @@ from .words import (
     first_way,
     limit_words_of,
     memory_words,
+    others_place,
     pace_of,
     place_words,
     planned_words,
@@ -595,7 +596,7 @@ def _instead_blocks(verdict: Verdict) -> Blocks:
     title = f"What {would_run(verdict)} instead"
     if verdict.can_run:
         name = "faster"
-        title = f"Faster {place_words(verdict.machine)}"
+        title = f"Faster {others_place(verdict)}"
     memory_bytes = verdict.machine.memory_total_bytes
     if verdict.has("memory-assumed") and memory_bytes is not None:
         title += f", with the assumed {units.binary(memory_bytes)} of RAM"

@@ -12,6 +12,7 @@ from ..judge.cluster_choice import Alone, ClusterAnswer
 from ..judge.clusters import PartOfMachine, fullest_first
 from ..judge.record import Judged, Outcome
 from ..machine.links import Link
+from .answer_words import failed_words, undecided_words
 from .layout import Cells, Span
 
 # the titles of the checks whose rows tell the part of a machine
@@ -115,12 +116,13 @@ def _is_untold(judged: Judged) -> bool:
 def _way_words(judged: Judged) -> str:
     """`, IQ4_XS in llama.cpp`; the reason of a model that does not run."""
     if not judged.fits:
+        if _is_untold(judged):
+            deciding = [found for found in judged.findings if found.decides]
+            return f", {'; '.join(undecided_words(deciding))}"
+        failed = []
         for found in judged.findings:
-            if found.decides and found.check in _MEMORY:
-                reason = (
-                    "memory not known" if _is_untold(judged) else "too little memory"
-                )
-                return f", {reason}"
-        return ""
+            if found.outcome is Outcome.FAIL:
+                failed.append(found.code)
+        return f", {failed_words(failed)}"
     workload = judged.workload
     return f", {workload.quantization} in {workload.runtime}"

@@ -110,6 +110,8 @@ def _headline(plan: Plan) -> Paragraph:
     name = strong(plan.model.name)
     if plan.least is not None:
         return line(_sign(plan), "  ", name, f" {_least_words(plan, plan.least)}")
+    if plan.fitting:
+        return line(_sign(plan), "  ", name, "; the least machine is not known")
     if _may_run_somewhere(plan):
         return line(Span("? CANNOT TELL", Route.UNKNOWN), "  which machine runs ", name)
     sign = Span("✗ NO MACHINE", Route.NEITHER)
@@ -171,9 +173,12 @@ def _machines_counted(plan: Plan) -> str:
         words = f"runs on {len(plan.fitting)} {machines}"
         sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
         perhaps_slow = len(plan.fitting) - sure
-        if perhaps_slow:
-            least = units.stated(plan.workload.min_tokens_per_second or 0)
+        wanted = plan.workload.min_tokens_per_second
+        if perhaps_slow and wanted:
+            least = units.stated(wanted)
             words += f", on {perhaps_slow:,} of them perhaps below {least} tokens/s"
+        elif perhaps_slow:
+            words += f", on {perhaps_slow:,} of them perhaps slowly"
         return words
     if _may_run_somewhere(plan):
         return "no known machine is certain to run it"
@@ -301,9 +306,13 @@ def _instruction_words(cpu: LeastCpu, architecture: str | None) -> str:
 def _reasons(plan: Plan) -> Blocks:
     """The reasons why no machine runs the model, or the facts that are unknown on every machine."""
     title = "Not known, whatever the machine"
-    if any(finding.outcome is Outcome.FAIL for finding in plan.reasons):
+    reasons = list(plan.reasons)
+    if plan.fitting and plan.least is None:
+        # what a machine without a GPU lacks is no reason where others run the model
+        reasons = [found for found in reasons if found.outcome is not Outcome.FAIL]
+    if any(finding.outcome is Outcome.FAIL for finding in reasons):
         title = "Why not"
-    return section(title, topics(map(AS_TOPIC, plan.reasons)))
+    return section(title, topics(map(AS_TOPIC, reasons)))
 
 
 def _first_machines(plan: Plan) -> list[KnownMachine]:

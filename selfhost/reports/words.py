@@ -68,10 +68,14 @@ def would_run(verdict: Verdict) -> str:
     verb = "runs"
     if verdict.route is Route.UNKNOWN:
         verb = "would run"
-    if verdict.cluster is not None:
-        # other models are looked for on the main machine by itself
-        return f"{verb} on {verdict.cluster.cluster.main.name} alone"
-    return f"{verb} {place_words(verdict.machine)}"
+    return f"{verb} {others_place(verdict)}"
+
+
+def others_place(verdict: Verdict) -> str:
+    """Where other models are looked for: on the machine; of several on the main one by itself."""
+    if verdict.cluster is None or verdict.cluster.takes_one:
+        return place_words(verdict.machine)
+    return f"on {verdict.cluster.cluster.main.name} alone"
 
 
 def planned_words(machine: Machine) -> str:
@@ -170,9 +174,12 @@ def _condition_words(workload: Workload) -> list[str]:
 
 def _where_words(verdict: Verdict) -> str:
     """The place of the model in words, if the model does not lie on the GPU as a whole; empty
-    without a GPU, and where no need is known.
+    without a GPU, where no need is known, and of a model that lies on several machines.
     """
     if verdict.memory is None:
+        return ""
+    if verdict.cluster is not None and verdict.cluster.parts:
+        # the rows of the machines tell where each part lies
         return ""
     if verdict.placement == "split" and verdict.offload is None:
         return "split over GPU and RAM"

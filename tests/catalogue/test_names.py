@@ -542,6 +542,43 @@ def test_only_the_spelling_of_its_maker_is_the_file_that_was_trained_for_four_bi
     assert conversion.workload.quantization == "Q4_0"
 
 
+@pytest.mark.parametrize(
+    ("typed", "loaded"),
+    [
+        # stduhpf's cards link to Google's repositories of Gemma 3, public lists name one of Gemma 4
+        pytest.param(
+            "gemma-3-27b-it-qat",
+            "google/gemma-3-27b-it-qat-q4_0-gguf:Q4_0",
+            id="the maker's files",
+        ),
+        pytest.param(
+            "gemma-4-12b-it-qat",
+            "google/gemma-4-12B-it-qat-q4_0-gguf:Q4_0",
+            id="the maker's files of Gemma 4",
+        ),
+        pytest.param(
+            "unsloth/gemma-3-27b-it-qat",
+            "unsloth/gemma-3-27b-it-qat-GGUF:Q4_0",
+            id="another account",
+        ),
+        pytest.param(
+            "gemma3:27b-it-qat", "ollama run gemma3:27b-it-qat", id="Ollama's tag"
+        ),
+    ],
+)
+def test_a_name_of_weights_trained_for_four_bits_loads_such_files(
+    typed: str, loaded: str
+) -> None:
+    """The lines named a file that nobody has, or files that were not trained so."""
+    assert any(loaded in line for line in checked(typed).commands)
+
+
+def test_files_trained_for_four_bits_that_nobody_is_known_to_publish_are_told() -> None:
+    notes = " ".join(resolve("qwen3-8b-qat", CATALOGUE).notes)
+    assert "No such files of this model are known" in notes
+    assert "Gemma" not in notes
+
+
 def test_each_value_of_the_table_of_names_is_what_its_field_says() -> None:
     # `unchecked_record` holds none against its annotation
     document = Document("names.toml", shipped_table("names"))

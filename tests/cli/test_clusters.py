@@ -147,6 +147,75 @@ def test_two_hosts_of_eight_gpus_divide_layers_inside_and_between(
     assert "--tensor-parallel-size 8 --pipeline-parallel-size 2 --nnodes 2" in out
 
 
+@pytest.mark.parametrize("gpus", ["server-a100-80gb", "server-8x-h200"])
+def test_a_main_machine_without_a_gpu_starts_beside_one_with_gpus(
+    gpus: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machines = ("--machine", f"desktop-ryzen-7700-32gb + {gpus}")
+    code, out, err = run(capsys, "check", "qwen3-8b", *machines, "--split", "layers")
+    assert (code, err) == (0, "")
+    assert "--rpc 10.0.0.2:50052" in out
+    # the layers of the other machine lie on its GPUs
+    assert "in RAM, by the CPU" not in out
+
+
+@pytest.mark.parametrize("gpus", ["server-a100-80gb", "server-8x-h100"])
+def test_no_smaller_type_is_faster_than_one_that_lies_on_the_gpus(
+    gpus: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machines = ("--machine", f"{gpus} + desktop-ryzen-7700-32gb")
+    _, out, _ = run(capsys, "check", "qwen3-8b", *machines, "--split", "layers")
+    assert "fits the GPU" not in out
+    assert "in RAM, by the CPU" not in out
+
+
+# ------------------------------------------------------------------ what one machine does
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param("gpt-4o", id="its weights are closed"),
+        pytest.param("qwen3-235b-a22b", id="too slow for the stated pace"),
+    ],
+)
+def test_other_models_are_asked_for_on_the_machine_they_were_judged_on(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("check", model, "--min-speed", "100", "--json")
+    _, out, _ = run(capsys, *asked, *TWO)
+    first = json.loads(out)["alternatives"][0]
+    assert "'dgx spark'" in first["command"]
+    _, out, _ = run(capsys, "check", first["id"], *asked[2:], *TWO[:1], "dgx spark")
+    again = json.loads(out)
+    assert again["speed"]["judged"] == first["judged_tokens_per_second"]
+
+
+def test_copies_serve_users_and_train_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tuned = ("check", "llama-3.1-8b-instruct", "--task", "finetune")
+    _, out, _ = run(capsys, *tuned, *TWO)
+    assert "training is not divided" in out
+    assert "more users" not in out
+
+
+def test_one_machine_alone_tells_why_not(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("check", "qwen3-235b-a22b", "--min-speed", "100")
+    _, out, _ = run(capsys, *asked, *TWO)
+    assert "one alone, too slow" in out
+
+
+def test_a_refused_split_says_nothing_of_types(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Layers divide the model in its usual type, and one machine runs it in that type."""
+    asked = ("check", "qwen2.5-7b-instruct", "--runtime", "vllm", "--split", "tensor")
+    _, out, _ = run(capsys, *asked, "--machine", "8x dgx spark")
+    assert "ONLY IN" not in out
+    assert "same model, on that machine alone" in out
+
+
 # ------------------------------------------------------------------ how they are named
 
 

@@ -490,6 +490,59 @@ def test_work_other_than_text_is_refused() -> None:
     assert "writes text" in found.reason
 
 
+def test_a_training_is_refused_as_a_training() -> None:
+    judged = together("llama-3.1-8b-instruct", "2x dgx spark", task="finetune")
+    found = judged.judged.finding("runtime")
+    assert judged.is_refused
+    assert found is not None
+    assert "training" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "stated", "what", "numbers"),
+    [
+        # config.json of Qwen/Qwen2.5-7B-Instruct: 28 attention heads, 4 KV heads
+        pytest.param(
+            "qwen2.5-7b-instruct",
+            "8x dgx spark",
+            {},
+            "attention heads",
+            "take 2 or 4 machines",
+            id="28 heads",
+        ),
+        # config.json of zai-org/GLM-4.6: 96 heads and lengths of 12,288 and 1,536 divide by 3, its
+        # 8 KV heads do not
+        pytest.param(
+            "glm-4.6",
+            "3x dgx spark",
+            {"quantization": "fp8"},
+            "KV heads",
+            "take 2 or",
+            id="8 KV heads",
+        ),
+    ],
+)
+def test_the_remedy_names_numbers_that_divide_the_model(
+    model: str, text: str, stated: dict[str, Any], what: str, numbers: str
+) -> None:
+    judged = together(model, text, "tensor", None, runtime="vllm", **stated)
+    found = judged.judged.finding("runtime")
+    assert found is not None
+    assert what in found.reason
+    assert numbers in str(found.remedy)
+    assert " 3" not in str(found.remedy)
+
+
+def test_a_stated_split_is_refused_by_a_program_that_has_it() -> None:
+    """llama.cpp divides no layer; that the link is too slow for vLLM tells what to do."""
+    machines = cluster("2x dgx spark", "10gbe")
+    asked = question("minimax-m2.7", machines)
+    taken = best_on_cluster(asked, catalogue(), machines, "tensor")
+    found = taken.together.judged.finding("runtime")
+    assert found is not None
+    assert "too slow" in found.reason
+
+
 def test_a_mac_has_no_build_of_vllm_beside_a_spark() -> None:
     """Mixed makers: llama.cpp alone takes both."""
     taken = answer(

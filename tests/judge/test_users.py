@@ -98,6 +98,16 @@ def test_users_without_room_wait_where_the_program_queues_requests(users: int) -
     assert speed.judged.likely == pytest.approx(speed.parallel_total.likely / users)
 
 
+def test_who_states_fewer_sequences_than_users_learns_that_the_others_wait() -> None:
+    """The printed command has fewer where memory holds fewer, and was refused without a word."""
+    with pytest.raises(WorkloadError) as refused:
+        asked(64, runtime="vllm", runtime_options={"max-num-seqs": "30"})
+    assert "the others wait" in str(refused.value.problems[0].remedy)
+    with pytest.raises(WorkloadError) as refused:
+        asked(1, runtime="vllm", runtime_options={"max-num-seqs": "0"})
+    assert "wait" not in str(refused.value.problems[0].remedy)
+
+
 def test_a_program_that_serves_so_many_users_is_taken() -> None:
     """llama.cpp refuses more than 256 sequences (src/llama-cparams.h), and vLLM lets them wait."""
     verdict = check("mistral-7b", Workload(parallel=500), machine="8x h100")

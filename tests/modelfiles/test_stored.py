@@ -160,6 +160,25 @@ def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
     assert local.spec.parameters.total == 7_248_023_552
 
 
+@pytest.mark.parametrize(
+    ("packing", "bits", "name"),
+    [
+        # packing_format in config.json of Intel's repositories named int4-AutoRound
+        pytest.param("auto_round:auto_gptq", 4, "gptq", id="as GPTQ"),
+        pytest.param("auto_round:auto_awq", 4, "awq", id="as AWQ"),
+        pytest.param("auto_round:auto_gptq", 8, "gptq-8bit", id="in 8 bits"),
+        pytest.param("auto_round:llm_compressor", 4, None, id="of another kind"),
+    ],
+)
+def test_autoround_packs_as_other_quantizers_do(
+    packing: str, bits: int, name: str | None, tmp_path: Path
+) -> None:
+    stated = {"quant_method": "auto-round", "bits": bits, "group_size": 128}
+    stated["packing_format"] = packing
+    folder = small(tmp_path / "m", stored="I32", quantization_config=stated)
+    assert read_local(folder).quantization == name
+
+
 @pytest.mark.parametrize("named", ["", "config.json"])
 def test_quantization_told_in_a_file_of_its_own(named: str, tmp_path: Path) -> None:
     """NVIDIA's exporter writes hf_quant_config.json and nothing into config.json; the folder and

@@ -53,3 +53,20 @@ def test_a_plan_for_macs_names_no_other_gpu_and_no_bandwidth() -> None:
     assert "of RAM, which a GPU shares" in text.splitlines()[0]
     assert "or GPU memory" not in text
     assert "bandwidth" not in text
+
+
+def test_a_plan_without_a_least_machine_says_that_known_ones_run_the_model() -> None:
+    """Its need is stated as one figure. The head said CANNOT TELL, above machines that run it and
+    the exit code 0, and gave as a reason that no GPU was detected.
+    """
+    plan = plan_with(open_catalogue(), "ernie-5.5-flash", Workload())
+    assert plan.exit_code == 0
+    text = plain(plan_document(plan))
+    assert text.startswith("✓ RUNS")
+    assert "Why not" not in text
+    assert "no GPU was detected" not in text
+
+
+def test_a_plan_counts_no_tokens_of_a_model_that_speaks() -> None:
+    plan = plan_with(open_catalogue(), "qwen3-tts-12hz-1.7b-base", Workload())
+    assert "tokens/s" not in plain(plan_document(plan)).splitlines()[1]

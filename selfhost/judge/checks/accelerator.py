@@ -221,10 +221,13 @@ class _InRam(_Layout):
         followed = what_runtime_follows(self.question)
         if followed is not None:
             ruling = failing("accelerator-missing", remedy=followed)
+        is_chosen = self.question.stated.runtime is not None
         return finding(
             ruling,
             program=runtime.name,
             rule=rules[0].subject if is_by_rule else None,
+            chosen=is_chosen and not is_by_rule,
+            default=not is_chosen and not is_by_rule,
             device=None if largest is None else largest.name,
             on_cpu=runtime.gpus.on_cpu,
         )

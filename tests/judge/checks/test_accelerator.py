@@ -409,6 +409,23 @@ def test_gpus_without_a_build_are_not_counted_on(machine: str, asked: Workload) 
     assert not any("cuda" in line for line in (*verdict.setup, *verdict.commands))
 
 
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        pytest.param(None, False, id="selfhost chose the program"),
+        pytest.param("vllm", True, id="the user chose it"),
+    ],
+)
+def test_only_a_stated_program_is_to_be_left_out(
+    stated: str | None, told: bool
+) -> None:
+    """No program without a GPU is known to load it, so nothing is left where none was stated."""
+    verdict = check("ernie-5.5-flash", runtime=stated, machine="steam deck")
+    (found,) = [each for each in verdict.findings if each.check == "accelerator"]
+    assert found.code == "accelerator-missing"
+    assert ("--runtime" in str(found.remedy)) is told
+
+
 def test_vllm_divides_no_model_over_gpus_of_two_makers() -> None:
     """Its builds compute on NVIDIA's or on AMD's: 12 GB of each are not 24, of one maker they
     are.
