@@ -131,8 +131,8 @@ class _ClusterAdvice(Advice):
             judged=self.judged,
             catalogue=self.catalogue,
             machine=self.machine,
-            typed_name=self.understood.asked,
-            typed=self.understood.typed,
+            typed_name=self.understood.typed_name,
+            typed_workload=self.understood.typed_workload,
             carry=self.carry,
             alone=self.answer.alone[0].judged,
         )

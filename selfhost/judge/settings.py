@@ -24,9 +24,8 @@ from ..needs.case import Case
 from ..needs.records import Term
 from .checks.accelerator import placing_options
 from .devices import index_of
-from .pace import Range, Speed
+from .pace import PLAIN_TYPES, Range, Speed
 from .pace.rates import sums_are_measured
-from .pace.decode_step import PLAIN_TYPES
 from .rating import STEP, Runs, has_waiting_users, runs_of, waiting_steps
 from .record import Judged, Question
 
