@@ -71,9 +71,9 @@ def accelerator_check(
     """Return the finding whether an accelerator is needed, and whether the accelerators that
     `needs` names as places hold their shares.
     """
-    absent = _without_named_device(machine, question)
-    if absent is not None:
-        return absent
+    missing = _missing_named_device(machine, question)
+    if missing is not None:
+        return missing
     if needs.placement != "host":
         shares = tuple(_shares(needs, machine, question))
         placed = _OnCards(
@@ -84,8 +84,8 @@ def accelerator_check(
     runtime = question.runtime
     if runtime is not None:
         if question.wants_gpu:
-            return in_ram.without_gpu(runtime)
-        missing = in_ram.without_device(runtime)
+            return in_ram.of_gpu_program(runtime)
+        missing = in_ram.missing_device_to_split_over(runtime)
         if missing is not None:
             return missing
     if in_ram.cards:
@@ -96,7 +96,7 @@ def accelerator_check(
     return finding(passing("accelerator-not-needed"))
 
 
-def _without_named_device(machine: Machine, question: Question) -> Finding | None:
+def _missing_named_device(machine: Machine, question: Question) -> Finding | None:
     """The finding for an option that names a device of which the machine has none, or may have
     none: llama.cpp then loads nothing ("invalid device", common/arg.cpp). None where a GPU may be
     the device, and for other options.
@@ -199,13 +199,13 @@ class _InRam(_Layout):
             why=refusal.reason,
         )
 
-    def without_gpu(self, runtime: RuntimeSpec) -> Finding:
+    def of_gpu_program(self, runtime: RuntimeSpec) -> Finding:
         """The finding for a runtime that runs the model on accelerators only, where none with
         memory of its own is used: whether an accelerator that shares the RAM holds the model, else
         why none runs it.
         """
         rules = self.question.kernel_rules
-        lacking = self._without_stated_parts(runtime)
+        lacking = self._missing_stated_parts(runtime)
         if lacking is not None:
             return lacking
         sharing = [card for card in self.cards if _computes_in_ram(runtime, card)]
@@ -232,7 +232,7 @@ class _InRam(_Layout):
             on_cpu=runtime.gpus.on_cpu,
         )
 
-    def _without_stated_parts(self, runtime: RuntimeSpec) -> Finding | None:
+    def _missing_stated_parts(self, runtime: RuntimeSpec) -> Finding | None:
         """The finding for an option that splits each layer over a number of accelerators that the
         machine does not have, or into which the model does not divide; None for other questions.
         """
@@ -249,7 +249,7 @@ class _InRam(_Layout):
             divides=parts in self.needs.tensor_parallel,
         )
 
-    def without_device(self, runtime: RuntimeSpec) -> Finding | None:
+    def missing_device_to_split_over(self, runtime: RuntimeSpec) -> Finding | None:
         """The finding for an option that splits tensors over accelerators, where the runtime
         computes on none: llama.cpp then loads nothing ("LLAMA_SPLIT_MODE_TENSOR needs >= 1
         devices", src/llama.cpp). None where the runtime computes on one, and for other options.

@@ -142,13 +142,16 @@ class Cores(Record):
         figures = pace_tables().processor
         processor = processor_of(self.machine)
         threads = threads_range(self.machine)[end]
-        cores = threads * processor.shares.cores[end]
-        layer_seconds = figures.layer_core_seconds / cores + figures.meeting_seconds
+        share = processor.shares.cores[end]
+        cores = threads * share
+        read_per_second = self.memory.ends[end] * BANDWIDTH_SHARE
+        unpacked_gb_per_s = threads * processor.core.unpacks_gb_per_s[end]
+        layer_seconds = figures.layer_core_seconds / cores
+        layer_seconds += figures.meeting_seconds
         layer_seconds += threads * figures.thread_seconds[end]
-        unpacked_gb_per_s = processor.core.unpacks_gb_per_s[end]
         return _WorkingCores(
-            read_per_second=self.memory.ends[end] * BANDWIDTH_SHARE,
-            unpacked_per_second=threads * unpacked_gb_per_s * _GB,
+            read_per_second=read_per_second,
+            unpacked_per_second=unpacked_gb_per_s * _GB,
             cores=cores,
             layer_seconds=layer_seconds,
             experts_layer=figures.experts_layer[end],

@@ -114,8 +114,12 @@ def _by_any_recipe(taken: Seconds, step: Step, layout: LaidOut) -> Seconds:
         return taken
     with_most_bytes = layout.seconds(step.reading(shares.slow)).likely
     with_least_bytes = layout.seconds(step.reading(shares.fast)).likely
-    likely = taken.likely
-    return taken * Amount(with_most_bytes / likely, 1.0, with_least_bytes / likely)
+    factor = Amount(
+        slow=with_most_bytes / taken.likely,
+        likely=1.0,
+        fast=with_least_bytes / taken.likely,
+    )
+    return taken * factor
 
 
 def _is_measured(step: Step, layout: LaidOut) -> bool:
@@ -158,7 +162,8 @@ def _seconds_to_tell(on_cores: Seconds, step: Step, layout: LaidOut) -> Seconds:
     taken = on_cores
     if step.architecture is None or step.other_program:
         # no run of such a model or program was measured: the pace may be slower
-        taken = taken._replace(slow=taken.slow / pace_tables().general.unseen.least)
+        least = pace_tables().general.unseen.least
+        taken = taken._replace(slow=taken.slow / least)
     shared = layout.shared_gpu
     if shared is None:
         return taken

@@ -150,7 +150,7 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Seconds:
     """
     share = job.share(_kind_of_picture(denoising, job.quantization))
     if job.device is None:
-        # on a processor the share already depends on the type
+        # on a processor the share depends on the type: only bfloat16 may take longer beside
         taken = job.seconds(denoising.operations, share)
         taken *= job.longer_by_type(job.quantization)
     else:

@@ -180,9 +180,10 @@ class _NamedMemory(Record):
     def read(self, cores: float | None) -> Range:
         """The bytes per second that `cores` cores of one socket read; None stands for enough cores.
 
-        The slow end is the lower of two rates: slow processors of the kind with usual memory, or
-        usual processors with the slowest memory. The fast end is the higher of two such rates, and
-        never lets more reach the weights than the memory gives.
+        The slow end is the lower of two rates: slow processors of the kind with the slowest memory
+        that they may well have, or usual processors with the slowest that they take. The fast end
+        is the higher of two such rates, and never lets more reach the weights than the memory
+        gives.
         """
         share = self.share
         rates = [share.read_bytes_per_second(peak, cores) for peak in self.peaks]
