@@ -160,6 +160,38 @@ def test_behind_a_stated_prompt_each_step_reads_what_the_prompt_left(
     assert speed.judged.high * read <= gb_per_s * 1e9
 
 
+@pytest.mark.parametrize(
+    ("runtime", "is_whole"),
+    [
+        pytest.param("llama.cpp", True, id="llama.cpp ignores the window"),
+        pytest.param("vllm", False, id="vLLM follows it"),
+    ],
+)
+def test_a_step_reads_the_context_that_its_program_attends_to(
+    runtime: str, is_whole: bool
+) -> None:
+    """Mistral 7B v0.1 keeps 128 KiB a token (32 layers of 8 keys and values of 128 numbers of 16
+    bits), and attends to the last 4,096. llama.cpp has no such window for its architecture: it
+    keeps and reads all (4.4 x 10^9 bytes of weights in Q4_K_M, 14.5 x 10^9 in 16 bits).
+    """
+    weights_bytes = 4.4e9 if is_whole else 14.5e9
+    slower = []
+    for tokens in (4_096, 30_720):
+        workload = Workload(
+            prompt_tokens=tokens, context_tokens=32_768, runtime=runtime
+        )
+        speed = speed_of(check("mistral-7b-v0.1", workload, machine="rtx 4090"))
+        assert speed.decode is not None
+        slower.append(1 / speed.decode.likely)
+    read_share = 1 + (30_720 - 4_096) * 128 * 1024 / (
+        weights_bytes + 4_096 * 128 * 1024
+    )
+    if is_whole:
+        assert slower[1] / slower[0] > 0.8 * read_share
+    else:
+        assert slower[1] / slower[0] < 1.05
+
+
 def test_a_chip_that_shares_the_ram_is_no_card() -> None:
     """vLLM on a Ryzen AI Max+ 395: 8 at once of a Llama 2 7B in 16 bits 49 tokens/s, 16 at once 72
     (lhl/strix-halo-testing).

@@ -13,7 +13,7 @@ from ...catalogue.architecture import Architecture, Attention
 from ...core.records import Record
 from ...machine.record import Accelerator
 from ...needs.quantization import BLOCKS
-from ...needs.tensors import has_delta_rule, state_of
+from ...needs.tensors import has_delta_rule, state_of, window_of
 from ...needs.weight_files import bits_in_mlx
 from .ranges import Amount
 from .tables import pace_tables
@@ -242,12 +242,21 @@ class Step(Record):
             number_seconds = pace_tables().step.state_number_seconds
             core_seconds = self.state_numbers * number_seconds
         for group in self.architecture.attention:
-            rows = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
+            window = self._window_of(group)
+            rows = min(self.depth_tokens, window or self.depth_tokens)
             rows *= len(group.layers)
             cached_bytes += self.cached_number_bytes * rows * _numbers_of_row(group)
             if group.kind != "cross":
                 core_seconds += rows * group.heads * _row_seconds(group)
         return ReadContext(cached_bytes=cached_bytes, core_seconds=core_seconds)
+
+    def _window_of(self, group: Attention) -> int | None:
+        """The tokens to which these layers attend at most; None for all. llama.cpp ignores the
+        window of some models: there each step reads every token that the cache keeps.
+        """
+        if self.architecture is None or self.other_program is not None:
+            return group.window_tokens
+        return window_of(self.architecture, group)
 
     # -------------------------------------------------------------- a prompt
 
@@ -333,8 +342,9 @@ class Step(Record):
             reached = tokens / (group.compression or 1)
             if group.indexer_rows:
                 reached = min(reached, group.indexer_rows)
-            if group.window_tokens and not (group.compression or masks_windows):
-                reached = min(reached, group.window_tokens)
+            window = self._window_of(group)
+            if window and not (group.compression or masks_windows):
+                reached = min(reached, window)
             operations += (
                 2 * len(group.layers) * group.heads * width_of(group) * reached
             )
