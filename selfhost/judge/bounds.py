@@ -19,7 +19,6 @@ from ..needs import needs_on
 from ..needs.records import Device, Split, Term, Terms, likely_bytes
 from .checks.space import available_ram
 from .devices import gpu_maker, lent_to_gpu, places, usable_cards
-from .queues import QueueBound, most_in_type
 from .rating import (
     Rating,
     Runs,
@@ -27,7 +26,6 @@ from .rating import (
     has_waiting_users,
     merits_of,
     runs_of,
-    waiting_steps,
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import RunSetting, Situation, least_bytes_with
@@ -64,18 +62,15 @@ class WayBounds(Record):
 
     def of(self, candidate: Candidate, known: Judged) -> Rating:
         """The least rating that the candidate can have, told by a way that was judged."""
-        merits = merits_of(known)
-        share = 1.0
-        if merits.is_slow or merits.unserved or merits.runs is not Runs.NOW:
-            # elsewhere a smaller type gains no more than its size gives, which is worth less
-            share = self._size_share(candidate.type, known.quantization)
+        share = self._size_share(candidate.type, known.quantization)
         gain = self._most_gain(candidate, known, share)
+        merits = merits_of(known)
         merits = merits._replace(
             type=candidate.type,
             unserved=0 if _may_serve(known, gain) else merits.unserved,
             is_cramped=False,
             read_bytes=merits.read_bytes * share,
-            cost_steps=self._cost_steps(candidate, known),
+            cost_steps=self._cost_steps(candidate),
         )
         if gain == inf or merits.runs is not Runs.NOW:
             merits = merits._replace(runs=self._surest_runs(candidate, known))
@@ -87,29 +82,11 @@ class WayBounds(Record):
             merits = merits._replace(wait_seconds=None)
         return merits.rating
 
-    def _cost_steps(self, candidate: Candidate, known: Judged) -> float:
+    def _cost_steps(self, candidate: Candidate) -> float:
         """What the candidate gives up for sure. A file that lies on the machine costs nothing."""
         way = candidate.in_type.replace(settings=candidate.settings)
         is_unlisted = self._row_of(candidate).is_unlisted
-        steps = cost_of(way, is_unlisted=is_unlisted and not self._may_be_here)
-        queue = self._queue(candidate) if has_waiting_users(known) else None
-        if queue is not None:
-            users = self._question.stated.parallel
-            waiting = users - queue.at_once
-            if waiting > 0:
-                steps += waiting_steps(waiting / users)
-        return steps
-
-    def _queue(self, candidate: Candidate) -> QueueBound | None:
-        """The most that users get who wait for their turn; None where that is not known."""
-        # no other memory counts, so that only a smaller cache leaves room for more users
-        cache_share = 1.0
-        for setting in candidate.settings:
-            cache_share *= (setting.least_shares or {}).get("kv_cache", 1.0)
-        size = least_weights_bytes(self._question, candidate.type)
-        return most_in_type(
-            self.first, self.machine, size, self._card_bytes, cache_share
-        )
+        return cost_of(way, is_unlisted=is_unlisted and not self._may_be_here)
 
     def _row_of(self, candidate: Candidate) -> FileRow:
         row = self._question.type_row
@@ -204,12 +181,14 @@ class WayBounds(Record):
         if runs_of(known) is Runs.NOT:
             return inf
         if has_waiting_users(known):
-            return self._gain_of_queue(candidate, known)
+            # fewer bytes let more users be served at once
+            return inf
         if not share or self._may_lie_better(candidate, known):
             return inf
         if _computes_users_in_ram(known):
             return inf
-        gain = 1 / share
+        # a larger type may be as fast, where little of the time is taken by reading weights
+        gain = max(1.0, 1 / share)
         if known.placement == "split":
             gain = max(gain, self._gain_of_split(candidate, known))
         situation = Situation(judged=known, machine=self.machine)
@@ -230,14 +209,6 @@ class WayBounds(Record):
             return False
         # a GPU that may get all of the RAM that the model takes is as fast
         return known.memory is None or known.memory.high_bytes > lent.raised_bytes
-
-    def _gain_of_queue(self, candidate: Candidate, known: Judged) -> float:
-        """The gain where users wait for their turn."""
-        queue = self._queue(candidate)
-        pace = known.users_pace
-        if queue is None or pace is None:
-            return inf
-        return queue.per_second / self._question.stated.parallel / pace.likely
 
     def _gain_of_split(self, candidate: Candidate, known: Judged) -> float:
         """The gain where accelerators hold a part of the model: RAM computes the layers that are
@@ -267,9 +238,9 @@ def _may_serve(known: Judged, gain: float) -> bool:
 
 def _may_wait_less(known: Judged) -> bool:
     """Whether the first word may come sooner in the same place: where larger batches may have room,
-    in which a prompt is read, or more users.
+    in which a prompt is read.
     """
-    return known.placement == "split" or has_waiting_users(known)
+    return known.placement == "split"
 
 
 def _computes_users_in_ram(judged: Judged) -> bool:

@@ -89,7 +89,7 @@ def most_pace(
     sizes = []
     for way in usual_and_smaller(question):
         sizes.append(least_weights_bytes(question, way.quantization or ""))
-    total = most_in_total(usual, machine, sizes, card_bytes(question, machine))
+    total = most_in_total(usual, sizes, card_bytes(question, machine))
     return inf if total is None else total / question.workload.parallel
 
 
@@ -239,8 +239,7 @@ class _Choice(Record):
             for runtime in self._servers:
                 if runtime not in preferred:
                     best = self._better(best, self._best_in(runtime, is_other=True))
-        taken = best.question.way
-        assert taken is not None, "each judged question has a way"
+        taken = _way_of(best)
         if taken.runtime is not self.runtime or taken.settings:
             return best
         by_tag = way_by_tag(best.question, self.catalogue)
@@ -332,54 +331,30 @@ class _Choice(Record):
     # -------------------------------------------------------------- text: types and settings
 
     def _best_in_program(self, first: Judged) -> Judged:
-        """The best way in the program of `first`, which is judged in the program's usual type."""
-        larger = self._in_larger_type(first)
-        if larger is not None:
-            return larger
-        if not first.deciding.isdisjoint(MODEL_CHECKS):
-            # the model is ruled out in every way
-            return first
-        return self._best_smaller_or_lighter(first)
-
-    def _in_larger_type(self, first: Judged) -> Judged | None:
-        """The way in the largest type that is better than the usual one, and leaves room for a
-        longer context; None for no such type, and where the usual one is too slow already.
-        """
-        if share_of_gpu_memory(first) is None or not first.model.writes_text:
-            return None
-        if not first.deciding.isdisjoint(PACE_CHECKS):
-            return None
-        for way in self._larger_types(first):
-            judged = self._judged(way)
-            if judged is None or self._better(first, judged) is first:
-                continue
-            if self._holds_longer_context(judged):
-                # each later type keeps fewer bits, and is faster by its size alone
-                return judged
-        return None
-
-    def _best_smaller_or_lighter(self, first: Judged) -> Judged:
-        """The best of the usual type, the smaller ones, and the settings that may help.
+        """The best way in the program of `first`, which is judged in the program's usual type.
 
         The candidate of the best bound is judged next, until no bound is better than the best way.
         Of equal ways the one that gives up least is taken.
         """
+        if not first.deciding.isdisjoint(MODEL_CHECKS):
+            # the model is ruled out in every way
+            return first
         bounds = WayBounds(first=first, machine=self.machine)
-        left = self._smaller_and_lighter(first)
+        left = [*self._larger(first), *self._smaller_and_lighter(first)]
         best = first
-        worth = rating_of(first), 0.0
+        rank = rating_of(first), 0.0
         plain = {first.quantization: first}
         while left:
-            rated = []
+            bounded = []
             for candidate in left:
                 # the same type tells more, where it lies in the same place
                 known = plain.get(candidate.type, best)
                 if known.placement != best.placement:
                     known = best
                 bound = bounds.of(candidate, known), candidate.order
-                rated.append((bound, candidate))
-            bound, candidate = min(rated, key=itemgetter(0))
-            if bound >= worth:
+                bounded.append((bound, candidate))
+            bound, candidate = min(bounded, key=itemgetter(0))
+            if bound >= rank:
                 return best
             left.remove(candidate)
             question = self._tried(candidate, first)
@@ -389,29 +364,38 @@ class _Choice(Record):
             if not candidate.settings:
                 plain[candidate.type] = judged
             other = rating_of(judged), candidate.order
-            if other < worth:
+            if other < rank and self._leaves_room_to_grow(judged):
                 best = judged
-                worth = other
+                rank = other
         return best
 
-    def _larger_types(self, first: Judged) -> Iterator[Way]:
-        """Yield the types larger than the usual one whose files alone leave room."""
+    def _larger(self, first: Judged) -> Iterator[Candidate]:
+        """Yield the larger types whose files alone leave room, where accelerators hold all of the
+        usual one, and that is not too slow already.
+        """
         finding = first.finding("accelerator")
+        if finding is None or share_of_gpu_memory(first) is None:
+            return
+        if not first.deciding.isdisjoint(PACE_CHECKS):
+            return
+        is_other = _way_of(first).is_other
         room_bytes = card_bytes(first.question, self.machine)
-        if finding is not None and isinstance(finding.has, int):
-            room_bytes = max(room_bytes, finding.has)
+        if finding.amounts is not None:
+            room_bytes = max(room_bytes, finding.amounts.has)
         for way in larger_types(first.question):
             assert way.most_share is not None, "a larger type has a share"
             weights_bytes = least_weights_bytes(first.question, way.quantization or "")
-            if weights_bytes > way.most_share * room_bytes:
-                continue
-            yield way
+            if weights_bytes <= way.most_share * room_bytes:
+                yield Candidate(0.0, way.replace(is_other=is_other), ())
 
-    def _holds_longer_context(self, judged: Judged) -> bool:
-        """Whether accelerators hold the model with a longer context too; True where the user stated
-        a context, or a prompt that needs one as long.
+    def _leaves_room_to_grow(self, judged: Judged) -> bool:
+        """Whether accelerators hold the model with a longer context too; True for a type that is no
+        larger than the usual one, and where the user stated a context, or a prompt that needs one
+        as long.
         """
         question = judged.question
+        if question.way is None or question.way.most_share is None:
+            return True
         if question.stated.context_tokens is not None:
             return True
         trained_tokens = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
@@ -439,11 +423,10 @@ class _Choice(Record):
         sets: list[tuple[RunSetting, ...]] = []
         for size in range(len(lighter) + 1):
             sets += combinations(lighter, size)
-        way = first.question.way
-        assert way is not None, "each judged question has a way"
+        is_other = _way_of(first).is_other
         candidates = []
         for place, in_type in enumerate(usual_and_smaller(first.question)):
-            plain = in_type.replace(is_other=way.is_other)
+            plain = in_type.replace(is_other=is_other)
             for settings in sets:
                 if place == 0 and not settings:
                     # judged already
@@ -467,6 +450,13 @@ class _Choice(Record):
             workload = asked
         way = candidate.in_type.with_workload(workload, candidate.settings)
         return in_way(self.question, way, self.catalogue, self.machine)
+
+
+def _way_of(judged: Judged) -> Way:
+    """The way of what a choice judged."""
+    way = judged.question.way
+    assert way is not None, "each judged question has a way"
+    return way
 
 
 # ------------------------------------------------------------------ where no machine is known
