@@ -55,6 +55,9 @@ from .ways import (
 # that Ollama sets below 24 GiB and the 32,768 from 24 GiB on (docs/context-length.mdx@948f6933)
 _GROWN_CONTEXT_TOKENS = 16_384
 
+# the parts of the memory that no smaller type makes known
+_ALIKE_FACTS = frozenset(("memory.compute", "memory.kv_cache"))
+
 
 def best_way(
     usual: Judged,
@@ -336,8 +339,7 @@ class _Choice(Record):
         The candidate of the best bound is judged next, until no bound is better than the best way.
         Of equal ways the one that gives up least is taken.
         """
-        if not first.deciding.isdisjoint(MODEL_CHECKS):
-            # the model is ruled out in every way
+        if _is_alike_in_every_way(first):
             return first
         bounds = WayBounds(first=first, machine=self.machine)
         left = [*self._larger(first), *self._smaller_and_lighter(first)]
@@ -450,6 +452,21 @@ class _Choice(Record):
             workload = asked
         way = candidate.in_type.with_workload(workload, candidate.settings)
         return in_way(self.question, way, self.catalogue, self.machine)
+
+
+def _is_alike_in_every_way(judged: Judged) -> bool:
+    """Whether what rules a way out, or leaves open whether it runs, is the same in every type and
+    with every setting of its program.
+    """
+    if not judged.deciding.isdisjoint(MODEL_CHECKS):
+        return True
+    if judged.has("accelerator-missing"):
+        # there are no such accelerators, whatever memory they would need
+        return True
+    if not judged.has("memory-need-not-known"):
+        return False
+    unknown_facts = {why.fact for why in judged.placed.unknown}
+    return not _ALIKE_FACTS.isdisjoint(unknown_facts)
 
 
 def _way_of(judged: Judged) -> Way:
