@@ -12,11 +12,10 @@ from functools import cached_property
 from math import inf
 from typing import NamedTuple
 
-from .. import needs as need
 from ..core.records import Record
 from ..machine.record import Machine
 from ..needs import needs_on
-from ..needs.records import Device, Split, Term, Terms, likely_bytes
+from ..needs.records import Device, Split, Terms, likely_bytes
 from .checks.space import available_ram
 from .devices import gpu_maker, lent_to_gpu, places, usable_cards
 from .rating import (
@@ -39,17 +38,14 @@ _WEIGHTS = ("weights", "repacked_weights")
 
 
 class Candidate(NamedTuple):
-    """A type of a program with settings. `in_type` is the way in the type alone; `order`: the
-    candidates that give up least come first.
+    """A type of a program with settings. `row`: the files of the type. `in_type`: the way in the
+    type alone. `order`: the candidates that give up least come first.
     """
 
     order: float
+    row: FileRow
     in_type: Way
-    settings: tuple[RunSetting, ...]
-
-    @property
-    def type(self) -> str:
-        return self.in_type.quantization or ""
+    settings: tuple[RunSetting, ...] = ()
 
 
 class WayBounds(Record):
@@ -62,11 +58,16 @@ class WayBounds(Record):
 
     def of(self, candidate: Candidate, known: Judged) -> Rating:
         """The least rating that the candidate can have, told by a way that was judged."""
-        share = self._size_share(candidate.type, known.quantization)
-        gain = self._most_gain(candidate, known, share)
         merits = merits_of(known)
+        share = 1.0
+        is_larger = candidate.in_type.is_larger
+        is_settled = merits.runs is Runs.NOW and not merits.is_slow
+        if is_larger or merits.unserved or not is_settled:
+            share = self._size_share(candidate, known.question)
+        # else a smaller type gains what its size gives at most, which is worth less than the bits
+        gain = self._most_gain(candidate, known, share)
         merits = merits._replace(
-            type=candidate.type,
+            type=candidate.row.quantization or "",
             unserved=0 if _may_serve(known, gain) else merits.unserved,
             is_cramped=False,
             read_bytes=merits.read_bytes * share,
@@ -85,18 +86,8 @@ class WayBounds(Record):
     def _cost_steps(self, candidate: Candidate) -> float:
         """What the candidate gives up for sure. A file that lies on the machine costs nothing."""
         way = candidate.in_type.replace(settings=candidate.settings)
-        is_unlisted = self._row_of(candidate).is_unlisted
-        return cost_of(way, is_unlisted=is_unlisted and not self._may_be_here)
-
-    def _row_of(self, candidate: Candidate) -> FileRow:
-        row = self._question.type_row
-        assert row is not None, "a way has a program"
-        return row.replace(quantization=candidate.type)
-
-    @property
-    def _may_be_here(self) -> bool:
-        """Whether files of the model may lie on the machine."""
-        return bool(self.machine.models_present)
+        may_be_here = bool(self.machine.models_present)
+        return cost_of(way, is_unlisted=candidate.row.is_unlisted and not may_be_here)
 
     @property
     def _question(self) -> Question:
@@ -159,18 +150,17 @@ class WayBounds(Record):
         return needs_on(question.needs, question.case, device).on_cards.terms
 
     def _share_of_usual(self, candidate: Candidate) -> float:
-        return self._size_share(candidate.type, self._question.workload.quantization)
+        return self._size_share(candidate, self._question)
 
-    def _size_share(self, type: str, other: str | None) -> float:
-        """The size of the weights in a type, as a share of that in another one; 0 where a size is
+    def _size_share(self, candidate: Candidate, question: Question) -> float:
+        """The size of the candidate's weights, as a share of those of a question; 0 where a size is
         not known.
         """
-        if type == (other or ""):
+        row = question.type_row
+        assert row is not None, "a way has a program"
+        if candidate.row.quantization == row.quantization:
             return 1.0
-        other_bytes = least_weights_bytes(self._question, other or "")
-        if not other_bytes:
-            return 0.0
-        return least_weights_bytes(self._question, type) / other_bytes
+        return candidate.row.least_bytes / row.least_bytes if row.least_bytes else 0.0
 
     # -------------------------------------------------------------- pace
 
@@ -264,9 +254,3 @@ def card_bytes(question: Question, machine: Machine) -> int:
         machine, question.runtime, question.workload, question.most_cards
     )
     return sum(place.known_bytes for place in places(cards))
-
-
-def least_weights_bytes(question: Question, type: str) -> int:
-    """The least bytes of the weights in a type; 0 where their size is not known."""
-    size = need.weights_files(question.spec, question.workload.format or "", type)
-    return size.low_bytes if isinstance(size, Term) else 0

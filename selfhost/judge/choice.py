@@ -22,7 +22,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
-from .bounds import Candidate, WayBounds, card_bytes, least_weights_bytes
+from .bounds import Candidate, WayBounds, card_bytes
 from .devices import (
     places,
 )
@@ -38,7 +38,7 @@ from .rating import (
 from .reasons import with_reason
 from .record import MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation
-from .table import names_of_type, program_row
+from .table import FileRow, names_of_type, program_row
 from .ways import (
     Way,
     is_preferred,
@@ -91,7 +91,7 @@ def most_pace(
         return inf
     sizes = []
     for way in usual_and_smaller(question):
-        sizes.append(least_weights_bytes(question, way.quantization or ""))
+        sizes.append(_row_of(way, question).least_bytes)
     total = most_in_total(usual, sizes, card_bytes(question, machine))
     return inf if total is None else total / question.workload.parallel
 
@@ -350,7 +350,7 @@ class _Choice(Record):
             bounded = []
             for candidate in left:
                 # the same type tells more, where it lies in the same place
-                known = plain.get(candidate.type, best)
+                known = plain.get(candidate.row.quantization, best)
                 if known.placement != best.placement:
                     known = best
                 bound = bounds.of(candidate, known), candidate.order
@@ -364,7 +364,7 @@ class _Choice(Record):
                 continue
             judged = judge(question, self.machine)
             if not candidate.settings:
-                plain[candidate.type] = judged
+                plain[judged.quantization] = judged
             other = rating_of(judged), candidate.order
             if other < rank and self._leaves_room_to_grow(judged):
                 best = judged
@@ -386,9 +386,9 @@ class _Choice(Record):
             room_bytes = max(room_bytes, finding.amounts.has)
         for way in larger_types(first.question):
             assert way.most_share is not None, "a larger type has a share"
-            weights_bytes = least_weights_bytes(first.question, way.quantization or "")
-            if weights_bytes <= way.most_share * room_bytes:
-                yield Candidate(0.0, way.replace(is_other=is_other), ())
+            row = _row_of(way, first.question)
+            if row.least_bytes <= way.most_share * room_bytes:
+                yield Candidate(0.0, row, way.replace(is_other=is_other))
 
     def _leaves_room_to_grow(self, judged: Judged) -> bool:
         """Whether accelerators hold the model with a longer context too; True for a type that is no
@@ -396,7 +396,7 @@ class _Choice(Record):
         as long.
         """
         question = judged.question
-        if question.way is None or question.way.most_share is None:
+        if question.way is None or not question.way.is_larger:
             return True
         if question.stated.context_tokens is not None:
             return True
@@ -429,13 +429,14 @@ class _Choice(Record):
         candidates = []
         for place, in_type in enumerate(usual_and_smaller(first.question)):
             plain = in_type.replace(is_other=is_other)
+            row = _row_of(in_type, first.question)
             for settings in sets:
                 if place == 0 and not settings:
                     # judged already
                     continue
                 # a smaller type gives up about a step
                 order = place + sum(setting.cost_steps for setting in settings)
-                candidates.append(Candidate(order, plain, settings))
+                candidates.append(Candidate(order, row, plain, settings))
         candidates.sort(key=attrgetter("order"))
         return candidates
 
@@ -474,6 +475,13 @@ def _way_of(judged: Judged) -> Way:
     way = judged.question.way
     assert way is not None, "each judged question has a way"
     return way
+
+
+def _row_of(way: Way, question: Question) -> FileRow:
+    """The row of the files of a way in the program of the question."""
+    row = question.type_row
+    assert row is not None, "a way has a program"
+    return row.replace(quantization=way.quantization)
 
 
 # ------------------------------------------------------------------ where no machine is known
