@@ -40,17 +40,6 @@ class FasterSetting(Record):
     command: str
 
 
-class _Figure(Record):
-    """The pace, or the wait behind the longest example prompt. `speed` is more for what is faster,
-    in a unit of its own.
-    """
-
-    unit: str
-    prompt_tokens: int | None
-    range: Range
-    speed: float
-
-
 def faster_settings(asking: Asking) -> tuple[FasterSetting, ...]:
     """The settings that gain enough, in the pace or else in the wait; () for a model that does not
     run.
@@ -113,40 +102,44 @@ def _faster(asking: Asking) -> Iterator[FasterSetting]:
     judged = asking.judged
     taken = judged.workload
     situation = Situation(judged=judged, machine=asking.machine)
+    usual_figures = _figures(judged, asking.machine)
     for setting, asked in neighbours(judged, asking.machine):
         # others than the judged program and type might be chosen under a setting
         typed = asked.replace(runtime=taken.runtime, quantization=taken.quantization)
         other = asking.under(typed)
         if other is None or not other.fits:
             continue
-        usual_figures = _figures(judged, asking.machine)
         faster_figures = _figures(other, asking.machine)
-        for usual, faster in zip(usual_figures, faster_figures, strict=False):
-            if steps_between(usual.speed, faster.speed) >= 1:
+        for prompt_tokens, usual in usual_figures.items():
+            faster = faster_figures.get(prompt_tokens)
+            if faster is None:
+                continue
+            unit = "tokens_per_second"
+            steps = steps_between(usual.likely, faster.likely)
+            if prompt_tokens is not None:
+                unit = "seconds"
+                steps = -steps
+            if steps >= 1:
                 yield FasterSetting(
-                    unit=usual.unit,
-                    prompt_tokens=usual.prompt_tokens,
-                    usual=usual.range,
-                    faster=faster.range,
+                    unit=unit,
+                    prompt_tokens=prompt_tokens,
+                    usual=usual,
+                    faster=faster,
                     what=setting.what(situation),
                     command=asking.command(asking.typed_name, typed),
                 )
                 break
 
 
-def _figures(judged: Judged, machine: Machine) -> Iterator[_Figure]:
-    """Yield the pace, then the longest wait, as far as both are known."""
+def _figures(judged: Judged, machine: Machine) -> dict[int | None, Range]:
+    """The figures that a setting may change, the first that counts first: under None the pace, and
+    under the tokens of its prompt the longest wait, as far as they are known.
+    """
     pace = judged.users_pace
     if pace is None:
-        return
-    yield _Figure(
-        unit="tokens_per_second", prompt_tokens=None, range=pace, speed=pace.likely
-    )
+        return {}
+    figures: dict[int | None, Range] = {None: pace}
     for wait in waits_of(judged, machine)[-1:]:
         if wait.seconds is not None and wait.seconds.likely:
-            yield _Figure(
-                unit="seconds",
-                prompt_tokens=wait.prompt_tokens,
-                range=wait.seconds,
-                speed=1 / wait.seconds.likely,
-            )
+            figures[wait.prompt_tokens] = wait.seconds
+    return figures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from ..core.records import Stated, read_by
+from ..core.records import FrozenDict, Stated, Values, read_by
 from ..core.workload import KV_CACHE_TYPES, CacheTypes, Workload
 from .runtime_parts import (
     ONE_STREAM,
@@ -92,6 +92,13 @@ class RuntimeSpec(Stated):
     finetuning: Finetuning = Finetuning()
     clusters: Clustering = Clustering()
 
+    @classmethod
+    def _completed(cls, values: Values) -> Values:
+        named = {}
+        for name, option in values["named_options"].items():
+            named[name] = option.replace(changes=option.changes or name)
+        return {**values, "named_options": FrozenDict(named)}
+
     def settings_of(self, options: _Options) -> dict[str, str]:
         """The values that the requested options set, by the setting that they change. Of two
         options for one setting the first counts, or both with a comma between them where the second
@@ -129,6 +136,15 @@ class RuntimeSpec(Stated):
         """The names of the options that change one of these settings."""
         options = self.named_options.items()
         return [name for name, option in options if option.changes in settings]
+
+    def options_to(self, setting: str, value: str) -> list[str]:
+        """The names of the options that may change the setting to that value."""
+        names = []
+        for name in self.options_for(setting):
+            option = self.named_options[name]
+            if value in (option.to, *option.choices):
+                names.append(name)
+        return names
 
     def uncounted_under(self, options: _Options) -> dict[str, str]:
         """The reasons why memory is not computed under requested options, by `NAME=VALUE` of the

@@ -15,8 +15,9 @@ from ..core.templates import fill
 from ..core.workload import FINETUNE_METHODS
 from .spec import Denoising
 
-# the settings that a program's option may change: see `RuntimeOption`
-CHANGED_BY_OPTIONS = (
+# the settings that needs, placement or pace compute with, as an option's `changes` names them. A
+# word that nothing reads would do nothing, so that any other word is told as a fault of the file.
+COMPUTED_SETTINGS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
     "gpu_layers", "experts_in_ram", "picture_tokens", "split_mode", "gpu_shares",
     "cache_streams", "parts_of_layers", "device", "lean",
@@ -111,6 +112,9 @@ KernelRule = QuantizationRule | CacheRule
 class RuntimeOption(Stated):
     """An option of a program, as `--runtime-option` names it.
 
+    `changes`: one of the `COMPUTED_SETTINGS`. An option that states none changes a setting of its
+    own name, whose effect on the figures a row of `judge/settings.py` tells.
+
     The value is `yes` for a switch, which sets `changes` to the value of `to`; else one of
     `choices`; else, with `place`, patterns of the names of tensors, each with `=` and the place,
     with commas between them; else up to `most_numbers` numbers with commas between them.
@@ -121,7 +125,7 @@ class RuntimeOption(Stated):
     """
 
     line: str
-    changes: str = read_by(choices=CHANGED_BY_OPTIONS)
+    changes: str = read_by(choices=COMPUTED_SETTINGS, default="")
     to: str = ""
     choices: tuple[str, ...] = ()
     place: str = ""

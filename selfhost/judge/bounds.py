@@ -27,7 +27,7 @@ from .rating import (
     runs_of,
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
-from .settings import RunSetting, Situation, least_bytes_with
+from .settings import RunSetting, Situation, least_bytes_with, most_effect
 from .table import FileRow
 from .ways import Way
 
@@ -65,10 +65,11 @@ class WayBounds(Record):
         if is_larger or merits.unserved or not is_settled:
             share = self._size_share(candidate, known.question)
         # else a smaller type gains what its size gives at most, which is worth less than the bits
-        gain = self._most_gain(candidate, known, share)
+        effect = most_effect(candidate.settings, known.question)
+        gain = effect * self._most_gain(candidate, known, share)
         merits = merits._replace(
             type=candidate.row.quantization or "",
-            unserved=0 if _may_serve(known, gain) else merits.unserved,
+            unserved=0 if _may_serve(known, gain, effect) else merits.unserved,
             is_cramped=False,
             read_bytes=merits.read_bytes * share,
             cost_steps=self._cost_steps(candidate),
@@ -79,6 +80,8 @@ class WayBounds(Record):
             return merits._replace(pace=inf, wait_seconds=None).rating
         if merits.pace is not None:
             merits = merits._replace(pace=gain * merits.pace)
+        if merits.wait_seconds is not None:
+            merits = merits._replace(wait_seconds=merits.wait_seconds / effect)
         if _may_wait_less(known):
             merits = merits._replace(wait_seconds=None)
         return merits.rating
@@ -215,13 +218,15 @@ class WayBounds(Record):
         return layers_bytes / left_bytes if left_bytes > 0 else inf
 
 
-def _may_serve(known: Judged, gain: float) -> bool:
-    """Whether a way so many times as fast may serve the stated pace and the longest wait."""
+def _may_serve(known: Judged, gain: float, effect: float) -> bool:
+    """Whether a way so many times as fast may serve the stated pace and the longest wait, where
+    options make text and prompts `effect` times as fast.
+    """
     pace = known.users_pace
     wanted = known.workload.min_tokens_per_second
     if gain == inf or pace is None or wanted is None:
         return True
-    if "wait" in known.deciding and not _may_wait_less(known):
+    if "wait" in known.deciding and effect <= 1 and not _may_wait_less(known):
         return False
     return pace.high * gain >= wanted
 

@@ -37,7 +37,7 @@ from .rating import (
 )
 from .reasons import with_reason
 from .record import MODEL_CHECKS, PACE_CHECKS, Judged, Question
-from .settings import SETTINGS, RunSetting, Situation
+from .settings import SETTINGS, RunSetting, Situation, most_effect
 from .table import FileRow, names_of_type, program_row
 from .ways import (
     Way,
@@ -93,7 +93,9 @@ def most_pace(
     for way in usual_and_smaller(question):
         sizes.append(_row_of(way, question).least_bytes)
     total = most_in_total(usual, sizes, card_bytes(question, machine))
-    return inf if total is None else total / question.workload.parallel
+    if total is None:
+        return inf
+    return total / question.workload.parallel * most_effect(SETTINGS, question)
 
 
 def best_under(
@@ -342,7 +344,7 @@ class _Choice(Record):
         if _is_alike_in_every_way(first):
             return first
         bounds = WayBounds(first=first, machine=self.machine)
-        left = [*self._larger(first), *self._smaller_and_lighter(first)]
+        left = self._candidates(first)
         best = first
         rank = rating_of(first), 0.0
         plain = {first.quantization: first}
@@ -371,25 +373,6 @@ class _Choice(Record):
                 rank = other
         return best
 
-    def _larger(self, first: Judged) -> Iterator[Candidate]:
-        """Yield the larger types whose files alone leave room, where accelerators hold all of the
-        usual one, and that is not too slow already.
-        """
-        finding = first.finding("accelerator")
-        if finding is None or share_of_gpu_memory(first) is None:
-            return
-        if not first.deciding.isdisjoint(PACE_CHECKS):
-            return
-        is_other = _way_of(first).is_other
-        room_bytes = card_bytes(first.question, self.machine)
-        if finding.amounts is not None:
-            room_bytes = max(room_bytes, finding.amounts.has)
-        for way in larger_types(first.question):
-            assert way.most_share is not None, "a larger type has a share"
-            row = _row_of(way, first.question)
-            if row.least_bytes <= way.most_share * room_bytes:
-                yield Candidate(0.0, row, way.replace(is_other=is_other))
-
     def _leaves_room_to_grow(self, judged: Judged) -> bool:
         """Whether accelerators hold the model with a longer context too; True for a type that is no
         larger than the usual one, and where the user stated a context, or a prompt that needs one
@@ -409,33 +392,49 @@ class _Choice(Record):
         layout = first_layout_with_room(grown, self.machine)
         return share_of_gpu_memory(layout) is not None
 
-    def _lighter(self, first: Judged) -> list[RunSetting]:
-        """The settings that may help and may be taken without being asked for."""
-        lighter = []
+    def _larger_types(self, first: Judged) -> Iterator[Way]:
+        """Yield the larger types whose files alone leave room, where accelerators hold all of the
+        usual one, and that is not too slow already.
+        """
+        finding = first.finding("accelerator")
+        if finding is None or share_of_gpu_memory(first) is None:
+            return
+        if not first.deciding.isdisjoint(PACE_CHECKS):
+            return
+        room_bytes = card_bytes(first.question, self.machine)
+        if finding.amounts is not None:
+            room_bytes = max(room_bytes, finding.amounts.has)
+        for way in larger_types(first.question):
+            assert way.most_share is not None, "a larger type has a share"
+            least_bytes = _row_of(way, first.question).least_bytes
+            if least_bytes <= way.most_share * room_bytes:
+                yield way
+
+    def _candidates(self, first: Judged) -> list[Candidate]:
+        """The larger types, the usual one and the smaller ones, each with each set of the settings
+        that may help and may be taken without being asked for. Those come first that give up least.
+        """
+        taken = []
         for setting, _ in neighbours(first, self.machine):
             if setting.is_taken:
-                lighter.append(setting)
-        return lighter
-
-    def _smaller_and_lighter(self, first: Judged) -> list[Candidate]:
-        """The same and the smaller types, with each set of the settings that may help, those first
-        that give up least.
-        """
-        lighter = self._lighter(first)
+                taken.append(setting)
         sets: list[tuple[RunSetting, ...]] = []
-        for size in range(len(lighter) + 1):
-            sets += combinations(lighter, size)
+        for size in range(len(taken) + 1):
+            sets += combinations(taken, size)
+        larger = list(self._larger_types(first))
+        types = [*larger, *usual_and_smaller(first.question)]
         is_other = _way_of(first).is_other
         candidates = []
-        for place, in_type in enumerate(usual_and_smaller(first.question)):
-            plain = in_type.replace(is_other=is_other)
+        for place, in_type in enumerate(types):
             row = _row_of(in_type, first.question)
+            plain = in_type.replace(is_other=is_other)
+            # a smaller type gives up about a step
+            steps_down = max(0, place - len(larger))
             for settings in sets:
-                if place == 0 and not settings:
+                if row.quantization == first.quantization and not settings:
                     # judged already
                     continue
-                # a smaller type gives up about a step
-                order = place + sum(setting.cost_steps for setting in settings)
+                order = steps_down + sum(setting.cost_steps for setting in settings)
                 candidates.append(Candidate(order, row, plain, settings))
         candidates.sort(key=attrgetter("order"))
         return candidates

@@ -14,7 +14,14 @@ from ..machine.record import Machine
 from .checks import phrase
 from .devices import index_of
 from .pace.words import likely_words
-from .rating import RunPlace, lies_better, place_of, runs_of
+from .rating import (
+    RunPlace,
+    is_a_step_faster,
+    lies_better,
+    place_of,
+    runs_of,
+    steps_between,
+)
 from .record import Judged
 from .settings import Situation
 from .table import USUAL
@@ -133,18 +140,31 @@ class _Reasons(Record):
     ) -> str:
         situation = Situation(judged=best, machine=self.machine)
         words = [setting.what(situation) for setting in way.settings]
-        refused = not self.usual.fits
+        gain = self._gain_of_settings(best)
+        return self._phrased("settings", best, what=" and ".join(words), **gain)
+
+    def _gain_of_settings(self, best: Judged) -> dict[str, object]:
+        """What the settings gain, as figures of the sentence: that the way runs, its pace or its
+        wait. The figures of the usual way tell nothing of it where program or type differ, too.
+        """
+        usual = self.usual
+        pace = likely_words(best.users_pace)
+        if best.workload.runtime != usual.workload.runtime:
+            return {"pace": pace}
+        if not usual.fits:
+            return {"refused": True}
         once = self._once(best)
-        return self._phrased(
-            "settings",
-            best,
-            what=" and ".join(words),
-            refused=refused,
-            once=once,
-            gains=not refused and once is None,
-            before=likely_words(self.usual.users_pace),
-            pace=likely_words(best.users_pace),
-        )
+        if once is not None:
+            return {"once": once}
+        if best.quantization != usual.quantization:
+            return {"pace": pace}
+        wait = best.first_word_seconds
+        longer = usual.first_word_seconds
+        if wait is not None and longer is not None:
+            is_shorter = steps_between(wait.likely, longer.likely) >= 1
+            if is_shorter and not is_a_step_faster(best, usual):
+                return {"wait": wait.likely, "longer": longer.likely}
+        return {"pace": pace, "before": likely_words(usual.users_pace)}
 
     def _once(self, best: Judged) -> str | None:
         """What has to be done before the usual way runs, in words; None where the best way waits

@@ -3,15 +3,16 @@
 A row says what the setting asks for, when it may help, and what it costs. The choice of a way
 (`choice`) takes a row by itself where the row `is_taken`; any other row is told as faster.
 
-A row asks for a field of the workload or an option of the program. It computes nothing: needs and
-pace read what it asks for. To add a setting, write a row of `SETTINGS`, and for an option follow
-"An option of a program" in docs/architecture.md.
+A row asks for a field of the workload or an option of the program. Needs and pace compute with the
+fields, and with the options that change one of `COMPUTED_SETTINGS`. What any other option changes
+of the pace and the waits is an `Effect` of its row, which counts wherever the option is asked for.
+"A setting of a program" in docs/architecture.md says how to add a row.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from .. import needs as need
 from ..catalogue.runtime import RuntimeSpec
@@ -19,12 +20,14 @@ from ..catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..needs.case import Case
 from ..needs.records import Term
 from .checks.accelerator import placing_options
 from .devices import index_of
+from .pace import PLAIN_TYPES, Range, Speed
 from .pace.rates import sums_are_measured
-from .rating import STEP, Runs, runs_of, waiting_steps
-from .record import Judged
+from .rating import STEP, Runs, has_waiting_users, runs_of, waiting_steps
+from .record import Judged, Question
 
 # types of a KV cache with half the bytes of 16 bits, the first that a program keeps; people report
 # some loss, and more with fewer bits (lmstudio-ai/lmstudio-bug-tracker#1740, 2026-04, of llama.cpp)
@@ -58,33 +61,104 @@ def _gains_nothing(_: Situation) -> float:
     return 1.0
 
 
+class Effect(Record):
+    """What an option changes of the figures of text, as factors: above 1 for what becomes faster.
+
+    - `pace`: of the tokens per second of each user.
+    - `prompt`: of the tokens per second at which a prompt is read. Each wait follows from it.
+    - `how`: the clause that says on what the factors and their ends rest, with the source.
+    """
+
+    pace: Range = Range.of(1)
+    prompt: Range = Range.of(1)
+    how: str
+
+    def on(self, speed: Speed) -> Speed:
+        """The pace with what the option changes; the wait for a stated prompt is left."""
+        factors = {
+            "decode": self.pace,
+            "parallel_total": self.pace,
+            "full_context_tokens_per_second": self.pace.likely,
+            "undrafted_tokens_per_second": self.pace.likely,
+            "prompt": self.prompt,
+        }
+        changes: dict[str, object] = {"how": f"{speed.how}; {self.how}"}
+        for rate, factor in factors.items():
+            before = getattr(speed, rate)
+            if before is not None:
+                changes[rate] = before * factor
+        return speed.replace(**changes)
+
+
+# what an option changes for a model in a program; None where it changes nothing. The settings of
+# the case have the value of the option, but for one that is not asked for yet
+EffectOf = Callable[[Case], Effect | None]
+
+
 class RunSetting(Record):
     """One setting beyond a program's plain ones.
 
     The functions are functions of this module, so that a way can be pickled.
 
+    For each setting:
+
     - `what`: the setting in words, as they stand behind "faster with".
-    - `may_help`: whether what was judged without the setting may be better with it.
-    - `asked`: the workload with the setting beside; None where the program of what was judged has
-      no such setting, or the user stated it.
-    - `is_taken`: the choice may take the setting though nobody asked for it.
-    - `cost_steps`: of a setting that `is_taken`, what the setting gives up, in steps of a fifth of
-      the pace. Of any other setting only `what` tells the cost.
-    - `most_gain`: of a setting that `is_taken`, how many times as fast it makes what was judged at
-      most, in the same place.
+    - `may_help`: whether what was judged without the setting may be better with it. Only then is
+      the setting judged.
+    - `asked`: the workload with the setting beside; it may have other settings already. None where
+      the program of what was judged has no such setting, where the user stated it, and where
+      another setting of the workload excludes it.
+    - `effects`: what an option changes, by its name in the program's file, where needs and pace
+      compute nothing of it. Empty where they compute all.
+
+    Only for one that the choice may take, though nobody asked for it:
+
+    - `is_taken`: whether it may. By default the setting is only told as faster.
+    - `cost_steps`: what the setting gives up, in steps of a fifth of the pace.
+    - `most_gain`: how many times the pace in the same place is at most, by what needs and pace
+      compute; by default they compute no gain. `effects` count beside. It bounds no wait: unless a
+      model is split or users wait, only `effects` are taken to shorten one in the same place.
     - `least_shares`: of each term of memory whose least bytes the setting makes smaller, the least
-      share that is left; None where that is not known, so that any saving is possible.
+      share that is left: {} for a setting that saves nothing. By default None: any saving is
+      possible, so that the setting is judged wherever memory matters.
     - `most_shares`: the same of terms whose most bytes alone the setting makes smaller.
+
+    A bound that is too good costs a judgement, and one that is too bad hides a way.
     """
 
     what: Callable[[Situation], str]
     may_help: Callable[[Situation], bool]
     asked: Callable[[Situation, Workload], Workload | None]
+    effects: Mapping[str, EffectOf] = {}
     is_taken: bool = False
     cost_steps: float = 1.0
     most_gain: Callable[[Situation], float] = _gains_nothing
     least_shares: Mapping[str, float] | None = None
     most_shares: Mapping[str, float] = {}
+
+
+def effects_of(case: Case | None, changed: Collection[str]) -> list[Effect]:
+    """What options change of the pace and the waits of a case, where needs and pace compute nothing
+    of it. `changed`: what the options change, by the names that `question.settings` has.
+    """
+    effects = []
+    for setting in SETTINGS:
+        for name, effect_of in setting.effects.items():
+            if case is not None and name in changed:
+                effects.append(effect_of(case))
+    return [effect for effect in effects if effect is not None]
+
+
+def most_effect(settings: Iterable[RunSetting], question: Question) -> float:
+    """How many times as fast the settings make text and prompts at most, beside what needs and pace
+    compute. What the question asks for already counts no more.
+    """
+    most = 1.0
+    for setting in settings:
+        names = setting.effects.keys() - question.settings.keys()
+        for effect in effects_of(question.case, names):
+            most *= max(effect.pace.high, effect.prompt.high)
+    return most
 
 
 def least_bytes_with(
@@ -94,8 +168,9 @@ def least_bytes_with(
     *,
     end: str = "low_bytes",
 ) -> float:
-    """The least bytes that terms counted without the settings take with them: of their `low_bytes`
-    or `high_bytes`. `smaller`: the share that is left of other terms, in a smaller type.
+    """The least bytes, of the `low_bytes` or the `high_bytes`, that terms counted without the
+    settings take under the settings. `smaller`: the share that is left of other terms, in a smaller
+    type.
     """
     # settings that make one term smaller do so one after the other
     shares = defaultdict(lambda: 1.0, smaller)
@@ -140,16 +215,11 @@ def _lacks_room(on: Situation) -> bool:
     return on.judged.placement == "split" or not on.judged.fits
 
 
-def _has_waiting_users(on: Situation) -> bool:
-    """Whether memory does not hold all users at once."""
-    return on.judged.speed is not None and bool(on.judged.speed.waiting)
-
-
 def _lacks_room_now(on: Situation) -> bool:
     """Whether memory lacks room for the model or for all users at once, or has that room only once
     something else is done.
     """
-    if _has_waiting_users(on) or _lacks_room(on):
+    if has_waiting_users(on.judged) or _lacks_room(on):
         return True
     return runs_of(on.judged) is not Runs.NOW
 
@@ -164,11 +234,11 @@ def _may_need_less_cache(on: Situation) -> bool:
 
 
 def _gain_of_small_cache(on: Situation) -> float:
-    """How many times as fast a token is read at most. A cache quantized in blocks is read no
+    """How many times as fast a token is generated at most. A cache quantized in blocks is read no
     faster, because unpacking takes time too.
     """
     step = on.judged.question.step
-    if step is None or not step.weights_bytes or _small_cache(on) != "fp8":
+    if step is None or not step.weights_bytes or _small_cache(on) not in PLAIN_TYPES:
         return 1.0
     cached_bytes = on.judged.workload.parallel * step.context().cached_bytes
     read_bytes = step.weights_bytes + cached_bytes
@@ -177,7 +247,7 @@ def _gain_of_small_cache(on: Situation) -> float:
 
 def _does_not_serve_all(on: Situation) -> bool:
     """Whether the model does not run, or not for all users at once."""
-    return _has_waiting_users(on) or not on.judged.fits
+    return has_waiting_users(on.judged) or not on.judged.fits
 
 
 def _does_not_run(on: Situation) -> bool:
@@ -258,10 +328,7 @@ def _without_encoder(on: Situation, workload: Workload) -> Workload | None:
     case = on.judged.question.case
     if case is None or not case.encoders:
         return None
-    names = []
-    for name, option in on.runtime.named_options.items():
-        if (option.changes, option.to) == ("projector", "none"):
-            names.append(name)
+    names = on.runtime.options_to("projector", "none")
     return with_options(workload, names, "yes")
 
 
@@ -274,14 +341,13 @@ def _with_few_sequences(on: Situation, workload: Workload) -> Workload | None:
 
 def _lean(on: Situation, workload: Workload) -> Workload | None:
     stated = on.judged.question.stated.runtime_options
-    for name in on.runtime.options_for("sequences_sampled"):
-        if name in workload.runtime_options and name not in stated:
-            # the command of this setting bounds the sequences, too
-            return None
-    for name, option in on.runtime.named_options.items():
-        if option.changes == "lean":
-            value = option.choices[0] if option.choices else "yes"
-            return with_options(workload, [name], value)
+    added = workload.runtime_options.keys() - stated.keys()
+    if not added.isdisjoint(on.runtime.options_for("sequences_sampled")):
+        # the command of this setting bounds the sequences, too
+        return None
+    for name in on.runtime.options_for("lean"):
+        choices = on.runtime.named_options[name].choices or ("yes",)
+        return with_options(workload, [name], choices[0])
     return None
 
 
@@ -304,10 +370,7 @@ def _with_own_draft(on: Situation, workload: Workload) -> Workload | None:
 
 
 def _with_split_layers(on: Situation, workload: Workload) -> Workload | None:
-    names = []
-    for name, option in on.runtime.named_options.items():
-        if SPLIT_BY_TENSOR in option.choices:
-            names.append(name)
+    names = on.runtime.options_to("split_mode", SPLIT_BY_TENSOR)
     return with_options(workload, names, SPLIT_BY_TENSOR)
 
 

@@ -13,7 +13,12 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from .. import needs as need
-from ..catalogue.runtime_parts import ON_ONE_CARD, ONE_STREAM, RuntimeOption
+from ..catalogue.runtime_parts import (
+    COMPUTED_SETTINGS,
+    ON_ONE_CARD,
+    ONE_STREAM,
+    RuntimeOption,
+)
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.errors import WorkloadError
@@ -26,6 +31,7 @@ from ..needs.file_formats import case_of
 from ..needs.picture_size import STATED_SIZES, why_not_resized
 from .checks import OptionFault, error_of
 from .record import NamedFiles
+from .settings import effects_of
 from .table import USUAL, ProgramRow, ProgramTable
 
 # the options of files and programs, which mean nothing for a closed model
@@ -586,6 +592,9 @@ def _without_effect(case: Case, option: RuntimeOption) -> str:
             encoder = encoder_of(case.spec)
             if encoder is None or not encoder.token_side:
                 return "unmeasured"
+    is_computed = option.changes in COMPUTED_SETTINGS
+    if not is_computed and not effects_of(case, [option.changes]):
+        return "untold"
     return ""
 
 

@@ -15,7 +15,7 @@ from math import isqrt, prod
 from ..catalogue.spec import Denoising, ModelSpec, StatedNeeds, StatedWay
 from ..core.records import Record
 
-# the settings of options (`CHANGED_BY_OPTIONS`) that state a size
+# the settings of options (`COMPUTED_SETTINGS`) that state a size
 STATED_SIZES = frozenset(
     {"picture_width", "picture_height", "clip_frames", "denoising_steps"}
 )

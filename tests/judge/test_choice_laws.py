@@ -32,13 +32,20 @@ from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.judge.rating import (
     Rating,
+    has_waiting_users,
     is_a_step_faster,
     leaves_room,
     rating_of,
     runs_as_well,
 )
 from selfhost.judge.record import Judged, Question
-from selfhost.judge.settings import SETTINGS, RunSetting, Situation, least_bytes_with
+from selfhost.judge.settings import (
+    SETTINGS,
+    RunSetting,
+    Situation,
+    least_bytes_with,
+    most_effect,
+)
 from selfhost.judge.ways import Way, usual_and_smaller
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
@@ -825,18 +832,12 @@ def test_the_neighbours_are_settings_of_the_table() -> None:
         assert asked != verdict.question.asked
 
 
-@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 5))
-def test_a_setting_saves_at_most_what_its_row_says(
-    id: str, machine: str, workload: Workload
-) -> None:
-    """A way is left out uncounted by this bound, so that a wrong row would hide it."""
-    verdict = answer(id, machine, workload)
-    if verdict is None:
-        pytest.skip("the model cannot be asked for so")
+def _with_each_setting(verdict: Verdict) -> Iterator[tuple[RunSetting, Question]]:
+    """Yield the question about the answer with each further setting that may be taken."""
     question = verdict.question
     runtime = question.runtime
     if question.needs is None or runtime is None:
-        pytest.skip("the memory of the model is not counted")
+        return
     situation = Situation(judged=verdict, machine=verdict.machine)
     for setting in SETTINGS:
         asked = setting.asked(situation, question.asked) if setting.is_taken else None
@@ -845,11 +846,47 @@ def test_a_setting_saves_at_most_what_its_row_says(
         plain = Way(runtime=runtime, quantization=question.workload.quantization)
         way = plain.with_workload(asked, [setting])
         other = in_way(question, way, CATALOGUE, verdict.machine)
-        if other is None or other.needs is None or other.needs.memory is None:
+        if other is not None and other.needs is not None:
+            yield setting, other
+
+
+@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 5))
+def test_a_setting_saves_at_most_what_its_row_says(
+    id: str, machine: str, workload: Workload
+) -> None:
+    """A way is left out uncounted by this bound, so that a wrong row would hide it."""
+    verdict = answer(id, machine, workload)
+    if verdict is None:
+        pytest.skip("the model cannot be asked for so")
+    for setting, other in _with_each_setting(verdict):
+        assert verdict.question.needs is not None
+        assert other.needs is not None
+        if other.needs.memory is None:
             continue
         for end in ("low_bytes", "high_bytes"):
-            least = least_bytes_with([setting], question.needs.terms, end=end)
+            terms = verdict.question.needs.terms
+            least = least_bytes_with([setting], terms, end=end)
             assert least <= getattr(other.needs.memory, end)
+
+
+@pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 9))
+def test_a_setting_gains_at_most_what_its_row_says(
+    id: str, machine: str, workload: Workload
+) -> None:
+    """In the same place: by this bound a way is left out, too."""
+    verdict = answer(id, machine, workload)
+    if verdict is None or verdict.users_pace is None or verdict.placement == "split":
+        return
+    situation = Situation(judged=verdict, machine=verdict.machine)
+    for setting, other in _with_each_setting(verdict):
+        judged = judge(other, verdict.machine)
+        if judged.users_pace is None or judged.placement != verdict.placement:
+            continue
+        if has_waiting_users(judged) or has_waiting_users(verdict):
+            continue
+        most = setting.most_gain(situation) * most_effect([setting], verdict.question)
+        gain = judged.users_pace.likely / verdict.users_pace.likely
+        assert gain <= most * 1.0001, setting.what(situation)
 
 
 def test_settings_that_save_of_one_term_save_one_after_the_other() -> None:

@@ -129,12 +129,8 @@ def placing_options(
     """The user's options that state where the model lies, by what they change."""
     if question.runtime is None:
         return []
-    rules = question.runtime.named_options
-    names = []
-    for name in question.workload.runtime_options:
-        if name in rules and rules[name].changes in settings:
-            names.append(name)
-    return names
+    placing = question.runtime.options_for(*settings)
+    return [name for name in question.workload.runtime_options if name in placing]
 
 
 # ------------------------------------------------------------------ the model lies in RAM

@@ -7,10 +7,13 @@ effect of several sequences or a draft.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...core import units
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..record import Question
+from ..settings import Effect, effects_of
 from . import Speed
 from .decoding import predict
 from .layout import laid_out
@@ -22,8 +25,19 @@ def pace_of_text(
     machine: Machine,
 ) -> Speed:
     """Return the pace of text, with the time to the first token, the total of several sequences,
-    and the pace with a draft.
+    the pace with a draft, and what options change of these.
     """
+    effects = effects_of(question.case, question.settings)
+    return _with_effects(_computed(question, placed, machine, effects), effects)
+
+
+def _computed(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+    effects: Iterable[Effect],
+) -> Speed:
+    """The pace without the effects of options, but with the time to the first token under them."""
     step = question.step
     assert step is not None, "other work than text has a pace of its own"
     runtime = question.runtime
@@ -41,7 +55,7 @@ def pace_of_text(
         return pace
     workload = question.workload
     if workload.prompt_tokens:
-        pace = with_first_token(pace, workload.prompt_tokens)
+        pace = with_first_token(pace, workload.prompt_tokens, effects)
     users = workload.parallel
     if question.companions is None and users == 1:
         return pace
@@ -66,18 +80,31 @@ def _has_ram_alone(machine: Machine) -> bool:
     return cards is not None and all(card.unified is True for card in cards)
 
 
-def with_first_token(pace: Speed, tokens: int) -> Speed:
+def _with_effects(pace: Speed, effects: Iterable[Effect]) -> Speed:
+    """The pace under the effects; one that is not known stays so."""
+    if pace.decode is not None:
+        for effect in effects:
+            pace = effect.on(pace)
+    return pace
+
+
+def with_first_token(
+    pace: Speed,
+    tokens: int,
+    effects: Iterable[Effect] = (),
+) -> Speed:
     """The known pace, with the seconds until the first token: reading `tokens` tokens of prompt and
-    one step.
+    one step, both under the effects, which the pace is without.
     """
-    assert pace.decode is not None
-    if pace.prompt is None:
+    alone = _with_effects(pace, effects)
+    assert alone.decode is not None
+    if alone.prompt is None:
         how = (
             f"{pace.how}; its speed of reading prompts is not known, so neither is the time to the"
             " first token"
         )
         return pace.replace(how=how)
-    reading = 1 / pace.prompt * tokens
+    reading = 1 / alone.prompt * tokens
     how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
-    first = (reading + 1 / pace.decode).lowest_first()
+    first = (reading + 1 / alone.decode).lowest_first()
     return pace.replace(first_token_seconds=first, how=pace.how + how)
