@@ -12,14 +12,12 @@ from functools import cached_property
 from math import inf
 from typing import NamedTuple
 
-from .. import needs as need
 from ..core.records import Record
 from ..machine.record import Machine
 from ..needs import needs_on
-from ..needs.records import Device, Split, Term, Terms, likely_bytes
+from ..needs.records import Device, Split, Terms, likely_bytes
 from .checks.space import available_ram
 from .devices import gpu_maker, lent_to_gpu, places, usable_cards
-from .queues import QueueBound, most_in_type
 from .rating import (
     Rating,
     Runs,
@@ -27,7 +25,6 @@ from .rating import (
     has_waiting_users,
     merits_of,
     runs_of,
-    waiting_steps,
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import RunSetting, Situation, least_bytes_with, most_effect
@@ -41,17 +38,14 @@ _WEIGHTS = ("weights", "repacked_weights")
 
 
 class Candidate(NamedTuple):
-    """A type of a program with settings. `in_type` is the way in the type alone; `order`: the
-    candidates that give up least come first.
+    """A type of a program with settings. `row`: the files of the type. `in_type`: the way in the
+    type alone. `order`: the candidates that give up least come first.
     """
 
     order: float
+    row: FileRow
     in_type: Way
-    settings: tuple[RunSetting, ...]
-
-    @property
-    def type(self) -> str:
-        return self.in_type.quantization or ""
+    settings: tuple[RunSetting, ...] = ()
 
 
 class WayBounds(Record):
@@ -66,17 +60,19 @@ class WayBounds(Record):
         """The least rating that the candidate can have, told by a way that was judged."""
         merits = merits_of(known)
         share = 1.0
-        if merits.is_slow or merits.unserved or merits.runs is not Runs.NOW:
-            # elsewhere a smaller type gains no more than its size gives, which is worth less
-            share = self._size_share(candidate.type, known.quantization)
+        is_larger = candidate.in_type.is_larger
+        is_settled = merits.runs is Runs.NOW and not merits.is_slow
+        if is_larger or merits.unserved or not is_settled:
+            share = self._size_share(candidate, known.question)
+        # else a smaller type gains what its size gives at most, which is worth less than the bits
         effect = most_effect(candidate.settings, known.question)
         gain = effect * self._most_gain(candidate, known, share)
         merits = merits._replace(
-            type=candidate.type,
+            type=candidate.row.quantization or "",
             unserved=0 if _may_serve(known, gain, effect) else merits.unserved,
             is_cramped=False,
             read_bytes=merits.read_bytes * share,
-            cost_steps=self._cost_steps(candidate, known),
+            cost_steps=self._cost_steps(candidate),
         )
         if gain == inf or merits.runs is not Runs.NOW:
             merits = merits._replace(runs=self._surest_runs(candidate, known))
@@ -90,39 +86,11 @@ class WayBounds(Record):
             merits = merits._replace(wait_seconds=None)
         return merits.rating
 
-    def _cost_steps(self, candidate: Candidate, known: Judged) -> float:
+    def _cost_steps(self, candidate: Candidate) -> float:
         """What the candidate gives up for sure. A file that lies on the machine costs nothing."""
         way = candidate.in_type.replace(settings=candidate.settings)
-        is_unlisted = self._row_of(candidate).is_unlisted
-        steps = cost_of(way, is_unlisted=is_unlisted and not self._may_be_here)
-        queue = self._queue(candidate) if has_waiting_users(known) else None
-        if queue is not None:
-            users = self._question.stated.parallel
-            waiting = users - queue.at_once
-            if waiting > 0:
-                steps += waiting_steps(waiting / users)
-        return steps
-
-    def _queue(self, candidate: Candidate) -> QueueBound | None:
-        """The most that users get who wait for their turn; None where that is not known."""
-        # no other memory counts, so that only a smaller cache leaves room for more users
-        cache_share = 1.0
-        for setting in candidate.settings:
-            cache_share *= (setting.least_shares or {}).get("kv_cache", 1.0)
-        size = least_weights_bytes(self._question, candidate.type)
-        return most_in_type(
-            self.first, self.machine, size, self._card_bytes, cache_share
-        )
-
-    def _row_of(self, candidate: Candidate) -> FileRow:
-        row = self._question.type_row
-        assert row is not None, "a way has a program"
-        return row.replace(quantization=candidate.type)
-
-    @property
-    def _may_be_here(self) -> bool:
-        """Whether files of the model may lie on the machine."""
-        return bool(self.machine.models_present)
+        may_be_here = bool(self.machine.models_present)
+        return cost_of(way, is_unlisted=candidate.row.is_unlisted and not may_be_here)
 
     @property
     def _question(self) -> Question:
@@ -185,18 +153,17 @@ class WayBounds(Record):
         return needs_on(question.needs, question.case, device).on_cards.terms
 
     def _share_of_usual(self, candidate: Candidate) -> float:
-        return self._size_share(candidate.type, self._question.workload.quantization)
+        return self._size_share(candidate, self._question)
 
-    def _size_share(self, type: str, other: str | None) -> float:
-        """The size of the weights in a type, as a share of that in another one; 0 where a size is
+    def _size_share(self, candidate: Candidate, question: Question) -> float:
+        """The size of the candidate's weights, as a share of those of a question; 0 where a size is
         not known.
         """
-        if type == (other or ""):
+        row = question.type_row
+        assert row is not None, "a way has a program"
+        if candidate.row.quantization == row.quantization:
             return 1.0
-        other_bytes = least_weights_bytes(self._question, other or "")
-        if not other_bytes:
-            return 0.0
-        return least_weights_bytes(self._question, type) / other_bytes
+        return candidate.row.least_bytes / row.least_bytes if row.least_bytes else 0.0
 
     # -------------------------------------------------------------- pace
 
@@ -207,12 +174,14 @@ class WayBounds(Record):
         if runs_of(known) is Runs.NOT:
             return inf
         if has_waiting_users(known):
-            return self._gain_of_queue(candidate, known)
+            # fewer bytes let more users be served at once
+            return inf
         if not share or self._may_lie_better(candidate, known):
             return inf
         if _computes_users_in_ram(known):
             return inf
-        gain = 1 / share
+        # a larger type may be as fast, where little of the time is taken by reading weights
+        gain = max(1.0, 1 / share)
         if known.placement == "split":
             gain = max(gain, self._gain_of_split(candidate, known))
         situation = Situation(judged=known, machine=self.machine)
@@ -233,14 +202,6 @@ class WayBounds(Record):
             return False
         # a GPU that may get all of the RAM that the model takes is as fast
         return known.memory is None or known.memory.high_bytes > lent.raised_bytes
-
-    def _gain_of_queue(self, candidate: Candidate, known: Judged) -> float:
-        """The gain where users wait for their turn."""
-        queue = self._queue(candidate)
-        pace = known.users_pace
-        if queue is None or pace is None:
-            return inf
-        return queue.per_second / self._question.stated.parallel / pace.likely
 
     def _gain_of_split(self, candidate: Candidate, known: Judged) -> float:
         """The gain where accelerators hold a part of the model: RAM computes the layers that are
@@ -272,9 +233,9 @@ def _may_serve(known: Judged, gain: float, effect: float) -> bool:
 
 def _may_wait_less(known: Judged) -> bool:
     """Whether the first word may come sooner in the same place: where larger batches may have room,
-    in which a prompt is read, or more users.
+    in which a prompt is read.
     """
-    return known.placement == "split" or has_waiting_users(known)
+    return known.placement == "split"
 
 
 def _computes_users_in_ram(judged: Judged) -> bool:
@@ -298,9 +259,3 @@ def card_bytes(question: Question, machine: Machine) -> int:
         machine, question.runtime, question.workload, question.most_cards
     )
     return sum(place.known_bytes for place in places(cards))
-
-
-def least_weights_bytes(question: Question, type: str) -> int:
-    """The least bytes of the weights in a type; 0 where their size is not known."""
-    size = need.weights_files(question.spec, question.workload.format or "", type)
-    return size.low_bytes if isinstance(size, Term) else 0

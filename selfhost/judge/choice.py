@@ -9,7 +9,7 @@ Stated values, files on this machine and downloaded files are never changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import combinations
 from math import inf
@@ -22,7 +22,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
-from .bounds import Candidate, WayBounds, card_bytes, least_weights_bytes
+from .bounds import Candidate, WayBounds, card_bytes
 from .devices import (
     places,
 )
@@ -38,7 +38,7 @@ from .rating import (
 from .reasons import with_reason
 from .record import MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation, most_effect
-from .table import names_of_type, program_row
+from .table import FileRow, names_of_type, program_row
 from .ways import (
     Way,
     is_preferred,
@@ -54,6 +54,9 @@ from .ways import (
 # chats grow to this length and programs that write code need it: a guess between the 4,096 tokens
 # that Ollama sets below 24 GiB and the 32,768 from 24 GiB on (docs/context-length.mdx@948f6933)
 _GROWN_CONTEXT_TOKENS = 16_384
+
+# the parts of the memory that no smaller type makes known
+_ALIKE_FACTS = frozenset(("memory.compute", "memory.kv_cache"))
 
 
 def best_way(
@@ -88,8 +91,8 @@ def most_pace(
         return inf
     sizes = []
     for way in usual_and_smaller(question):
-        sizes.append(least_weights_bytes(question, way.quantization or ""))
-    total = most_in_total(usual, machine, sizes, card_bytes(question, machine))
+        sizes.append(_row_of(way, question).least_bytes)
+    total = most_in_total(usual, sizes, card_bytes(question, machine))
     if total is None:
         return inf
     return total / question.workload.parallel * most_effect(SETTINGS, question)
@@ -241,8 +244,7 @@ class _Choice(Record):
             for runtime in self._servers:
                 if runtime not in preferred:
                     best = self._better(best, self._best_in(runtime, is_other=True))
-        taken = best.question.way
-        assert taken is not None, "each judged question has a way"
+        taken = _way_of(best)
         if taken.runtime is not self.runtime or taken.settings:
             return best
         by_tag = way_by_tag(best.question, self.catalogue)
@@ -334,56 +336,29 @@ class _Choice(Record):
     # -------------------------------------------------------------- text: types and settings
 
     def _best_in_program(self, first: Judged) -> Judged:
-        """The best way in the program of `first`, which is judged in the program's usual type."""
-        larger = self._in_larger_type(first)
-        if larger is not None:
-            assert larger.question.way is not None, "each judged question has a way"
-            return self._best_of(larger, [larger.question.way])
-        if not first.deciding.isdisjoint(MODEL_CHECKS):
-            # the model is ruled out in every way
-            return first
-        return self._best_of(first, usual_and_smaller(first.question))
-
-    def _in_larger_type(self, first: Judged) -> Judged | None:
-        """The way in the largest type that is better than the usual one, and leaves room for a
-        longer context; None for no such type, and where the usual one is too slow already.
-        """
-        if share_of_gpu_memory(first) is None or not first.model.writes_text:
-            return None
-        if not first.deciding.isdisjoint(PACE_CHECKS):
-            return None
-        for way in self._larger_types(first):
-            judged = self._judged(way)
-            if judged is None or self._better(first, judged) is first:
-                continue
-            if self._holds_longer_context(judged):
-                # each later type keeps fewer bits, and is faster by its size alone
-                return judged
-        return None
-
-    def _best_of(self, first: Judged, types: Iterable[Way]) -> Judged:
-        """The best of ways in types of a program, with each set of the settings that may help.
-        `first` was judged in the first of the types, without settings.
+        """The best way in the program of `first`, which is judged in the program's usual type.
 
         The candidate of the best bound is judged next, until no bound is better than the best way.
         Of equal ways the one that gives up least is taken.
         """
+        if _is_alike_in_every_way(first):
+            return first
         bounds = WayBounds(first=first, machine=self.machine)
-        left = self._candidates(first, types)
+        left = self._candidates(first)
         best = first
-        worth = rating_of(first), 0.0
+        rank = rating_of(first), 0.0
         plain = {first.quantization: first}
         while left:
-            rated = []
+            bounded = []
             for candidate in left:
                 # the same type tells more, where it lies in the same place
-                known = plain.get(candidate.type, best)
+                known = plain.get(candidate.row.quantization, best)
                 if known.placement != best.placement:
                     known = best
                 bound = bounds.of(candidate, known), candidate.order
-                rated.append((bound, candidate))
-            bound, candidate = min(rated, key=itemgetter(0))
-            if bound >= worth:
+                bounded.append((bound, candidate))
+            bound, candidate = min(bounded, key=itemgetter(0))
+            if bound >= rank:
                 return best
             left.remove(candidate)
             question = self._tried(candidate, first)
@@ -391,31 +366,21 @@ class _Choice(Record):
                 continue
             judged = judge(question, self.machine)
             if not candidate.settings:
-                plain[candidate.type] = judged
+                plain[judged.quantization] = judged
             other = rating_of(judged), candidate.order
-            if other < worth:
+            if other < rank and self._leaves_room_to_grow(judged):
                 best = judged
-                worth = other
+                rank = other
         return best
 
-    def _larger_types(self, first: Judged) -> Iterator[Way]:
-        """Yield the types larger than the usual one whose files alone leave room."""
-        finding = first.finding("accelerator")
-        room_bytes = card_bytes(first.question, self.machine)
-        if finding is not None and isinstance(finding.has, int):
-            room_bytes = max(room_bytes, finding.has)
-        for way in larger_types(first.question):
-            assert way.most_share is not None, "a larger type has a share"
-            weights_bytes = least_weights_bytes(first.question, way.quantization or "")
-            if weights_bytes > way.most_share * room_bytes:
-                continue
-            yield way
-
-    def _holds_longer_context(self, judged: Judged) -> bool:
-        """Whether accelerators hold the model with a longer context too; True where the user stated
-        a context, or a prompt that needs one as long.
+    def _leaves_room_to_grow(self, judged: Judged) -> bool:
+        """Whether accelerators hold the model with a longer context too; True for a type that is no
+        larger than the usual one, and where the user stated a context, or a prompt that needs one
+        as long.
         """
         question = judged.question
+        if question.way is None or not question.way.is_larger:
+            return True
         if question.stated.context_tokens is not None:
             return True
         trained_tokens = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
@@ -427,29 +392,50 @@ class _Choice(Record):
         layout = first_layout_with_room(grown, self.machine)
         return share_of_gpu_memory(layout) is not None
 
-    def _lighter(self, first: Judged) -> list[RunSetting]:
-        """The settings that may help and may be taken without being asked for."""
-        helpful = neighbours(first, self.machine)
-        return [setting for setting, _ in helpful if setting.is_taken]
+    def _larger_types(self, first: Judged) -> Iterator[Way]:
+        """Yield the larger types whose files alone leave room, where accelerators hold all of the
+        usual one, and that is not too slow already.
+        """
+        finding = first.finding("accelerator")
+        if finding is None or share_of_gpu_memory(first) is None:
+            return
+        if not first.deciding.isdisjoint(PACE_CHECKS):
+            return
+        room_bytes = card_bytes(first.question, self.machine)
+        if finding.amounts is not None:
+            room_bytes = max(room_bytes, finding.amounts.has)
+        for way in larger_types(first.question):
+            assert way.most_share is not None, "a larger type has a share"
+            least_bytes = _row_of(way, first.question).least_bytes
+            if least_bytes <= way.most_share * room_bytes:
+                yield way
 
-    def _candidates(self, first: Judged, types: Iterable[Way]) -> list[Candidate]:
-        """The types with each set of the settings that may help, those first that give up least."""
-        lighter = self._lighter(first)
+    def _candidates(self, first: Judged) -> list[Candidate]:
+        """The larger types, the usual one and the smaller ones, each with each set of the settings
+        that may help and may be taken without being asked for. Those come first that give up least.
+        """
+        taken = []
+        for setting, _ in neighbours(first, self.machine):
+            if setting.is_taken:
+                taken.append(setting)
         sets: list[tuple[RunSetting, ...]] = []
-        for size in range(len(lighter) + 1):
-            sets += combinations(lighter, size)
-        way = first.question.way
-        assert way is not None, "each judged question has a way"
+        for size in range(len(taken) + 1):
+            sets += combinations(taken, size)
+        larger = list(self._larger_types(first))
+        types = [*larger, *usual_and_smaller(first.question)]
+        is_other = _way_of(first).is_other
         candidates = []
         for place, in_type in enumerate(types):
-            plain = in_type.replace(is_other=way.is_other)
+            row = _row_of(in_type, first.question)
+            plain = in_type.replace(is_other=is_other)
+            # a smaller type gives up about a step
+            steps_down = max(0, place - len(larger))
             for settings in sets:
-                if place == 0 and not settings:
+                if row.quantization == first.quantization and not settings:
                     # judged already
                     continue
-                # a smaller type gives up about a step
-                order = place + sum(setting.cost_steps for setting in settings)
-                candidates.append(Candidate(order, plain, settings))
+                order = steps_down + sum(setting.cost_steps for setting in settings)
+                candidates.append(Candidate(order, row, plain, settings))
         candidates.sort(key=attrgetter("order"))
         return candidates
 
@@ -466,6 +452,35 @@ class _Choice(Record):
             workload = asked
         way = candidate.in_type.with_workload(workload, candidate.settings)
         return in_way(self.question, way, self.catalogue, self.machine)
+
+
+def _is_alike_in_every_way(judged: Judged) -> bool:
+    """Whether what rules a way out, or leaves open whether it runs, is the same in every type and
+    with every setting of its program.
+    """
+    if not judged.deciding.isdisjoint(MODEL_CHECKS):
+        return True
+    if judged.has("accelerator-missing"):
+        # there are no such accelerators, whatever memory they would need
+        return True
+    if not judged.has("memory-need-not-known"):
+        return False
+    unknown_facts = {why.fact for why in judged.placed.unknown}
+    return not _ALIKE_FACTS.isdisjoint(unknown_facts)
+
+
+def _way_of(judged: Judged) -> Way:
+    """The way of what a choice judged."""
+    way = judged.question.way
+    assert way is not None, "each judged question has a way"
+    return way
+
+
+def _row_of(way: Way, question: Question) -> FileRow:
+    """The row of the files of a way in the program of the question."""
+    row = question.type_row
+    assert row is not None, "a way has a program"
+    return row.replace(quantization=way.quantization)
 
 
 # ------------------------------------------------------------------ where no machine is known

@@ -126,7 +126,7 @@ def _gains(together: Judged, one: Judged | None) -> bool:
     if rating_of(one) <= rating_of(together):
         return False
     way = one.question.way
-    is_larger = way is not None and way.most_share is not None
+    is_larger = way is not None and way.is_larger
     is_smaller = not (one.question.is_usual_type or is_larger)
     if is_smaller and one.workload.runtime == together.workload.runtime:
         return True

@@ -112,7 +112,7 @@ class _Reasons(Record):
 
     def _why_type(self, best: Judged) -> str:
         way = best.question.way
-        if way is not None and way.most_share is not None:
+        if way is not None and way.is_larger:
             return self._phrased("more-bits", best)
         first = self.usual.quantization
         if not self.usual.fits:

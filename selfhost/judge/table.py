@@ -317,6 +317,12 @@ class FileRow(Record):
         """The size of the files as downloaded, or the reason why the size is not known."""
         return need.weights_files(self.spec, self.format or "", self.quantization or "")
 
+    @cached_property
+    def least_bytes(self) -> int:
+        """The least bytes of the files; 0 where the size is not known."""
+        size = self.size
+        return size.low_bytes if isinstance(size, Term) else 0
+
     @property
     def is_sized(self) -> bool:
         """Whether the program gets the files, downloaded or made, and their size is known."""

@@ -67,6 +67,11 @@ class Way(Record):
         return stated.replace(runtime_options=options, **changes)
 
     @property
+    def is_larger(self) -> bool:
+        """Whether the type is larger than the program's usual one."""
+        return self.most_share is not None
+
+    @property
     def is_plain(self) -> bool:
         """Whether the way keeps the usual type, method and length."""
         own = (self.quantization, self.finetune_method, self.context_tokens)
