@@ -459,11 +459,7 @@ def _sizable(verdict: Verdict, catalogue: Catalogue) -> _Sizable:
     if runtime is None or is_stated_whole:
         raise _refused(verdict, "whole", low=memory.low_bytes, high=memory.high_bytes)
     launch = Launch(
-        judged=verdict,
-        catalogue=catalogue,
-        machine=verdict.machine,
-        runtime=runtime,
-        tag=None,
+        judged=verdict, catalogue=catalogue, machine=verdict.machine, runtime=runtime
     )
     return _Sizable(verdict=verdict, launch=launch, needs=needs, memory=memory)
 
