@@ -93,7 +93,9 @@ class AlternativeSearch(Asking):
             if len(found) == _MOST_OF_SAME_MODEL:
                 break
             stated = wish.given_up(self)
-            if stated is None or stated == self.judged.question.stated:
+            if stated is None:
+                continue
+            if stated == self.judged.question.stated:
                 continue
             judged = self.by_id(stated)
             if judged is None or not is_way_out(judged, self.judged):
@@ -107,9 +109,10 @@ class AlternativeSearch(Asking):
         """What the sentences on a wish that was given up name."""
         workload = other.workload
         runtime = other.question.runtime
-        left = self.judged.question.asked.runtime_options.keys()
+        before = self.judged.question.asked.runtime_options
+        after = other.question.asked.runtime_options
         return {
-            "options": sorted(left - other.question.asked.runtime_options.keys()),
+            "options": sorted(before.keys() - after.keys()),
             "method": METHODS.get(workload.finetune_method or ""),
             "loss": _loss_of(other),
             "cache": workload.kv_cache_type,
@@ -119,7 +122,8 @@ class AlternativeSearch(Asking):
 
     def _of_this(self, judged: Judged, why: str) -> Alternative:
         """The alternative of the same model, with what may keep it from running well."""
-        return self._alternative(judged, ", ".join([why, *reservations(judged)]))
+        parts = [why, *reservations(judged)]
+        return self._alternative(judged, ", ".join(parts))
 
     def _alternative(self, judged: Judged, why: str) -> Alternative:
         """The alternative that a judgement makes, with the command that asks for the same again."""
@@ -276,7 +280,9 @@ def _without_options(
 
 def _in_smaller_type(search: AlternativeSearch) -> Workload | None:
     """The same program in the nearest smaller type that runs."""
-    return None if search.smaller is None else search.smaller.question.stated
+    if search.smaller is None:
+        return None
+    return search.smaller.question.stated
 
 
 def _in_other_program(search: AlternativeSearch) -> Workload | None:
@@ -299,7 +305,9 @@ def _for_fewer_users(search: AlternativeSearch) -> Workload | None:
     """The most users for whom the model runs, of fewer than were asked for."""
     most = search.reach.most_users or 0
     stated = search.judged.question.stated
-    return stated.replace(parallel=most) if 0 < most < stated.parallel else None
+    if not 0 < most < stated.parallel:
+        return None
+    return stated.replace(parallel=most)
 
 
 def _with_shorter_context(search: AlternativeSearch) -> Workload | None:

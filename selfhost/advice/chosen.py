@@ -22,6 +22,8 @@ from ..core.templates import fill
 from ..core.units import canonical
 from .ranking import Standings
 
+# words to search for
+Words = tuple[str, ...]
 # names that take the place of words which find nothing
 _MOST_NAMED = 3
 
@@ -42,7 +44,9 @@ def chosen(
     """
     ids = []
     standings = Standings.load(catalogue, None)
-    needs_answers = purpose is not None and purposes_table().purpose[purpose].use
+    needs_answers = False
+    if purpose is not None:
+        needs_answers = bool(purposes_table().purpose[purpose].use)
     for id in catalogue.ids():
         outline = catalogue.outlines[id]
         if families and outline.family not in families:
@@ -66,7 +70,7 @@ def chosen(
     return passing
 
 
-def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
+def words_typed(words: Iterable[str], catalogue: Catalogue) -> Words:
     """The words as they are compared, each once: in lower case and Latin letters, and the name of a
     use for a phrase that means it (`text to speech`).
     """
@@ -100,24 +104,32 @@ def kinds_in(words: Sequence[str]) -> KindsMeant:
     parts = set()
     for kind in kinds:
         parts.update(kind.split("-"))
-    uses = [use for use in USES if parts.issuperset(use.split("-"))]
+    uses = []
+    for use in USES:
+        if parts.issuperset(use.split("-")):
+            uses.append(use)
     modalities = kinds.intersection(MODALITIES)
     return KindsMeant(use=_only(uses), modality=_only(modalities))
 
 
 def _only(names: Collection[str]) -> str | None:
-    return next(iter(names)) if len(names) == 1 else None
+    """The only one of the names; None where there are none or several."""
+    if len(names) != 1:
+        return None
+    return next(iter(names))
 
 
 def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
     """Whether every word stands in the model's names, in its maker's or in that of its kind."""
-    names = [model.id, model.name, model.family or "", *model.aliases]
+    family = model.family or ""
+    names = [model.id, model.name, family, *model.aliases]
     maker = f"-{canonical(model.developer or '')}"
     kinds = {model.modality}
     for use in model.uses or ():
         kinds.update(use.split("-"))
     for word in words:
-        if kinds.issuperset(kind_meant(word).split("-")):
+        kind = kind_meant(word)
+        if kinds.issuperset(kind.split("-")):
             continue
         if f"-{canonical(word)}" in maker:
             continue
@@ -157,7 +169,7 @@ def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
     return False
 
 
-def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
+def words_in_names(words: Sequence[str], catalogue: Catalogue) -> Words:
     """The words to search for where all words together match no model: each word that is part of a
     model's name, else the nearest names.
     """

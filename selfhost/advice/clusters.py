@@ -22,11 +22,12 @@ from ..judge.pace import Wait
 from ..judge.record import Alternative, Judged, Room, Verdict
 from ..machine.clusters import Cluster
 from .alternatives import AlternativeSearch
+from .commands import Steps
 from .faster import FasterSetting
 from .launch import Launch, fill_partly
 from .makers import understand_on
 from .notes import notes_on_question
-from .steps import Steps, steps
+from .steps import steps
 from .understood import Model, Sentences, judged_in_model_defaults, remark
 from .verdicts import Advice, check_with, concluded, loss_as_loaded
 

@@ -1,7 +1,7 @@
 """The lines that run, make or train a model, filled with what was judged.
 
-Each public function takes a `Launch` and returns lines to print; nothing here runs them. A line
-that would run anything else than the judged model, files and settings is left out.
+Each public function takes a `Launch` and returns `Steps`, lines to print; nothing here runs them. A
+line that would run anything else than the judged model, files and settings is left out.
 
 A line is made in three steps. `_usual_template` and its neighbours choose the template.
 `Launch.filled` fills its places. `_told` lists what else has to be set: by an option of the line,
@@ -46,23 +46,26 @@ _PLAIN_ON_WINDOWS = r"[\w:./\\+=~-]+"
 _REPLACED_NAMES = ("USER", "HOST", "ID")
 
 
-class RunLines(Record):
-    """The lines that run or train a model as it was judged; () where they cannot be typed.
+class Steps(Record):
+    """The lines to type for a model. A line that begins with `#` is a comment.
 
-    `before` are lines that make or get what they need, and comments on that. `with_server` start a
-    server with the judged context first, where `lines` leave to the program a context for which
-    nobody asked: a beginner types `ollama run TAG`.
+    `setup` are the lines to type first; () where nothing is missing. `commands` are the lines that
+    download and run the model as it was judged, or train it; () where none is known or can be
+    typed. `server` are lines that start a server with the judged context first, where the commands
+    leave to the program a context for which nobody asked: a beginner types `ollama run TAG`.
+    `commands_class` is "listed" or "unlisted"; None without commands, and until it is told.
     """
 
-    lines: Lines = ()
-    before: Lines = ()
-    with_server: Lines = ()
+    setup: Lines = ()
+    server: Lines = ()
+    commands: Lines = ()
+    commands_class: str | None = None
 
 
 # ------------------------------------------------------------------ lines that run a model
 
 
-def commands(launch: Launch) -> RunLines:
+def commands(launch: Launch) -> Steps:
     """Lines that download and run the model as it was judged, for a model that is not trained."""
     question = launch.question
     if question.loads_named_files:
@@ -71,12 +74,12 @@ def commands(launch: Launch) -> RunLines:
     if file is not None:
         return _lines_of_gguf(launch, file)
     found = _with_settings(launch, _usual_line(launch))
-    if not found.lines:
+    if not found.commands:
         return found
     if question.missing_bytes == 0:
         return found
     other = _other_line(launch)
-    return found.replace(lines=found.lines + other)
+    return found.replace(commands=found.commands + other)
 
 
 def _file_to_name(question: Question) -> str | None:
@@ -98,12 +101,12 @@ def _other_line(launch: Launch) -> Lines:
         return ()
     other = launch.replace(runtime=launch.catalogue.runtime(id))
     found = lines_by_tag(other)
-    if found.with_server or len(found.lines) > 1:
+    if found.server or len(found.commands) > 1:
         return ()
-    return found.lines
+    return found.commands
 
 
-def lines_by_tag(launch: Launch) -> RunLines:
+def lines_by_tag(launch: Launch) -> Steps:
     """Lines that run the model by its tag in the runtime's library, as Ollama does.
 
     None where the runtime has no tag for what was judged, fetches or runs no such model on the
@@ -111,17 +114,17 @@ def lines_by_tag(launch: Launch) -> RunLines:
     """
     question = launch.question
     if question.loads_named_files:
-        return RunLines()
+        return Steps()
     if question.missing_bytes == 0:
-        return RunLines()
+        return Steps()
     if launch.may_crash:
-        return RunLines()
+        return Steps()
     if not _can_run(launch):
-        return RunLines()
+        return Steps()
     template = _template_of_long_texts(launch)
     if template:
         line = launch.filled(template)
-        return RunLines(lines=(line,) if line else ())
+        return Steps(commands=(line,) if line else ())
     line = launch.filled(launch.lines.default)
     return _with_settings(launch, line)
 
@@ -231,18 +234,18 @@ class _Told(Record):
     server: Mapping[str, str]
 
 
-def _with_settings(launch: Launch, line: str) -> RunLines:
+def _with_settings(launch: Launch, line: str) -> Steps:
     """The line with all that has to be set, so that it runs the model as judged; none where
     something cannot be set, and for no line.
     """
     told = _told(launch)
     if not line or told is None:
-        return RunLines()
+        return Steps()
     machine = launch.machine
     line = " ".join((line, *told.options))
     line = _with_variables(_variables_of_cards(launch), line, machine)
     if not told.server:
-        return RunLines(lines=(line,))
+        return Steps(commands=(line,))
     # the server gets an address of its own beside a service that runs already
     address = [launch.lines.variables["address"]]
     variables = [*address, *told.server.values()]
@@ -252,8 +255,8 @@ def _with_settings(launch: Launch, line: str) -> RunLines:
     )
     is_for_context = told.server.keys() == {"context_tokens"}
     if is_for_context and not launch.question.context_asked:
-        return RunLines(lines=(line,), with_server=with_server)
-    return RunLines(lines=with_server)
+        return Steps(commands=(line,), server=with_server)
+    return Steps(commands=with_server)
 
 
 def _told(launch: Launch) -> _Told | None:
@@ -316,7 +319,7 @@ def _variables_of_cards(launch: Launch) -> list[str]:
 # ------------------------------------------------------------------ files on this machine
 
 
-def _lines_of_named_files(launch: Launch) -> RunLines:
+def _lines_of_named_files(launch: Launch) -> Steps:
     """The lines that run the file or the folder that was named; () where the runtime takes none, or
     where its path cannot be typed.
     """
@@ -333,29 +336,29 @@ def _lines_of_named_files(launch: Launch) -> RunLines:
     elif not template:
         template = _usual_template(launch)
     if "{repository}" not in template:
-        return RunLines()
+        return Steps()
     typed = _shell_path(folder, launch.machine)
     is_plain = typed == folder and not folder.startswith("~")
     if "'{repository}'" in template and not is_plain:
         # the template is Python code, in which a quoted path would end the string
-        return RunLines()
+        return Steps()
     line = launch.filled(template, {"repository": typed})
     return _with_settings(launch, line)
 
 
-def _lines_of_gguf(launch: Launch, path: str) -> RunLines:
+def _lines_of_gguf(launch: Launch, path: str) -> Steps:
     """The lines that run the judged file; () where the runtime takes no GGUF file, or where a name
     in its path was replaced.
     """
     if not path.lower().endswith(".gguf"):
-        return RunLines()
+        return Steps()
     here = launch.question.here
     projector = None
     if here is not None:
         projector = here.projector
         folders = path.replace("\\", "/").split("/")
         if not set(folders).isdisjoint(_REPLACED_NAMES):
-            return RunLines()
+            return Steps()
     if "-of-" in path:
         from ..core.files import first_numbered_file
 
@@ -369,8 +372,8 @@ def _lines_of_file(
     launch: Launch,
     path: str,
     projector: str | None,
-    before: Lines = (),
-) -> RunLines:
+    setup: Lines = (),
+) -> Steps:
     """The line that loads one GGUF file; none where the runtime takes no GGUF file."""
     machine = launch.machine
     template = launch.for_all_users("users_file", launch.template("file"))
@@ -379,7 +382,7 @@ def _lines_of_file(
         paths["projector_file"] = _shell_path(projector, machine)
         template = template.replace(" -c ", " --mmproj {projector_file} -c ", 1)
     line = launch.filled(template, paths)
-    return _with_settings(launch, line).replace(before=before)
+    return _with_settings(launch, line).replace(setup=setup)
 
 
 # ------------------------------------------------------------------ what a shell takes
@@ -415,26 +418,26 @@ def _with_variables(
 # ------------------------------------------------------------------ lines that make a file
 
 
-def lines_of_made_file(launch: Launch) -> RunLines:
+def lines_of_made_file(launch: Launch) -> Steps:
     """The lines that run a file which the user has to get: the published file of the typed name,
     else a file made of the published weights.
     """
     if launch.question.missing_bytes == 0:
-        return RunLines()
+        return Steps()
     listing = launch.type_row.listing
     if listing is None or not listing.named:
         return _lines_of_recipe(launch)
     file = listing.names.get(launch.quantization)
     if file is None:
-        return RunLines()
+        return Steps()
     line = f"# download {file}"
     page = launch.spec.conversions_page
     if page:
         line += f"; Hugging Face lists who publishes it: {page}"
-    return _lines_of_file(launch, file, None, before=(line,))
+    return _lines_of_file(launch, file, None, setup=(line,))
 
 
-def _lines_of_recipe(launch: Launch) -> RunLines:
+def _lines_of_recipe(launch: Launch) -> Steps:
     """The lines that make the file that was judged, and run it.
 
     None where the runtime has no converter, where the publisher's repository is not known, or where
@@ -444,9 +447,9 @@ def _lines_of_recipe(launch: Launch) -> RunLines:
     spec = launch.spec
     conversion = launch.runtime.conversion
     if conversion is None:
-        return RunLines()
+        return Steps()
     if launch.type_row.conversion is None:
-        return RunLines()
+        return Steps()
     files = _files_of_recipe(launch, conversion)
     templates = []
     if not spec.lone_config:
@@ -461,13 +464,13 @@ def _lines_of_recipe(launch: Launch) -> RunLines:
     if spec.modality == "vision" and launch.has_projector and conversion.projector:
         templates.append(conversion.projector)
         projector = files["projector"]
-    before = _where_to_look(launch, conversion.look_first)
-    before += conversion.tools
+    setup = _where_to_look(launch, conversion.look_first)
+    setup += conversion.tools
     for template in templates:
         line = launch.filled(template, files)
         if line:
-            before.append(line)
-    return _lines_of_file(launch, files["file"], projector, before=tuple(before))
+            setup.append(line)
+    return _lines_of_file(launch, files["file"], projector, setup=tuple(setup))
 
 
 def _files_of_recipe(launch: Launch, conversion: Conversion) -> dict[str, str]:
@@ -513,12 +516,12 @@ def _where_to_look(launch: Launch, page: str) -> list[str]:
 # ------------------------------------------------------------------ lines that train
 
 
-def training_lines(launch: Launch) -> RunLines:
+def training_lines(launch: Launch) -> Steps:
     """The lines that train the model; none where no command is known for the method, and where the
     publisher's repository is not known.
 
-    The lines before install the trainer. Comments there tell what trains such models, where no
-    command does, and of which weights the user has to name another copy.
+    The lines to type first install the trainer. Comments there tell what trains such models, where
+    no command does, and of which weights the user has to name another copy.
     """
     workload = launch.workload
     spec = launch.spec
@@ -526,12 +529,12 @@ def training_lines(launch: Launch) -> RunLines:
     method = workload.finetune_method or "lora"
     command = finetuning.commands.get(method, "")
     if not command:
-        return RunLines()
+        return Steps()
     if spec.repository is None:
-        return RunLines()
+        return Steps()
     elsewhere = finetuning.elsewhere.get(spec.modality)
     if elsewhere is not None:
-        return RunLines(before=(f"# {elsewhere}",))
+        return Steps(setup=(f"# {elsewhere}",))
     templates = [command]
     for key in _training_options(launch):
         if key in finetuning.options:
@@ -544,14 +547,14 @@ def training_lines(launch: Launch) -> RunLines:
     line = launch.filled(" ".join(templates), values)
     packages = finetuning.packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
-    before = []
+    setup = []
     if names:
-        before.append(f"pip install {names}")
+        setup.append(f"pip install {names}")
     wide_copy = launch.filled(finetuning.wide_copy, values)
     if wide_copy:
-        before.append(f"# {wide_copy}")
-    found = RunLines(before=tuple(before))
-    return found.replace(lines=(line,)) if line else found
+        setup.append(f"# {wide_copy}")
+    found = Steps(setup=tuple(setup))
+    return found.replace(commands=(line,)) if line else found
 
 
 def _training_options(launch: Launch) -> list[str]:

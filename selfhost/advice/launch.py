@@ -61,7 +61,7 @@ class Launch(Record):
     catalogue: Catalogue
     machine: Machine
     runtime: RuntimeSpec
-    tag: str | None
+    tag: str | None = None
 
     @property
     def spec(self) -> ModelSpec:

@@ -65,6 +65,9 @@ from .understood import Sentences, remark
 _MOST_NAMED = 3
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
+# the fields of a workload that a license or the openness of a model may not meet
+_TERMS = ("license", "auditable", "commercial", "modify")
+
 # the verdict on a model, or why it cannot be judged as asked; None: its spec is faulty
 Answer = Verdict | WorkloadError | None
 # why a model cannot be judged as asked, by the id of the model
@@ -252,7 +255,8 @@ class Lister:
                 running=self._likely_running(outlines, rows),
                 is_estimate=self._estimates_running,
             )
-        return self._ranking(self.with_room_first(rows)[:most], refused, counts)
+        shown = self.with_room_first(rows)[:most]
+        return self._ranking(shown, refused, counts)
 
     def _outlines(self, ids: Ids | None) -> list[Outline]:
         """The outlines of the models `ids`, except models that are ruled out."""
@@ -291,7 +295,8 @@ class Lister:
         taken = self._with_room(rows)
         if taken is None:
             return list(rows)
-        return [taken, *(row for row in rows if row is not taken)]
+        others = [row for row in rows if row is not taken]
+        return [taken, *others]
 
     def _with_room(self, rows: Sequence[Verdict]) -> Verdict | None:
         """The best of the rows that leaves room and may be the first; None for no such row."""
@@ -442,7 +447,8 @@ class Lister:
         """The rows in their order, but models of little use last: models that do not run, that are
         worth less than a share of the best (`least_worth`), and base and superseded models.
         """
-        worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
+        running = [row for row in rows if row.can_run]
+        worths = {row.model.id: self._worth_on(row) for row in running}
         least = FACTORS.least_worth * max(worths.values(), default=0)
 
         def is_of_little_use(row: Verdict) -> bool:
@@ -478,7 +484,8 @@ class Lister:
         """The judgement of a model in its usual way; None where its spec is faulty."""
         catalogue = self._catalogue
         try:
-            question = ask(catalogue.spec(id), self._workload, catalogue, self._machine)
+            spec = catalogue.spec(id)
+            question = ask(spec, self._workload, catalogue, self._machine)
         except SpecError:
             return None
         except WorkloadError as error:
@@ -504,7 +511,7 @@ class Lister:
 
             workload = workload.replace(license=canonical_expression(workload.license))
         ruled_out = set()
-        if any(map(workload.states, ("license", "auditable", "commercial", "modify"))):
+        if any(map(workload.states, _TERMS)):
             for spec in self._catalogue.specs():
                 for finding in terms_checks(spec, workload):
                     if finding.outcome is Outcome.FAIL:
@@ -527,7 +534,8 @@ class Lister:
         for row in rows:
             standing = self._standing(row.model.id)
             told = _Listed(model=row.model, wanted=self._use, running=running)
-            models.append(row.replace(why=self._why(row, standing), further=told))
+            why = self._why(row, standing)
+            models.append(row.replace(why=why, further=told))
         return Ranking(
             machine=self._machine,
             models=tuple(models),

@@ -24,8 +24,8 @@ from ..judge.devices import gpu_maker
 from ..judge.pace.words import likely_words
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
+from .commands import Steps
 from .launch import CONVERTED
-from .steps import Steps
 from .understood import Sentences, Understood, remark
 
 # the options by the fields that they state; a format is stated in a program or a policy only

@@ -89,7 +89,9 @@ class Proposals(Record):
         """The first `most` of these models that run fast enough; last those of which too little is
         known.
         """
-        if not most or not ids:
+        if not most:
+            return []
+        if not ids:
             return []
         try:
             rows = lister.first(most, ids).models
@@ -152,25 +154,32 @@ class Proposals(Record):
             if program is None:
                 # any program will do
                 yield workload
-            elif program.id not in seen and not self._is_useless(program, workload):
+                continue
+            if program.id in seen:
+                continue
+            seen.add(program.id)
+            if not self._is_useless(program, workload):
                 yield workload
-                seen.add(program.id)
 
     def _program(self, workload: Workload) -> RuntimeSpec | None:
         """The stated program, or the only one that takes the stated options; None for neither."""
         if workload.runtime is not None:
-            return self.catalogue.runtime(workload.runtime.strip().lower())
+            name = workload.runtime.strip().lower()
+            return self.catalogue.runtime(name)
         question = asked_again(
             self.judged.question, workload, self.catalogue, self.machine
         )
-        if question is None or not question.runtime_follows:
+        if question is None:
+            return None
+        if not question.runtime_follows:
             return None
         return question.runtime
 
     def _is_useless(self, program: RuntimeSpec, workload: Workload) -> bool:
         """Whether the program surely runs no model of this kind here."""
         serves_kind = program.text_part
-        if not serves_kind and set(program.modalities).isdisjoint(self._modalities):
+        is_of_kind = not set(program.modalities).isdisjoint(self._modalities)
+        if not serves_kind and not is_of_kind:
             return True
         if program.gpus.required and self.machine.accelerators == ():
             return True
@@ -249,7 +258,9 @@ class Proposals(Record):
     def _is_of_kind(self, outline: Outline) -> bool:
         """Whether the outline is of another open model that does the wanted work."""
         asked = self.judged.question
-        if outline.closed or outline.id == asked.spec.id:
+        if outline.closed:
+            return False
+        if outline.id == asked.spec.id:
             return False
         if outline.modality not in self._modalities:
             return False

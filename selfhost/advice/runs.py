@@ -44,6 +44,8 @@ MAX_LOG_BYTES = 8 << 30
 # a log may have millions of lines; a row of a table is no longer
 _LONGEST_ROW = 2000
 Figures = list[Figure]
+# the figures of one answer, by the names of `_AnswerRules`
+Numbers = dict[str, float]
 # a term of the needs, and where it lies
 _Place = tuple[str, str]
 # hears how many bytes were read, and of how many
@@ -374,7 +376,8 @@ def _memory_of_buffers(buffers: Sequence[_Buffer]) -> Figures:
         if mib:
             # a log prints hundredths of a MiB
             rounding = len(sizes) * MIB // 100
-            figures.append(_memory(term, where, round(mib * MIB), rounding))
+            figure = _memory(term, where, round(mib * MIB), rounding)
+            figures.append(figure)
     return figures
 
 
@@ -404,28 +407,11 @@ def _pace_of_line(match: re.Match[str]) -> Figure:
     return Figure(term=kind, seen=rate, tokens=tokens)
 
 
-def _pace(
-    kind: str,
-    rate: float,
-    tokens: float,
-    depth: float | None,
-) -> Figure | None:
-    """The pace of so many tokens with `depth` tokens in the context; None where there is no
-    rate.
-    """
-    if rate == 0:
-        return None
-    if tokens == 0:
-        return None
-    depth_tokens = None if depth is None else int(depth)
-    return Figure(term=kind, seen=rate, tokens=int(tokens), depth_tokens=depth_tokens)
-
-
 class _Request:
-    """The facts of one request in a log.
+    """What a text tells of one request.
 
     `timed` are the paces of the prompt and of the answer, by `prompt` and `decode`. `tokens_at_end`
-    is the number of tokens in the context when the request ends; None where the log does not tell.
+    is the number of tokens in the context when the request ends; None where the text does not tell.
     `is_shared`: another request ran at the same time.
     """
 
@@ -435,16 +421,18 @@ class _Request:
         self.is_shared = False
 
     def paces(self) -> Figures:
-        """The pace of the prompt and of the answer, as far as the log has them, each with the
-        tokens that stood in the context.
+        """The pace of the prompt and of the answer, as far as the text has them, each with the
+        tokens that stood in the context: before the prompt, and on average while it wrote.
         """
         read = self._tokens("prompt")
         written = self._tokens("decode")
         before = read
         if self.tokens_at_end is not None:
             before = self.tokens_at_end - written
-        depth_of_answer = before + written // 2 if before > 0 else None
-        depths = {"prompt": max(0, before - read), "decode": depth_of_answer}
+        depths: dict[str, int | None] = {"prompt": max(0, before - read)}
+        depths["decode"] = None
+        if before > 0:
+            depths["decode"] = before + written // 2
         paces = []
         for kind, depth in depths.items():
             pace = self.timed.get(kind)
@@ -453,8 +441,9 @@ class _Request:
         return paces
 
     def _tokens(self, kind: str) -> int:
-        """The tokens of the prompt or of the answer; 0 where the log has no time of these."""
-        return self.timed[kind].timed_tokens if kind in self.timed else 0
+        """The tokens of the prompt or of the answer; 0 where the text has no time of these."""
+        pace = self.timed.get(kind)
+        return 0 if pace is None else pace.timed_tokens
 
 
 def _requests(text: str) -> list[_Request]:
@@ -504,7 +493,8 @@ class _BenchRow(Record):
     @property
     def setup(self) -> list[str | None]:
         """The model and the options."""
-        return [self.cells.get(name) for name in _table().signs["setup"]]
+        names = _table().signs["setup"]
+        return [self.cells.get(name) for name in names]
 
 
 def _read_bench(text: str) -> Run | None:
@@ -566,11 +556,16 @@ def _tested_pace(test: str, cell: str) -> Figure | None:
         return None
     if not _NUMBER.fullmatch(number):
         return None
+    rate = float(number)
+    if not rate:
+        return None
     tokens = int(match["tokens"])
     depth = int(match["depth"] or 0)
+    kind = "prompt"
     if match["kind"] == "tg":
-        return _pace("decode", float(number), tokens, depth + tokens // 2)
-    return _pace("prompt", float(number), tokens, depth)
+        kind = "decode"
+        depth += tokens // 2
+    return Figure(term=kind, seen=rate, tokens=tokens, depth_tokens=depth)
 
 
 def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
@@ -600,62 +595,56 @@ def _read_answers(text: str) -> Run | None:
     and of the longest answer; None for no such program.
     """
     for program in _table().answers:
-        answers = _answers(program, text)
-        # Ollama counts later prompts with the tokens that its cache had already
-        # (ollama/ollama#10860)
-        timed = [answers[0].pace("prompt", program.per_second)]
-        for answer in answers:
-            timed.append(answer.pace("decode", program.per_second))
-        paces = [pace for pace in timed if pace is not None]
-        if not paces:
-            continue
-        return Run(
-            tool=program.tool,
-            runtime=program.runtime,
-            name=_facts("answers", text).get("name"),
-            drafts='"draft_n"' in text,
-            figures=tuple(_most_telling(paces)),
-        )
+        paces: Figures = []
+        for figures in _figures_of_answers(program, text):
+            of_answer = _answered(figures, program.per_second).paces()
+            if paces:
+                # Ollama counts later prompts with the tokens that its cache had already
+                # (ollama/ollama#10860)
+                of_answer = [pace for pace in of_answer if pace.term == "decode"]
+            paces += of_answer
+        if paces:
+            return Run(
+                tool=program.tool,
+                runtime=program.runtime,
+                name=_facts("answers", text).get("name"),
+                drafts='"draft_n"' in text,
+                figures=tuple(_most_telling(paces)),
+            )
     return None
 
 
-def _answers(program: _AnswerRules, text: str) -> list[_Answer]:
-    """The answers in a text, at least one, which may have no figures. A second figure of one name
-    begins the next answer.
+def _figures_of_answers(program: _AnswerRules, text: str) -> list[Numbers]:
+    """The figures of each answer in a text, by the names of `_AnswerRules`. A second figure of one
+    name begins the next answer.
     """
-    answer = _Answer()
-    answers = [answer]
+    answers: list[Numbers] = []
     expression = "|".join(program.figures)
     for match in re.finditer(expression, text, re.MULTILINE):
         name = str(match.lastgroup)
-        if name in answer:
-            answer = _Answer()
-            answers.append(answer)
-        answer[name] = float(match[name])
+        if not answers or name in answers[-1]:
+            answers.append({})
+        answers[-1][name] = float(match[name])
     return answers
 
 
-class _Answer(dict[str, float]):
-    """The figures of one answer, by the names of `_AnswerRules`; 0 for one that it lacks."""
-
-    def __missing__(self, name: str) -> float:
-        return 0
-
-    def pace(self, kind: str, per_second: int) -> Figure | None:
-        """The pace of the prompt, behind the cached tokens, or of the written tokens, half of which
-        are in the context on average; None where no time is told.
-        """
-        prompt = self["prompt"]
-        tokens = prompt
-        depth: float | None = self["cached"]
-        if kind == "decode":
-            tokens = self["tokens"]
-            depth = self["cached"] + prompt + tokens // 2 if prompt else None
-        rate = self[f"{kind}_rate"]
-        time = self[f"{kind}_time"]
+def _answered(figures: Numbers, per_second: int) -> _Request:
+    """The request that these figures tell of; a time counts before a printed rate."""
+    request = _Request()
+    counts = {
+        "prompt": int(figures.get("prompt", 0)),
+        "decode": int(figures.get("tokens", 0)),
+    }
+    for kind, tokens in counts.items():
+        rate = figures.get(f"{kind}_rate", 0)
+        time = figures.get(f"{kind}_time", 0)
         if time:
             rate = tokens * per_second / time
-        return _pace(kind, rate, tokens, depth)
+        request.timed[kind] = Figure(term=kind, seen=rate, tokens=tokens)
+    if counts["prompt"]:
+        cached = int(figures.get("cached", 0))
+        request.tokens_at_end = cached + sum(counts.values())
+    return request
 
 
 # ---------------------------------------------------------------- vLLM
@@ -694,7 +683,9 @@ def _weights_of_vllm(gib: str, where: str) -> Figures:
     _, _, decimals = gib.partition(".")
     rounding = GIB * 10 ** -len(decimals) / 2
     size = GIB * float(gib)
-    return [_memory("weights", where, size, rounding)] if size else []
+    if not size:
+        return []
+    return [_memory("weights", where, size, rounding)]
 
 
 def _steadiest_pace(text: str) -> Figure | None:
@@ -707,7 +698,8 @@ def _steadiest_pace(text: str) -> Figure | None:
     at_once = 1
     if at_once not in rates:
         at_once = max(rates, key=lambda number: len(rates[number]))
-    return Figure(term="decode", seen=median(rates[at_once]), sequences=at_once)
+    rate = median(rates[at_once])
+    return Figure(term="decode", seen=rate, sequences=at_once)
 
 
 def _rates_by_sequences(text: str) -> dict[int, list[float]]:

@@ -38,7 +38,7 @@ from ..machine.record import (
     Machine,
 )
 from ..needs.records import How, MemoryNeed, Needs, Term, likely_bytes
-from .launch import bytes_worth_bounding, fill_partly, variables_hiding_cards
+from .launch import Launch, bytes_worth_bounding, variables_hiding_cards
 from .notes import note_on_users
 from .understood import (
     Model,
@@ -331,7 +331,7 @@ def size_with(
     if card is not None:
         vast = vast.replace(accelerators=(card,))
     verdict = check_with(catalogue, meant, workload, vast)
-    size = _size_of(_sizable(verdict), prompt_cache_bytes)
+    size = _size_of(_sizable(verdict, catalogue), prompt_cache_bytes)
     return size.replace(notes=size.notes + notes)
 
 
@@ -383,12 +383,18 @@ def _chosen_workload(
 
 
 class _Sizable(Record):
-    """A verdict from which a size can be computed, with its runtime, needs and memory."""
+    """A verdict from which a size can be computed, with its needs and memory. `launch` fills the
+    lines of its program.
+    """
 
     verdict: Verdict
-    runtime: RuntimeSpec
+    launch: Launch
     needs: Needs
     memory: MemoryNeed
+
+    @property
+    def runtime(self) -> RuntimeSpec:
+        return self.launch.runtime
 
     @property
     def service(self) -> Service:
@@ -400,7 +406,7 @@ class _Sizable(Record):
 
     def bound(self, key: str, **values: object) -> str:
         """The option that bounds a growth, with these values; "" where the service has none."""
-        return fill_partly(self.service.bounds.get(key, ""), values)
+        return self.launch.filled(self.service.bounds.get(key, ""), values)
 
     @property
     def state_bytes(self) -> int:
@@ -425,7 +431,7 @@ class _Sizable(Record):
         return self.verdict.model.modality in GENERATING
 
 
-def _sizable(verdict: Verdict) -> _Sizable:
+def _sizable(verdict: Verdict, catalogue: Catalogue) -> _Sizable:
     """The verdict with the parts from which a size is computed.
 
     Raises `SelfhostError` with the reason where there is no size. A need that is stated as one
@@ -452,7 +458,10 @@ def _sizable(verdict: Verdict) -> _Sizable:
     is_stated_whole = all(term.how is How.STATED for term in memory.terms)
     if runtime is None or is_stated_whole:
         raise _refused(verdict, "whole", low=memory.low_bytes, high=memory.high_bytes)
-    return _Sizable(verdict=verdict, runtime=runtime, needs=needs, memory=memory)
+    launch = Launch(
+        judged=verdict, catalogue=catalogue, machine=verdict.machine, runtime=runtime
+    )
+    return _Sizable(verdict=verdict, launch=launch, needs=needs, memory=memory)
 
 
 def _refused(
@@ -604,7 +613,7 @@ def _conversations(
     bound = sizable.bound("context_checkpoints", context_checkpoints=allowed)
     if not bound:
         option = runtime.command_lines.options.get("context_checkpoints", "")
-        bound = fill_partly(option, {"context_checkpoints": allowed})
+        bound = sizable.launch.filled(option, {"context_checkpoints": allowed})
     growth_bytes = uncounted_bytes if allowed > counted else 0
     yield _growth("checkpoints", growth_bytes, bound, uncounted_bytes)
 
@@ -679,7 +688,7 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
     fetch = None
     if words and service.fetch:
         name = shell_word(words[0])
-        fetch = fill_partly(service.fetch, {"name": name})
+        fetch = fill(service.fetch, {"name": name})
     return _Start(arguments=tuple(arguments), environment=environment, fetch=fetch)
 
 
@@ -691,27 +700,19 @@ def _is_missing(option: str, arguments: Sequence[str]) -> bool:
     return name not in arguments
 
 
-def _values(workload: Workload) -> dict[str, str | None]:
-    """The settings of the workload for a template; None where they are the usual ones."""
-    tokens = workload.context_tokens
-    kv_cache_type = workload.kv_cache_type
-    return {
-        "context_tokens": str(tokens) if tokens else None,
-        "parallel": str(workload.parallel),
-        "kv_cache_type": None if kv_cache_type == "f16" else kv_cache_type,
-    }
-
-
 def _options(sizable: _Sizable) -> list[str]:
-    """The settings of a server that reads these from its environment, and the bounds of the
-    service: the number of users, and the share of the memory.
+    """The settings of a server that reads these from its environment, and the share of the memory
+    that it takes.
     """
-    values = _values(sizable.workload)
+    stated: dict[str, None] = {}
+    if sizable.workload.kv_cache_type == "f16":
+        # the usual type is not set
+        stated["kv_cache_type"] = None
     variables = sizable.runtime.command_lines.variables
-    options = [fill_partly(variables.get(key, ""), values) for key in values]
-    if sizable.workload.parallel > 1:
-        options.append(sizable.bound("users", **values))
-    options.append(sizable.bound("share", **values))
+    options = [sizable.bound("share")]
+    for key in ("context_tokens", "parallel", "kv_cache_type"):
+        option = sizable.launch.filled(variables.get(key, ""), stated)
+        options.append(option)
     return options
 
 
@@ -723,16 +724,10 @@ def _words(sizable: _Sizable) -> list[str]:
         if found:
             return _with_own_files(shell_words(rest), sizable.runtime)
     # no printed command loads the model: the user puts a file of it into the folder
-    workload = sizable.workload
-    name = f"{sizable.verdict.model.id}-{workload.quantization}.gguf"
-    context_tokens = workload.context_tokens or 0
-    total_tokens = context_tokens * sizable.runtime.contexts_of(workload)
-    values = _values(workload)
-    values["file"] = f"{MODELS_FOLDER}/{name}"
-    values["total_context_tokens"] = str(total_tokens)
-    template = sizable.runtime.command_lines.by_use.get("file", "")
-    words = fill_partly(template, values).split()
-    return words[len(program.split()) :]
+    name = f"{sizable.verdict.model.id}-{sizable.workload.quantization}.gguf"
+    template = sizable.launch.template("file")
+    line = sizable.launch.filled(template, {"file": f"{MODELS_FOLDER}/{name}"})
+    return line.split()[len(program.split()) :]
 
 
 def _with_own_files(words: Sequence[str], runtime: RuntimeSpec) -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..core.records import Record
 from ..core.templates import fill
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy
@@ -20,7 +19,7 @@ from ..judge.record import Judged, Question
 from ..judge.table import USUAL
 from ..machine.record import Accelerator, Machine
 from .commands import (
-    RunLines,
+    Steps,
     commands,
     lines_by_tag,
     lines_of_made_file,
@@ -32,21 +31,6 @@ from .launch import Launch, Lines
 _LISTED = "listed"
 # nobody has seen the file: its publisher usually has it, or you make it
 _UNLISTED = "unlisted"
-
-
-class Steps(Record):
-    """The lines to type for a model. A line that begins with `#` is a comment.
-
-    `setup` are the lines to type first; () where nothing is missing. `commands` are the lines that
-    download and run the model; () where none is known. `commands_class` is "listed" or "unlisted";
-    None without commands. `server` are lines that start a server with the judged context, where the
-    commands leave the context to the program.
-    """
-
-    setup: Lines = ()
-    server: Lines = ()
-    commands: Lines = ()
-    commands_class: str | None = None
 
 
 def steps(
@@ -101,45 +85,40 @@ def _steps_of(launch: Launch, *, by_tag_first: bool) -> Steps:
     """
     if launch.workload.task == "finetune":
         training = training_lines(launch)
-        if not training.lines:
+        if not training.commands:
             # a comment, where no command is known
-            return Steps(setup=training.before)
-        return _after_setup(launch, training, _LISTED)
+            return training
+        return _after_installation(launch, training, _LISTED)
     found = commands(launch)
-    if by_tag_first or not found.lines:
+    if by_tag_first or not found.commands:
         by_tag = _steps_by_tag(launch)
         if by_tag.commands:
             return by_tag
-    if not found.lines:
-        return _after_setup(launch, lines_of_made_file(launch), _UNLISTED)
+    if not found.commands:
+        return _after_installation(launch, lines_of_made_file(launch), _UNLISTED)
     if _is_listed(launch):
-        answer = _after_setup(launch, found, _LISTED)
+        answer = _after_installation(launch, found, _LISTED)
     else:
-        answer = _after_setup(launch, found, _UNLISTED)
+        answer = _after_installation(launch, found, _UNLISTED)
         doubt = "# not verified: whether the repository holds this file"
         answer = answer.replace(setup=(*answer.setup, doubt))
     parts = _part_lines(launch)
-    numbers = _numbers_of_cards(launch, found.lines)
+    numbers = _numbers_of_cards(launch, found.commands)
     return answer.replace(setup=(*answer.setup, *parts, *numbers))
 
 
-def _after_setup(launch: Launch, found: RunLines, commands_class: str) -> Steps:
-    """The lines behind those that install the program; none where no lines were found."""
-    if not found.lines:
+def _after_installation(launch: Launch, found: Steps, commands_class: str) -> Steps:
+    """The steps behind those that install the program; none where no commands were found."""
+    if not found.commands:
         return Steps()
     setup = (
-        *_installation(launch, found.lines),
+        *_installation(launch, found.commands),
         *_shared_memory_lines(launch),
         *_login_lines(launch),
-        *found.before,
+        *found.setup,
         *_server_address(launch),
     )
-    return Steps(
-        setup=setup,
-        commands=found.lines,
-        server=found.with_server,
-        commands_class=commands_class,
-    )
+    return found.replace(setup=setup, commands_class=commands_class)
 
 
 def _numbers_of_cards(launch: Launch, lines: Lines) -> Iterator[str]:
@@ -186,8 +165,8 @@ def _steps_by_tag(launch: Launch) -> Steps:
     runtime = launch.catalogue.runtime(USUAL.library)
     launch = launch.replace(runtime=runtime)
     found = lines_by_tag(launch)
-    if not found.lines:
-        return Steps()
+    if not found.commands:
+        return found
     question = Question(spec=launch.spec, workload=launch.workload, runtime=runtime)
     code = runtime_check(question, launch.machine).code
     setup = [
@@ -195,15 +174,14 @@ def _steps_by_tag(launch: Launch) -> Steps:
         *_runtime_lines(runtime, code, launch.machine, ()),
         *_shared_memory_lines(launch),
     ]
-    if len(found.lines) > 1:
+    if len(found.commands) > 1:
         setup.append(
             "# the service keeps its own settings, so start a second server with those judged here"
         )
-    return Steps(
+    is_listed = "aliases" in launch.spec.sources
+    return found.replace(
         setup=tuple(setup),
-        commands=found.lines,
-        server=found.with_server,
-        commands_class=_LISTED if "aliases" in launch.spec.sources else _UNLISTED,
+        commands_class=_LISTED if is_listed else _UNLISTED,
     )
 
 

@@ -131,19 +131,30 @@ def judged_in_model_defaults(
     without_implied = understood.without_implied
     if without_implied is None:
         return _judged_as_named(catalogue, understood, machine)
+    found = _in_implied_files(catalogue, understood, machine)
+    if isinstance(found, JudgedMeaning):
+        return found
+    in_other_files = without_implied.replace(notes=without_implied.notes + found)
+    return _judged_as_named(catalogue, in_other_files, machine)
+
+
+def _in_implied_files(
+    catalogue: Catalogue,
+    understood: Understood,
+    machine: Machine,
+) -> JudgedMeaning | Sentences:
+    """The meaning in the files that the name implies, or the note on why it is not taken: the type
+    is refused, or no program loads the files on the machine. Raises `WorkloadError` for a refusal
+    of anything else.
+    """
     try:
         meaning = _judged_as_named(catalogue, understood, machine)
     except WorkloadError as error:
         if any(problem.key != "quantization" for problem in error.problems):
             raise
         why = f"{error.problems[0].message}."
-        notes = remark("other-files", asked=understood.typed_name, why=why)
-    else:
-        notes = _note_if_not_loaded(understood.typed_name, meaning.judged)
-        if not notes:
-            return meaning
-    in_other_files = without_implied.replace(notes=without_implied.notes + notes)
-    return _judged_as_named(catalogue, in_other_files, machine)
+        return remark("other-files", asked=understood.typed_name, why=why)
+    return _note_if_not_loaded(understood.typed_name, meaning.judged) or meaning
 
 
 def _judged_as_named(
@@ -211,14 +222,15 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
         )
     local = read_local(typed)
     notes = local.notes
-    are_here = local.files_here
     file_type = local.quantization or None
-    if are_here and workload.quantization is None:
+    other_type = None
+    if workload.quantization is not None:
+        other_type = _other_type_asked(local, workload.quantization)
+    elif local.files_here:
         workload = workload.replace(quantization=file_type)
-    other_type = _other_type_asked(local, workload)
     if other_type is not None:
-        are_here = False
         notes += remark("other-type", held=file_type, asked=other_type)
+    are_here = local.files_here and other_type is None
     formats: tuple[str, ...] = ()
     if are_here or local.missing:
         formats = (local.format,)
@@ -232,15 +244,15 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
     )
 
 
-def _other_type_asked(local: LocalModel, workload: Workload) -> str | None:
-    """The type that the user stated instead of the type of the GGUF file, which has only one; None
-    where they agree, and for other files.
+def _other_type_asked(local: LocalModel, stated: str) -> str | None:
+    """The stated type, where a GGUF file, which has only one, is of another; None where they agree,
+    and for other files.
     """
     if local.format != "gguf":
         return None
     if not local.quantization:
         return None
-    asked = need.canonical_quantization(workload.quantization or "")
+    asked = need.canonical_quantization(stated)
     return None if asked == local.quantization else asked
 
 

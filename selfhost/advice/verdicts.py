@@ -27,6 +27,7 @@ from ..judge.record import (
 from ..machine.record import Machine
 from .alternatives import AlternativeSearch
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
+from .commands import Steps
 from .faster import FasterSetting, faster_settings, surer, with_undrafted_pace
 from .launch import Lines
 from .makers import understand_on
@@ -41,7 +42,7 @@ from .notes import (
     notes_on_question,
 )
 from .ranking import best_case
-from .steps import Steps, steps
+from .steps import steps
 from .understood import Model, Sentences, Understood, judged_on
 
 

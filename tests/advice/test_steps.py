@@ -18,7 +18,8 @@ from helpers.machines import USUAL
 from helpers.paths import TESTS
 from judge.small import finding_of
 from selfhost import Machine, Workload, check
-from selfhost.advice.steps import Steps, steps
+from selfhost.advice.commands import Steps
+from selfhost.advice.steps import steps
 from selfhost.catalogue.index import Catalogue
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
