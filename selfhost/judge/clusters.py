@@ -84,6 +84,9 @@ def judge_together(
     splits: list[str | None] = [split]
     if split is None and question.runtime is not None:
         splits = [*question.runtime.clusters.splits] or [None]
+        if not cluster.link.carries_tensors and len(splits) > 1:
+            # over a slow link layers are faster
+            splits = [name for name in splits if name != BY_TENSOR]
     judged = []
     refused = []
     for name in splits:
@@ -136,9 +139,6 @@ def _refusal(question: Question, cluster: Cluster, split: str | None) -> Ruling 
 
 def _refusal_of_tensors(model: DividedModel) -> Ruling | None:
     """Why tensors are not divided over the machines; None where they may be."""
-    link = model.cluster.link
-    if not link.carries_tensors:
-        return _refusing("slow-link", link=link.title)
     if any(len(model.cards_of(one)) > 1 for one in model.cluster.kinds):
         return _refusing("several-gpus")
     undivided = _what_does_not_divide(model, model.number)

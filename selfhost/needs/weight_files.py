@@ -72,6 +72,8 @@ _LAYER_PARTS = (*_PARTS.values(), "feed_forward")
 _TABLE_PARTS = {"token_embd.weight": "table", "output.weight": "output"}
 _NGRAMS = "ngrams"
 _ROUTER = "ffn_gate_inp"
+# the outputs whose weights of 4 bits AWQ packs in one word of 32 bits; fewer stay as they are
+_OUTPUTS_OF_A_WORD = 8
 # how far files may be off a publisher's own recipe: lists of sizes leave open whether they count in
 # GB or GiB, which are 7 % apart; and off a sum over their tensors
 _RECIPE_ERROR = 0.07
@@ -264,9 +266,11 @@ def _has_any(name: str, words: Iterable[str]) -> bool:
 
 def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     """Whether quantizers pack the tensors: linear layers of the blocks, but not routers, nor
-    matrices that the model's class keeps wide.
+    coefficients of a few outputs, nor matrices that the model's class keeps wide.
     """
     if not group.layers or not _is_matrix(group):
+        return False
+    if group.shape[1] < _OUTPUTS_OF_A_WORD:
         return False
     kept_wide = [_ROUTER, *_NOT_LINEAR]
     kept_by_class = row_of(architecture).torch_wide_matrix
@@ -809,8 +813,12 @@ def _why_not_awq(case: Case) -> Unread | None:
         return None
     group = scheme.group or 1
     for layer in linear_layers(case.model.packed_with("awq")):
-        if layer.inputs % group or layer.outputs % 8:
+        why = None
+        if layer.inputs % group:
             why = f"{layer.inputs:,} inputs do not divide into groups of {group}"
+        elif layer.outputs % _OUTPUTS_OF_A_WORD:
+            why = f"{layer.outputs:,} outputs do not fill words of {_OUTPUTS_OF_A_WORD}"
+        if why is not None:
             return unread(
                 f"AutoAWQ cannot pack it: {why}", f"use --quant gptq, or {_STATE_SIZE}"
             )

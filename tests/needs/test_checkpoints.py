@@ -304,3 +304,12 @@ def test_a_block_left_in_the_files_takes_no_memory_unless_it_drafts() -> None:
     assert verdict.needs.files is not None
     (weights,) = (term for term in verdict.needs.memory.terms if term.name == "weights")
     assert "of blocks, not loaded" in weights.arithmetic
+
+
+def test_coefficients_of_a_few_outputs_are_no_reason_against_awq() -> None:
+    """Four outputs fill no word of eight; arnomatic/Qwen38-AWQ-g32-ple8 has groups of 32, and was
+    refused: "10,240 inputs do not divide into groups of 32".
+    """
+    spec = catalogue().spec("qwen3.8-flash-next")
+    assert isinstance(weights_files(spec, "safetensors", "awq-32g"), Term)
+    assert not isinstance(weights_files(spec, "safetensors", "awq"), Term)
