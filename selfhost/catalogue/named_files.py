@@ -17,7 +17,7 @@ from ..core.units import canonical
 from .forms import Form
 from .index import Catalogue
 from .spec import ModelSpec
-from .spec_values import PICTURES, TRAINED_FOR
+from .spec_values import PICTURES, TRAINED_FOR, scheme_of
 
 
 class Resolution(Record):
@@ -163,8 +163,9 @@ class _NamedFiles(Record):
     def repository(self) -> str | None:
         """The repository that holds the files; None where the name does not tell it."""
         if self.is_for_one_program:
-            is_repository = expression("names", "repository").fullmatch(self.name)
-            return self.name if is_repository else None
+            name = _without_branch(self.name)
+            is_repository = expression("names", "repository").fullmatch(name)
+            return name if is_repository else None
         stated = _gguf_repository(self.name)
         if stated is not None or not self.is_trained_for_4_bits:
             return stated
@@ -262,6 +263,14 @@ class _NamedFiles(Record):
         if not says_qat and not is_named_as_googles:
             return False
         return self._had_wide_table
+
+
+def _without_branch(name: str) -> str:
+    """The name of a repository without the branch behind it that is called by its quantization, as
+    those of EXL3 are: `turboderp/Qwen3-32B-exl3:4.0bpw`.
+    """
+    before, sign, branch = name.replace("@", ":").partition(":")
+    return before if sign and scheme_of(branch) is not None else name
 
 
 def account_of(repository: str | None) -> str:

@@ -527,16 +527,33 @@ def as_typed(
 _OTHER_KEYWORDS = {
     "--machine": "machine",
     "--gpu": "gpu",
+    "--link": "link",
+    "--split": "split",
     "--specs": "specs",
     "--users": "parallel",
     "--measure": "machine=Machine.read(measure=True)",
     "--no-checkpointing": "checkpointing=False",
 }
 # the Python arguments among these whose value is a text
-_OTHER_TEXTS = ("machine", "gpu")
+_OTHER_TEXTS = ("machine", "gpu", "link", "split")
 # words of a sentence that may follow an option named without a value
 _PROSE = frozenset(
-    ("to", "or", "and", "for", "is", "has", "have", "in", "on", "out", "with", "when")
+    (
+        "to",
+        "or",
+        "and",
+        "for",
+        "is",
+        "has",
+        "have",
+        "in",
+        "on",
+        "out",
+        "with",
+        "when",
+        "states",
+        "takes",
+    )
 )
 # A command or a quoted text, which stays unchanged; or an option, with or without a value, and with
 # other values for it, as in `--runtime vllm or mlx`.

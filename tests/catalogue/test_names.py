@@ -320,6 +320,9 @@ def test_a_base_model_is_answered_by_what_was_tuned_from_it(
         ("Qwen/Qwen3-8B", None),
         # of a base model, and not of the model that answers
         ("bartowski/Llama-3.2-1B-GGUF", None),
+        # a branch for each average of bits: README.md of turboderp-org/exllamav3
+        ("turboderp/Qwen3-32B-exl3:6.0bpw", "turboderp/Qwen3-32B-exl3"),
+        ("turboderp/Qwen3-32B-exl3@4.0bpw", "turboderp/Qwen3-32B-exl3"),
         # quotes within what is pasted belong to no name
         ("docker model run 'ai/qwen3'", None),
     ],
@@ -540,6 +543,12 @@ def test_only_the_spelling_of_its_maker_is_the_file_that_was_trained_for_four_bi
     )
     assert checked(f"{page}gemma-3-27b-it-q4_0.gguf").needs == own.needs
     assert conversion.workload.quantization == "Q4_0"
+
+
+def test_the_branch_of_an_address_tells_the_bits_of_the_files() -> None:
+    """Each branch of such a repository has another average of bits; the usual one was judged."""
+    page = "https://huggingface.co/turboderp/Qwen3-32B-exl3/tree/6.0bpw"
+    assert resolve(page, CATALOGUE).quantization == "exl3-6bpw"
 
 
 @pytest.mark.parametrize(

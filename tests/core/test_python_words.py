@@ -42,6 +42,16 @@ from selfhost.core.workload import FLAGS, in_python
             id="no value",
         ),
         pytest.param(
+            "assumed: --link states another; --split takes all",
+            "assumed: link states another; split takes all",
+            id="options of several machines",
+        ),
+        pytest.param(
+            "leave out --split tensor, or take 2 machines",
+            'leave out split="tensor", or take 2 machines',
+            id="a way to divide",
+        ),
+        pytest.param(
             "use a shorter --context, a smaller --quant or",
             "use a shorter context_tokens, a smaller quantization or",
             id="in a list",
