@@ -687,7 +687,6 @@ _EXCEPTIONS = {
     "advice/notes.py": "words for one way",
     "advice/plan.py": "compares machines, not ways",
     "advice/ranking.py": "orders models, not ways of one",
-    "advice/steps.py": "writes the commands of one way",
     "advice/verify.py": "compares a measured figure with the estimate",
 }
 
