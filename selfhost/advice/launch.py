@@ -252,8 +252,7 @@ def _facts(launch: Launch) -> dict[str, object]:
         # the tokens and the users
         "context_tokens": tokens,
         "total_context_tokens": tokens * runtime.contexts_of(workload),
-        "yarn_factor": _yarn_factor(spec),
-        "yarn_original_tokens": _yarn_original_tokens(spec),
+        **_facts_of_yarn(spec),
         "parallel": _users_at_once(launch),
         "kv_cache_type": runtime.cache_type_called(workload.kv_cache_type),
         "key_type": cache_types.keys,
@@ -262,7 +261,8 @@ def _facts(launch: Launch) -> dict[str, object]:
         "batch_tokens": _batch_tokens(launch),
         # the machine
         "devices": len(launch.cards_used),
-        "card": _first_card(launch),
+        # the number of the first that holds a part of the model
+        "card": next(map(str, launch.cards_used), None),
         "gpu_layers": _layers_on_gpus(launch),
         "memory_share": _memory_share(launch),
         **_facts_of_pipeline(launch),
@@ -401,23 +401,20 @@ def _users_at_once(launch: Launch) -> int:
     return users - speed.waiting
 
 
-def _yarn_original_tokens(spec: ModelSpec) -> int | None:
-    """The context from which YaRN scales, which alone is switched on alike for all models."""
+def _facts_of_yarn(spec: ModelSpec) -> dict[str, object]:
+    """The context from which YaRN scales, which alone is switched on alike for all models, and how
+    many times that is the scaled one.
+    """
+    facts: dict[str, object] = {"yarn_factor": None, "yarn_original_tokens": None}
     architecture = spec.architecture
     if architecture is None:
-        return None
-    if not architecture.scaled_context_tokens:
-        return None
-    return architecture.yarn_original_tokens
-
-
-def _yarn_factor(spec: ModelSpec) -> str | None:
-    """How many times the context from which YaRN scales is the scaled one."""
-    original = _yarn_original_tokens(spec)
-    if not original or spec.architecture is None:
-        return None
-    scaled = spec.architecture.scaled_context_tokens or 0
-    return f"{scaled / original:g}"
+        return facts
+    original = architecture.yarn_original_tokens
+    scaled = architecture.scaled_context_tokens
+    if original and scaled:
+        facts["yarn_factor"] = f"{scaled / original:g}"
+        facts["yarn_original_tokens"] = original
+    return facts
 
 
 def _context_checkpoints(launch: Launch) -> int | None:
@@ -458,13 +455,6 @@ def _batch_tokens(launch: Launch) -> int:
 
 
 # ------------------------------------------------------------------ facts of the machine
-
-
-def _first_card(launch: Launch) -> str | None:
-    """The number of the first accelerator that holds a part of the model; None for no such one."""
-    for number in launch.cards_used:
-        return str(number)
-    return None
 
 
 def _layers_on_gpus(launch: Launch) -> int:
