@@ -147,6 +147,11 @@ def test_files_of_oq_have_the_mean_that_it_aims_at(bits: int, usual: float) -> N
             "Freaksterz/Qwen3.8-27B-SmoothQuant-W8A8-INT8", "qwen3.8-27b", "w8a8"
         ),
         pytest.param("davidyu-nv/Qwen3.5-9B-NVFP4-MSE", "qwen3.5-9b", "nvfp4"),
+        pytest.param(
+            "JongYeop/Llama-3.1-70B-Instruct-NVFP4-W4A4",
+            "llama-3.1-70b-instruct",
+            "nvfp4",
+        ),
         pytest.param("unigilby/MiniMax-M3-oQ4", "minimax-m3", "4bit"),
         pytest.param(
             "mlx-community/Xing4.0-29B-A4B-OptiQ-4bit", "xing4.0-29b-a4b", "4bit"
