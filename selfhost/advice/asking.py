@@ -65,8 +65,13 @@ class Asking(Record):
             runtime = question.way.runtime.id
         if runtime != self.typed.runtime:
             untyped = untyped.replace(runtime=runtime)
-        for field in ("quantization", "kv_cache_type", "runtime_options"):
+        for field in ("quantization", "kv_cache_type"):
             value = getattr(asked, field)
             if value != getattr(self.typed, field):
                 untyped = untyped.replace(**{field: value})
+        taken = {}
+        for name, option in asked.runtime_options.items():
+            if name not in self.typed.runtime_options:
+                taken[name] = option
+        untyped = untyped.replace(runtime_options=taken)
         return untyped.options().strip()

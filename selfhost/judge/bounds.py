@@ -106,7 +106,6 @@ class WayBounds(Record):
         needs = self._question.needs
         if needs is None or needs.memory is None:
             return Runs.NOW
-        has_bytes: float = self._card_bytes
         if self._question.wants_gpu:
             # caches play no part: users may wait
             weights = likely_bytes(self.first.placed.terms, "weights")
@@ -114,12 +113,14 @@ class WayBounds(Record):
         elif self._may_lie_on_cards(candidate):
             return Runs.NOW
         else:
+            least_bytes = self._least_bytes(candidate, needs.terms)
+        lent = lent_to_gpu(self.machine)
+        has_bytes: float = self._card_bytes
+        if lent is not None or not self._question.wants_gpu:
             ram = available_ram(self.machine, self._question.workload).ceiling_bytes
             has_bytes += inf if ram is None else ram
-            least_bytes = self._least_bytes(candidate, needs.terms)
         if least_bytes > has_bytes:
             return Runs.NOT
-        lent = lent_to_gpu(self.machine)
         if lent is not None and known.waits_for_setting:
             most_bytes = self._least_bytes(candidate, needs.terms, end="high_bytes")
             if most_bytes > lent.least_bytes:

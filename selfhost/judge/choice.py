@@ -228,18 +228,11 @@ class _Choice(Record):
         one, then where it does not suit all users in the others that serve many.
         """
         preferred = self._preferred_servers()
-        first = self.usual
-        if preferred:
-            way = Way(runtime=self.runtime, is_other=True)
-            first = first.replace(question=self.question.replace(way=way))
-        best = first
-        for runtime in preferred:
-            other = self._best_in(runtime, is_other=False)
-            # a preferred server wins a tie
-            if other is not None and self._better(other, best) is other:
-                best = other
-        if best is first:
-            best = self._best_in_program(best)
+        way = Way(runtime=self.runtime, is_other=bool(preferred))
+        usual = self.usual.replace(question=self.question.replace(way=way))
+        best = self._best_in_preferred(preferred, usual)
+        if best is None:
+            best = self._best_in_program(usual)
         if self._may_suit_servers():
             for runtime in self._servers:
                 if runtime not in preferred:
@@ -252,6 +245,18 @@ class _Choice(Record):
             return best
         by_tag = by_tag.replace(most_share=taken.most_share)
         return self._better(best, self._judged(by_tag))
+
+    def _best_in_preferred(
+        self, preferred: Sequence[RuntimeSpec], usual: Judged
+    ) -> Judged | None:
+        """The best way in the preferred programs; None where the usual way is better."""
+        best = None
+        for runtime in preferred:
+            other = self._best_in(runtime, is_other=False)
+            # a preferred program wins a tie
+            if other is not None and rating_of(other) <= rating_of(best or usual):
+                best = other
+        return best
 
     @cached_property
     def _servers(self) -> Sequence[RuntimeSpec]:

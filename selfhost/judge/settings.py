@@ -212,7 +212,9 @@ def _is_worth_a_try(_: Situation) -> bool:
 
 def _lacks_room(on: Situation) -> bool:
     """Whether accelerators do not hold all of the model, or nothing does."""
-    return on.judged.placement == "split" or not on.judged.fits
+    if not on.judged.fits or on.judged.placement == "split":
+        return True
+    return on.judged.placement == "host" and bool(on.machine.own_memory_cards)
 
 
 def _lacks_room_now(on: Situation) -> bool:
@@ -243,11 +245,6 @@ def _gain_of_small_cache(on: Situation) -> float:
     cached_bytes = on.judged.workload.parallel * step.context().cached_bytes
     read_bytes = step.weights_bytes + cached_bytes
     return read_bytes / (read_bytes - cached_bytes / 2)
-
-
-def _does_not_serve_all(on: Situation) -> bool:
-    """Whether the model does not run, or not for all users at once."""
-    return has_waiting_users(on.judged) or not on.judged.fits
 
 
 def _does_not_run(on: Situation) -> bool:
@@ -436,7 +433,7 @@ FEW_SEQUENCES = RunSetting(
 # the option by which a server takes less memory, and is slower: no CUDA graphs in vLLM
 LEAN = RunSetting(
     what=_lean_words,
-    may_help=_does_not_serve_all,
+    may_help=_lacks_room_now,
     asked=_lean,
     is_taken=True,
     cost_steps=0.0,
