@@ -69,9 +69,8 @@ class Asking(Record):
             value = getattr(asked, field)
             if value != getattr(self.typed, field):
                 untyped = untyped.replace(**{field: value})
-        taken = {}
-        for name, option in asked.runtime_options.items():
-            if name not in self.typed.runtime_options:
-                taken[name] = option
+        taken = dict(asked.runtime_options)
+        for name in self.typed.runtime_options:
+            taken.pop(name, None)
         untyped = untyped.replace(runtime_options=taken)
         return untyped.options().strip()

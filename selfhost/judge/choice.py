@@ -41,11 +41,11 @@ from .settings import SETTINGS, RunSetting, Situation, most_effect
 from .table import FileRow, names_of_type, program_row
 from .ways import (
     Way,
+    has_picture_ways,
     is_preferred,
     larger_types,
     picture_ways,
     servers,
-    takes_first_of_list,
     training_ways,
     usual_and_smaller,
     way_by_tag,
@@ -176,7 +176,7 @@ class _Choice(Record):
     def best(self) -> Judged:
         """The judgement of the best way."""
         question = self.question
-        if takes_first_of_list(question):
+        if has_picture_ways(question):
             is_in_ram = place_of(self.usual, any_disk=True) is RunPlace.RAM
             ways = picture_ways(question, self.catalogue, is_in_ram=is_in_ram)
             return self._best_placed(ways)
@@ -519,7 +519,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     ways: Sequence[Way] = ()
     if question.in_turn:
         ways = usual_and_smaller(question)
-    elif takes_first_of_list(question):
+    elif has_picture_ways(question):
         ways = picture_ways(question, catalogue, is_in_ram=False)
     candidates = []
     for way in ways:
