@@ -68,10 +68,14 @@ class Asking(Record):
             runtime = way.runtime.id
         if runtime != typed.runtime:
             untyped = untyped.replace(runtime=runtime)
-        for field in ("quantization", "kv_cache_type", "runtime_options"):
+        for field in ("quantization", "kv_cache_type"):
             value = getattr(question.asked, field)
             if value != getattr(typed, field):
                 changed = {field: value}
                 untyped = untyped.replace(**changed)
+        taken = dict(question.asked.runtime_options)
+        for name in typed.runtime_options:
+            taken.pop(name, None)
+        untyped = untyped.replace(runtime_options=taken)
         options = untyped.options()
         return options.strip()

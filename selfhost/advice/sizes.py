@@ -27,7 +27,7 @@ from ..judge.checks.space import bytes_to_store
 from ..judge.choice import smallest_of_list, workload_where_users_wait
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.record import Outcome, Question, Report, Verdict
-from ..judge.ways import takes_first_of_list
+from ..judge.ways import has_picture_ways
 from ..machine.instruction_sets import instruction_sets
 from ..machine.record import (
     MAX_DISK_BYTES,
@@ -360,14 +360,14 @@ def _chosen_workload(
     """The workload in the type and program that fit the machine; None where they follow no machine.
     `vast` is the machine with memory enough for anything.
     """
-    takes_first = takes_first_of_list(question)
+    has_pictures = has_picture_ways(question)
     if not _states_memory(machine):
-        if takes_first:
+        if has_pictures:
             return smallest_of_list(question, catalogue)
         return workload_where_users_wait(question, catalogue)
     # the type follows the memory where none was asked for, and no file is here
     follows_memory = question.here is None and bool(question.in_turn)
-    if not takes_first and not follows_memory:
+    if not has_pictures and not follows_memory:
         return None
     place = vast
     if machine.memory_total_bytes is not None:

@@ -20,7 +20,7 @@ from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question, Verdict
-from ..judge.ways import takes_first_of_list
+from ..judge.ways import has_picture_ways
 from ..machine.record import Machine
 from ..needs.quantization import LAYOUTS
 from .policy import Wanted
@@ -103,7 +103,7 @@ class PolicyJudge:
         if wanted.joined > 1:
             return _judged_joined(question, machine, wanted)
         judged = judge(question, machine)
-        if takes_first_of_list(judged.question):
+        if has_picture_ways(judged.question):
             return best_way(judged, self._catalogue, machine)
         return judged
 

@@ -19,6 +19,7 @@ from ..needs.records import Device, Split, Terms, likely_bytes
 from .checks.space import available_ram
 from .devices import gpu_maker, lent_to_gpu, places, usable_cards
 from .rating import (
+    Merits,
     Rating,
     Runs,
     cost_of,
@@ -48,6 +49,18 @@ class Candidate(NamedTuple):
     settings: tuple[RunSetting, ...] = ()
 
 
+class Known(NamedTuple):
+    """A way that was judged, with its merits."""
+
+    judged: Judged
+    merits: Merits
+
+    @classmethod
+    def of(cls, judged: Judged) -> Known:
+        """The way with its merits, which are looked up for each bound that it tells."""
+        return cls(judged, merits_of(judged))
+
+
 class WayBounds(Record):
     """The bounds of the ways of one program. `first` was judged in the program's usual type,
     without settings.
@@ -56,33 +69,33 @@ class WayBounds(Record):
     first: Judged
     machine: Machine
 
-    def of(self, candidate: Candidate, known: Judged) -> Rating:
+    def of(self, candidate: Candidate, known: Known) -> Rating:
         """The least rating that the candidate can have, told by a way that was judged."""
-        merits = merits_of(known)
+        judged, merits = known
         share = 1.0
         is_larger = candidate.in_type.is_larger
         is_settled = merits.runs is Runs.NOW and not merits.is_slow
         if is_larger or merits.unserved or not is_settled:
-            share = self._size_share(candidate, known.question)
+            share = self._size_share(candidate, judged.question)
         # else a smaller type gains what its size gives at most, which is worth less than the bits
-        effect = most_effect(candidate.settings, known.question)
-        gain = effect * self._most_gain(candidate, known, share)
+        effect = most_effect(candidate.settings, judged.question)
+        gain = effect * self._most_gain(candidate, judged, share)
         merits = merits._replace(
             type=candidate.row.quantization or "",
-            unserved=0 if _may_serve(known, gain, effect) else merits.unserved,
+            unserved=0 if _may_serve(judged, gain, effect) else merits.unserved,
             is_cramped=False,
             read_bytes=merits.read_bytes * share,
             cost_steps=self._cost_steps(candidate),
         )
         if gain == inf or merits.runs is not Runs.NOW:
-            merits = merits._replace(runs=self._surest_runs(candidate, known))
+            merits = merits._replace(runs=self._surest_runs(candidate, judged))
         if gain == inf:
             return merits._replace(pace=inf, wait_seconds=None).rating
         if merits.pace is not None:
             merits = merits._replace(pace=gain * merits.pace)
         if merits.wait_seconds is not None:
             merits = merits._replace(wait_seconds=merits.wait_seconds / effect)
-        if _may_wait_less(known):
+        if _may_wait_less(judged):
             merits = merits._replace(wait_seconds=None)
         return merits.rating
 
@@ -106,7 +119,6 @@ class WayBounds(Record):
         needs = self._question.needs
         if needs is None or needs.memory is None:
             return Runs.NOW
-        has_bytes: float = self._card_bytes
         if self._question.wants_gpu:
             # caches play no part: users may wait
             weights = likely_bytes(self.first.placed.terms, "weights")
@@ -114,12 +126,14 @@ class WayBounds(Record):
         elif self._may_lie_on_cards(candidate):
             return Runs.NOW
         else:
+            least_bytes = self._least_bytes(candidate, needs.terms)
+        lent = lent_to_gpu(self.machine)
+        has_bytes: float = self._card_bytes
+        if lent is not None or not self._question.wants_gpu:
             ram = available_ram(self.machine, self._question.workload).ceiling_bytes
             has_bytes += inf if ram is None else ram
-            least_bytes = self._least_bytes(candidate, needs.terms)
         if least_bytes > has_bytes:
             return Runs.NOT
-        lent = lent_to_gpu(self.machine)
         if lent is not None and known.waits_for_setting:
             most_bytes = self._least_bytes(candidate, needs.terms, end="high_bytes")
             if most_bytes > lent.least_bytes:

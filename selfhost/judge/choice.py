@@ -22,7 +22,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
-from .bounds import Candidate, WayBounds, card_bytes
+from .bounds import Candidate, Known, WayBounds, card_bytes
 from .devices import (
     places,
 )
@@ -41,11 +41,11 @@ from .settings import SETTINGS, RunSetting, Situation, most_effect
 from .table import FileRow, names_of_type, program_row
 from .ways import (
     Way,
+    has_picture_ways,
     is_preferred,
     larger_types,
     picture_ways,
     servers,
-    takes_first_of_list,
     training_ways,
     usual_and_smaller,
     way_by_tag,
@@ -176,7 +176,7 @@ class _Choice(Record):
     def best(self) -> Judged:
         """The judgement of the best way."""
         question = self.question
-        if takes_first_of_list(question):
+        if has_picture_ways(question):
             is_in_ram = place_of(self.usual, any_disk=True) is RunPlace.RAM
             ways = picture_ways(question, self.catalogue, is_in_ram=is_in_ram)
             return self._best_placed(ways)
@@ -228,18 +228,11 @@ class _Choice(Record):
         one, then where it does not suit all users in the others that serve many.
         """
         preferred = self._preferred_servers()
-        first = self.usual
-        if preferred:
-            way = Way(runtime=self.runtime, is_other=True)
-            first = first.replace(question=self.question.replace(way=way))
-        best = first
-        for runtime in preferred:
-            other = self._best_in(runtime, is_other=False)
-            # a preferred server wins a tie
-            if other is not None and self._better(other, best) is other:
-                best = other
-        if best is first:
-            best = self._best_in_program(best)
+        way = Way(runtime=self.runtime, is_other=bool(preferred))
+        usual = self.usual.replace(question=self.question.replace(way=way))
+        best = self._best_in_preferred(preferred, usual)
+        if best is None:
+            best = self._best_in_program(usual)
         if self._may_suit_servers():
             for runtime in self._servers:
                 if runtime not in preferred:
@@ -252,6 +245,18 @@ class _Choice(Record):
             return best
         by_tag = by_tag.replace(most_share=taken.most_share)
         return self._better(best, self._judged(by_tag))
+
+    def _best_in_preferred(
+        self, preferred: Sequence[RuntimeSpec], usual: Judged
+    ) -> Judged | None:
+        """The best way in the preferred programs; None where the usual way is better."""
+        best = None
+        for runtime in preferred:
+            other = self._best_in(runtime, is_other=False)
+            # a preferred program wins a tie
+            if other is not None and rating_of(other) <= rating_of(best or usual):
+                best = other
+        return best
 
     @cached_property
     def _servers(self) -> Sequence[RuntimeSpec]:
@@ -345,52 +350,33 @@ class _Choice(Record):
             return first
         bounds = WayBounds(first=first, machine=self.machine)
         left = self._candidates(first)
-        best = first
-        rank = rating_of(first), 0.0
-        plain = {first.quantization: first}
+        best = Known.of(first)
+        rank = best.merits.rating, 0.0
+        plain = {first.quantization: best}
         while left:
             bounded = []
             for candidate in left:
                 # the same type tells more, where it lies in the same place
                 known = plain.get(candidate.row.quantization, best)
-                if known.placement != best.placement:
+                if known.judged.placement != best.judged.placement:
                     known = best
                 bound = bounds.of(candidate, known), candidate.order
                 bounded.append((bound, candidate))
             bound, candidate = min(bounded, key=itemgetter(0))
             if bound >= rank:
-                return best
+                break
             left.remove(candidate)
             question = self._tried(candidate, first)
             if question is None:
                 continue
-            judged = judge(question, self.machine)
+            tried = Known.of(judge(question, self.machine))
             if not candidate.settings:
-                plain[judged.quantization] = judged
-            other = rating_of(judged), candidate.order
-            if other < rank and self._leaves_room_to_grow(judged):
-                best = judged
+                plain[candidate.row.quantization] = tried
+            other = tried.merits.rating, candidate.order
+            if other < rank and self._leaves_room_to_grow(tried.judged):
+                best = tried
                 rank = other
-        return best
-
-    def _leaves_room_to_grow(self, judged: Judged) -> bool:
-        """Whether accelerators hold the model with a longer context too; True for a type that is no
-        larger than the usual one, and where the user stated a context, or a prompt that needs one
-        as long.
-        """
-        question = judged.question
-        if question.way is None or not question.way.is_larger:
-            return True
-        if question.stated.context_tokens is not None:
-            return True
-        trained_tokens = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
-        tokens = min(trained_tokens, _GROWN_CONTEXT_TOKENS)
-        if (judged.workload.context_tokens or 0) >= tokens:
-            return True
-        longer = judged.workload.replace(context_tokens=tokens)
-        grown = recounted(question, longer, self.machine)
-        layout = first_layout_with_room(grown, self.machine)
-        return share_of_gpu_memory(layout) is not None
+        return best.judged
 
     def _larger_types(self, first: Judged) -> Iterator[Way]:
         """Yield the larger types whose files alone leave room, where accelerators hold all of the
@@ -438,6 +424,25 @@ class _Choice(Record):
                 candidates.append(Candidate(order, row, plain, settings))
         candidates.sort(key=attrgetter("order"))
         return candidates
+
+    def _leaves_room_to_grow(self, judged: Judged) -> bool:
+        """Whether accelerators hold the model with a longer context too; True for a type that is no
+        larger than the usual one, and where the user stated a context, or a prompt that needs one
+        as long.
+        """
+        question = judged.question
+        if question.way is None or not question.way.is_larger:
+            return True
+        if question.stated.context_tokens is not None:
+            return True
+        trained_tokens = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
+        tokens = min(trained_tokens, _GROWN_CONTEXT_TOKENS)
+        if (judged.workload.context_tokens or 0) >= tokens:
+            return True
+        longer = judged.workload.replace(context_tokens=tokens)
+        grown = recounted(question, longer, self.machine)
+        layout = first_layout_with_room(grown, self.machine)
+        return share_of_gpu_memory(layout) is not None
 
     def _tried(self, candidate: Candidate, first: Judged) -> Question | None:
         """The question about the model in that type and with these settings; None where two of the
@@ -514,7 +519,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     ways: Sequence[Way] = ()
     if question.in_turn:
         ways = usual_and_smaller(question)
-    elif takes_first_of_list(question):
+    elif has_picture_ways(question):
         ways = picture_ways(question, catalogue, is_in_ram=False)
     candidates = []
     for way in ways:

@@ -20,7 +20,7 @@ from .checks.speed import is_too_slow
 from .quality import AS_PUBLISHED, quality_of
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, TIGHT_CODES, Judged
 from .table import program_row
-from .ways import Way, takes_first_of_list
+from .ways import Way, has_picture_ways
 
 # a person feels a pace that is a fifth faster (assumed)
 STEP = 1.2
@@ -157,8 +157,9 @@ class Merits(NamedTuple):
     def _worth(self) -> float:
         """The steps of pace of the way, less what it gives up.
 
-        The type counts by its loss where the way is too slow, else by the bytes read, so that a
-        smaller file must gain more than its size gives.
+        Where the way is too slow, its type counts by its loss alone. Text that comes fast enough
+        may be slower for more bits: there the type counts by the bytes read, so that a smaller file
+        must gain more than its size gives.
         """
         worth = steps_between(1.0, max(self.pace or 0.0, _UNKNOWN_PACE))
         if self.wait_seconds is not None:
@@ -201,7 +202,7 @@ def rating_of(judged: Judged) -> Rating:
     way = judged.question.way
     assert way is not None, "a rated question has a way"
     question = judged.question
-    if question.stated.task == "finetune" or takes_first_of_list(question):
+    if question.stated.task == "finetune" or has_picture_ways(question):
         return _rating_by_place(judged, way)
     return merits_of(judged).rating
 
@@ -221,6 +222,9 @@ _UNRATED = Rating(
 )
 
 
+# ------------------------------------------------------------------ text
+
+
 def runs_of(judged: Judged) -> Runs:
     """Whether a way of text runs, at any pace. Checks of the model itself play no part, because all
     ways share the model.
@@ -233,6 +237,148 @@ def runs_of(judged: Judged) -> Runs:
     if judged.waits_for_setting or judged.has(*_ONCE_CODES):
         return Runs.ONCE_CHANGED
     return Runs.NOW
+
+
+def _unserved(judged: Judged) -> int:
+    """How far a way is from the stated pace and the longest wait: 0 where it serves them, 1 where
+    that is too close to call, 2 where it does not.
+    """
+    if not set(PACE_CHECKS).isdisjoint(judged.failed):
+        return 2
+    return 0 if judged.deciding.isdisjoint(PACE_CHECKS) else 1
+
+
+def _is_slow(pace: float | None, *, is_stated: bool) -> bool:
+    if is_stated:
+        return False
+    return pace is None or units.is_slower(pace, READING_TOKENS_PER_SECOND)
+
+
+def is_rough(quantization: str, spec: ModelSpec) -> bool:
+    """Whether weights of that type have fewer than four bits, and were published with more."""
+    bits = re.match(_BITS_IN_NAME, quantization)
+    if bits is None or int(bits[1]) >= _LEAST_BITS:
+        return False
+    return quality_of(quantization, spec).cost != AS_PUBLISHED
+
+
+def _is_cramped(judged: Judged, way: Way) -> bool:
+    """Whether a type that is larger than the usual one leaves too little memory, or is slower than
+    people read. A type of the usual size is never cramped.
+    """
+    if way.most_share is None:
+        return False
+    share = share_of_gpu_memory(judged)
+    if share is None or share > min(way.most_share, _MOST_SHARE):
+        return True
+    pace = judged.users_pace
+    if pace is None or units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
+        return True
+    return judged.has(*_CRAMPED_CODES)
+
+
+def share_of_gpu_memory(judged: Judged) -> float | None:
+    """The share of the accelerators' memory that the model takes; None where accelerators do not
+    surely hold and compute all of the model.
+    """
+    finding = judged.finding("accelerator")
+    if finding is None or finding.code not in ("accelerator-fits", "accelerator-lean"):
+        return None
+    return None if finding.amounts is None else finding.amounts.share
+
+
+def _is_made_for_a_limit(judged: Judged) -> bool:
+    """Whether somebody has to make the file, while another type is published, and a GPU that shares
+    the RAM computes it: to raise the limit of that GPU for the other type is less work than to make
+    a file of one in 16 bits.
+    """
+    if judged.placement != "host" or not judged.is_on_accelerators:
+        return False
+    row = judged.question.type_row
+    if row is None or not judged.question.is_unlisted:
+        return False
+    program = program_row(row.spec, row.runtime)
+    rows = map(program.type_row, program.types_in_turn)
+    return not all(row.is_unlisted for row in rows)
+
+
+def _cost_steps(judged: Judged, way: Way) -> float:
+    """What the way gives up beside the bits of its type, in steps of pace."""
+    steps = cost_of(way, is_unlisted=judged.question.is_unlisted)
+    speed = judged.speed
+    if speed is not None and speed.waiting:
+        steps += waiting_steps(speed.waiting / speed.each_of)
+    if judged.has("accelerator-tight"):
+        steps += _TIGHT_STEPS
+    return steps
+
+
+def cost_of(way: Way, *, is_unlisted: bool) -> float:
+    """What a way gives up on any machine, in steps of pace: by its settings, by its program, and
+    where nobody is known to publish its file.
+    """
+    steps = sum(setting.cost_steps for setting in way.settings)
+    if is_unlisted:
+        steps += _MADE_STEPS
+    if way.is_other:
+        steps += _OTHER_PROGRAM_STEPS
+    return steps
+
+
+def waiting_steps(share: float) -> float:
+    """What it costs that such a share of the users waits, in steps of pace."""
+    return _WAITING_STEPS + steps_between(1.0, _WORTH_A_WAIT) * share
+
+
+def _lost_steps(quantization: str, spec: ModelSpec) -> float:
+    """The steps of pace that the loss of the type is worth: a step for each percent (assumed)."""
+    quality = quality_of(quantization, spec)
+    if quality.loss_percent is not None:
+        return quality.loss_percent
+    return 0.0 if quality.cost == AS_PUBLISHED else _UNMEASURED_STEPS
+
+
+def _read_bytes(judged: Judged) -> float:
+    """The bytes of weights that are read for each token of one user, of more than 16 bits those of
+    16; 0 where they are not known.
+    """
+    step = judged.question.step
+    if step is None:
+        return 0
+    read_bytes = sum(step.read_bytes.values())
+    if step.parameters is None:
+        return read_bytes
+    return min(read_bytes, _PLAIN_BYTES * step.parameters)
+
+
+def steps_between(slower: float, faster: float) -> float:
+    """The steps of a fifth from one pace to another."""
+    return log(faster / slower) / log(STEP)
+
+
+# ------------------------------------------------------------------ pictures and training
+
+
+def _rating_by_place(judged: Judged, way: Way) -> Rating:
+    """The rating by the place where a way runs: pictures, video, training and what has no pace of
+    text. On accelerators the turn of the way decides, elsewhere its preference.
+    """
+    lacking_bytes: float = 0
+    failed = [check for check in judged.failed if check != "disk"]
+    if failed:
+        lacking_bytes = inf
+        if all(check in MEMORY_CHECKS for check in failed):
+            lacking_bytes = judged.lacking_bytes()
+    place = place_of(judged)
+    # `runs` plays no part: `place` says whether the way runs
+    order = way.turn if place is RunPlace.ACCELERATORS else way.preference
+    return _UNRATED._replace(
+        runs=Runs.NOW,
+        place=place,
+        place_on_any_disk=place_of(judged, any_disk=True),
+        lacking_bytes=lacking_bytes,
+        order=order,
+    )
 
 
 def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
@@ -256,6 +402,9 @@ def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
     return by_offload.get(judged.offload or "", RunPlace.RAM)
 
 
+# ------------------------------------------------------------------ two ways compared, and one way
+
+
 def is_slower_than_reading(judged: Judged) -> bool:
     """Whether each user likely gets text more slowly than people read; True where a pace is not
     known, False where the user stated a pace.
@@ -263,12 +412,6 @@ def is_slower_than_reading(judged: Judged) -> bool:
     pace = judged.users_pace
     likely = None if pace is None else pace.likely
     return _is_slow(likely, is_stated=judged.question.speed_stated)
-
-
-def _is_slow(pace: float | None, *, is_stated: bool) -> bool:
-    if is_stated:
-        return False
-    return pace is None or units.is_slower(pace, READING_TOKENS_PER_SECOND)
 
 
 def has_waiting_users(judged: Judged) -> bool:
@@ -332,16 +475,6 @@ def is_way_out(other: Judged, judged: Judged) -> bool:
     return serves(other) if "speed" in judged.deciding else other.fits
 
 
-def share_of_gpu_memory(judged: Judged) -> float | None:
-    """The share of the accelerators' memory that the model takes; None where accelerators do not
-    surely hold and compute all of the model.
-    """
-    finding = judged.finding("accelerator")
-    if finding is None or finding.code not in ("accelerator-fits", "accelerator-lean"):
-        return None
-    return None if finding.amounts is None else finding.amounts.share
-
-
 def leaves_room(judged: Judged) -> bool:
     """Whether the model still has its memory when other programs take some more in the next minute:
     neither the RAM nor accelerators that hold all of the model are nearly full. True where a share
@@ -367,129 +500,3 @@ def _leaves_room_for_caches(judged: Judged) -> bool:
         return False
     fixed_bytes = amounts.needs - likely_bytes(judged.placed.on_cards.terms, *CACHES)
     return fixed_bytes <= _MOST_SHARE * amounts.has
-
-
-def steps_between(slower: float, faster: float) -> float:
-    """The steps of a fifth from one pace to another."""
-    return log(faster / slower) / log(STEP)
-
-
-# ------------------------------------------------------------------ the fields
-
-
-def _unserved(judged: Judged) -> int:
-    """How far a way is from the stated pace and the longest wait: 0 where it serves them, 1 where
-    that is too close to call, 2 where it does not.
-    """
-    if not set(PACE_CHECKS).isdisjoint(judged.failed):
-        return 2
-    return 0 if judged.deciding.isdisjoint(PACE_CHECKS) else 1
-
-
-def _rating_by_place(judged: Judged, way: Way) -> Rating:
-    """The rating by the place where a way runs: pictures, video, training and what has no pace of
-    text. On accelerators the turn of the way decides, elsewhere its preference.
-    """
-    lacking_bytes: float = 0
-    failed = [check for check in judged.failed if check != "disk"]
-    if failed:
-        lacking_bytes = inf
-        if all(check in MEMORY_CHECKS for check in failed):
-            lacking_bytes = judged.lacking_bytes()
-    place = place_of(judged)
-    # `runs` plays no part: `place` says whether the way runs
-    order = way.turn if place is RunPlace.ACCELERATORS else way.preference
-    return _UNRATED._replace(
-        runs=Runs.NOW,
-        place=place,
-        place_on_any_disk=place_of(judged, any_disk=True),
-        lacking_bytes=lacking_bytes,
-        order=order,
-    )
-
-
-def is_rough(quantization: str, spec: ModelSpec) -> bool:
-    """Whether weights of that type have fewer than four bits, and were published with more."""
-    bits = re.match(_BITS_IN_NAME, quantization)
-    if bits is None or int(bits[1]) >= _LEAST_BITS:
-        return False
-    return quality_of(quantization, spec).cost != AS_PUBLISHED
-
-
-def _is_cramped(judged: Judged, way: Way) -> bool:
-    """Whether a type that is larger than the usual one leaves too little memory, or is slower than
-    people read. A type of the usual size is never cramped.
-    """
-    if way.most_share is None:
-        return False
-    share = share_of_gpu_memory(judged)
-    if share is None or share > min(way.most_share, _MOST_SHARE):
-        return True
-    pace = judged.users_pace
-    if pace is None or units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
-        return True
-    return judged.has(*_CRAMPED_CODES)
-
-
-def _is_made_for_a_limit(judged: Judged) -> bool:
-    """Whether somebody has to make the file, while another type is published, and a GPU that shares
-    the RAM computes it: to raise the limit of that GPU for the other type is less work than to make
-    a file of one in 16 bits.
-    """
-    if judged.placement != "host" or not judged.is_on_accelerators:
-        return False
-    row = judged.question.type_row
-    if row is None or not judged.question.is_unlisted:
-        return False
-    program = program_row(row.spec, row.runtime)
-    rows = map(program.type_row, program.types_in_turn)
-    return not all(row.is_unlisted for row in rows)
-
-
-def _cost_steps(judged: Judged, way: Way) -> float:
-    """What the way gives up beside the bits of its type, in steps of pace."""
-    steps = cost_of(way, is_unlisted=judged.question.is_unlisted)
-    speed = judged.speed
-    if speed is not None and speed.waiting:
-        steps += waiting_steps(speed.waiting / speed.each_of)
-    if judged.has("accelerator-tight"):
-        steps += _TIGHT_STEPS
-    return steps
-
-
-def waiting_steps(share: float) -> float:
-    """What it costs that such a share of the users waits, in steps of pace."""
-    return _WAITING_STEPS + steps_between(1.0, _WORTH_A_WAIT) * share
-
-
-def cost_of(way: Way, *, is_unlisted: bool) -> float:
-    """What a way gives up on any machine, in steps of pace: by its settings, by its program, and
-    where nobody is known to publish its file.
-    """
-    steps = sum(setting.cost_steps for setting in way.settings)
-    if is_unlisted:
-        steps += _MADE_STEPS
-    if way.is_other:
-        steps += _OTHER_PROGRAM_STEPS
-    return steps
-
-
-def _lost_steps(quantization: str, spec: ModelSpec) -> float:
-    """The steps of pace that the loss of the type is worth: a step for each percent (assumed)."""
-    quality = quality_of(quantization, spec)
-    if quality.loss_percent is not None:
-        return quality.loss_percent
-    return 0.0 if quality.cost == AS_PUBLISHED else _UNMEASURED_STEPS
-
-
-def _read_bytes(judged: Judged) -> float:
-    """The bytes of weights that are read for each token of one user, of more than 16 bits those of
-    16; 0 where they are not known.
-    """
-    step = judged.question.step
-    if step is None:
-        return 0
-    read_bytes = sum(step.read_bytes.values())
-    if step.parameters is None:
-        return read_bytes
-    return min(read_bytes, _PLAIN_BYTES * step.parameters)

@@ -25,7 +25,7 @@ from .rating import (
 from .record import Judged
 from .settings import Situation
 from .table import USUAL
-from .ways import Way, takes_first_of_list
+from .ways import Way, has_picture_ways
 
 # how people write the methods of training
 METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
@@ -64,7 +64,7 @@ class _Reasons(Record):
             return self._why_published(best)
         if best.workload.task == "finetune":
             return self._why_trained(best)
-        if takes_first_of_list(usual.question):
+        if has_picture_ways(usual.question):
             return self._why_picture(best)
         sentences = []
         if best.workload.runtime != usual.workload.runtime:

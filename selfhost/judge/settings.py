@@ -212,7 +212,9 @@ def _is_worth_a_try(_: Situation) -> bool:
 
 def _lacks_room(on: Situation) -> bool:
     """Whether accelerators do not hold all of the model, or nothing does."""
-    return on.judged.placement == "split" or not on.judged.fits
+    if not on.judged.fits or on.judged.placement == "split":
+        return True
+    return on.judged.placement == "host" and bool(on.machine.own_memory_cards)
 
 
 def _lacks_room_now(on: Situation) -> bool:
@@ -245,11 +247,6 @@ def _gain_of_small_cache(on: Situation) -> float:
     return read_bytes / (read_bytes - cached_bytes / 2)
 
 
-def _does_not_serve_all(on: Situation) -> bool:
-    """Whether the model does not run, or not for all users at once."""
-    return has_waiting_users(on.judged) or not on.judged.fits
-
-
 def _does_not_run(on: Situation) -> bool:
     """Whether memory or pace do not let the model run."""
     return not on.judged.fits
@@ -260,9 +257,11 @@ def _does_not_run_with_few(on: Situation) -> bool:
     return _does_not_run(on) and _bounds_sequences(on)
 
 
-def _does_not_serve_in_full(on: Situation) -> bool:
-    """Whether not all users are served at once, or nobody in a program that bounds no sequences."""
-    return _does_not_serve_all(on) and not _does_not_run_with_few(on)
+def _lacks_room_for_graphs(on: Situation) -> bool:
+    """Whether memory lacks room now; False for what does not run in a program that can bound the
+    sequences, which then asks for both.
+    """
+    return _lacks_room_now(on) and not _does_not_run_with_few(on)
 
 
 def _bounds_sequences(on: Situation) -> bool:
@@ -450,7 +449,7 @@ FEW_SEQUENCES = RunSetting(
 # the option by which a server takes less memory, and is slower: no CUDA graphs in vLLM
 LEAN = RunSetting(
     what=_lean_words,
-    may_help=_does_not_serve_in_full,
+    may_help=_lacks_room_for_graphs,
     asked=_lean,
     is_taken=True,
     cost_steps=0.0,

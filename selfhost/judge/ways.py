@@ -39,8 +39,8 @@ class Way(Record):
       memory that it may take.
     - `settings`: the settings that `kv_cache_type` and `runtime_options` ask for.
     - `is_other`: the program is not one that the machine's owner would try first.
-    - `preference`: the place of the way in the program's list of methods or of types of pictures.
-      `turn`: its place where accelerators hold all of it.
+    - `preference`, `turn`: of pictures and training, the place of the way among all of its kind, in
+      the order of trial elsewhere and where accelerators hold all of it.
     """
 
     runtime: RuntimeSpec
@@ -178,6 +178,7 @@ def servers(question: Question, catalogue: Catalogue) -> list[RuntimeSpec]:
     if question.stated.runtime is not None or are_files_fixed(question):
         return []
     if question.step is None and question.stated.quantization is None:
+        # without text, only a stated type is a reason for another program
         return []
     found = []
     for runtime in _other_programs(question, catalogue):
@@ -290,24 +291,28 @@ def picture_ways(
     listed = _types_on_gpus(question, runtime)
     usual_type = question.workload.quantization
     is_best = usual_type in listed[:1]
-    usual = Way(
-        runtime=runtime, turn=_Turn.BEST_USUAL if is_best else _Turn.OTHER_USUAL
-    )
-    ways = []
+    usual_turn = _Turn.BEST_USUAL if is_best else _Turn.OTHER_USUAL
+    usual = Way(runtime=runtime, turn=usual_turn)
+    elsewhere = []
     for other in _in_other_runtimes(question, catalogue):
         turn = _Turn.ELSEWHERE
         if _has_eight_bits(other.quantization):
             turn = _Turn.EIGHT_BITS_ELSEWHERE
-        ways.append(other.replace(turn=turn))
-    is_first = is_in_ram
-    if usual_type in listed:
-        is_first = is_best and (is_in_ram or not ways)
+        elsewhere.append(other.replace(turn=turn))
+    here = []
     for name in listed[1:] if is_best else listed:
         turn = _Turn.LISTED
         if _is_made_in_four_bits(name, runtime):
             turn = _Turn.MADE_IN_FOUR_BITS
-        ways.append(Way(runtime=runtime, quantization=name, turn=turn))
-    preferred = [usual, *ways] if is_first else [*ways, usual]
+        here.append(Way(runtime=runtime, quantization=name, turn=turn))
+    if is_best:
+        # behind the files for other programs, unless it runs in RAM
+        is_first = is_in_ram or not elsewhere
+    else:
+        # behind the list, unless it stands in none and runs in RAM
+        is_first = is_in_ram and usual_type not in listed
+    others = [*elsewhere, *here]
+    preferred = [usual, *others] if is_first else [*others, usual]
     return [way.replace(preference=place) for place, way in enumerate(preferred)]
 
 
@@ -339,7 +344,7 @@ def _in_other_runtimes(question: Question, catalogue: Catalogue) -> Iterator[Way
             yield Way(runtime=other, quantization=type, is_other=True)
 
 
-def takes_first_of_list(question: Question) -> bool:
+def has_picture_ways(question: Question) -> bool:
     """Whether the types of a program's list are ways: for pictures and video, if the user stated no
     type, named no files, and stated no runtime without such a list.
     """

@@ -293,6 +293,12 @@ def _ways_in(
             Workload(purpose="agent", max_wait_seconds=3_600),
             id="a-smaller-type-needs-no-smaller-cache",
         ),
+        pytest.param(
+            "flint",
+            "strix-halo-128gb",
+            Workload(parallel=8),
+            id="a-server-on-a-gpu-that-shares-the-ram-takes-less-memory",
+        ),
     ],
 )
 def test_no_setting_typed_by_hand_beats_the_answer(
@@ -480,6 +486,12 @@ def _decisive(verdict: Judged) -> tuple[object, ...]:
             id="more-ram-behind-the-limit-of-the-gpu",
         ),
         pytest.param(
+            "internvl3-38b",
+            "desktop-rtx3060-12gb",
+            Workload(),
+            id="more-ram-holds-an-encoder-that-keeps-the-model-from-the-gpu",
+        ),
+        pytest.param(
             "minimax-m2",
             "strix-halo-128gb",
             Workload(parallel=8),
@@ -598,7 +610,18 @@ def _wishes() -> list[Any]:
     return cases
 
 
-@pytest.mark.parametrize(("id", "machine", "workload"), _wishes())
+@pytest.mark.parametrize(
+    ("id", "machine", "workload"),
+    [
+        *_wishes(),
+        pytest.param(
+            "pixtral-12b-2409",
+            "desktop-rtx5060-8gb",
+            Workload(runtime="llama.cpp", runtime_options={"ngl": "99"}),
+            id="an-option-beside-room-is-typed-once",
+        ),
+    ],
+)
 def test_what_is_offered_for_a_wish_works(
     id: str, machine: str, workload: Workload
 ) -> None:
