@@ -252,22 +252,6 @@ def _does_not_run(on: Situation) -> bool:
     return not on.judged.fits
 
 
-def _does_not_run_with_few(on: Situation) -> bool:
-    """Whether it does not run, in a program that can bound the sequences."""
-    return _does_not_run(on) and _bounds_sequences(on)
-
-
-def _lacks_room_for_graphs(on: Situation) -> bool:
-    """Whether memory lacks room now; False for what does not run in a program that can bound the
-    sequences, which then asks for both.
-    """
-    return _lacks_room_now(on) and not _does_not_run_with_few(on)
-
-
-def _bounds_sequences(on: Situation) -> bool:
-    return bool(on.runtime.options_for("sequences_sampled"))
-
-
 def _copies_weights(on: Situation) -> bool:
     """Whether weights in RAM are copied to a GPU once for each batch of a prompt."""
     return on.judged.speed is not None and bool(on.judged.speed.crossing_seconds)
@@ -449,19 +433,10 @@ FEW_SEQUENCES = RunSetting(
 # the option by which a server takes less memory, and is slower: no CUDA graphs in vLLM
 LEAN = RunSetting(
     what=_lean_words,
-    may_help=_lacks_room_for_graphs,
+    may_help=_lacks_room_now,
     asked=_lean,
     is_taken=True,
     cost_steps=0.0,
-)
-
-# the same beside FEW_SEQUENCES: vLLM's command with it bounds the sequences, too
-LEAN_AND_FEW = RunSetting(
-    what=_lean_words,
-    may_help=_does_not_run_with_few,
-    asked=_lean,
-    is_taken=True,
-    cost_steps=waiting_steps(1.0),
 )
 
 # in the order in which "faster with" tells them
@@ -493,7 +468,6 @@ SETTINGS = (
     ),
     FEW_SEQUENCES,
     LEAN,
-    LEAN_AND_FEW,
     RunSetting(
         what=_batch_words,
         may_help=_copies_weights,
