@@ -12,7 +12,7 @@ of the pace and the waits is an `Effect` of its row, which counts wherever the o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from .. import needs as need
 from ..catalogue.runtime import RuntimeSpec
@@ -64,12 +64,15 @@ def _gains_nothing(_: Situation) -> float:
 class Effect(Record):
     """What an option changes of the figures of text, as factors: above 1 for what becomes faster.
 
-    - `pace`: of the tokens per second of each user.
+    - `pace`: of the tokens per second of a sequence alone.
+    - `total`: of those of several sequences at once, together. By default they gain nothing: a
+      batch reads the weights once for all, which is what many options spare.
     - `prompt`: of the tokens per second at which a prompt is read. Each wait follows from it.
     - `how`: the clause that says on what the factors and their ends rest, with the source.
     """
 
     pace: Range = Range.of(1)
+    total: Range = Range.of(1)
     prompt: Range = Range.of(1)
     how: str
 
@@ -77,7 +80,7 @@ class Effect(Record):
         """The pace with what the option changes; the wait for a stated prompt is left."""
         factors = {
             "decode": self.pace,
-            "parallel_total": self.pace,
+            "parallel_total": self.total,
             "full_context_tokens_per_second": self.pace.likely,
             "undrafted_tokens_per_second": self.pace.likely,
             "prompt": self.prompt,
@@ -90,9 +93,9 @@ class Effect(Record):
         return speed.replace(**changes)
 
 
-# what an option changes for a model in a program; None where it changes nothing. The settings of
-# the case have the value of the option, but for one that is not asked for yet
-EffectOf = Callable[[Case], Effect | None]
+# what an option changes for a model in a program, or in words why it is refused for the model. The
+# settings of the case have the value of the option, but for one that is not asked for yet
+EffectOf = Callable[[Case], Effect | str]
 
 
 class RunSetting(Record):
@@ -141,12 +144,34 @@ def effects_of(case: Case | None, changed: Collection[str]) -> list[Effect]:
     """What options change of the pace and the waits of a case, where needs and pace compute nothing
     of it. `changed`: what the options change, by the names that `question.settings` has.
     """
-    effects = []
+    if case is None:
+        return []
+    told = _told_of(case, changed)
+    return [effect for effect in told if isinstance(effect, Effect)]
+
+
+def why_no_effect(case: Case, name: str) -> str | None:
+    """Why an option that needs and pace compute nothing of is refused for the model; None where its
+    effect is known. `name`: what the option changes.
+    """
+    why = f"nothing tells what {name} changes"
+    for told in _told_of(case, [name]):
+        if isinstance(told, Effect):
+            return None
+        why = told
+    return why
+
+
+def _told_of(case: Case, changed: Collection[str]) -> Iterator[Effect | str]:
+    """What the rows tell of what the options change: effects, and reasons for none."""
     for setting in SETTINGS:
         for name, effect_of in setting.effects.items():
-            if case is not None and name in changed:
-                effects.append(effect_of(case))
-    return [effect for effect in effects if effect is not None]
+            if name not in changed:
+                continue
+            if case.spec.writes_text:
+                yield effect_of(case)
+            else:
+                yield f"{name} changes the pace of text, and the model writes none"
 
 
 def most_effect(settings: Iterable[RunSetting], question: Question) -> float:
@@ -157,7 +182,7 @@ def most_effect(settings: Iterable[RunSetting], question: Question) -> float:
     for setting in settings:
         names = setting.effects.keys() - question.settings.keys()
         for effect in effects_of(question.case, names):
-            most *= max(effect.pace.high, effect.prompt.high)
+            most *= max(effect.pace.high, effect.total.high, effect.prompt.high)
     return most
 
 

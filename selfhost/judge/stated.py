@@ -31,7 +31,7 @@ from ..needs.file_formats import case_of
 from ..needs.picture_size import STATED_SIZES, why_not_resized
 from .checks import OptionFault, error_of
 from .record import NamedFiles
-from .settings import effects_of
+from .settings import why_no_effect
 from .table import USUAL, ProgramRow, ProgramTable
 
 # the options of files and programs, which mean nothing for a closed model
@@ -565,6 +565,8 @@ def _why_refused(case: Case, option: RuntimeOption) -> str | None:
     """
     if option.changes in STATED_SIZES:
         return why_not_resized(case.spec)
+    if option.changes not in COMPUTED_SETTINGS:
+        return why_no_effect(case, option.changes)
     match option.changes:
         case "split_mode":
             return need.why_split_refused(case)
@@ -595,9 +597,6 @@ def _without_effect(case: Case, option: RuntimeOption) -> str:
             encoder = encoder_of(case.spec)
             if encoder is None or not encoder.token_side:
                 return "unmeasured"
-    is_computed = option.changes in COMPUTED_SETTINGS
-    if not is_computed and not effects_of(case, [option.changes]):
-        return "untold"
     return ""
 
 
