@@ -185,20 +185,6 @@ def _does_not_run(on: Situation) -> bool:
     return not on.judged.fits
 
 
-def _does_not_run_with_few(on: Situation) -> bool:
-    """Whether it does not run, in a program that can bound the sequences."""
-    return _does_not_run(on) and _bounds_sequences(on)
-
-
-def _does_not_serve_in_full(on: Situation) -> bool:
-    """Whether not all users are served at once, or nobody in a program that bounds no sequences."""
-    return _does_not_serve_all(on) and not _does_not_run_with_few(on)
-
-
-def _bounds_sequences(on: Situation) -> bool:
-    return bool(on.runtime.options_for("sequences_sampled"))
-
-
 def _copies_weights(on: Situation) -> bool:
     """Whether weights in RAM are copied to a GPU once for each batch of a prompt."""
     return on.judged.speed is not None and bool(on.judged.speed.crossing_seconds)
@@ -299,6 +285,23 @@ def _lean(on: Situation, workload: Workload) -> Workload | None:
     return None
 
 
+def _lean_for_many(on: Situation, workload: Workload) -> Workload | None:
+    return None if _is_for_one(on) else _lean(on, workload)
+
+
+def _lean_for_one(on: Situation, workload: Workload) -> Workload | None:
+    return _lean(on, workload) if _is_for_one(on) else None
+
+
+def _is_for_one(on: Situation) -> bool:
+    """Whether the program's command for one user bounds the sequences, which nobody stated."""
+    stated = on.judged.question.stated
+    names = on.runtime.options_for("sequences_sampled")
+    if not names or stated.parallel > 1:
+        return False
+    return stated.runtime_options.keys().isdisjoint(names)
+
+
 def _with_large_batch(on: Situation, workload: Workload) -> Workload | None:
     stated = workload.runtime_options
     if "micro_batch_tokens" in on.runtime.settings_of(stated):
@@ -387,17 +390,17 @@ FEW_SEQUENCES = RunSetting(
 # the option by which a server takes less memory, and is slower: no CUDA graphs in vLLM
 LEAN = RunSetting(
     what=_lean_words,
-    may_help=_does_not_serve_in_full,
-    asked=_lean,
+    may_help=_does_not_serve_all,
+    asked=_lean_for_many,
     is_taken=True,
     cost_steps=0.0,
 )
 
-# the same beside FEW_SEQUENCES: vLLM's command with it bounds the sequences, too
-LEAN_AND_FEW = RunSetting(
+# the same for one user, where the command of vLLM bounds the sequences as that of FEW_SEQUENCES
+LEAN_FOR_ONE = RunSetting(
     what=_lean_words,
-    may_help=_does_not_run_with_few,
-    asked=_lean,
+    may_help=_does_not_serve_all,
+    asked=_lean_for_one,
     is_taken=True,
     cost_steps=waiting_steps(1.0),
 )
@@ -431,7 +434,7 @@ SETTINGS = (
     ),
     FEW_SEQUENCES,
     LEAN,
-    LEAN_AND_FEW,
+    LEAN_FOR_ONE,
     RunSetting(
         what=_batch_words,
         may_help=_copies_weights,
