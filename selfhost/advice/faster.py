@@ -18,7 +18,7 @@ from ..judge.judging import waits_of
 from ..judge.pace import Range
 from ..judge.rating import steps_between
 from ..judge.record import Judged
-from ..judge.settings import FEW_SEQUENCES, LEAN, Situation
+from ..judge.settings import FEW_SEQUENCES, LEAN, LEAN_FOR_ONE, Situation
 from ..machine.record import Machine
 from .asking import Asking
 
@@ -61,7 +61,7 @@ def surer(asking: Asking) -> Judged | None:
         return None
     situation = Situation(judged=judged, machine=asking.machine)
     taken = judged.workload
-    for setting in (FEW_SEQUENCES, LEAN):
+    for setting in (FEW_SEQUENCES, LEAN, LEAN_FOR_ONE):
         asked = setting.asked(situation, judged.question.asked)
         if asked is None:
             continue

@@ -373,6 +373,23 @@ def _lean(on: Situation, workload: Workload) -> Workload | None:
     return None
 
 
+def _lean_for_many(on: Situation, workload: Workload) -> Workload | None:
+    return None if _is_for_one(on) else _lean(on, workload)
+
+
+def _lean_for_one(on: Situation, workload: Workload) -> Workload | None:
+    return _lean(on, workload) if _is_for_one(on) else None
+
+
+def _is_for_one(on: Situation) -> bool:
+    """Whether the program's command for one user bounds the sequences, which nobody stated."""
+    stated = on.judged.question.stated
+    names = on.runtime.options_for("sequences_sampled")
+    if not names or stated.parallel > 1:
+        return False
+    return stated.runtime_options.keys().isdisjoint(names)
+
+
 def _with_large_batch(on: Situation, workload: Workload) -> Workload | None:
     stated = workload.runtime_options
     if "micro_batch_tokens" in on.runtime.settings_of(stated):
@@ -459,9 +476,18 @@ FEW_SEQUENCES = RunSetting(
 LEAN = RunSetting(
     what=_lean_words,
     may_help=_lacks_room_now,
-    asked=_lean,
+    asked=_lean_for_many,
     is_taken=True,
     cost_steps=0.0,
+)
+
+# the same for one user, where the command of vLLM bounds the sequences as that of FEW_SEQUENCES
+LEAN_FOR_ONE = RunSetting(
+    what=_lean_words,
+    may_help=_lacks_room_now,
+    asked=_lean_for_one,
+    is_taken=True,
+    cost_steps=waiting_steps(1.0),
 )
 
 # in the order in which "faster with" tells them
@@ -493,6 +519,7 @@ SETTINGS = (
     ),
     FEW_SEQUENCES,
     LEAN,
+    LEAN_FOR_ONE,
     RunSetting(
         what=_batch_words,
         may_help=_copies_weights,
