@@ -130,3 +130,21 @@ def test_a_gpu_that_multiplies_four_bits_unpacks_none() -> None:
         gains[machine] = paces[0] / paces[1]
     assert gains["1x B200, 512GB RAM"] >= 1
     assert gains["1x H200, 512GB RAM"] < 1
+
+
+def test_graphs_for_few_sequences_come_before_none_at_all() -> None:
+    """tenstorrent/tt-inference-server#143 (2025-04): 32.3 tokens/s on two H100, and 15 were told:
+    without graphs, where those of one sequence take as little. The command bounds the sequences in
+    either way.
+    """
+    workload = Workload(runtime="vllm", quantization="bf16")
+    machine = "2x H100 SXM 80GB, 512GB RAM"
+    verdict = check("qwen2.5-72b-instruct", workload, machine=machine)
+    assert "max-num-seqs" in verdict.workload.runtime_options
+    assert "enforce-eager" not in verdict.workload.runtime_options
+    without = workload.replace(runtime_options={"enforce-eager": "yes"})
+    slower = speed_of(check("qwen2.5-72b-instruct", without, machine=machine)).decode
+    pace = speed_of(verdict).decode
+    assert pace is not None
+    assert slower is not None
+    assert pace.likely > 1.5 * slower.likely
