@@ -211,10 +211,12 @@ class Lister:
         ids: Ids | None = None,
         *,
         only_running: bool = True,
+        most_in_vain: int | None = None,
         tell: Tell | None = None,
     ) -> Ranking:
         """The first `most` of these models, of those that run or of all, in the order of `key` and
-        `with_room_first`. `tell` hears how many were judged, and how many there are.
+        `with_room_first`. The search ends after `most_in_vain` models, if none of them runs.
+        `tell` hears how many were judged, and how many there are.
         """
         outlines = self._outlines(ids)
         # a heap: a model has the best place that it can get as far as it was judged. So a model
@@ -224,7 +226,10 @@ class Lister:
         rows: list[Verdict] = []
         refused: dict[str, WorkloadError] = {}
         judged_models = 0
+        runs_any = False
         while waiting and self._takes_more(rows, most, waiting[0].place):
+            if judged_models == most_in_vain and not runs_any:
+                break
             place, usual, verdict = heappop(waiting)
             if verdict is not None:
                 rows.append(verdict)
@@ -245,6 +250,7 @@ class Lister:
             if isinstance(answer, WorkloadError):
                 refused[place.id] = answer
             elif answer is not None and (answer.can_run or not only_running):
+                runs_any = True
                 own_place = self.key(answer)
                 heappush(waiting, _Waiting(own_place, verdict=answer))
         # where all are asked for, all are judged

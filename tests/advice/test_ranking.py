@@ -232,6 +232,20 @@ def test_a_list_for_many_users_begins_as_that_of_judging_all() -> None:
     ]
 
 
+def test_a_search_in_vain_ends() -> None:
+    """That a thousand users wait a second at most is kept by no model of an 8 GB laptop: a check
+    judged hundreds to find that out (7 s).
+    """
+    heard: list[int] = []
+    workload = Workload(parallel=1_000, prompt_tokens=2_000, max_wait_seconds=1)
+    lister = Lister(open_catalogue(), workload, load("laptop-ddr4-8gb").machine)
+    listing = lister.first(
+        3, most_in_vain=10, tell=lambda number, _: heard.append(number)
+    )
+    assert not listing.models
+    assert max(heard) == 10
+
+
 @pytest.mark.parametrize(
     "machine", ["rtx 4070", "desktop-ryzen-7700-32gb", "macbook-air-m2-16gb"]
 )
