@@ -624,7 +624,7 @@ class _KnownNames:
 
     def slips(self, typed: str) -> list[str]:
         """The known names that have the same numbers as the typed one, and differ by one letter or
-        by two swapped letters.
+        by two swapped letters: first those of as many words.
         """
         letters = typed.replace("-", "")
         if len(letters) < _LEAST_LETTERS_OF_SLIP:
@@ -636,7 +636,13 @@ class _KnownNames:
             difference = len(known) - len(letters)
             if abs(difference) <= 1 and is_slip(known, letters):
                 slips.append(self._by_key[key])
-        return sorted(slips)
+        # a slip seldom joins or parts words: `qwen3-8c` means qwen3-8b before qwen3.8
+        number_of_words = typed.count("-")
+
+        def place(name: str) -> tuple[bool, str]:
+            return canonical(name).count("-") != number_of_words, name
+
+        return sorted(slips, key=place)
 
     def longer_than(self, typed: str) -> list[str]:
         """The ids that begin with the words of the typed name."""

@@ -145,6 +145,19 @@ def test_the_name_that_was_meant_is_among_the_nearest(typed: str, meant: str) ->
     assert resolve(meant, open_catalogue()).spec_id in ids
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        pytest.param("qwen3-8c", "qwen3-8b", id="another letter behind a size"),
+        pytest.param("qwen3-8v", "qwen3-8b", id="the key beside it"),
+    ],
+)
+def test_a_name_of_as_many_words_is_nearest(typed: str, meant: str) -> None:
+    """The nearest name was qwen3.8, of another family, which is one letter shorter."""
+    nearest = unknown(typed).nearest[0]
+    assert resolve(nearest, open_catalogue()).spec_id == meant
+
+
 def test_of_a_model_with_thousands_of_aliases_few_are_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
