@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from math import inf
+from os.path import isfile, join
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
@@ -46,6 +47,8 @@ _SEARCHED = NAME_TABLE.searched
 _MOST_ALIASES = 50
 # shorter names differ by one letter from too many other names
 _LEAST_LETTERS_OF_SLIP = 4
+# what makes a folder that of a model
+_CONFIG = "config.json"
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
@@ -147,18 +150,28 @@ class _UnknownName(Record):
         )
         if hint is not None:
             options = self._options(hint.spec_id)
+            command = f"selfhost check {shell_word(hint.spec_id)}{options}"
             return UnknownModelError(
                 f"{self._not_in_catalogue()}: {hint.why}",
                 nearest=(hint.spec_id,),
-                remedy=f"selfhost check {shell_word(hint.spec_id)}{options}",
+                remedy=f"{self._own_folder()}{command}",
             )
         if of_line is not None:
             return of_line
         return UnknownModelError(
             self._not_in_catalogue() + self._size_by_name(),
             nearest=partial(near_names, self.split.base, self.catalogue),
-            remedy=SEE_NAMES,
+            remedy=f"{self._own_folder()}{SEE_NAMES}",
         )
+
+    def _own_folder(self) -> str:
+        """The line that judges the folder of a model that lies here under the typed name; "" where
+        there is none, or where nobody may look.
+        """
+        if isinstance(self.typed, NameOnly) or not isfile(join(self.typed, _CONFIG)):
+            return ""
+        path = shell_word(f"./{self.typed}")
+        return f"{fill(NAME_TABLE.see_folder, {'path': path})}\n"
 
     def _not_in_catalogue(self) -> str:
         """The sentence that the name is not known. It also lists the user's faulty files."""

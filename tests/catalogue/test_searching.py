@@ -158,6 +158,25 @@ def test_a_name_of_as_many_words_is_nearest(typed: str, meant: str) -> None:
     assert resolve(nearest, open_catalogue()).spec_id == meant
 
 
+@pytest.mark.parametrize("name", ["ft", "mistral-7b-ft"])
+def test_a_folder_of_that_name_is_told_how_to_judge(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name without `./` is none of a path, and the error did not say that a folder lies here.
+    Whose names may not be paths is told nothing of the files.
+    """
+    monkeypatch.chdir(tmp_path)
+    told = f"a folder of that name lies here:          selfhost check ./{name}\n"
+    assert told not in (unknown(name).remedy or "")
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    assert (unknown(name).remedy or "").startswith(told)
+    assert told not in (unknown(names.NameOnly(name)).remedy or "")
+
+
 def test_of_a_model_with_thousands_of_aliases_few_are_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
