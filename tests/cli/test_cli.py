@@ -152,6 +152,12 @@ def test_the_line_to_a_range_asks_about_the_machine_of_the_table(
         pytest.param("chek gpt2", "chek", "selfhost check", id="chek gpt2"),
         pytest.param("check", "name a model", "selfhost check mistral-7b", id="check"),
         pytest.param(
+            "check --machine 'macbook air m2 16gb'",
+            "name a model",
+            "selfhost list --machine 'macbook air m2 16gb'",
+            id="check --machine without a model",
+        ),
+        pytest.param(
             "check gpt2 --quant Q4_K_N",
             "Q4_K_N",
             "Q4_K_",
