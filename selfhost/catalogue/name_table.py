@@ -37,6 +37,7 @@ class NameTable(Stated):
     schema: int
     converters: tuple[str, ...]
     see_names: str
+    see_folder: str
     other_repository: Mapping[str, str]
     expressions: Mapping[str, str]
     rewritten: Mapping[str, str]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from math import inf
+from os.path import isfile, join
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
@@ -46,6 +47,8 @@ _SEARCHED = NAME_TABLE.searched
 _MOST_ALIASES = 50
 # shorter names differ by one letter from too many other names
 _LEAST_LETTERS_OF_SLIP = 4
+# what makes a folder that of a model
+_CONFIG = "config.json"
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
@@ -147,18 +150,28 @@ class _UnknownName(Record):
         )
         if hint is not None:
             options = self._options(hint.spec_id)
+            command = f"selfhost check {shell_word(hint.spec_id)}{options}"
             return UnknownModelError(
                 f"{self._not_in_catalogue()}: {hint.why}",
                 nearest=(hint.spec_id,),
-                remedy=f"selfhost check {shell_word(hint.spec_id)}{options}",
+                remedy=f"{self._own_folder()}{command}",
             )
         if of_line is not None:
             return of_line
         return UnknownModelError(
             self._not_in_catalogue() + self._size_by_name(),
             nearest=partial(near_names, self.split.base, self.catalogue),
-            remedy=SEE_NAMES,
+            remedy=f"{self._own_folder()}{SEE_NAMES}",
         )
+
+    def _own_folder(self) -> str:
+        """The line that judges the folder of a model that lies here under the typed name; "" where
+        there is none, or where nobody may look.
+        """
+        if isinstance(self.typed, NameOnly) or not isfile(join(self.typed, _CONFIG)):
+            return ""
+        path = shell_word(f"./{self.typed}")
+        return f"{fill(NAME_TABLE.see_folder, {'path': path})}\n"
 
     def _not_in_catalogue(self) -> str:
         """The sentence that the name is not known. It also lists the user's faulty files."""
@@ -624,7 +637,7 @@ class _KnownNames:
 
     def slips(self, typed: str) -> list[str]:
         """The known names that have the same numbers as the typed one, and differ by one letter or
-        by two swapped letters.
+        by two swapped letters: first those of as many words.
         """
         letters = typed.replace("-", "")
         if len(letters) < _LEAST_LETTERS_OF_SLIP:
@@ -636,7 +649,13 @@ class _KnownNames:
             difference = len(known) - len(letters)
             if abs(difference) <= 1 and is_slip(known, letters):
                 slips.append(self._by_key[key])
-        return sorted(slips)
+        # a slip seldom joins or parts words: `qwen3-8c` means qwen3-8b before qwen3.8
+        number_of_words = typed.count("-")
+
+        def place(name: str) -> tuple[bool, str]:
+            return canonical(name).count("-") != number_of_words, name
+
+        return sorted(slips, key=place)
 
     def longer_than(self, typed: str) -> list[str]:
         """The ids that begin with the words of the typed name."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from ..core.errors import UnknownModelError, UsageError
 from ..core.records import listed_choices
@@ -13,8 +14,11 @@ from ..core.synonyms import meant, options_elsewhere
 from ..core.units import canonical, nearest
 from ..core.workload import FLAGS, field_meant
 from . import COMMANDS
-from .options import CHOICES, options_of, see_help
+from .options import CHOICES, options_of, positionals_of, see_help
 from .texts import help_texts
+
+if TYPE_CHECKING:
+    from .parser import Options
 
 # options whose values are kinds of models and are easily confused
 _KINDS = ("--modality", "--use", "--openness")
@@ -219,10 +223,19 @@ def _likely_choice(
     return None
 
 
-def missing_words(command: str) -> UsageError:
-    """The error for a command without the words that it needs, with an example."""
+def missing_words(command: str, options: Options) -> UsageError:
+    """The error for a command without the words that it needs, with an example; where a model is
+    missing and a machine is named, also with the line that lists what runs there.
+    """
     texts = help_texts()
     first_line = texts.examples[command].split("\n")[0].strip()
     # two spaces separate an example from its remark
     example = first_line.partition("  ")[0]
-    return UsageError(texts.missing[command], remedy=f"for example `{example}`")
+    from ..core.quoting import shell_line
+
+    remedy = f"for example `{example}`"
+    needs_model = positionals_of(command)[0].name in ("model", "models")
+    if needs_model and options.machine is not None:
+        line = shell_line(["list", "--machine", options.machine])
+        remedy += f"\nwhat runs on that machine: `selfhost {line}`"
+    return UsageError(texts.missing[command], remedy=remedy)

@@ -28,7 +28,12 @@ from ..machine.record import Machine
 from ..reports import json
 from ..reports.layout import Blocks
 from ..reports.list_text import TOP, list_document
-from .asked import measured_where_unknown, one_machine, workload_of
+from .asked import (
+    measured_where_unknown,
+    one_machine,
+    options_to_repeat,
+    workload_of,
+)
 from .output import note_faulty_specs, present, write_json
 from .parser import Options
 from .progress import Progress
@@ -133,6 +138,7 @@ def _document(
         near=[f"`selfhost list {guess}`" for guess in guesses],
         today=utc_today(),
         notes=notes,
+        options=workload.options() + options_to_repeat(options),
     )
 
 

@@ -148,7 +148,7 @@ def _take_words(
         if not value and not positional.is_optional:
             from .corrections import missing_words
 
-            raise missing_words(command)
+            raise missing_words(command, options)
         setattr(options, positional.name, value)
     if words:
         unexpected = " ".join(words)

@@ -25,6 +25,11 @@ from .words import UnknownMachineError, vocabulary
 # more machines than this are told as no cluster: llama.cpp takes 16 servers (ggml-rpc.h,
 # GGML_RPC_MAX_SERVERS)
 MOST_MACHINES = 16
+# larger numbers are years and the numbers of parts
+_MOST_COUNTED = 999
+# a number from here on before one computer with a screen is the screen's size in inches: the
+# smallest MacBook Air had 11.6 (Apple)
+_LEAST_SCREEN = 11
 # between the machines of a cluster; and between those that were surely named one by one, which may
 # be GPUs, as in `--machine 'RTX 4090' --machine 'RTX 3090'`
 JOINER = " + "
@@ -267,16 +272,60 @@ def _counted(piece: str, read: ReadMachine) -> _Counted | None:
     """The machines of one name that a piece of a text counts; None where it names one machine, or
     none.
     """
-    counts = _counts(piece)
-    if not counts or _read_or_none(piece, read) is not None:
-        return None
-    for count, rest in counts:
+    one = _read_or_none(piece, read)
+    for count, rest in _counts(piece):
+        if one is not None and not _counts_computers(one, count, rest, read):
+            continue
         singular = _plurals().sub(r"\1", rest)
         for name in (singular, rest):
             noted = _read_or_none(name, read)
             if noted is not None:
                 return _Counted(number=count, name=name, noted=noted)
     return None
+
+
+def _counts_computers(
+    one: NotedMachine,
+    count: int,
+    rest: str,
+    read: ReadMachine,
+) -> bool:
+    """Whether a number counts computers though the text with it reads as `one` machine: `2 dgx
+    spark`. The `rest` has to begin with a computer, and the number to tell nothing of the machine:
+    without it the text means a machine of the same build.
+    """
+    if count > _MOST_COUNTED:
+        return False
+    first = rest.lower().split()[0]
+    singular = _plurals().sub(r"\1", rest)
+    is_plural = singular != rest
+    may_be_screen = first in vocabulary().with_screens and count >= _LEAST_SCREEN
+    if may_be_screen and not is_plural:
+        return False
+    if not _begins_with_computer(singular, read):
+        return False
+    alone = _read_or_none(rest, read) or _read_or_none(singular, read)
+    if alone is None:
+        return False
+    has_same_build = _build_of(alone.machine) == _build_of(one.machine)
+    return has_same_build and _have_as_much_ram((alone.machine, one.machine))
+
+
+def _begins_with_computer(text: str, read: ReadMachine) -> bool:
+    """Whether a text begins with the word of a computer, `mac` or `laptop`, or is as a whole the
+    name of a known one.
+    """
+    if machine_called(text) is not None and _tells_machine(text, read):
+        return True
+    words = vocabulary()
+    first = text.lower().split()[0]
+    if first in words.of_computers | words.macs | words.laptops | words.lines:
+        return True
+    try:
+        product = read_description(text).product
+    except SelfhostError:
+        return False
+    return product is not None and first in product.name
 
 
 def _read_or_none(name: str, read: ReadMachine) -> NotedMachine | None:

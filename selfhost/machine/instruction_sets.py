@@ -29,6 +29,7 @@ class InstructionSets(Stated):
     - `least`: the sets of every processor of a class, by the `least_vectors` of the class.
     - `series`: the architecture of a series of processors, then the sets of every processor of
       the series, by the `vectors` of the series.
+    - `beside_gpu`: the sets of the processor that is one chip with a GPU, by the GPU's name.
     - `baseline`: the sets of every processor, by architecture.
     - `implied`: the sets that a set implies, by that set.
     """
@@ -36,6 +37,7 @@ class InstructionSets(Stated):
     assumed: Mapping[str, tuple[str, ...]]
     least: Mapping[str, LeastSets]
     series: Mapping[str, tuple[str, ...]]
+    beside_gpu: Mapping[str, tuple[str, ...]]
     baseline: Mapping[str, tuple[str, ...]]
     implied: Mapping[str, tuple[str, ...]]
 
@@ -106,6 +108,10 @@ def assumed_sets(machine: Machine) -> AssumedSets | None:
         row = table.least[least]
         why = f"many processors of that name lack {row.lack}"
         return AssumedSets(sets=with_implied(row.have, "x86_64"), why=why)
+    for card in machine.cards:
+        if card.unified and card.name in table.beside_gpu:
+            why = f"what the processor beside an {card.name} has"
+            return AssumedSets(sets=table.beside_gpu[card.name], why=why)
     # one system may run on fewer processors of an architecture than another
     for key in (machine.platform, architecture or ""):
         sets = table.assumed.get(key)

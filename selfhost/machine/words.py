@@ -149,6 +149,7 @@ class Vocabulary(Stated):
     guests: frozenset[str]
     containers: frozenset[str]
     of_computers: frozenset[str]
+    with_screens: frozenset[str]
     clusters: frozenset[str]
     either: frozenset[str]
     vague: frozenset[str]

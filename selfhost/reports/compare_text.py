@@ -26,7 +26,7 @@ from .layout import Blocks, Column, Hint, Table, command, line, strong, texts
 from .measured_words import better_words, measured_lines
 from .model_figures import figures_of, have_paces
 from .several_text import note_blocks
-from .words import RANGES, format_words, pace_title, planned_words
+from .words import format_words, pace_title, planned_words, range_hint
 
 # the number of models that fit in 60 columns beside the row names; more models make further tables
 SIDE_BY_SIDE = 3
@@ -65,7 +65,7 @@ def compare_document(
     if not verbose:
         yield line(Hint("Every answer on licenses and openness: ", "-v"))
     if have_paces(verdicts):
-        yield line(RANGES)
+        yield line(range_hint(comparison.options))
 
 
 def _side_by_side(models: Sequence[Compared], *, verbose: bool) -> Table:

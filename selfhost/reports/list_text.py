@@ -24,11 +24,11 @@ from .labels import LABELS
 from .layout import Blocks, Cells, Hint, Paragraph, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
 from .words import (
-    RANGES,
     catalogue_words,
     pace_title,
     place_words,
     planned_words,
+    range_hint,
 )
 
 # rows of the first screen
@@ -59,6 +59,7 @@ def list_document(
     near: Sequence[str] = (),
     today: str | None = None,
     notes: Sequence[str] = (),
+    options: str = "",
 ) -> Blocks:
     """Yield how many models run, then a table of `top` models in the order given, None for all.
 
@@ -66,7 +67,8 @@ def list_document(
     `first_row`, counted from 1. `offered` is the best model that an API offers, where none runs.
     `only_running` leaves out models that do not run here, `wide` adds columns. `sort` is the order
     of the rows. `near` are commands that list models which the user may have meant, where no model
-    matches. `notes` are about the machine's name. With `today` the screen tells that the catalogue,
+    matches. `notes` are about the machine's name. `options` repeat the machine and the needs in a
+    command about one model, a space before each. With `today` the screen tells that the catalogue,
     or the data in it, are old.
     """
     workload = workload or Workload()
@@ -96,7 +98,7 @@ def list_document(
         if sort in LABELS.orders:
             yield line(LABELS.orders[sort])
         if have_paces(rows):
-            yield line(RANGES)
+            yield line(range_hint(options))
     elif shown:
         yield line(f"no model has row {first_row:,}: the last is row {len(shown):,}")
     elif listing.counts.models:

@@ -36,10 +36,10 @@ from .layout import (
 )
 from .model_figures import figures_of, table_of_paces
 from .words import (
-    RANGES,
     CommandLine,
     pace_title,
     planned_words,
+    range_hint,
     shown_setup,
     would_run,
 )
@@ -88,7 +88,9 @@ def several_blocks(
     if verbose:
         yield from _findings(verdicts)
     else:
-        yield line(Hint("Every finding: ", "-v"), " · ", RANGES)
+        yield line(
+            Hint("Every finding: ", "-v"), " · ", range_hint(command_line.options)
+        )
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:

@@ -27,10 +27,6 @@ PLACES: Mapping[str | None, str] = {
     "split": "GPU+RAM",
 }
 _DISK_FIELDS = frozenset(Disk.__annotations__)
-# under a table of paces
-RANGES = Hint(
-    "~ is the likely pace; ", "its range: selfhost check MODEL", shows="range"
-)
 # titles of the column of paces: for text, and for figures with units of their own
 TOKENS = "tokens/s"
 PACES = "pace"
@@ -49,6 +45,14 @@ class CommandLine(Record):
     options: str = ""
     today: str | None = None
     unjudged: int = 0
+
+
+def range_hint(options: str = "") -> Hint:
+    """What stands under a table of paces: how to see the range of a pace. `options` repeat the
+    machine and the needs of the table, a space before each.
+    """
+    to_type = f"its range: selfhost check MODEL{options}"
+    return Hint("~ is the likely pace; ", to_type, shows="range")
 
 
 # ---------------------------------------------------------------- the machine

@@ -145,6 +145,38 @@ def test_the_name_that_was_meant_is_among_the_nearest(typed: str, meant: str) ->
     assert resolve(meant, open_catalogue()).spec_id in ids
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        pytest.param("qwen3-8c", "qwen3-8b", id="another letter behind a size"),
+        pytest.param("qwen3-8v", "qwen3-8b", id="the key beside it"),
+    ],
+)
+def test_a_name_of_as_many_words_is_nearest(typed: str, meant: str) -> None:
+    """The nearest name was qwen3.8, of another family, which is one letter shorter."""
+    nearest = unknown(typed).nearest[0]
+    assert resolve(nearest, open_catalogue()).spec_id == meant
+
+
+@pytest.mark.parametrize("name", ["ft", "mistral-7b-ft"])
+def test_a_folder_of_that_name_is_told_how_to_judge(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name without `./` is none of a path, and the error did not say that a folder lies here.
+    Whose names may not be paths is told nothing of the files.
+    """
+    monkeypatch.chdir(tmp_path)
+    told = f"a folder of that name lies here:          selfhost check ./{name}\n"
+    assert told not in (unknown(name).remedy or "")
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    assert (unknown(name).remedy or "").startswith(told)
+    assert told not in (unknown(names.NameOnly(name)).remedy or "")
+
+
 def test_of_a_model_with_thousands_of_aliases_few_are_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

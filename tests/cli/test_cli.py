@@ -91,6 +91,30 @@ def test_golden(
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("list", "--top", "2"), id="list"),
+        pytest.param(("check", "gpt2", "opt-1.3b"), id="check"),
+        pytest.param(("compare", "gpt2", "opt-1.3b"), id="compare"),
+    ],
+)
+def test_the_line_to_a_range_asks_about_the_machine_of_the_table(
+    words: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without the machine, the pasted line would judge the computer on which it is typed."""
+    machine = ("--machine", "macbook-pro-m4-max-48gb", "--context", "512")
+    _, shown, _ = run(capsys, *words, *machine)
+    line = shown.rpartition("its range: selfhost ")[2].splitlines()[0]
+    typed = shlex.split(line.replace("MODEL", "gpt2"))
+    code, out, _ = run(capsys, *typed, "--json")
+    assert code == 0
+    verdict = json.loads(out)
+    assert verdict["machine"]["name"] == "macbook-pro-m4-max-48gb"
+    assert verdict["workload"]["context_tokens"] == 512
+
+
+@pytest.mark.parametrize(
     ("line", "wrong", "remedy"),
     [
         pytest.param("check no-such", "no-such", "selfhost list", id="check no-such"),
@@ -127,6 +151,12 @@ def test_golden(
         ),
         pytest.param("chek gpt2", "chek", "selfhost check", id="chek gpt2"),
         pytest.param("check", "name a model", "selfhost check mistral-7b", id="check"),
+        pytest.param(
+            "check --machine 'macbook air m2 16gb'",
+            "name a model",
+            "selfhost list --machine 'macbook air m2 16gb'",
+            id="check --machine without a model",
+        ),
         pytest.param(
             "check gpt2 --quant Q4_K_N",
             "Q4_K_N",

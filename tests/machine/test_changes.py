@@ -677,6 +677,23 @@ def test_each_fact_of_a_disk_that_is_not_stated_is_assumed() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("hp zgx nano 4tb", id="GB10"),
+        pytest.param("dgx spark 4tb ssd", id="DGX Spark"),
+        pytest.param("rtx spark 64gb", id="N1X"),
+    ],
+)
+def test_a_processor_beside_a_gpu_has_the_sets_of_its_cores(text: str) -> None:
+    """A Cortex-X925 is an Armv9.2 core (Arm): it has SVE2, and asimddp, which Armv8.4 demands. Such
+    machines were told that they may have no asimddp.
+    """
+    machine = planned(named(text).machine)
+    assert {"asimddp", "i8mm", "sve2"} <= set(machine.instruction_sets or ())
+    assert "instruction_sets" in machine.assumed
+
+
 def test_instruction_sets_that_were_read_are_not_assumed() -> None:
     """A processor with AVX2 has SSE2 (Intel's manual), whatever a record lists."""
     machine = planned(READ)

@@ -52,6 +52,33 @@ def read(text: str, link: str | None = None) -> Cluster | None:
         pytest.param(
             "4x Mac mini M4 16GB cluster", ["mac-mini-m4-16gb"] * 4, id="cluster behind"
         ),
+        pytest.param("2 dgx spark", ["dgx-spark"] * 2, id="one word, as of one"),
+        pytest.param("4 dgx-spark", ["dgx-spark"] * 4, id="a profile's name"),
+        pytest.param(
+            "2 mac mini m4 pro 24gb", ["mac-mini-m4-pro-24gb"] * 2, id="macs as of one"
+        ),
+        pytest.param(
+            "3 mac minis m4 pro 24gb", ["mac-mini-m4-pro-24gb"] * 3, id="mac minis"
+        ),
+        pytest.param(
+            "2 mac studios m3 ultra 512gb",
+            ["mac-studio-m3-ultra-512gb"] * 2,
+            id="mac studios",
+        ),
+        pytest.param("2 steam deck", ["steam-deck-16gb"] * 2, id="handhelds"),
+        pytest.param(
+            "2 laptop-rtx4060-16gb", ["laptop-rtx4060-16gb"] * 2, id="a laptop's name"
+        ),
+        pytest.param(
+            "two laptops with an RTX 4060 and 16 GB",
+            ["rtx-4060-laptop-16gb"] * 2,
+            id="laptops with their parts",
+        ),
+        pytest.param(
+            "12 macbook pros m4 max 128gb",
+            ["mac-apple-m4-max-128gb"] * 12,
+            id="several, and no screen of 12 inches",
+        ),
         pytest.param("2x gb10", ["dgx-spark"] * 2, id="by the chip of one computer"),
         pytest.param(
             "4x mac studio m3 ultra 512gb",
@@ -133,6 +160,19 @@ def test_several_machines_are_read(text: str, names: list[str]) -> None:
         pytest.param("2x rtx 3090, ryzen 7950x 64gb", id="GPUs of a computer"),
         pytest.param("rtx 4090+rtx 3090", id="two GPUs without spaces"),
         pytest.param("2x nothing", id="unknown"),
+        pytest.param("4090 desktop", id="a GPU's number"),
+        pytest.param("2 rtx 3090, 64gb", id="GPUs by a number"),
+        pytest.param("two 3090 desktop 64gb", id="GPUs in a desktop"),
+        pytest.param("16 gb laptop", id="a size"),
+        pytest.param("5600 6700xt", id="a processor's number"),
+        pytest.param("2 socket epyc 7742 512gb", id="sockets"),
+        pytest.param("12 core mac studio m2 max 64gb", id="cores"),
+        pytest.param("11 gen intel laptop 16gb", id="a generation"),
+        pytest.param("2 in 1 laptop 16gb", id="a laptop that is a tablet"),
+        # MacBook Pros of 2021 and later have 14 or 16 inches (Apple)
+        pytest.param("16 macbook pro m1 pro 16gb", id="a screen's size"),
+        pytest.param("2021 macbook pro m1 max 32gb", id="a year"),
+        pytest.param("4 pcs 16gb ddr4 i9-9900k", id="pieces of RAM"),
         # how many H100 has a node?
         pytest.param("4 H100 SXM nodes with 2TB RAM", id="nodes of GPUs"),
         pytest.param("gb200 nvl72", id="a rack"),
@@ -152,6 +192,8 @@ def test_one_machine_stays_one(text: str) -> None:
 def test_more_machines_than_are_joined_are_refused() -> None:
     with pytest.raises(UnknownMachineError, match="17 machines"):
         read("17x dgx spark")
+    with pytest.raises(UnknownMachineError, match="20 machines"):
+        read("20 dgx spark")
     with pytest.raises(UnknownMachineError, match="1 machine"):
         cluster_of([named("dgx spark").machine])
 

@@ -149,7 +149,7 @@ def test_a_table_has_likely_figures_and_says_where_the_range_is() -> None:
     listing = Lister(open_catalogue(), Workload(), laptop).first(20)
     shown = plain(list_document(listing))
     assert not re.search(r"~[\d.]+ ?\(", shown)
-    assert shown.endswith(f"{words.RANGES}\n")
+    assert shown.endswith(f"{words.range_hint()}\n")
     alone = plain(check_document([listing.models[0]]))
     assert re.search(r"  speed +~[\d.]+ tokens/s +[\d.]+-[\d.]+", alone)
 
