@@ -34,6 +34,7 @@ from .api_words import (
     offer_words,
     price_words,
     request_blocks,
+    why_first_words,
 )
 from .labels import LABELS
 from .layout import (
@@ -657,7 +658,8 @@ def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
         yield line(start, strong(f"models of {maker}"), f" (listed {offer.as_of})")
         yield figures((one.model_id, price_words(one), "") for one in of_line)
     else:
-        yield line(start, strong(whose), f", {prices}")
+        why_first = why_first_words(verdict.api_offers)
+        yield line(start, strong(whose), f", {prices}{why_first}")
     if offer.ends and verdict.shutdown is None:
         yield line(
             f"{provider_name(offer.provider)} shuts it down on {offer.ends}.", indent=2
