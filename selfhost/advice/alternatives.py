@@ -159,9 +159,10 @@ class AlternativeSearch(Asking):
             return None
         rows = self._smaller_types()
         in_files = [row for row in rows if not row.is_made_at_load]
-        if not in_files or self._in_better_place(in_files[-1]) is None:
-            # the last is the smallest of the files: where it lies no better, none does. What a
-            # program quantizes at load may leave parts of a model in 16 bits
+        smallest = min(in_files, key=lambda row: row.least_bytes, default=None)
+        if smallest is None or self._in_better_place(smallest) is None:
+            # where the smallest file lies no better, none does. What a program quantizes at load
+            # may leave parts of a model in 16 bits
             rows = [row for row in rows if row.is_made_at_load]
 
         def rank(row: FileRow) -> tuple[bool, bool]:
