@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime_parts import ClusterSplit
@@ -228,7 +229,7 @@ class _ClusterLines:
         clusters = self.runtime.clusters
         whole = ", with the whole download" if clusters.whole_files else ""
         yield f"# on each machine{whole}: {clusters.alike}"
-        yield from self.usual.setup
+        yield from self._installation()
         link = self.cluster.link
         if link.enable:
             yield f"# {link.enable}"
@@ -243,6 +244,22 @@ class _ClusterLines:
                 yield others
         if self.rules.others:
             yield "# then, on the main machine:"
+
+    def _installation(self) -> list[str]:
+        """The lines that install the program: the usual ones, or those of the build that joins
+        machines in their place.
+        """
+        joining = list(self.runtime.clusters.installation)
+        if not joining:
+            return list(self.usual.setup)
+        usual_lines = set(chain(*self.runtime.installation.lines.values()))
+        lines = []
+        for line in self.usual.setup:
+            if line not in usual_lines:
+                lines.append(line)
+            elif joining[0] not in lines:
+                lines += joining
+        return lines
 
     def _on_other(self, number: int) -> str:
         """The line on another machine; "" where it needs none."""

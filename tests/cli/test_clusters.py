@@ -32,6 +32,17 @@ def test_the_answer_tells_each_part(capsys: pytest.CaptureFixture[str]) -> None:
     assert "does not run" in out
 
 
+def test_the_build_that_joins_machines_is_the_one_to_install(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """llama.app's installer builds llama-app without GGML_RPC (ggml-org/llama-install.sh:
+    CMakeLists.txt), and was named below "made with GGML_RPC=ON".
+    """
+    _, out, _ = run(capsys, *LARGE, *TWO)
+    assert "# build it with -DGGML_RPC=ON" in out
+    assert "install.sh" not in out
+
+
 def test_a_stated_link_is_not_assumed(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, *LARGE, *TWO, "--link", "25gbe")
     assert "25 Gb/s Ethernet" in out
