@@ -20,6 +20,7 @@ from ..judge.checks import phrase
 from ..judge.cluster_choice import ClusterAnswer, best_on_cluster
 from ..judge.clusters import waits_together
 from ..judge.pace import Wait
+from ..judge.rating import serves
 from ..judge.record import Alternative, Judged, Room, Verdict
 from ..machine.clusters import Cluster
 from .alternatives import AlternativeSearch
@@ -94,7 +95,8 @@ def check_on_cluster(
         answer=answer,
     )
     together = main.replace(name=answer.together.cluster.name)
-    return concluded(further, together, notes).replace(cluster=answer)
+    verdict = concluded(further, together, notes)
+    return verdict.replace(cluster=further.answer_with_smaller())
 
 
 class _SearchOnMain(AlternativeSearch):
@@ -138,6 +140,25 @@ class _ClusterAdvice(Advice):
             carry=self.carry,
             alone=self.answer.alone[0].judged,
         )
+
+    def answer_with_smaller(self) -> ClusterAnswer:
+        """The answer with the smaller type in which the main machine runs the model by itself."""
+        first, *others = self.answer.alone
+        if first.judged.fits:
+            return self.answer
+        search = AlternativeSearch(
+            judged=first.judged,
+            catalogue=self.catalogue,
+            machine=first.machine,
+            typed_name=self.understood.typed_name,
+            typed_workload=self.understood.typed_workload,
+            carry=self.carry,
+        )
+        smaller = search.smaller
+        if smaller is None or not serves(smaller):
+            return self.answer
+        alone = (first.replace(smaller=smaller), *others)
+        return self.answer.replace(alone=alone)
 
     @cached_property
     def to_type(self) -> Steps:
