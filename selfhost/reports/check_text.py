@@ -445,6 +445,9 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
         notes.append(place_note(verdict.cluster))
     elif finding.check == "accelerator":
         notes += _shared_note(float(likely), verdict)
+    elif finding.check == "disk" and verdict.question.making_bytes:
+        making = units.decimal(verdict.question.making_bytes)
+        notes.append(f"converting needs another {making} for a while")
     most_words = _quantity(finding.needs, finding)
     is_much_more = float(finding.needs or 0) > _MUCH_MORE * float(likely)
     # the shortfall is counted from the high end, so the high end is shown beside a shortfall
