@@ -2,7 +2,7 @@
 
 `AlternativeSearch` takes a judgement on a machine, and how it was asked. Its `alternatives` are the
 same model with one wish given up (`_WISHES`), then other models; each is judged as `check` judges
-it. `smaller` is a smaller type that lies in a better place.
+it. `smaller` is a smaller type that lies in a better place, and of a model that runs is faster.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ..judge.checks.accelerator import PLACING_SETTINGS, placing_options
 from ..judge.checks.speed import is_slow, lacks_pace
 from ..judge.quality import quality_of
 from ..judge.rating import (
+    gains_no_step,
     is_rough,
     is_way_out,
     lies_better,
@@ -43,8 +44,8 @@ class AlternativeSearch(Asking):
     def alternatives(self) -> tuple[Alternative, ...]:
         """The alternatives with the route `local`, at most five: first the same model with one wish
         given up, then other models, the best first; last those that are too slow. Of a model that
-        runs, the smaller type that lies in a better place; without one, of a model that runs
-        slowly, models that are clearly faster.
+        runs, the smaller type that lies in a better place and is faster by a step; without one, of
+        a model that runs slowly, models that are clearly faster.
 
         Every alternative meets all other conditions that the user stated.
         """
@@ -148,8 +149,8 @@ class AlternativeSearch(Asking):
     @cached_property
     def smaller(self) -> Judged | None:
         """The smaller type of least loss that lies in a better place: on accelerators as a whole,
-        or anywhere where the judged type does not run. None for none, and where the user stated
-        where the layers lie.
+        where it is a step faster too, or anywhere where the judged type does not run. None for
+        none, and where the user stated where the layers lie.
 
         Types of four bits or more come first; of these and of the others those that nobody has to
         make.
@@ -158,9 +159,10 @@ class AlternativeSearch(Asking):
             return None
         rows = self._smaller_types()
         in_files = [row for row in rows if not row.is_made_at_load]
-        if not in_files or self._in_better_place(in_files[-1]) is None:
-            # the last is the smallest of the files: where it lies no better, none does. What a
-            # program quantizes at load may leave parts of a model in 16 bits
+        smallest = min(in_files, key=lambda row: row.least_bytes, default=None)
+        if smallest is None or self._in_better_place(smallest) is None:
+            # where the smallest file lies no better, none does. What a program quantizes at load
+            # may leave parts of a model in 16 bits
             rows = [row for row in rows if row.is_made_at_load]
 
         def rank(row: FileRow) -> tuple[bool, bool]:
@@ -168,8 +170,12 @@ class AlternativeSearch(Asking):
 
         for row in sorted(rows, key=rank):
             other = self._in_better_place(row)
-            if other is not None:
-                return other
+            if other is None:
+                continue
+            if self.judged.fits and gains_no_step(other, self.judged):
+                # what lies whole on a small GPU may be no faster than what is shared with the RAM
+                continue
+            return other
         return None
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime_parts import ClusterSplit
@@ -19,6 +20,7 @@ from ..judge.checks import phrase
 from ..judge.cluster_choice import ClusterAnswer, best_on_cluster
 from ..judge.clusters import waits_together
 from ..judge.pace import Wait
+from ..judge.rating import serves
 from ..judge.record import Alternative, Judged, Room, Verdict
 from ..machine.clusters import Cluster
 from .alternatives import AlternativeSearch
@@ -93,7 +95,8 @@ def check_on_cluster(
         answer=answer,
     )
     together = main.replace(name=answer.together.cluster.name)
-    return concluded(further, together, notes).replace(cluster=answer)
+    verdict = concluded(further, together, notes)
+    return verdict.replace(cluster=further.answer_with_smaller())
 
 
 class _SearchOnMain(AlternativeSearch):
@@ -137,6 +140,25 @@ class _ClusterAdvice(Advice):
             carry=self.carry,
             alone=self.answer.alone[0].judged,
         )
+
+    def answer_with_smaller(self) -> ClusterAnswer:
+        """The answer with the smaller type in which the main machine runs the model by itself."""
+        first, *others = self.answer.alone
+        if first.judged.fits:
+            return self.answer
+        search = AlternativeSearch(
+            judged=first.judged,
+            catalogue=self.catalogue,
+            machine=first.machine,
+            typed_name=self.understood.typed_name,
+            typed_workload=self.understood.typed_workload,
+            carry=self.carry,
+        )
+        smaller = search.smaller
+        if smaller is None or not serves(smaller):
+            return self.answer
+        alone = (first.replace(smaller=smaller), *others)
+        return self.answer.replace(alone=alone)
 
     @cached_property
     def to_type(self) -> Steps:
@@ -228,7 +250,7 @@ class _ClusterLines:
         clusters = self.runtime.clusters
         whole = ", with the whole download" if clusters.whole_files else ""
         yield f"# on each machine{whole}: {clusters.alike}"
-        yield from self.usual.setup
+        yield from self._installation()
         link = self.cluster.link
         if link.enable:
             yield f"# {link.enable}"
@@ -243,6 +265,22 @@ class _ClusterLines:
                 yield others
         if self.rules.others:
             yield "# then, on the main machine:"
+
+    def _installation(self) -> list[str]:
+        """The lines that install the program: the usual ones, or those of the build that joins
+        machines in their place.
+        """
+        joining = list(self.runtime.clusters.installation)
+        if not joining:
+            return list(self.usual.setup)
+        usual_lines = set(chain(*self.runtime.installation.lines.values()))
+        lines = []
+        for line in self.usual.setup:
+            if line not in usual_lines:
+                lines.append(line)
+            elif joining[0] not in lines:
+                lines += joining
+        return lines
 
     def _on_other(self, number: int) -> str:
         """The line on another machine; "" where it needs none."""

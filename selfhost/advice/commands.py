@@ -41,6 +41,8 @@ _IF_IT_CAN = ("embedding", "reranking", "context_checkpoints", "sampled", "unpac
               "tensor_parallel", "one_device", "memory_share")  # fmt: skip
 # in a list of options: one that the program lacks, or whose value is not known
 _NOT_TYPED = ""
+# the name by which the converters find a config in a folder
+_CONFIG = "config.json"
 _PLAIN_ON_WINDOWS = r"[\w:./\\+=~-]+"
 # words that replace the names of persons and computers in records; such a path cannot be typed
 _REPLACED_NAMES = ("USER", "HOST", "ID")
@@ -442,7 +444,7 @@ def _lines_of_recipe(launch: Launch) -> Steps:
 
     None where the runtime has no converter, where the publisher's repository is not known, or where
     the quantization cannot be made so. For a lone config.json the lines take its folder, where the
-    weights have to be put.
+    weights have to be put; for one of another name a folder that the user makes.
     """
     spec = launch.spec
     conversion = launch.runtime.conversion
@@ -478,7 +480,7 @@ def _files_of_recipe(launch: Launch, conversion: Conversion) -> dict[str, str]:
     spec = launch.spec
     kind = launch.quantization
     model = spec.id
-    if spec.lone_config:
+    if spec.lone_config and _is_named_as_read(spec.lone_config):
         # the folder of the config, as a shell takes it
         model = shell_word(os.path.dirname(spec.lone_config) or ".")
     return {
@@ -492,13 +494,24 @@ def _files_of_recipe(launch: Launch, conversion: Conversion) -> dict[str, str]:
     }
 
 
+def _is_named_as_read(config: str) -> bool:
+    """Whether a converter finds the config in its folder: it looks for that name alone."""
+    return os.path.basename(config) == _CONFIG
+
+
 def _where_to_look(launch: Launch, page: str) -> list[str]:
     """The comments before a recipe: where the file may be had, or the weights have to be put."""
     spec = launch.spec
     kind = launch.quantization
     if spec.lone_config:
         config = os.path.basename(spec.lone_config)
-        return [f"# put the weights beside {config}, then make {kind} files from them"]
+        then = f"then make {kind} files from them"
+        if _is_named_as_read(spec.lone_config):
+            return [f"# put the weights beside {config}, {then}"]
+        return [
+            f"# put {config} into a folder {spec.id} as {_CONFIG}",
+            f"# put the weights beside it, {then}",
+        ]
     make = f"# or make {kind} files of {spec.name}"
     if launch.type_row.is_published:
         return [make]

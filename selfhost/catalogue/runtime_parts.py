@@ -680,6 +680,8 @@ class Clustering(Stated):
     - `most`: the most machines.
     - `whole_files`: each machine downloads all files.
     - `alike`: what must be the same on all machines, as a clause.
+    - `installation`: the lines that install it there, where the usual build has not what joins
+      machines.
     - `port`: the port on which machines meet, {port} in lines; 0 where no line names it.
     - `most_share`: the most that it takes of the RAM of a machine whose GPU shares it.
     """
@@ -688,5 +690,6 @@ class Clustering(Stated):
     most: int = _COUNT_OR_ZERO
     whole_files: bool = False
     alike: str = ""
+    installation: tuple[str, ...] = ()
     port: int = _COUNT_OR_ZERO
     most_share: float = read_by(minimum=0.01, maximum=1.0, default=1.0)

@@ -31,10 +31,13 @@ from .ways import Way, types_to_have, usual_and_smaller
 
 
 class Alone(Record):
-    """The best way of a model on one machine of a cluster."""
+    """The best way of a model on one machine of a cluster. Where it does not run, `smaller` is
+    the model in a smaller type that does; None for none, and where nobody looked for one.
+    """
 
     machine: Machine
     judged: Judged
+    smaller: Judged | None = None
 
 
 class ClusterAnswer(Record):

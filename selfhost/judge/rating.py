@@ -465,6 +465,13 @@ def is_a_step_faster(other: Judged, judged: Judged) -> bool:
     return faster.likely >= STEP * pace.likely
 
 
+def gains_no_step(other: Judged, judged: Judged) -> bool:
+    """Whether both paces are known, and that of `other` is not faster by a step."""
+    if judged.users_pace is None or other.users_pace is None:
+        return False
+    return not is_a_step_faster(other, judged)
+
+
 def serves(judged: Judged) -> bool:
     """Whether a way runs, and is not too slow."""
     return judged.fits and not is_too_slow(judged)

@@ -41,6 +41,14 @@ def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
     return whose, f"{price_words(offer)} (listed {offer.as_of}{age})"
 
 
+def why_first_words(offers: Sequence[Offer]) -> str:
+    """Why the first offer is not the cheapest; empty where it is."""
+    first, *others = offers
+    if first.well_known and any(other.price < first.price for other in others):
+        return "; a well-known provider, others ask less"
+    return ""
+
+
 def _rates(offer: Offer) -> list[str]:
     """`$0.20 in`, `$0.60 out`; empty where no price is known."""
     rates = {

@@ -34,6 +34,7 @@ from .api_words import (
     offer_words,
     price_words,
     request_blocks,
+    why_first_words,
 )
 from .labels import LABELS
 from .layout import (
@@ -444,6 +445,9 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
         notes.append(place_note(verdict.cluster))
     elif finding.check == "accelerator":
         notes += _shared_note(float(likely), verdict)
+    elif finding.check == "disk" and verdict.question.making_bytes:
+        making = units.decimal(verdict.question.making_bytes)
+        notes.append(f"converting needs another {making} for a while")
     most_words = _quantity(finding.needs, finding)
     is_much_more = float(finding.needs or 0) > _MUCH_MORE * float(likely)
     # the shortfall is counted from the high end, so the high end is shown beside a shortfall
@@ -657,7 +661,8 @@ def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
         yield line(start, strong(f"models of {maker}"), f" (listed {offer.as_of})")
         yield figures((one.model_id, price_words(one), "") for one in of_line)
     else:
-        yield line(start, strong(whose), f", {prices}")
+        why_first = why_first_words(verdict.api_offers)
+        yield line(start, strong(whose), f", {prices}{why_first}")
     if offer.ends and verdict.shutdown is None:
         yield line(
             f"{provider_name(offer.provider)} shuts it down on {offer.ends}.", indent=2

@@ -85,7 +85,10 @@ def _alone_row(one: Alone, answer: ClusterAnswer) -> Cells:
     name = "one alone"
     if len(answer.alone) > 1:
         name = f"{one.machine.name} alone"
-    return "alone", _pace_words(one.judged), f"{name}{_way_words(one.judged)}"
+    words = f"{name}{_way_words(one.judged)}"
+    if one.smaller is not None:
+        words += f"; in {one.smaller.quantization} {_pace_words(one.smaller)}"
+    return "alone", _pace_words(one.judged), words
 
 
 def _together_row(answer: ClusterAnswer) -> Cells:

@@ -42,6 +42,8 @@ _LONG_NAME = 32
 # the models on the disk that are named
 _STORED = 4
 _ATTENTION = Span(ATTENTION, Outcome.WARN)
+# behind a download of which the user makes the file
+_TO_CONVERT = "*"
 # free memory is shown if it is less than this share of the memory that models may take (assumed)
 _NEARLY_ALL = 0.95
 
@@ -301,7 +303,7 @@ def row_cells(row: Verdict, figures: ModelFigures) -> Cells:
         figures.quantization,
         figures.pace,
         figures.wait,
-        figures.download,
+        _marked_download(row, figures),
         figures.license,
         figures.remark,
         figures.parameters,
@@ -309,6 +311,13 @@ def row_cells(row: Verdict, figures: ModelFigures) -> Cells:
         figures.measured,
         figures.why,
     )
+
+
+def _marked_download(row: Verdict, figures: ModelFigures) -> str:
+    """The download, marked where the user makes the file of it, which is smaller."""
+    if row.question.made_of_bytes:
+        return f"{figures.download}{_TO_CONVERT}"
+    return figures.download
 
 
 def sign_of(row: Verdict) -> Span:
@@ -329,7 +338,9 @@ def _footer(
     wide: bool,
     only_running: bool,
 ) -> Paragraph:
-    """The line below the table: the rows, the options that show more, and the meaning of `!`."""
+    """The line below the table: the rows, the options that show more, and the meaning of `!` and of
+    `*`.
+    """
     counts = listing.counts
     candidates = counts.models
     about = ""
@@ -348,6 +359,8 @@ def _footer(
     if not wide:
         parts.append(Hint(" · columns: ", "--wide", shows="columns"))
     signs = [f" · {sign}" for sign in legend(rows)]
+    if any(row.question.made_of_bytes for row in rows):
+        signs.append(f" · {_TO_CONVERT}: the published weights, which you convert")
     return line(*parts, *signs)
 
 

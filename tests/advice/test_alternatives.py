@@ -333,6 +333,26 @@ def test_no_type_is_named_where_none_fits_or_none_has_to(
     assert all(other.id != verdict.model.id for other in verdict.alternatives)
 
 
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [
+        # a memory of 256 GB/s and seven eighths of the layers on it: three bits gain nothing
+        pytest.param(
+            "gemma-4-12b-it", "laptop-rtx4060-16gb", id="nearly whole already"
+        ),
+        pytest.param("qwen3-30b-a3b", "RTX 4080, 64GB RAM", id="much in RAM"),
+    ],
+)
+def test_what_is_named_as_faster_is_faster_by_a_step(model: str, machine: str) -> None:
+    """Q3_K_M at ~25 tokens/s stood below "Faster", beside IQ4_XS at ~27."""
+    verdict = check(model, machine=machine)
+    assert verdict.placement == "split"
+    assert verdict.users_pace is not None
+    for other in verdict.alternatives:
+        assert other.users_pace is not None
+        assert other.users_pace.likely >= STEP * verdict.users_pace.likely
+
+
 def test_three_bits_are_the_last_resort_and_told_as_such() -> None:
     verdict = check("qwen3-30b-a3b", machine="RTX 4080, 64GB RAM")
     assert verdict.placement == "split"

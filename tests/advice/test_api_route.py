@@ -5,6 +5,7 @@ does, and what a month costs, by API and here.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ from selfhost.catalogue.offers import Offer, offers_of, request_lines, snapshot
 from selfhost.cli.main import main
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
+from selfhost.machine.named import named
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
 
 TODAY = "2026-11-20"
 CONFIGS = DATA / "configs"
@@ -486,3 +490,20 @@ def test_the_end_of_a_closed_model_is_told_two_months_before(
         catalogue.spec(model), real_offers(model, today), catalogue, today
     )
     assert (told and (told.day, told.successor, told.successor_is_judged)) == ending
+
+
+@pytest.mark.parametrize(
+    ("model", "is_told"),
+    [
+        # quicksilverpro asks $0.0284 for a million tokens in (genai-prices 0.2.3), Baseten $0.15
+        pytest.param("glm-5.3-flash", True, id="an unknown one asks less"),
+        pytest.param("claude-opus-4.8", False, id="its maker is the cheapest"),
+    ],
+)
+def test_why_the_first_offer_is_not_the_cheapest_is_told(
+    model: str, is_told: bool
+) -> None:
+    """The line named Baseten, while `-v` listed a fifth of its price."""
+    shown = plain(check_document([check(model, machine=named("RTX 4090")[0])]))
+    (told,) = re.findall(r"^(?:Or by|By) API: .*", shown, re.M)
+    assert ("a well-known provider, others ask less" in told) is is_told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import tomllib
 from itertools import product
@@ -151,6 +152,35 @@ def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
     told = plain(check_document([verdict]))
     assert "of weights, which you must have" in told
     assert "knows no command" not in told
+
+
+def test_a_config_of_another_name_is_put_where_the_converter_looks(
+    tmp_path: Path,
+) -> None:
+    """convert_hf_to_gguf.py reads config.json of the folder that it is given: the folder of
+    my-tune.json has none.
+    """
+    config = tmp_path / "my-tune.json"
+    config.write_bytes((CONFIGS / "Qwen--Qwen3-0.6B.json").read_bytes())
+    verdict = check(config, machine=load("aws-m7i.2xlarge").machine)
+    converting = next(
+        line for line in verdict.setup if "convert_hf_to_gguf.py " in line
+    )
+    folder = shlex.split(converting)[2]
+    assert folder == verdict.model.id
+    assert f"# put my-tune.json into a folder {folder} as config.json" in verdict.setup
+
+
+def test_the_disk_that_converting_takes_is_in_the_short_answer(tmp_path: Path) -> None:
+    """Qwen3-8B has 16.4 GB of weights in BF16, and llama-quantize reads a copy as large: `disk 5.03
+    of 78.3 GB` told a fourth of it.
+    """
+    config = tmp_path / "config.json"
+    config.write_bytes((CONFIGS / "Qwen--Qwen3-8B.json").read_bytes())
+    machine = apply(load("aws-m7i.2xlarge").machine, ["disk=80gb"])
+    told = plain(check_document([check(config, machine=machine)]))
+    (disk,) = [line for line in told.splitlines() if line.startswith("  disk ")]
+    assert re.search(r"converting needs another 32\.\d GB", disk)
 
 
 def checked(spec_id: str, quantization: str, disk: str) -> Verdict:

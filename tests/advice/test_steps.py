@@ -261,6 +261,33 @@ def test_a_model_published_in_four_bits_is_fetched_from_its_publisher(
     assert check("qwen3-30b-a3b", made, machine="RTX 4090, 64gb").commands == ()
 
 
+@pytest.mark.parametrize(
+    ("model", "machine", "fetched"),
+    [
+        # ggml-org's list of files: DeepSeek-V4-Flash-MXFP4.gguf
+        pytest.param(
+            "deepseek-v4-flash",
+            "mac studio m3 ultra 512gb",
+            "-hf ggml-org/DeepSeek-V4-Flash-GGUF:MXFP4 ",
+            id="the published four bits as a GGUF file",
+        ),
+        # NVIDIA's page of the checkpoint; Modal sells the model under this name
+        pytest.param(
+            "glm-5.3-flash",
+            "2x dgx spark",
+            "vllm serve nvidia/GLM-5.3-Flash-NVFP4 ",
+            id="NVIDIA's four bits",
+        ),
+    ],
+)
+def test_files_that_others_publish_are_fetched(
+    model: str, machine: str, fetched: str
+) -> None:
+    """ "selfhost knows no command that runs it" stood below models that all could fetch."""
+    commands = check(model, machine=machine).commands
+    assert any(fetched in line for line in commands)
+
+
 @pytest.mark.parametrize("typed", ["qwen3:30b", "ollama run qwen3:30b"])
 def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str) -> None:
     """As Ollama's library spells it, whatever else has the model; another program that was asked

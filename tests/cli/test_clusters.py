@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,30 @@ def test_the_answer_tells_each_part(capsys: pytest.CaptureFixture[str]) -> None:
     assert "on each" in out
     assert "whole layers on each; assumed: --link states another" in out
     assert "does not run" in out
+
+
+def test_the_smaller_type_that_one_machine_runs_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Public reports run GLM-5.3 Flash on one DGX Spark in three bits (its list of files: 120 GB in
+    UD-IQ3_XXS); "does not run" was all that the row told.
+    """
+    words = ("check", "glm-5.3-flash", "--runtime", "llama.cpp")
+    _, out, _ = run(capsys, *words, *TWO)
+    (alone,) = [line for line in out.splitlines() if line.startswith("  alone ")]
+    assert "does not run" in alone
+    assert re.search(r"; in UD-IQ3_\w+ ~\d+ tokens/s$", alone)
+
+
+def test_the_build_that_joins_machines_is_the_one_to_install(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """llama.app's installer builds llama-app without GGML_RPC (ggml-org/llama-install.sh:
+    CMakeLists.txt), and was named below "made with GGML_RPC=ON".
+    """
+    _, out, _ = run(capsys, *LARGE, *TWO)
+    assert "# build it with -DGGML_RPC=ON" in out
+    assert "install.sh" not in out
 
 
 def test_a_stated_link_is_not_assumed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -193,3 +193,23 @@ def test_a_sorted_list_says_its_order(sort: str, words: str | None) -> None:
         assert orders == []
     else:
         assert words in orders[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "is_marked"),
+    [
+        # 24B in 16 bits is 48 GB to download; no file of four bits is known
+        pytest.param("lfm2-24b-a2b", True, id="converted by the user"),
+        # unsloth and others publish Q4_K_M and Q8_0
+        pytest.param("gemma-3-12b-it", False, id="published as it is"),
+    ],
+)
+def test_a_download_that_the_user_converts_is_marked(
+    model: str, is_marked: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A download of 63.2 GB stood beside 16.9 GiB of memory, and nothing told why."""
+    main(["list", model, "--machine", "mac mini m4 16gb"])
+    out = capsys.readouterr().out
+    (row,) = [line for line in out.splitlines() if f"  {model} " in line]
+    assert ("GB*" in row) is is_marked
+    assert ("*: the published weights, which you convert" in out) is is_marked
