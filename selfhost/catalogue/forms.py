@@ -156,6 +156,9 @@ class _Ending:
             return Form(quantization=types[0], notes=notes)
         others = self.others - {"qat", "unquantized"}
         if others and "cloud" not in self.words:
+            if "gguf" in self.words:
+                # packed weights lie in safetensors; the size of a GGUF file of them is not told
+                return Form(is_sized=False)
             return packed_form(self.words)
         quantization = self._type_as_trained()
         is_container = quantization is None and not self.others
