@@ -156,7 +156,10 @@ class _Ending:
             return Form(quantization=types[0], notes=notes)
         others = self.others - {"qat", "unquantized"}
         if others and "cloud" not in self.words:
-            return _packed_form(self.words)
+            if "gguf" in self.words:
+                # packed weights lie in safetensors; the size of a GGUF file of them is not told
+                return Form(is_sized=False)
+            return packed_form(self.words)
         quantization = self._type_as_trained()
         is_container = quantization is None and not self.others
         return Form(quantization=quantization, is_container=is_container)
@@ -240,7 +243,7 @@ def _gguf_types(words: Sequence[str]) -> dict[str, str]:
     return types
 
 
-def _packed_form(words: Sequence[str]) -> Form:
+def packed_form(words: Sequence[str]) -> Form:
     """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`.
 
     Not sized where the words name no such layout: `4bit` alone does not say how bits are packed.

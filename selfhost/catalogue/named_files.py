@@ -14,7 +14,7 @@ from ..core.records import Record, Stated
 from ..core.tables import expression, sentences, unchecked_record
 from ..core.templates import fill
 from ..core.units import canonical
-from .forms import Form
+from .forms import Form, packed_form
 from .index import Catalogue
 from .spec import ModelSpec
 from .spec_values import PICTURES, TRAINED_FOR, scheme_of
@@ -75,6 +75,10 @@ def with_files(
     if form is None:
         return resolution.replace(repository=_gguf_repository(name))
     spec = catalogue.spec(resolution.spec_id)
+    if not form.is_sized:
+        form = _listed_form(form, name, spec) or form
+    if not serves(form, spec, catalogue):
+        form = _for_other_programs(form, spec, catalogue) or form
     if not form.is_sized or not serves(form, spec, catalogue):
         return None
     files = _NamedFiles(name=name, form=form, spec=spec, catalogue=catalogue)
@@ -97,6 +101,58 @@ def serves(
         return True
     runtime = catalogue.runtime(form.runtime)
     return spec.modality in runtime.modalities
+
+
+def _listed_form(
+    form: Form,
+    name: str,
+    spec: ModelSpec,
+) -> Form | None:
+    """The form in the type that the spec lists for this repository: `-INT4` alone does not tell how
+    the bits are packed. None where it does not list one type.
+    """
+    types = _types_listed_in(name, spec)
+    if len(types) != 1:
+        return None
+    listed = packed_form(types)
+    return form.replace(
+        quantization=listed.quantization,
+        runtime=listed.runtime,
+        is_sized=listed.is_sized,
+    )
+
+
+def _for_other_programs(
+    form: Form,
+    spec: ModelSpec,
+    catalogue: Catalogue,
+) -> Form | None:
+    """The form without its program, which cannot serve the model, where a program that makes such
+    pictures loads files of the type; None where none does, or where no components are known whose
+    size could be computed. A type that is made while the published files are loaded is not one of
+    files.
+    """
+    if not spec.components:
+        return None
+    for id in catalogue.runtime_ids():
+        runtime = catalogue.runtime(id)
+        if spec.modality not in runtime.modalities:
+            continue
+        rule = runtime.quantizations.get(form.quantization or "")
+        if rule is not None and not rule.at_load:
+            return form.replace(runtime=None)
+    return None
+
+
+def _types_listed_in(repository: str, spec: ModelSpec) -> list[str]:
+    """The types of the files that the spec lists in a repository."""
+    types: list[str] = []
+    key = canonical(repository)
+    for files in spec.files:
+        listed = files.repository or ""
+        if canonical(listed) == key:
+            types += files.quantizations
+    return types
 
 
 def _gguf_repository(name: str) -> str | None:
@@ -128,7 +184,7 @@ class _NamedFiles(Record):
     def quantization(self) -> str | None:
         """The quantization as its publisher names it; None where the name states none."""
         if self.is_for_one_program:
-            listed = self._types_listed_in(self.repository)
+            listed = self._types_listed
             if len(listed) == 1:
                 return listed[0]
         if self.is_wide_qat:
@@ -140,16 +196,12 @@ class _NamedFiles(Record):
             return f"{publisher.prefix}{stated}"
         return stated
 
-    def _types_listed_in(self, repository: str | None) -> list[str]:
-        """The types of the files that the spec lists in a repository."""
-        types: list[str] = []
-        if repository is not None:
-            key = canonical(repository)
-            for files in self.spec.files:
-                listed = files.repository or ""
-                if canonical(listed) == key:
-                    types += files.quantizations
-        return types
+    @property
+    def _types_listed(self) -> list[str]:
+        """The types of the files that the spec lists in the repository; [] without a repository."""
+        if self.repository is None:
+            return []
+        return _types_listed_in(self.repository, self.spec)
 
     @cached_property
     def _publishers(self) -> Mapping[str, Publisher]:
@@ -222,7 +274,7 @@ class _NamedFiles(Record):
         """Whether only the name tells what the repository holds: the spec does not list it."""
         if self.repository is None or not self.is_for_one_program:
             return False
-        return not self._types_listed_in(self.repository)
+        return not self._types_listed
 
     def _notes_on_qat(self) -> Iterator[str]:
         """Yield the keys of what else is told of files that were trained for 4 bits."""

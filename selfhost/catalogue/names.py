@@ -266,7 +266,8 @@ def is_path(typed: str) -> bool:
 
 def is_file_of_repository(name: str) -> bool:
     """True for the name of a GGUF file behind a known account or a repository of such files:
-    `unsloth/Foo-7B-Q4_K_M.gguf`, `owner/Foo-7B-GGUF/Foo-7B-Q4_K_M.gguf`.
+    `unsloth/Foo-7B-Q4_K_M.gguf`, `owner/Foo-7B-GGUF/Foo-7B-Q4_K_M.gguf`, or with a colon in place
+    of the last slash.
     """
     account, _, file = name.partition("/")
     if not file.lower().endswith(".gguf"):
@@ -275,7 +276,8 @@ def is_file_of_repository(name: str) -> bool:
         return True
     repository = expression("names", "gguf_repository")
     folder = name.rpartition("/")[0]
-    return repository.fullmatch(folder) is not None
+    # the repository, which may have the name of the file behind a colon
+    return any(map(repository.fullmatch, (folder, name)))
 
 
 def is_bare_weights(name: str) -> bool:
@@ -338,7 +340,7 @@ def _with_note_on_file(
     """The resolution of a repository, with a note where the typed file in it has another model's
     name.
     """
-    folder, _, file = typed.rpartition("/")
+    folder, _, file = typed.replace(":", "/").rpartition("/")
     if not folder or not file.lower().endswith(".gguf"):
         return resolution
     of_file = read(file, catalogue)

@@ -108,7 +108,7 @@ def test_bits_that_no_program_of_the_machine_has_ask_for_the_type(model: str) ->
         pytest.param(
             "qwen3-8b",
             "desktop-rtx4090-24gb",
-            "mxfp8",
+            "1bit",
             "MLX LM) has a build for linux-x86_64",
             "available: BF16, F16, Q8_0",
             id="mlx-on-linux",
@@ -135,7 +135,7 @@ def test_a_type_that_only_programs_without_a_build_have_is_an_error(
 
 
 def test_a_plan_judges_such_a_type_on_every_machine() -> None:
-    answer = plan("qwen3-8b", quantization="mxfp8")
+    answer = plan("qwen3-8b", quantization="1bit")
     by_name = {known.name: known for known in answer.machines}
     assert by_name["macbook-pro-m4-max-48gb"].can_run
     assert "runtime-no-build" in by_name["desktop-rtx4090-24gb"].codes
