@@ -348,6 +348,9 @@ def _read_bytes(judged: Judged) -> float:
     read_bytes = sum(step.read_bytes.values())
     if step.parameters is None:
         return read_bytes
+    if step.architecture is not None and step.architecture.stored_layers is not None:
+        # a token reads layers that are run through twice more often than once
+        return read_bytes
     return min(read_bytes, _PLAIN_BYTES * step.parameters)
 
 
