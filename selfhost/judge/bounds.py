@@ -95,7 +95,8 @@ class WayBounds(Record):
             merits = merits._replace(pace=gain * merits.pace)
         if merits.wait_seconds is not None:
             merits = merits._replace(wait_seconds=merits.wait_seconds / effect)
-        if _may_wait_less(judged):
+        if is_larger or _may_wait_less(judged):
+            # a larger type may be one that the GPU multiplies faster
             merits = merits._replace(wait_seconds=None)
         return merits.rating
 

@@ -270,6 +270,12 @@ def _ways_in(
             id="a-processor-computes-users-faster-in-a-smaller-type",
         ),
         pytest.param(
+            "tmax-27b",
+            "server-8x-h100",
+            Workload(purpose="agent"),
+            id="a-prompt-is-read-faster-in-fp8",
+        ),
+        pytest.param(
             "glm-4-9b-0414",
             "strix-halo-128gb",
             Workload(context_tokens=32_768),
