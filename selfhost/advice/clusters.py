@@ -146,15 +146,9 @@ class _ClusterAdvice(Advice):
         first, *others = self.answer.alone
         if first.judged.fits:
             return self.answer
-        search = AlternativeSearch(
-            judged=first.judged,
-            catalogue=self.catalogue,
-            machine=first.machine,
-            typed_name=self.understood.typed_name,
-            typed_workload=self.understood.typed_workload,
-            carry=self.carry,
-        )
-        smaller = search.smaller
+        smaller = self.search.replace(
+            judged=first.judged, machine=first.machine
+        ).smaller
         if smaller is None or not serves(smaller):
             return self.answer
         alone = (first.replace(smaller=smaller), *others)

@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from math import inf
-from os.path import isfile, join
+from os.path import join
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
+from ..core.links import exists
 from ..core.quoting import shell_word
 from ..core.records import Record, Stated, shortened
 from ..core.tables import expression, unchecked_record
@@ -168,7 +169,9 @@ class _UnknownName(Record):
         """The line that judges the folder of a model that lies here under the typed name; "" where
         there is none, or where nobody may look.
         """
-        if isinstance(self.typed, NameOnly) or not isfile(join(self.typed, _CONFIG)):
+        if isinstance(self.typed, NameOnly):
+            return ""
+        if not exists(join(self.typed, _CONFIG)):
             return ""
         path = shell_word(f"./{self.typed}")
         return f"{fill(NAME_TABLE.see_folder, {'path': path})}\n"
