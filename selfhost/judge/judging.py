@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from math import inf
+from math import inf, isqrt
 
 from ..core.purposes import purposes_table
 from ..core.records import Record
@@ -158,7 +158,7 @@ def most_at_once(
         growth = least_growth or inf
         if more is not None:
             growth = _growth_between(most, more)
-        tried = (held + too_many) // 2
+        tried = max(held + 1, isqrt(held * too_many))
         if not takes_middle and growth < inf and left_bytes < inf:
             by_growth = held + int(left_bytes // growth)
             tried = min(max(held + 1, by_growth), too_many - 1)
@@ -170,7 +170,7 @@ def most_at_once(
         else:
             more = layout
             too_many = tried
-        # memory may grow in steps: then every second number is the middle
+        # memory may grow in steps: then every second number is the middle by ratio
         takes_middle = not takes_middle and too_many - held > span // 2
     return most
 
