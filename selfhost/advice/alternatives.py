@@ -50,8 +50,9 @@ class AlternativeSearch(Asking):
         Every alternative meets all other conditions that the user stated.
         """
         if not self.judged.fits:
-            most = _MOST_OTHERS_BESIDE if self.of_same_model else _MOST_OTHER_MODELS
-            found = [*self.of_same_model, *self._other_models(most)]
+            same_model = self.of_same_model()
+            most = _MOST_OTHERS_BESIDE if same_model else _MOST_OTHER_MODELS
+            found = [*same_model, *self._other_models(most)]
             return tuple(sorted(found, key=serves, reverse=True))
         if self.smaller is not None:
             return (self._in_better_placed_type(self.smaller),)
@@ -74,7 +75,7 @@ class AlternativeSearch(Asking):
 
         proposals = Proposals(
             judged=self.judged,
-            typed_name=self.typed_name,
+            typed_name=self.understood.typed_name,
             catalogue=self.catalogue,
             machine=self.machine,
         )
@@ -84,8 +85,12 @@ class AlternativeSearch(Asking):
             found.append(self._alternative(row, why))
         return found
 
-    @cached_property
     def of_same_model(self) -> tuple[Alternative, ...]:
+        """The alternatives that are the same model, with one wish given up."""
+        return self._with_wish_given_up
+
+    @cached_property
+    def _with_wish_given_up(self) -> tuple[Alternative, ...]:
         """The first three alternatives that differ in what runs. Two wishes may lead to the same
         files and program: another program may take the smaller type by itself.
         """
@@ -164,11 +169,7 @@ class AlternativeSearch(Asking):
             # where the smallest file lies no better, none does. What a program quantizes at load
             # may leave parts of a model in 16 bits
             rows = [row for row in rows if row.is_made_at_load]
-
-        def rank(row: FileRow) -> tuple[bool, bool]:
-            return is_rough(row.quantization or "", row.spec), not row.is_ready
-
-        for row in sorted(rows, key=rank):
+        for row in sorted(rows, key=_is_less_wanted):
             other = self._in_better_place(row)
             if other is None:
                 continue
@@ -186,9 +187,11 @@ class AlternativeSearch(Asking):
         question = self.judged.question
         if self.judged.is_on_accelerators:
             return False
-        if not self.machine.own_memory_cards or placing_options(question):
+        if not self.machine.own_memory_cards:
             return False
-        return question.step is not None and not question.loads_named_files
+        if placing_options(question) or question.loads_named_files:
+            return False
+        return question.step is not None
 
     def _smaller_types(self) -> list[FileRow]:
         """The types that the user can get, that lose more than the judged type and are worth
@@ -211,14 +214,18 @@ class AlternativeSearch(Asking):
 
     def _in_better_place(self, row: FileRow) -> Judged | None:
         """What `check` answers in that type, if the model lies in a better place then."""
-        question = self.judged.question
-        stated = question.stated.replace(
-            runtime=question.workload.runtime, quantization=row.quantization
+        stated = self.judged.question.stated.replace(
+            runtime=row.runtime.id, quantization=row.quantization
         )
         other = self.by_id(stated)
         if other is None or not lies_better(other, self.judged):
             return None
         return other
+
+
+def _is_less_wanted(row: FileRow) -> tuple[bool, bool]:
+    """What orders types of one model, beside their loss: bits enough, then files that are there."""
+    return is_rough(row.quantization or "", row.spec), not row.is_ready
 
 
 def _loss_of(judged: Judged) -> str:

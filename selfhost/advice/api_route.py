@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from math import inf
 from typing import NamedTuple
 
@@ -87,8 +88,10 @@ class _OfferSearch(Record):
         # without a day no offer counts as ended
         path = self.catalogue.offers_path
         if spec.closed and not offers_of(path, spec.id, today=""):
-            offers = self._offers_of_line(spec) or self._offers_without_price(spec)
-        if offers and any(finding.decides for finding in self._terms_of(spec)):
+            offers = self._offers_without_price(spec)
+        if not offers:
+            return ()
+        if any(finding.decides for finding in self._terms_of(spec)):
             return ()
         if not self.question.context_asked:
             return offers
@@ -105,19 +108,10 @@ class _OfferSearch(Record):
         """The findings of the license and the openness of a model."""
         return terms_checks(spec, self.question.workload)
 
-    def _is_served(self, spec: ModelSpec) -> bool:
-        """Whether the provider of a closed model has an API for it, and has not retired it."""
-        served = spec.availability
-        if served is None or not served.api:
-            return False
-        return served.retired is None or served.retired > self.today
-
     def _offers_of_line(self, spec: ModelSpec) -> Offers:
         """The first offers of the latest models of its provider's line, for a product that has no
-        price itself, as Claude; () where it is not served. Of one version the dearest is first.
+        price itself, as Claude. Of one version the dearest is first.
         """
-        if not self._is_served(spec):
-            return ()
         offers: list[Offer] = []
         for outline in _line_of(spec, self.catalogue):
             offers += self.offers_of(outline.id)[:1]
@@ -127,12 +121,17 @@ class _OfferSearch(Record):
         return tuple(offer.replace(stands_in=True) for offer in offers[:_MOST_OF_LINE])
 
     def _offers_without_price(self, spec: ModelSpec) -> Offers:
-        """The offer, without a price, of the provider of a closed model; () where the provider has
-        no API or has retired the model.
+        """The offers of the line of a closed model, else the offer, without a price, of its
+        provider; () where the provider has no API or has retired the model.
         """
         served = spec.availability
-        if served is None or not self._is_served(spec):
+        if served is None or not served.api:
             return ()
+        if served.retired is not None and served.retired <= self.today:
+            return ()
+        of_line = self._offers_of_line(spec)
+        if of_line:
+            return of_line
         source = spec.sources.get("availability", "its spec")
         offer = Offer(
             provider=served.provider,
@@ -185,9 +184,8 @@ def _longest_context(spec: ModelSpec) -> float:
     architecture = spec.architecture
     if architecture is None:
         return inf
-    trained = architecture.context_tokens or 0
-    scaled = architecture.scaled_context_tokens or 0
-    return max(trained, scaled) or inf
+    lengths = (architecture.context_tokens, architecture.scaled_context_tokens)
+    return max(filter(None, lengths), default=inf)
 
 
 # ------------------------------------------------------------------ stand-ins
@@ -218,10 +216,8 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
     own = catalogue.outlines.get(spec.id)
     purpose = "general" if own is None else own.purpose
     seen = {spec.id}
-    for outline, why in _successors(own, catalogue):
-        seen.add(outline.id)
-        yield StandIn(outline, why)
-    for stand_in in _others(spec, purpose, catalogue):
+    others = _others(spec, purpose, catalogue)
+    for stand_in in chain(_successors(own, catalogue), others):
         if stand_in.outline.id not in seen:
             seen.add(stand_in.outline.id)
             yield stand_in
@@ -352,11 +348,16 @@ def shutdown_of(
     """The end of a closed model that is at most 60 days away; None where it goes on."""
     if not spec.closed or spec.availability is None:
         return None
-    ends = [offer.ends for offer in offers if not offer.stands_in]
-    # an offer without an end goes on
-    if not ends or None in ends:
+    last_day = ""
+    for offer in offers:
+        if offer.stands_in:
+            continue
+        if offer.ends is None:
+            # it goes on
+            return None
+        last_day = max(last_day, offer.ends)
+    if not last_day:
         return None
-    last_day = max(filter(None, ends))
     # imported here: few models have an announced end
     from datetime import date
 
@@ -524,20 +525,21 @@ def _hours_of(load: Load, speed: Speed | None) -> Range | None:
         return None
     prompt = speed.prompt
     decode = speed.decode
-    if load.output_tokens_per_day == 0 and decode is None:
+    if load.output_tokens_per_day == 0:
         # a model that only reads has only the prefill pace
-        decode = prompt
+        decode = decode or prompt
     if decode is None:
         return None
     if round(decode.low, 3) <= 0:
         return None
-    if prompt is None and load.input_tokens_per_day > 0:
+    if load.input_tokens_per_day == 0:
+        prompt = decode
+    if prompt is None:
         return None
-    reading_seconds = 1 / (prompt or decode)
+    reading = 1 / prompt * (load.input_tokens_per_day / 3600)
     # the total pace of all parallel sequences
-    writing_seconds = 1 / (speed.parallel_total or decode)
-    reading = reading_seconds * (load.input_tokens_per_day / 3600)
-    writing = writing_seconds * (load.output_tokens_per_day / 3600)
+    total = speed.parallel_total or decode
+    writing = 1 / total * (load.output_tokens_per_day / 3600)
     # of `Seconds` the slow end is the longest
     slow, likely, fast = reading + writing
     return Range(low=fast, likely=likely, high=slow)

@@ -12,21 +12,21 @@ from ..judge.choice import best_under
 from ..judge.record import NO_FILES, Judged
 from ..machine.record import Machine
 from .room import Reach
+from .understood import Understood
 
 
 class Asking(Record):
     """A judged question, and how it was asked.
 
-    `typed_name` is the name that the user typed, `typed_workload` the workload without what the
-    name states. `carry` are options that every proposed command repeats, so that the command asks
-    about the same machine.
+    `understood` is what the user typed means, so it has the typed name and what was typed beside.
+    `carry` are options that every proposed command repeats, so that the command asks about the same
+    machine.
     """
 
     judged: Judged
     catalogue: Catalogue
     machine: Machine
-    typed_name: str
-    typed_workload: Workload
+    understood: Understood
     carry: str
 
     @cached_property
@@ -34,9 +34,18 @@ class Asking(Record):
         """How far one could go with what was judged."""
         return Reach(judged=self.judged, catalogue=self.catalogue, machine=self.machine)
 
-    def under(self, stated: Workload) -> Judged | None:
-        """What `check` answers to the same name with these options; None where it refuses."""
-        return best_under(self.judged.question, stated, self.catalogue, self.machine)
+    def in_same_type(self, stated: Workload) -> Judged | None:
+        """What `check` answers to the same name with these options, in the judged program and type;
+        None where it refuses, and where the model does not run.
+        """
+        taken = self.judged.workload
+        # others than the judged program and type might be chosen under the options
+        typed = stated.replace(runtime=taken.runtime, quantization=taken.quantization)
+        question = self.judged.question
+        other = best_under(question, typed, self.catalogue, self.machine)
+        if other is None or not other.fits:
+            return None
+        return other
 
     def by_id(self, stated: Workload) -> Judged | None:
         """What `check` answers to the id of the model with these options; None where it refuses."""
@@ -60,22 +69,19 @@ class Asking(Record):
         settings that were chosen, and a program that is not the usual one; "" for none.
         """
         question = self.judged.question
-        typed = self.typed_workload
-        untyped = Workload()
-        runtime = question.stated.runtime
+        typed = self.understood.typed_workload
         way = question.way
+        runtime = question.stated.runtime
         if way is not None and way.is_other:
             runtime = way.runtime.id
-        if runtime != typed.runtime:
-            untyped = untyped.replace(runtime=runtime)
-        for field in ("quantization", "kv_cache_type"):
-            value = getattr(question.asked, field)
+        taken = question.asked.replace(runtime=runtime)
+        untyped: dict[str, object] = {}
+        for field in ("runtime", "quantization", "kv_cache_type"):
+            value = getattr(taken, field)
             if value != getattr(typed, field):
-                changed = {field: value}
-                untyped = untyped.replace(**changed)
-        taken = dict(question.asked.runtime_options)
+                untyped[field] = value
+        options = dict(taken.runtime_options)
         for name in typed.runtime_options:
-            taken.pop(name, None)
-        untyped = untyped.replace(runtime_options=taken)
-        options = untyped.options()
-        return options.strip()
+            options.pop(name, None)
+        workload = Workload().replace(runtime_options=options, **untyped)
+        return workload.options().strip()

@@ -121,8 +121,9 @@ def _only(names: Collection[str]) -> str | None:
 
 def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
     """Whether every word stands in the model's names, in its maker's or in that of its kind."""
-    family = model.family or ""
-    names = [model.id, model.name, family, *model.aliases]
+    names = [model.id, model.name, *model.aliases]
+    if model.family is not None:
+        names.append(model.family)
     maker = f"-{canonical(model.developer or '')}"
     kinds = {model.modality}
     for use in model.uses or ():

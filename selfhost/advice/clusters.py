@@ -9,7 +9,7 @@ what one alone does. Its lines to type are those of the program's documentation 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 
 from ..catalogue.index import Catalogue
@@ -23,15 +23,15 @@ from ..judge.pace import Wait
 from ..judge.rating import serves
 from ..judge.record import Alternative, Judged, Room, Verdict
 from ..machine.clusters import Cluster
-from .alternatives import AlternativeSearch
+from ..machine.record import Machine
 from .commands import Steps
 from .faster import FasterSetting
-from .launch import Launch, fill_partly
+from .launch import Launch, Values
 from .makers import understand_on
 from .notes import notes_on_question
 from .steps import steps
 from .understood import Model, Sentences, judged_in_model_defaults, remark
-from .verdicts import Advice, check_with, concluded, loss_as_loaded
+from .verdicts import Advice, check_with
 
 # the addresses in printed lines: of the link between the machines, in a private network (RFC 1918)
 _ADDRESS = "10.0.0.{number}"
@@ -56,99 +56,61 @@ def check_on_cluster(
     main = cluster.main
     meant = understand_on(catalogue, model, workload, main)
     understood, usual = judged_in_model_defaults(catalogue, meant, main)
+    check_alone = partial(check_with, catalogue, meant, workload, notes=notes)
     if usual.needs is None or usual.question.runtime is None:
         # a closed model, or one that no program loads: others are looked for on the main machine
-        return check_with(
-            catalogue,
-            meant,
-            workload,
-            main,
-            carry=carry_alone,
-            notes=notes,
-        )
+        return check_alone(main, carry=carry_alone)
     answer = best_on_cluster(usual.question, catalogue, cluster, split)
     if answer.takes_one:
-        one = answer.best_alone
-        verdict = check_with(
-            catalogue,
-            meant,
-            workload,
-            one.machine,
-            carry=carry,
-            notes=notes,
-        )
+        verdict = check_alone(answer.best_alone.machine, carry=carry)
         copies: Sentences = ()
         serves = workload.task == "generate" and verdict.model.writes_text
         if cluster.are_equal and serves:
             copies = remark("copies", count=len(cluster.machines))
         first_notes = (*verdict.first_notes, *copies)
         return verdict.replace(cluster=answer, first_notes=first_notes)
-    judged = answer.judged
-    further = _ClusterAdvice(
+    advice = _ClusterAdvice(
+        judged=answer.judged,
         catalogue=catalogue,
-        understood=understood,
-        judged=judged,
         machine=main,
-        day=units.utc_today(),
+        understood=understood,
         carry=carry_alone,
-        loss=loss_as_loaded(judged),
+        day=units.utc_today(),
         answer=answer,
     )
     together = main.replace(name=answer.together.cluster.name)
-    verdict = concluded(further, together, notes)
-    return verdict.replace(cluster=further.answer_with_smaller())
+    verdict = advice.verdict(notes)
+    return verdict.replace(machine=together, cluster=advice.answer_with_smaller())
 
 
-class _SearchOnMain(AlternativeSearch):
-    """The search for what runs on the main machine alone, instead of on all. `alone` is the best
-    way of the model there.
+class _ClusterAdvice(Advice):
+    """The advice on a verdict of several machines, with what runs on the main machine alone in
+    their place. What is worked out for one machine, and would be wrong for several, is left out.
     """
 
-    alone: Judged
+    answer: ClusterAnswer
 
-    @cached_property
     def of_same_model(self) -> tuple[Alternative, ...]:
         """The model on the main machine alone; where that does not run it either, the model with a
         wish given up.
         """
-        if not self.alone.fits:
-            return super().of_same_model
-        return (self._of_this(self.alone, phrase("instead/alone")),)
+        alone = self.answer.alone[0].judged
+        if not alone.fits:
+            return super().of_same_model()
+        return (self._of_this(alone, phrase("instead/alone")),)
 
     @cached_property
     def smaller(self) -> Judged | None:
         """A smaller type on the main machine; none in place of what runs on all."""
         return None if self.judged.fits else super().smaller
 
-
-class _ClusterAdvice(Advice):
-    """The advice on a verdict of several machines. What is worked out for one machine, and would be
-    wrong for several, is left out.
-    """
-
-    answer: ClusterAnswer
-
-    @cached_property
-    def search(self) -> AlternativeSearch:
-        """The search for what runs on the main machine alone."""
-        return _SearchOnMain(
-            judged=self.judged,
-            catalogue=self.catalogue,
-            machine=self.machine,
-            typed_name=self.understood.typed_name,
-            typed_workload=self.understood.typed_workload,
-            carry=self.carry,
-            alone=self.answer.alone[0].judged,
-        )
-
     def answer_with_smaller(self) -> ClusterAnswer:
         """The answer with the smaller type in which the main machine runs the model by itself."""
         first, *others = self.answer.alone
         if first.judged.fits:
             return self.answer
-        smaller = self.search.replace(
-            judged=first.judged, machine=first.machine
-        ).smaller
+        on_main = self.replace(judged=first.judged, machine=first.machine)
+        smaller = on_main.smaller
         if smaller is None or not serves(smaller):
             return self.answer
         alone = (first.replace(smaller=smaller), *others)
@@ -160,7 +122,16 @@ class _ClusterAdvice(Advice):
         usual = steps(self.on_main, self.catalogue, self.machine)
         if not usual.commands:
             return usual
-        lines = _ClusterLines(advice=self, usual=usual)
+        runtime = self.judged.question.runtime
+        assert runtime is not None, "a way has a program"
+        lines = _ClusterLines(
+            judged=self.on_main,
+            catalogue=self.catalogue,
+            machine=self.machine,
+            runtime=runtime,
+            answer=self.answer,
+            usual=usual,
+        )
         main = lines.main()
         if not main:
             return Steps(setup=usual.setup)
@@ -200,42 +171,46 @@ class _ClusterAdvice(Advice):
         )
 
 
-class _ClusterLines:
-    """The lines that start a model on several machines."""
+class _ClusterLines(Launch):
+    """The lines that start a model on several machines. `usual` are the lines of one machine."""
 
-    def __init__(self, advice: _ClusterAdvice, usual: Steps) -> None:
-        cluster = advice.answer.together.cluster
-        runtime = advice.judged.question.runtime
-        assert runtime is not None, "a way has a program"
-        self.cluster = cluster
-        self.runtime = runtime
-        self.usual = usual
-        self.number = len(cluster.machines)
-        split = advice.answer.split or ""
-        self.rules: ClusterSplit = runtime.clusters.splits[split]
-        launch = Launch(
-            judged=advice.on_main,
-            catalogue=advice.catalogue,
-            machine=advice.machine,
-            runtime=runtime,
-            tag=None,
-        )
-        addresses = [_address(number) for number in range(self.number)]
-        port = runtime.clusters.port
-        self.values = {
-            **launch.values,
-            "command": usual.commands[0],
-            "machines": str(self.number),
-            "main": addresses[0],
-            "hosts": ",".join(addresses),
-            "others": ",".join(f"{one}:{port}" for one in addresses[1:]),
-            "over": cluster.link.over,
+    answer: ClusterAnswer
+    usual: Steps
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """The machines, the main one first."""
+        return self.answer.together.cluster.machines
+
+    @property
+    def rules(self) -> ClusterSplit:
+        """The lines of the program for models that are divided so."""
+        return self.runtime.clusters.splits[self.answer.split or ""]
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses of the machines on their link."""
+        return [_address(number) for number in range(len(self.machines))]
+
+    @cached_property
+    def values(self) -> Values:
+        """The values of one machine, and those that tell of all machines."""
+        port = self.runtime.clusters.port
+        main, *others = self.addresses
+        return {
+            **super().values,
+            "command": self.usual.commands[0],
+            "machines": str(len(self.machines)),
+            "main": main,
+            "hosts": ",".join(self.addresses),
+            "others": ",".join(f"{address}:{port}" for address in others),
+            "over": self.answer.together.cluster.link.over,
             "port": str(port),
         }
 
     def main(self) -> str:
         """The line on the main machine; "" where it cannot be written."""
-        return fill_partly(self.rules.main, self.values)
+        return self.filled(self.rules.main)
 
     def setup(self) -> Iterator[str]:
         """Yield the lines before it: the installation on each machine, the link, and the lines on
@@ -245,18 +220,19 @@ class _ClusterLines:
         whole = ", with the whole download" if clusters.whole_files else ""
         yield f"# on each machine{whole}: {clusters.alike}"
         yield from self._installation()
-        link = self.cluster.link
-        if link.enable:
-            yield f"# {link.enable}"
-        addresses = ", ".join(map(_address, range(self.number)))
+        enable = self.answer.together.cluster.link.enable
+        if enable:
+            yield f"# {enable}"
+        addresses = ", ".join(self.addresses)
         yield f"# the machines' addresses on their link, the main one's first: {addresses}"
-        for before in self.rules.before:
-            yield before if before.startswith("#") else fill_partly(before, self.values)
-        for number in range(1, self.number):
-            others = self._on_other(number)
-            if others:
-                yield f"# on machine {number + 1}, {self.cluster.machines[number].name}:"
-                yield others
+        yield from map(self.filled, self.rules.before)
+        for number, address in enumerate(self.addresses):
+            values = {"address": address, "rank": str(number)}
+            line = self.filled(self.rules.others, values)
+            is_main = number == 0
+            if line and not is_main:
+                yield f"# on machine {number + 1}, {self.machines[number].name}:"
+                yield line
         if self.rules.others:
             yield "# then, on the main machine:"
 
@@ -275,11 +251,6 @@ class _ClusterLines:
             elif joining[0] not in lines:
                 lines += joining
         return lines
-
-    def _on_other(self, number: int) -> str:
-        """The line on another machine; "" where it needs none."""
-        values = {**self.values, "address": _address(number), "rank": str(number)}
-        return fill_partly(self.rules.others, values)
 
 
 def _address(number: int) -> str:

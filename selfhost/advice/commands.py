@@ -4,16 +4,16 @@ Each public function takes a `Launch` and returns `Steps`, lines to print; nothi
 line that would run anything else than the judged model, files and settings is left out.
 
 A line is made in three steps. `_usual_template` and its neighbours choose the template.
-`Launch.filled` fills its places. `_told` lists what else has to be set: by an option of the line,
-or by a variable of a server that is started first. `steps.py` puts the installation before the
-lines.
+`Launch.filled` fills its places. `_with_settings` adds what else has to be set: by an option of the
+line, or by a variable of a server that is started first. `steps.py` puts the installation before
+the lines.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..catalogue.runtime_parts import Conversion
 from ..core.errors import WorkloadError
@@ -154,9 +154,8 @@ def _can_run(launch: Launch) -> bool:
     if runtime.id == workload.runtime:
         return reads_format
     # the user may have typed a tag whose files the judged program loads, too
-    is_tagged = launch.tag is not None
-    if workload.runtime not in runtime.library_tags.shared_with:
-        is_tagged = False
+    shares_files = workload.runtime in runtime.library_tags.shared_with
+    is_tagged = shares_files and launch.tag is not None
     if not reads_format and not is_tagged:
         return False
     stated = launch.question.stated.replace(
@@ -227,59 +226,41 @@ def _usual_template(launch: Launch) -> str:
 # ------------------------------------------------------------------ what a line has to set
 
 
-class _Told(Record):
-    """What is set beyond the line itself: the options behind it, and by the key of the option the
-    variables of a server that is started first.
-    """
-
-    options: Lines
-    server: Mapping[str, str]
-
-
 def _with_settings(launch: Launch, line: str) -> Steps:
-    """The line with all that has to be set, so that it runs the model as judged; none where
-    something cannot be set, and for no line.
+    """The line with all that has to be set, so that it runs the model as judged: the options that
+    the user stated by name, then those that are needed, as options or as variables of a server.
+    None where something cannot be set, and for no line.
     """
-    told = _told(launch)
-    if not line or told is None:
+    if not line:
         return Steps()
-    machine = launch.machine
-    line = " ".join((line, *told.options))
-    line = _with_variables(_variables_of_cards(launch), line, machine)
-    if not told.server:
-        return Steps(commands=(line,))
-    # the server gets an address of its own beside a service that runs already
-    address = [launch.lines.variables["address"]]
-    variables = [*address, *told.server.values()]
-    with_server = (
-        _with_variables(variables, launch.lines.serve, machine),
-        _with_variables(address, line, machine),
-    )
-    is_for_context = told.server.keys() == {"context_tokens"}
-    if is_for_context and not launch.question.context_asked:
-        return Steps(commands=(line,), server=with_server)
-    return Steps(commands=with_server)
-
-
-def _told(launch: Launch) -> _Told | None:
-    """The options that the user stated by name, then those that are needed, as options or as
-    variables; None where one of them cannot be told to the program.
-    """
     lines = launch.lines
     in_command = launch.default_command.replace("total_context", "context")
-    options = _stated_options(launch)
+    words = [line, *_stated_options(launch)]
     server = {}
     for key in options_needed(launch):
         if key in lines.options:
             option = launch.filled(lines.options[key])
-            options.append(option)
+            words.append(option)
         elif key in lines.variables:
             server[key] = launch.filled(lines.variables[key])
         elif key not in _IF_IT_CAN and f"{{{key}}}" not in in_command:
-            return None
-    if _NOT_TYPED in options:
-        return None
-    return _Told(options=tuple(options), server=server)
+            return Steps()
+    if _NOT_TYPED in words:
+        return Steps()
+    line = " ".join(words)
+    line = _with_variables(_variables_of_cards(launch), line, launch.machine)
+    if not server:
+        return Steps(commands=(line,))
+    # the server gets an address of its own beside a service that runs already
+    address = lines.variables["address"]
+    with_server = (
+        _with_variables([address, *server.values()], lines.serve, launch.machine),
+        _with_variables([address], line, launch.machine),
+    )
+    is_for_context = server.keys() == {"context_tokens"}
+    if is_for_context and not launch.question.context_asked:
+        return Steps(commands=(line,), server=with_server)
+    return Steps(commands=with_server)
 
 
 def _stated_options(launch: Launch) -> list[str]:
@@ -340,8 +321,8 @@ def _lines_of_named_files(launch: Launch) -> Steps:
     if "{repository}" not in template:
         return Steps()
     typed = _shell_path(folder, launch.machine)
-    is_plain = typed == folder and not folder.startswith("~")
-    if "'{repository}'" in template and not is_plain:
+    is_quoted = typed != folder or folder.startswith("~")
+    if is_quoted and "'{repository}'" in template:
         # the template is Python code, in which a quoted path would end the string
         return Steps()
     line = launch.filled(template, {"repository": typed})

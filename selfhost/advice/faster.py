@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..catalogue.index import Catalogue
 from ..core.records import Record
-from ..judge.choice import best_under, neighbours
+from ..judge.choice import neighbours
 from ..judge.judging import waits_of
 from ..judge.pace import Range
 from ..judge.rating import steps_between
@@ -40,74 +39,18 @@ class FasterSetting(Record):
     command: str
 
 
-def faster_settings(asking: Asking) -> tuple[FasterSetting, ...]:
-    """The settings that gain enough, in the pace or else in the wait; () for a model that does not
-    run.
+def faster_settings(asking: Asking) -> Iterator[FasterSetting]:
+    """Yield the settings that gain a step of a fifth or more, in the pace or else in the wait; none
+    for a model that does not run.
     """
     judged = asking.judged
-    question = judged.question
-    if not judged.fits or question.step is None or question.runtime is None:
-        return ()
-    return tuple(_faster(asking))
-
-
-def surer(asking: Asking) -> Judged | None:
-    """The judgement of a mode that surely fits, where the judged way only likely fits: with
-    sequences for the users alone, else the slower mode. None where the program has no such mode, or
-    none surely fits.
-    """
-    judged = asking.judged
-    if not judged.fits or not judged.has("accelerator-tight"):
-        return None
-    situation = Situation(judged=judged, machine=asking.machine)
-    taken = judged.workload
-    for setting in (FEW_SEQUENCES, LEAN, LEAN_FOR_ONE):
-        asked = setting.asked(situation, judged.question.asked)
-        if asked is None:
-            continue
-        other = asking.under(
-            asked.replace(runtime=taken.runtime, quantization=taken.quantization)
-        )
-        if other is None or not other.fits:
-            continue
-        if not other.has("accelerator-tight"):
-            return other
-    return None
-
-
-def with_undrafted_pace(
-    judged: Judged, catalogue: Catalogue, machine: Machine
-) -> Judged:
-    """The judgement, with the pace of the same files without the draft where they run so: the draft
-    may have moved a part of the model to RAM.
-    """
-    speed = judged.speed
-    if speed is None or speed.undrafted_tokens_per_second is None:
-        return judged
-    taken = judged.workload
-    stated = judged.question.asked.replace(
-        draft=None, runtime=taken.runtime, quantization=taken.quantization
-    )
-    alone = best_under(judged.question, stated, catalogue, machine)
-    if alone is None or not alone.fits:
-        return judged
-    if alone.speed is None or alone.speed.decode is None:
-        return judged
-    undrafted = alone.speed.decode.likely
-    return judged.replace(speed=speed.replace(undrafted_tokens_per_second=undrafted))
-
-
-def _faster(asking: Asking) -> Iterator[FasterSetting]:
-    """Yield each setting that gains a step of a fifth or more."""
-    judged = asking.judged
-    taken = judged.workload
+    if not judged.fits or judged.question.step is None:
+        return
     situation = Situation(judged=judged, machine=asking.machine)
     usual_figures = _figures(judged, asking.machine)
     for setting, asked in neighbours(judged, asking.machine):
-        # others than the judged program and type might be chosen under a setting
-        typed = asked.replace(runtime=taken.runtime, quantization=taken.quantization)
-        other = asking.under(typed)
-        if other is None or not other.fits:
+        other = asking.in_same_type(asked)
+        if other is None:
             continue
         faster_figures = _figures(other, asking.machine)
         for prompt_tokens, usual in usual_figures.items():
@@ -120,13 +63,14 @@ def _faster(asking: Asking) -> Iterator[FasterSetting]:
                 unit = "seconds"
                 steps = -steps
             if steps >= 1:
+                name = asking.understood.typed_name
                 yield FasterSetting(
                     unit=unit,
                     prompt_tokens=prompt_tokens,
                     usual=usual,
                     faster=faster,
                     what=setting.what(situation),
-                    command=asking.command(asking.typed_name, typed),
+                    command=asking.command(name, other.question.stated),
                 )
                 break
 
@@ -143,3 +87,37 @@ def _figures(judged: Judged, machine: Machine) -> dict[int | None, Range]:
         if wait.seconds is not None and wait.seconds.likely:
             figures[wait.prompt_tokens] = wait.seconds
     return figures
+
+
+def surer(asking: Asking) -> Judged | None:
+    """The judgement of a mode that surely fits, where the judged way only likely fits: with
+    sequences for the users alone, else the slower mode. None where the program has no such mode, or
+    none surely fits.
+    """
+    judged = asking.judged
+    if not judged.fits or not judged.has("accelerator-tight"):
+        return None
+    situation = Situation(judged=judged, machine=asking.machine)
+    for setting in (FEW_SEQUENCES, LEAN, LEAN_FOR_ONE):
+        asked = setting.asked(situation, judged.question.asked)
+        if asked is None:
+            continue
+        other = asking.in_same_type(asked)
+        if other is not None and not other.has("accelerator-tight"):
+            return other
+    return None
+
+
+def with_undrafted_pace(asking: Asking) -> Judged:
+    """The judgement, with the pace of the same files without the draft where they run so: the draft
+    may have moved a part of the model to RAM.
+    """
+    judged = asking.judged
+    speed = judged.speed
+    if speed is None or speed.undrafted_tokens_per_second is None:
+        return judged
+    alone = asking.in_same_type(judged.question.asked.replace(draft=None))
+    if alone is None or alone.decode_tokens_per_second is None:
+        return judged
+    undrafted = alone.decode_tokens_per_second.likely
+    return judged.replace(speed=speed.replace(undrafted_tokens_per_second=undrafted))

@@ -36,7 +36,7 @@ from ..judge.record import Judged, Question
 from ..judge.table import FileRow
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS
-from ..needs.picture_size import STATED_SIZES, resized, size_asked
+from ..needs.picture_size import STATED_SIZES, PictureSize, resized, size_asked
 from ..needs.records import likely_bytes
 
 # lines to type; () where none is known
@@ -215,13 +215,9 @@ def _values_of(launch: Launch) -> Values:
         values[name] = str(fact) if fact else None
     # the word for a device may be the number of layers on it, as in llama-cpp-python
     values["device"] = fill_partly(device_word(launch) or "", values) or None
-    words = {}
     for name, text in lines.blanks.items():
-        words[name] = fill_partly(text, values)
         # words that have the name of a fact stand where the fact holds
-        if not facts.get(name, True):
-            words[name] = ""
-    values |= words
+        values[name] = fill_partly(text, values) if facts.get(name, True) else ""
     # the example input of a pipeline has places for these words
     values["input"] = fill_partly(_input(launch), values) or None
     return values
@@ -290,20 +286,18 @@ def _files(launch: Launch) -> _Files:
     publisher.
     """
     spec = launch.spec
-    listing = launch.type_row.listing
-    found = None if listing is None else listing.repository
+    row = launch.type_row
+    listing = row.listing
+    found = row.repository
     here = launch.question.here
-    if here is None or launch.workload.format != "gguf":
-        own = None
-    else:
-        own = here.repository
-    if own is not None and own != found:
-        # nobody lists the files that lie here
-        found = own
-        listing = None
+    if here is not None and row.format == "gguf":
+        own = here.repository or found
+        if own != found:
+            # nobody lists the files that lie here
+            found = own
+            listing = None
     repository = found
-    is_converted = launch.workload.format in CONVERTED or launch.type_row.is_made_before
-    if repository is None and not is_converted:
+    if found is None and row.format not in CONVERTED and not row.is_made_before:
         repository = spec.repository
     type_name = launch.quantization
     file_name = None
@@ -346,15 +340,10 @@ def _tag(launch: Launch) -> str | None:
         return f"{size}-{launch.quantization.lower()}"
     if launch.tag is not None:
         return launch.tag
-    tag = launch.spec.library_tag
-    if tag is not None:
-        loaded_type = need.type_of_tag(launch.spec, launch.runtime, tag)
-        if loaded_type == launch.workload.quantization:
-            return tag
+    if launch.type_row.has_tag:
+        return launch.spec.library_tag
     here = launch.question.here
-    if here is None:
-        return None
-    if launch.runtime.id != launch.workload.runtime:
+    if here is None or launch.runtime != launch.question.runtime:
         return None
     return here.tag
 
@@ -421,8 +410,6 @@ def _context_checkpoints(launch: Launch) -> int | None:
     """The number of copies of a conversation that the need counts; None where the server keeps only
     a few more.
     """
-    if "context_checkpoints" not in launch.lines.options:
-        return None
     if not bytes_worth_bounding(launch.judged, launch.runtime):
         return None
     return launch.runtime.memory.context_checkpoints
@@ -489,30 +476,28 @@ def _memory_share(launch: Launch) -> float | None:
 
 def device_word(launch: Launch) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
-    devices = launch.lines.devices
-    placement = launch.judged.placement
-    if placement in (None, "host"):
-        for key in _devices_beside_ram(launch):
-            if key in devices:
-                return devices[key]
-        return None
-    if placement == "split":
-        return devices.get("split")
-    first, *others = launch.cards_used
-    if others:
-        return devices.get("several")
-    if launch.keeps_to_one_card and "one_of_several" in devices:
-        return devices["one_of_several"]
-    return devices.get(launch.cards[first].vendor)
+    for key in _devices(launch):
+        if key in launch.lines.devices:
+            return launch.lines.devices[key]
+    return None
 
 
-def _devices_beside_ram(launch: Launch) -> list[str]:
-    """The keys of device words for a model that lies in RAM, the most specific key first.
+def _devices(launch: Launch) -> list[str]:
+    """The keys of the words for where the model is placed, the most specific key first.
 
     A GPU that shares the RAM computes wherever the runtime can use it, whatever the placement is
     called.
     """
+    if launch.judged.placement == "split":
+        return ["split"]
     keys = []
+    if launch.judged.placement == "accelerator":
+        first, *others = launch.cards_used
+        if others:
+            return ["several"]
+        if launch.keeps_to_one_card:
+            keys.append("one_of_several")
+        return [*keys, launch.cards[first].vendor]
     for gpu in launch.cards:
         computes = computes_on_shared if gpu.vendor == "amd" else may_compute_on
         if not gpu.unified:
@@ -554,23 +539,27 @@ def _facts_of_pipeline(launch: Launch) -> dict[str, object]:
     # as if the stated size were the model's own
     sized = resized(spec, settings)
     way = _stated_way(launch, sized)
-    states_size = not STATED_SIZES.isdisjoint(settings)
-    size = size_asked(spec, settings) if states_size else None
-    made = size or way
-    return {
-        "height": None if made is None else made.height,
-        "width": None if made is None else made.width,
-        "frames": None if made is None else made.frames,
-        "size": states_size,
+    facts: dict[str, object] = {
+        "size": not STATED_SIZES.isdisjoint(settings),
         "count": None if sized.denoising is None else sized.denoising.steps,
         "frames_per_second": sized.frames_per_second,
         "components": _components_to_quantize(sized),
         # without a stated way, the memory of a pipeline is counted for decoding in tiles
-        "tiled": way is None or way.is_tiled,
-        "chunked": way is not None and way.is_chunked,
+        "tiled": True,
+        "chunked": False,
         "variant": spec.repository in lines.variants.get(launch.quantization, ()),
         "guidance": spec.family in lines.guided_families,
+        **dict.fromkeys(("height", "width", "frames")),
     }
+    made: PictureSize | StatedWay | None = way
+    if way is not None:
+        facts["tiled"] = way.is_tiled
+        facts["chunked"] = way.is_chunked
+    if facts["size"]:
+        made = size_asked(spec, settings) or way
+    if made is not None:
+        facts |= {"height": made.height, "width": made.width, "frames": made.frames}
+    return facts
 
 
 def _stated_way(launch: Launch, sized: ModelSpec) -> StatedWay | None:
@@ -624,14 +613,10 @@ def options_needed(launch: Launch) -> list[str]:
     """
     values = launch.values
     settings = launch.stated_settings
-    is_embedding = launch.spec.modality == "embedding"
-    is_reranking = is_embedding and launch.spec.main_use == "reranking"
     is_spread = len(launch.cards_used) > 1
     samples_few = "lean" in settings and "sequences_sampled" not in settings
     needed = {
-        # a server of text has to be told that it embeds or ranks
-        "reranking": is_reranking,
-        "embedding": is_embedding and not is_reranking,
+        _kind_of_vectors(launch.spec): launch.spec.modality == "embedding",
         "kv_cache_type": launch.workload.kv_cache_type not in (None, "f16"),
         "sampled": samples_few,
         "parallel": _must_tell_users(launch, samples_few=samples_few),
@@ -647,6 +632,11 @@ def options_needed(launch: Launch) -> list[str]:
         "one_device": launch.keeps_to_one_card,
     }
     return [key for key, is_needed in needed.items() if is_needed]
+
+
+def _kind_of_vectors(spec: ModelSpec) -> str:
+    """The option by which a server of text is told that it embeds or ranks."""
+    return "reranking" if spec.main_use == "reranking" else "embedding"
 
 
 def _must_tell_users(launch: Launch, *, samples_few: bool) -> bool:

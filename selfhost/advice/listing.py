@@ -440,14 +440,13 @@ class Lister:
         a special model or makes no text; it comes among the general models where these do the
         wanted work as well.
         """
-        main_use = outline.uses[0] if outline.uses else None
-        if main_use is None or main_use != self._use:
+        wanted = self._use
+        if wanted is None or outline.uses[:1] != (wanted,):
             return standing.section
         makes_text = standing.kind == 0
         if makes_text and standing.section != SPECIAL:
             return standing.section
-        is_first = uses_table().use[main_use].special_first
-        return ASKED_FOR if is_first else GENERAL
+        return ASKED_FOR if uses_table().use[wanted].special_first else GENERAL
 
     def useful_first(self, rows: Sequence[Verdict]) -> list[Verdict]:
         """The rows in their order, but models of little use last: models that do not run, that are

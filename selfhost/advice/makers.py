@@ -17,11 +17,13 @@ from .understood import Model, Understood, understand
 
 def understand_on(
     catalogue: Catalogue,
-    model: Model,
+    model: Model | Understood,
     workload: Workload,
     machine: Machine,
 ) -> Understood:
-    """The meaning of a spec, a path or a name. Raises what `understand` raises."""
+    """The meaning of a spec, a path or a name, as `understand` tells it. Raises what `understand`
+    raises.
+    """
     try:
         return understand(catalogue, model, workload)
     except NotAModelError as error:

@@ -17,7 +17,8 @@ from ..judge.quality import Quality
 from .ranking import ability_use
 
 # what the place of a model in a list rests on, beside its pace
-MEASURED, ESTIMATED = "measured", "estimated"
+MEASURED = "measured"
+ESTIMATED = "estimated"
 # models about alike that an answer names
 _MOST_ALIKE = 3
 
@@ -99,8 +100,10 @@ def quality_of_model(
     if loss is not None:
         quality = quality.replace(**loss.__getstate__())
     table = abilities(use or "")
-    ability = None if table is None else table.of(model.id)
-    if table is None or ability is None:
+    if table is None:
+        return quality
+    ability = table.of(model.id)
+    if ability is None:
         return quality
     return quality.replace(
         basis=MEASURED,
@@ -128,15 +131,17 @@ def better_than(model: ModelSpec, other: ModelSpec) -> bool | None:
         return None
     own = table.of(model.id)
     its = table.of(other.id)
-    if own is None or its is None or not table.apart(own, its):
+    if own is None or its is None:
         return None
-    return own.ability > its.ability
+    return own.ability > its.ability if table.apart(own, its) else None
 
 
 def are_alike(model: ModelSpec, other: ModelSpec) -> bool:
     """Whether both were measured, and are not told apart."""
     table = _common_table(model, other)
-    return table is not None and bool(table.alike(model.id, [other.id]))
+    if table is None:
+        return False
+    return bool(table.alike(model.id, [other.id]))
 
 
 def _common_table(model: ModelSpec, other: ModelSpec) -> Abilities | None:

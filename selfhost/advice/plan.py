@@ -24,6 +24,7 @@ from ..judge.devices import smallest_total_bytes
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
+from ..judge.rating import has_waiting_users
 from ..judge.record import (
     MACHINELESS_CHECKS,
     PACE_CHECKS,
@@ -166,6 +167,11 @@ class KnownMachine(Verdict):
         """The bytes of RAM that programs get on the machine; 0 where they are not known."""
         return self.memory_limit_bytes or 0
 
+    @property
+    def largest_card_bytes(self) -> int | None:
+        """The memory of the largest GPU with memory of its own; None for no such GPU."""
+        return max(_bytes_of_cards(self.machine), default=None)
+
 
 class JoinedMachines(Record):
     """Several of a known machine that run the model together, where one does not.
@@ -229,13 +235,10 @@ class Plan(Report):
         if least is None:
             return False
         for known in self.fitting:
-            sizes = [
-                card.memory_total_bytes or 0 for card in known.machine.own_memory_cards
-            ]
-            lets_wait = known.speed is not None and bool(known.speed.waiting)
-            if not sizes or known.is_doubtful or lets_wait:
+            if known.is_doubtful or has_waiting_users(known):
                 continue
-            if max(sizes) >= least.accelerator.memory_bytes:
+            largest = known.largest_card_bytes
+            if largest is None or largest >= least.accelerator.memory_bytes:
                 continue
             if least.needs_own_gpu_memory or known.ram_bytes < least.memory_bytes:
                 return True
@@ -266,12 +269,11 @@ def plan_with(
     machines = _known_machines(catalogue, meant, profiles)
     found = _find_least(meant.for_machine(catalogue, _VAST), catalogue, machines)
     question = found.judged.question
-    parts = question.stated_parts
-    if parts is not None and parts > 1:
+    parts = question.stated_parts or 1
+    if parts > 1:
+        figures = {"parts": parts}
         raise error_of(
-            OptionFault(
-                option="runtime_options", kind="parts-in-plan", figures={"parts": parts}
-            )
+            OptionFault(option="runtime_options", kind="parts-in-plan", figures=figures)
         )
     needs = question.needs
     if needs is not None:
@@ -336,9 +338,6 @@ def _known(
     """
     machine = profile.machine
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
-    card_bytes = 0
-    for card in machine.own_memory_cards:
-        card_bytes += card.memory_total_bytes or 0
     codes = []
     for finding in best.findings:
         if finding.outcome is not Outcome.PASS:
@@ -356,7 +355,7 @@ def _known(
         kind=profile.kind,
         confidence=machine.confidence,
         memory_limit_bytes=machine.memory_limit_bytes,
-        accelerator_memory_bytes=card_bytes,
+        accelerator_memory_bytes=sum(_bytes_of_cards(machine)),
         codes=tuple(codes),
         by_shared_gpu=best.placement == "host" and shared is not None,
         is_tight=is_tight,
@@ -364,6 +363,11 @@ def _known(
         is_fast_enough=is_fast,
         is_comfortable=is_fast and not is_tight and _comes_as_one_reads(best),
     )
+
+
+def _bytes_of_cards(machine: Machine) -> list[int]:
+    """The memory of each GPU with memory of its own; 0 where that is not known."""
+    return [card.memory_total_bytes or 0 for card in machine.own_memory_cards]
 
 
 def _is_fast_enough(best: Judged) -> bool:
@@ -374,9 +378,7 @@ def _is_fast_enough(best: Judged) -> bool:
         return False
     if may_be_too_slow(best):
         return False
-    if best.decode_tokens_per_second is not None:
-        return True
-    return not is_slow(best)
+    return best.decode_tokens_per_second is not None or not is_slow(best)
 
 
 def _comes_as_one_reads(best: Judged) -> bool:
@@ -539,6 +541,12 @@ class _Search(Record):
         assert self.question.needs is not None
         return self.question.needs
 
+    @property
+    def in_ram_bytes(self) -> int:
+        """The RAM that the model takes without an accelerator of its own."""
+        assert self.needs.memory is not None
+        return self.needs.memory.high_bytes
+
     @cached_property
     def card_bytes(self) -> int:
         """The memory of one accelerator that holds the model."""
@@ -596,17 +604,19 @@ class _Search(Record):
         makers = question.device_makers
         is_mac = self.vast.platform == "macos-aarch64"
         needs_gpu = bool(makers) or question.splits_tensors or question.wants_gpu
-        assert self.needs.memory is not None
-        ram_bytes = self._ram_bytes(self.needs.memory.high_bytes)
+        ram_bytes = self._ram_bytes(self.in_ram_bytes)
+        has_so_much = ram_bytes <= MAX_MEMORY_BYTES
         if is_mac:
             gpu = Accelerator(vendor="apple", name="Apple GPU", unified=True)
-            if ram_bytes <= MAX_MEMORY_BYTES:
+            if has_so_much:
                 yield self._paced(self._with(ram_bytes, (gpu,)))
             return
-        if not needs_gpu and 0 < ram_bytes <= MAX_MEMORY_BYTES:
+        if has_so_much and not needs_gpu:
             yield self._paced(self._with(ram_bytes, ()))
+        if makers == () or self.card_bytes > MAX_MEMORY_BYTES:
+            return
         beside_bytes = self._ram_bytes(self.beside_bytes)
-        if makers != () and beside_bytes > 0 and self.card_bytes <= MAX_MEMORY_BYTES:
+        if beside_bytes > 0:
             card = least_card(question, self.card_bytes, "the accelerator")
             if makers is not None:
                 card = card.replace(vendor=makers[0])
@@ -666,9 +676,13 @@ class _Search(Record):
     def least_machine(self, machine: Machine, judged: Judged) -> LeastMachine:
         """The figures of the machine, on which the smallest type was judged."""
         needs_gpu = bool(machine.own_memory_cards)
-        taken_bytes = self.beside_bytes
-        if not needs_gpu and self.needs.memory is not None:
-            taken_bytes = self.needs.memory.high_bytes
+        taken_bytes = self.in_ram_bytes
+        cores = machine.cpu_cores_usable
+        bandwidth = machine.memory_bandwidth_bytes_per_second
+        if needs_gpu:
+            taken_bytes = self.beside_bytes
+            cores = None
+            bandwidth = None
         # a need stated as one figure may not say what lies in RAM when accelerators hold the model
         memory_beside_bytes = None
         if self.beside_bytes:
@@ -685,11 +699,9 @@ class _Search(Record):
                 architectures=cpu.architectures,
                 instruction_sets=cpu.instruction_sets.get(architecture, ()),
                 recommended_instruction_sets=cpu.recommended.get(architecture, ()),
-                cores=None if needs_gpu else machine.cpu_cores_usable,
+                cores=cores,
             ),
-            bandwidth_bytes_per_second=(
-                None if needs_gpu else machine.memory_bandwidth_bytes_per_second
-            ),
+            bandwidth_bytes_per_second=bandwidth,
             accelerator=LeastAccelerator(
                 required=needs_gpu,
                 memory_bytes=self.card_bytes,

@@ -6,7 +6,7 @@ the order of `list`. `why` says of one of them why it is proposed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from math import inf
 
@@ -24,7 +24,7 @@ from ..judge.rating import serves
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question, Verdict
 from ..machine.record import Machine
 from .listing import Lister
-from .ranking import Likeness, Standings
+from .ranking import Standings
 
 # where the machine does not rule the model out, a proposal may be up to this many times as large
 # (assumed: models of 7 and 8 billion parameters are one class)
@@ -76,7 +76,7 @@ class Proposals(Record):
 
     def _listers(self) -> list[Lister]:
         """The lists to look in, the one in the stated program first."""
-        standings = self._standings.preferring(self.named)
+        standings = Standings.load(self.catalogue, None).preferring(self.named)
         listers = []
         for workload in self._workloads():
             lister = Lister(self.catalogue, workload, self.machine, standings=standings)
@@ -94,36 +94,30 @@ class Proposals(Record):
         """
         if not most:
             return []
-        if not ids:
-            return []
         try:
             rows = lister.first(most, ids, most_in_vain=_MOST_IN_VAIN).models
-            if not all(map(self._is_surely_better, rows)):
+            better = self._better_of(rows)
+            if len(better) < len(rows) or any(map(_is_doubtful, better)):
                 sought = lister.first(_MOST_SOUGHT, ids, most_in_vain=_MOST_IN_VAIN)
-                rows = sought.models
+                better = self._better_of(sought.models)
         except WorkloadError:
             # no model takes the stated options
             return []
-        better = [row for row in rows if self._is_better(row)]
-        return sorted(better, key=_is_doubtful)[:most]
+        return better[:most]
 
-    def _is_surely_better(self, row: Verdict) -> bool:
-        """Whether the model runs fast enough, and enough is known of it."""
-        return self._is_better(row) and not _is_doubtful(row)
+    def _better_of(self, rows: Iterable[Verdict]) -> list[Verdict]:
+        """The rows that run fast enough; last those of which too little is known."""
+        return sorted(filter(self._is_better, rows), key=_is_doubtful)
 
     def _is_better(self, row: Verdict) -> bool:
         """Whether the model runs fast enough; in place of one that runs, slowly, whether it takes
-        at most half of the time.
+        less than half of the time.
         """
         if not serves(row):
             return False
         if not self.judged.fits:
             return True
-        seconds = _seconds(row)
-        slow_seconds = _seconds(self.judged)
-        if seconds is None:
-            return False
-        return slow_seconds is None or seconds <= slow_seconds / 2
+        return _seconds(row) < _seconds(self.judged) / 2
 
     def why(self, row: Verdict) -> str:
         """Why a model is proposed: `closest match, from 2026-08, fits the GPU`."""
@@ -168,22 +162,18 @@ class Proposals(Record):
     def _program(self, workload: Workload) -> RuntimeSpec | None:
         """The stated program, or the only one that takes the stated options; None for neither."""
         if workload.runtime is not None:
-            name = workload.runtime.strip().lower()
-            return self.catalogue.runtime(name)
-        question = asked_again(
-            self.judged.question, workload, self.catalogue, self.machine
-        )
-        if question is None:
-            return None
-        if not question.runtime_follows:
+            # a closed model was asked about in no program
+            return self.catalogue.runtime(workload.runtime.strip().lower())
+        asked = self.judged.question
+        question = asked_again(asked, workload, self.catalogue, self.machine)
+        if question is None or not question.runtime_follows:
             return None
         return question.runtime
 
     def _is_useless(self, program: RuntimeSpec, workload: Workload) -> bool:
         """Whether the program surely runs no model of this kind here."""
-        serves_kind = program.text_part
-        is_of_kind = not set(program.modalities).isdisjoint(self._modalities)
-        if not serves_kind and not is_of_kind:
+        is_of_other_kinds = set(program.modalities).isdisjoint(self._modalities)
+        if is_of_other_kinds and not program.text_part:
             return True
         if program.gpus.required and self.machine.accelerators == ():
             return True
@@ -224,40 +214,32 @@ class Proposals(Record):
         modality = self.judged.model.modality
         return _AS_GOOD_AS.get(modality, (modality,))
 
-    @property
-    def _standings(self) -> Standings:
-        """The standing of every model, on any machine."""
-        return Standings.load(self.catalogue, None)
-
     def _candidates(self) -> tuple[list[str], list[str]]:
         """The ids of the open models that do the same work: those of the same main use, with those
         that the spec names, and the others.
         """
         alike = []
         others: list[str] = []
+        standings = Standings.load(self.catalogue, None)
         for outline in self.catalogue.outlines.values():
             if not self._is_of_kind(outline):
                 continue
+            likeness = standings.likeness(self.judged.model.uses, outline)
             if outline.id in self.named:
                 alike.append(outline.id)
-            elif self._may_replace(outline):
-                is_alike = self._likeness(outline).is_alike
-                group = alike if is_alike else others
+            elif likeness.does_work and self._is_small_enough(outline):
+                group = alike if likeness.is_alike else others
                 group.append(outline.id)
         return alike, others
 
-    def _may_replace(self, outline: Outline) -> bool:
-        """Whether the model does the work, and is no larger than a proposal may be."""
+    def _is_small_enough(self, outline: Outline) -> bool:
+        """Whether the model is smaller; where the machine does not rule the model out, whether it
+        is of one class with it.
+        """
         most = self.judged.model.parameters.total or inf
         if self.judged.deciding.issubset(MACHINELESS_CHECKS):
-            # the machine does not rule the model out
             most *= _ALIKE_IN_SIZE
-        is_larger = (outline.parameters_total or inf) > most - 1
-        return not is_larger and self._likeness(outline).does_work
-
-    def _likeness(self, outline: Outline) -> Likeness:
-        """How far the model is for the same work."""
-        return self._standings.likeness(self.judged.model.uses, outline)
+        return (outline.parameters_total or inf) <= most - 1
 
     def _is_of_kind(self, outline: Outline) -> bool:
         """Whether the outline is of another open model that does the wanted work."""
@@ -272,15 +254,15 @@ class Proposals(Record):
         return wanted_use is None or outline.has_use(wanted_use)
 
 
-def _seconds(judged: Judged) -> float | None:
-    """The likely time of a token or of a piece of other work; None where it is not known."""
+def _seconds(judged: Judged) -> float:
+    """The likely time of a token or of a piece of other work; infinite where it is not known."""
     speed = judged.speed
     if speed is None:
-        return None
+        return inf
     if speed.work is not None and speed.unit.startswith("seconds"):
         return speed.work.likely
     rate = speed.judged or speed.work
-    return None if rate is None else 1 / rate.likely
+    return inf if rate is None else 1 / rate.likely
 
 
 def _is_doubtful(row: Verdict) -> bool:

@@ -132,12 +132,10 @@ class Standing(Record):
 
     - `section`: GENERAL for models that chat about any subject and models that make no text,
       SPECIAL for models of one kind of work, LAST for base models.
-    - `size` is the number of parameters of an equally good dense model of the newest model's month:
-      by what others measured, else by size and age; 0 where the parameters are not known.
-      `is_measured`: others measured the model at the use of the list.
     - `api_providers` is the number of providers that sell the model; `is_adopted`: there is a
       sourced sign that people use it.
-    - `worth` is the worth on any machine; more is better.
+    - `worth` is the worth on any machine; more is better. It rests on the parameters of an equally
+      good dense model of the newest model's month: by what others measured, else by size and age.
     - `successors` are the open models of its kind and size class that supersede it, the oldest
       first.
     """
@@ -147,8 +145,6 @@ class Standing(Record):
     section: int
     api_providers: int
     is_adopted: bool
-    size: float
-    is_measured: bool
     worth: float
     successors: tuple[str, ...]
 
@@ -188,8 +184,8 @@ class Standings:
         self._providers = snapshot(catalogue.offers_path).providers
         # by the uses: most models share theirs with many others
         self._traits: dict[Uses, Traits] = {}
-        days = [outline.released or "" for outline in self._outlines.values()]
-        self._newest_month = _months(max(days, default="")) or 0
+        months = [_months(outline.released) or 0 for outline in self._outlines.values()]
+        self._newest_month = max(months, default=0)
         self.by_id: dict[str, Standing] = {}
         for outline in self._outlines.values():
             self.by_id[outline.id] = self._found_alone(outline)
@@ -237,11 +233,10 @@ class Standings:
         if self._abilities is not None and not makes_no_text:
             measured = self._abilities.of(outline.id)
         traits = self.traits(outline.uses)
-        size = self._size(outline, traits, measured, makes_no_text=makes_no_text)
+        worth = self._size(outline, traits, measured, makes_no_text=makes_no_text)
         providers = self._providers.get(outline.id, 0)
         # a sourced sign that people use the model
         is_adopted = providers >= FACTORS.adopted_providers or _is_in_library(outline)
-        worth = size
         if measured is None:
             worth *= (1 + providers) ** FACTORS.providers_exponent
             if not is_adopted:
@@ -254,8 +249,6 @@ class Standings:
             section=_section(traits, makes_no_text=makes_no_text),
             api_providers=providers,
             is_adopted=is_adopted,
-            size=size,
-            is_measured=measured is not None,
             worth=worth,
             successors=self._successors(outline),
         )
@@ -266,11 +259,9 @@ class Standings:
         """
         successors: list[str] = []
         newest = outline
-        while True:
+        while newest.superseded_by not in (None, outline.id, *successors):
             following = self._outlines.get(newest.superseded_by or "")
             if following is None or following.closed:
-                break
-            if following.id == outline.id or following.id in successors:
                 break
             if _kind(following) != _kind(outline):
                 break
@@ -288,8 +279,7 @@ class Standings:
             return False
         if outline.modality not in GENERATING:
             return True
-        main_use = self._uses.get(outline.uses[0])
-        return main_use is not None and main_use.makes != "text"
+        return self._uses[outline.uses[0]].makes != "text"
 
     def _size(
         self,
@@ -336,18 +326,13 @@ class Standings:
         """The release day that tells the age of a model's knowledge. A model that answers has most
         of its knowledge from the model that it was tuned from, if that is of another family.
         """
-        if not outline.tuned_from:
-            return outline.released
-        if not traits.answers:
-            return outline.released
-        origin = self._outlines.get(outline.tuned_from)
-        if origin is None:
-            return outline.released
-        if not origin.released:
+        origin = self._outlines.get(outline.tuned_from or "")
+        if origin is None or not traits.answers:
             return outline.released
         if origin.family == outline.family:
             return outline.released
-        return min(outline.released or origin.released, origin.released)
+        days = filter(None, (outline.released, origin.released))
+        return min(days, default=None)
 
     def traits(self, uses: Uses) -> Traits:
         """The traits that these uses imply together. A model without stated uses counts as a
@@ -358,7 +343,7 @@ class Standings:
         return self._traits[uses]
 
     def _traits_of(self, uses: Uses) -> Traits:
-        listed = [self._uses[use] for use in uses or () if use in self._uses]
+        listed = [self._uses[use] for use in uses or ()]
         if not listed:
             return Traits(is_general=True, answers=True)
         return Traits(
@@ -371,13 +356,13 @@ class Standings:
         """
         if outline.has_use(use):
             return True
-        row = self._uses.get(use)
-        if row is None or row.also is None:
+        also = self._uses[use].also
+        if also is None:
             return False
         traits = self.traits(outline.uses)
         if not (traits.is_general and traits.answers):
             return False
-        if outline.has_use(row.also):
+        if outline.has_use(also):
             return True
         measured = abilities(use)
         return measured is not None and measured.of(outline.id) is not None
@@ -386,14 +371,13 @@ class Standings:
         """How far the other model may stand in for one that has these uses. A model that answers in
         words is replaced by one that answers, any other model by one with its main use.
         """
-        main_use = None if not uses else uses[0]
-        their_uses = other.uses or ()
+        main_use = uses[0] if uses else None
         wanted = self.traits(uses)
         offered = self.traits(other.uses)
-        is_alike = main_use is not None and their_uses[:1] == (main_use,)
+        is_alike = other.uses[:1] == (main_use,)
         if wanted.is_general and offered.is_general:
             is_alike = True
-        does_work = main_use in their_uses
+        does_work = main_use in other.uses
         if wanted.answers:
             does_work = offered.answers
         if other.superseded_by is not None:
@@ -423,7 +407,9 @@ def ability_use(use: str | None) -> str | None:
 
 def _dense_size(outline: Outline) -> float:
     """The parameters of a dense model that would be as good; 0 where the number is not known."""
-    total = outline.parameters_total or 0
+    total = outline.parameters_total
+    if total is None:
+        return 0
     active = outline.parameters_active or total
     weight = FACTORS.total_weight
     return float(_share_kept(outline) * total**weight * active ** (1 - weight))
@@ -464,13 +450,15 @@ def _months(day: str | None) -> int | None:
 # ------------------------------------------------------------------ what it is worth on a machine
 
 
-def share_of_pace(pace: float, half: float | None = None) -> float:
+def share_of_pace(
+    pace: float,
+    half: float = FACTORS.half_tokens_per_second,
+) -> float:
     """The share of its worth that a model has at a pace: 1/2 at the pace `half`, 1/5 at half of
-    that pace, 4/5 at twice that pace. `half` of None is that of text in tokens per second.
+    that pace, 4/5 at twice that pace. By default `half` is that of text in tokens per second.
     """
     if pace <= 0:
         return 0.0
-    half = half or FACTORS.half_tokens_per_second
     return 1 / (1 + (half / pace) ** 2)
 
 
@@ -570,13 +558,12 @@ class BestCase(Record):
         """The least bytes that so many parameters of the model take; 0 where the number is not
         known.
         """
-        if parameters is None:
-            return 0
-        if self.bits_stated:
-            return parameters * self.bits_stated / 8
+        bits = FACTORS.least_bits * _share_kept(outline)
         if outline.modality in PICTURES:
-            return parameters * _LEAST_PICTURE_BITS / 8
-        return parameters * FACTORS.least_bits * _share_kept(outline) / 8
+            bits = _LEAST_PICTURE_BITS
+        if self.bits_stated is not None:
+            bits = self.bits_stated
+        return (parameters or 0) * bits / 8
 
     def has_room(self, outline: Outline) -> bool:
         """Whether all memory together may hold the model."""
@@ -645,12 +632,14 @@ def _most_room(machine: Machine, workload: Workload) -> float:
 
 def _most_disk(machine: Machine) -> float:
     """Bytes free on the disk with the most room; infinite where that is not known."""
+    if not machine.disks:
+        return inf
     most = 0
-    for disk in machine.disks or ():
+    for disk in machine.disks:
         if disk.free_bytes is None:
             return inf
         most = max(most, disk.free_bytes)
-    return most if machine.disks else inf
+    return most
 
 
 def _read_rate(machine: Machine) -> float:

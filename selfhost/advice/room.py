@@ -7,11 +7,11 @@ sought alone; everything else stays as judged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.records import Record
@@ -43,11 +43,12 @@ class Reach(Record):
         question = self.judged.question
         if question.needs is None or question.runtime is None:
             return None
+        best_quantization = self._best_quantization(question.runtime)
         if not self._counts_tokens:
-            return Room(best_quantization=self.best_quantization)
+            return Room(best_quantization=best_quantization)
         return Room(
             longest_context_tokens=self.longest_context,
-            best_quantization=self.best_quantization,
+            best_quantization=best_quantization,
             most_parallel=self.most_users,
         )
 
@@ -145,41 +146,38 @@ class Reach(Record):
 
     # ------------------------------------------------------------------ the type
 
-    @cached_property
-    def best_quantization(self) -> str | None:
+    def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
         """The smallest type without noticeable loss that the user can get and that runs as well,
         else the best such type; None where there is none, or the type cannot be chosen.
         """
         judged_type = self.judged.quantization
-        question = self.judged.question
-        if question.needs is None or question.runtime is None:
+        if self.judged.question.loads_named_files or self._trains:
             return None
-        if question.loads_named_files:
+        if judged_type == "F32":
             return None
-        if judged_type == "F32" or self._trains:
-            return None
-        types = need.quantizations_of(question.spec, question.runtime)
-        for name in self._from_lossless(types):
+        for name in self._from_lossless(runtime):
             if name == judged_type and self.judged.fits:
                 return name
             if self._runs_in(name):
                 return name
         return None
 
-    def _from_lossless(self, types: Sequence[str]) -> list[str]:
-        """Of these types, the best first, those that the user can get, from the judged one on; if
-        that loses something, from the nearest type before it that does not.
+    def _from_lossless(self, runtime: RuntimeSpec) -> list[str]:
+        """The types that the user can get, the best first, from the judged one on; if that loses
+        something, from the nearest type before it that does not.
         """
         question = self.judged.question
+        judged_type = self.judged.quantization
         to_have = {row.quantization for row in types_to_have(question)}
-        to_have.add(self.judged.quantization)
+        to_have.add(judged_type)
+        types = need.quantizations_of(question.spec, runtime)
         wanted = [name for name in types if name in to_have]
         first = 0
         for place, name in enumerate(wanted):
             is_lossless = quality_of(name, question.spec).cost in LOSSLESS
             if is_lossless or name in _SIXTEEN_BITS:
                 first = place
-            if name == self.judged.quantization:
+            if name == judged_type:
                 break
         return wanted[first:]
 

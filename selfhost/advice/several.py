@@ -55,8 +55,8 @@ class QuantizationSize(Record):
     bytes: int
     how: str
     source: str
-    memory_bytes: int | None
-    memory_likely_bytes: int | None
+    memory_bytes: int | None = None
+    memory_likely_bytes: int | None = None
     accelerator_likely_bytes: int | None = None
     fits: bool | None
     placement: str | None = None
@@ -83,7 +83,7 @@ def describe(
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     verdict = check_with(catalogue, model, workload, machine)
     sizes = []
-    for quantization in _types_of(verdict, catalogue):
+    for quantization in _types_of(verdict):
         size = _size(_asked_in(quantization, verdict, catalogue), machine)
         if size is not None:
             sizes.append(size)
@@ -96,14 +96,15 @@ def describe(
     )
 
 
-def _types_of(verdict: Verdict, catalogue: Catalogue) -> Sequence[str]:
+def _types_of(verdict: Verdict) -> Sequence[str]:
     """The types in which the program takes the model, the best first."""
-    if verdict.runtime is None or verdict.needs is None:
+    runtime = verdict.question.runtime
+    if runtime is None or verdict.needs is None:
         return ()
     if verdict.quantization and verdict.workload.task == "finetune":
         # what is trained is made of the published weights, by the method
         return (verdict.quantization,)
-    return need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
+    return need.quantizations_of(verdict.model, runtime)
 
 
 def _asked_in(
@@ -133,26 +134,29 @@ def _size(question: Question, machine: Machine) -> QuantizationSize | None:
     if needs is None or needs.files is None:
         return None
     judged = judge(question, machine)
-    # the judged layout counts more memory: each place of layers has a compute buffer of its own
-    memory = needs.memory if judged.needs is None else judged.memory
-    on_accelerators = None
-    is_placed = judged.is_on_accelerators and not judged.failed
-    if judged.needs is not None and memory is not None and is_placed:
-        on_cards_bytes = judged.needs.on_cards.total_bytes
-        on_accelerators = on_cards_bytes or memory.total_bytes
-    return QuantizationSize(
+    size = QuantizationSize(
         quantization=workload.quantization or "",
         family=workload.format or "",
         runtime=workload.runtime or "",
         bytes=needs.files.bytes,
         how=needs.files.how.value,
         source=needs.files.source,
-        memory_bytes=None if memory is None else memory.high_bytes,
-        memory_likely_bytes=None if memory is None else memory.total_bytes,
-        accelerator_likely_bytes=on_accelerators,
         fits=_fits(judged),
         placement=None if judged.failed else judged.placement,
         quality=quality,
+    )
+    # the judged layout counts more memory: each place of layers has a compute buffer of its own
+    memory = judged.memory
+    if memory is None:
+        return size
+    on_accelerators = None
+    if judged.is_on_accelerators and not judged.failed:
+        on_cards_bytes = judged.placed.on_cards.total_bytes
+        on_accelerators = on_cards_bytes or memory.total_bytes
+    return size.replace(
+        memory_bytes=memory.high_bytes,
+        memory_likely_bytes=memory.total_bytes,
+        accelerator_likely_bytes=on_accelerators,
     )
 
 
@@ -234,7 +238,7 @@ def in_one_type(
     compared = []
     for model, verdict in zip(models, verdicts, strict=True):
         compared.append(verdict)
-        other = _type_in_common(verdict, types, catalogue)
+        other = _type_in_common(verdict, types)
         if other is None:
             continue
         changed = workload.replace(quantization=other, runtime=verdict.runtime)
@@ -265,22 +269,17 @@ def _names_its_type(verdict: Verdict) -> bool:
     return question.stated.quantization is not None
 
 
-def _type_in_common(
-    verdict: Verdict,
-    types: set[str | None],
-    catalogue: Catalogue,
-) -> str | None:
+def _type_in_common(verdict: Verdict, types: set[str | None]) -> str | None:
     """The smallest of the types in which the model is published; None where it stays as it is."""
-    if not _is_gguf(verdict) or verdict.runtime is None:
+    runtime = verdict.question.runtime
+    if runtime is None or not _is_gguf(verdict):
         return None
     if _names_its_type(verdict):
         return None
-    order = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
-    for name in reversed(order):
-        if name not in types:
-            continue
-        if verdict.model.repository_of("gguf", name) is not None:
-            return name if name != verdict.quantization else None
+    for name in reversed(need.quantizations_of(verdict.model, runtime)):
+        is_published = verdict.model.repository_of("gguf", name) is not None
+        if name in types and is_published:
+            return None if name == verdict.quantization else name
     return None
 
 

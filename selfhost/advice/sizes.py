@@ -258,9 +258,8 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     if free and stored is not None:
         _expect_room("node-disk", size, given=max(free), takes=stored.least)
     limit = size.limit_bytes
-    if memory is None or limit <= memory:
-        return size
-    note = sentences("sizes", "note", {"killed": True}, limit=limit, given=memory)
+    is_killed = memory is not None and limit > memory
+    note = sentences("sizes", "note", {"killed": is_killed}, limit=limit, given=memory)
     return size.replace(notes=size.notes + note)
 
 
@@ -299,11 +298,12 @@ def size_with(
     program of `check`. Else pictures and video have the smallest type that needs no accelerator.
     Raises `SelfhostError` where the need is not known, and where the model runs in no container.
     """
-    # a machine with memory and disk for any model, and with no model on it
+    # with a disk for any model, and with no model on it
+    machine = machine.replace(
+        planning=True, disks=disks_of(MAX_DISK_BYTES), models_present=()
+    )
+    # with memory for any model, too
     vast = machine.replace(
-        planning=True,
-        disks=disks_of(MAX_DISK_BYTES),
-        models_present=(),
         memory_total_bytes=MAX_MEMORY_BYTES,
         memory_limit_bytes=MAX_MEMORY_BYTES,
         memory_available_bytes=MAX_MEMORY_BYTES,
@@ -327,20 +327,13 @@ def size_with(
         # the server of the container, and not Ollama, which `check` names for a tag
         stated = meant.workload.replace(runtime=question.workload.runtime)
         meant = meant.replace(workload=stated)
-    card = None if vast.accelerators else _card_wanted(question)
-    if card is not None:
+    if question.needs is not None and question.wants_gpu and not vast.accelerators:
+        card_bytes = smallest_device_bytes(question.needs, question.case)
+        card = least_card(question, card_bytes, "")
         vast = vast.replace(accelerators=(card,))
     verdict = check_with(catalogue, meant, workload, vast)
-    size = _size_of(_sizable(verdict, catalogue), prompt_cache_bytes)
+    size = _sized(verdict, catalogue, prompt_cache_bytes).size()
     return size.replace(notes=size.notes + notes)
-
-
-def _card_wanted(question: Question) -> Accelerator | None:
-    """The smallest accelerator that holds the model; None where its runtime needs none."""
-    if question.needs is None or not question.wants_gpu:
-        return None
-    card_bytes = smallest_device_bytes(question.needs, question.case)
-    return least_card(question, card_bytes, "")
 
 
 def _states_memory(machine: Machine) -> bool:
@@ -365,84 +358,33 @@ def _chosen_workload(
         if has_pictures:
             return smallest_of_list(question, catalogue)
         return workload_where_users_wait(question, catalogue)
-    # the type follows the memory where none was asked for, and no file is here
-    follows_memory = question.here is None and bool(question.in_turn)
-    if not has_pictures and not follows_memory:
+    # else the type follows the memory where none was asked for, and no file is here
+    is_settled = question.here is not None or not question.in_turn
+    if is_settled and not has_pictures:
         return None
-    place = vast
-    if machine.memory_total_bytes is not None:
-        place = vast.replace(
-            memory_total_bytes=machine.memory_total_bytes,
-            memory_limit_bytes=machine.memory_limit_bytes,
-            memory_available_bytes=machine.memory_available_bytes,
-        )
+    place = vast if machine.memory_total_bytes is None else machine
     return judged_on(catalogue, meant, meant.workload, place).judged.workload
 
 
 # ---------------------------------------------------------------- what is sized
 
 
-class _Sizable(Record):
-    """A verdict from which a size can be computed, with its needs and memory. `launch` fills the
-    lines of its program.
-    """
-
-    verdict: Verdict
-    launch: Launch
-    needs: Needs
-    memory: MemoryNeed
-
-    @property
-    def runtime(self) -> RuntimeSpec:
-        return self.launch.runtime
-
-    @property
-    def service(self) -> Service:
-        return _service(self.runtime)
-
-    @property
-    def workload(self) -> Workload:
-        return self.verdict.workload
-
-    def bound(self, key: str, **values: object) -> str:
-        """The option that bounds a growth, with these values; "" where the service has none."""
-        return self.launch.filled(self.service.bounds.get(key, ""), values)
-
-    @property
-    def state_bytes(self) -> int:
-        """The bytes that the server keeps for the tokens of all users."""
-        return likely_bytes(self.memory.terms, "kv_cache", "recurrent_state")
-
-    @property
-    def uncounted_copies_bytes(self) -> int:
-        """The bytes of copies of a context that the server keeps and the need does not count."""
-        if not self.generates:
-            return 0
-        model = self.verdict.model
-        return need.more_in_conversation(model, self.runtime, self.workload)
-
-    def is_mapped(self, term: Term) -> bool:
-        """Whether the term lies in the page cache, as the pages of a file."""
-        return self.service.maps_files and term.may_be_mapped
-
-    @property
-    def generates(self) -> bool:
-        """Whether the model writes text."""
-        return self.verdict.model.modality in GENERATING
-
-
-def _sizable(verdict: Verdict, catalogue: Catalogue) -> _Sizable:
-    """The verdict with the parts from which a size is computed.
+def _sized(
+    verdict: Verdict,
+    catalogue: Catalogue,
+    prompt_cache_bytes: int | None,
+) -> _Server:
+    """The server of the verdict's model, whose size can be computed.
 
     Raises `SelfhostError` with the reason where there is no size. A need that is stated as one
     figure does not say how much memory a server gives back.
     """
     if verdict.model.closed:
         raise _refused(verdict, "closed")
-    needs = verdict.needs
     memory = verdict.memory
-    if needs is not None and memory is None:
-        for unread in needs.unknown:
+    unknown = () if verdict.needs is None else verdict.needs.unknown
+    if memory is None:
+        for unread in unknown:
             if unread.fact.startswith("memory"):
                 why = unread.reason
                 raise _refused(verdict, "unknown", reason=why, remedy=unread.remedy)
@@ -451,17 +393,22 @@ def _sizable(verdict: Verdict, catalogue: Catalogue) -> _Sizable:
         if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
             why = finding.reason
             raise _refused(verdict, "fails", reason=why, remedy=finding.remedy)
-    if needs is None or memory is None:
+    if memory is None:
         why = "its spec states no needs"
         raise _refused(verdict, "unknown", reason=why, remedy="")
     runtime = verdict.question.runtime
     is_stated_whole = all(term.how is How.STATED for term in memory.terms)
     if runtime is None or is_stated_whole:
         raise _refused(verdict, "whole", low=memory.low_bytes, high=memory.high_bytes)
-    launch = Launch(
-        judged=verdict, catalogue=catalogue, machine=verdict.machine, runtime=runtime
+    return _Server(
+        judged=verdict,
+        catalogue=catalogue,
+        machine=verdict.machine,
+        runtime=runtime,
+        verdict=verdict,
+        memory=memory,
+        prompt_cache_bytes=prompt_cache_bytes,
     )
-    return _Sizable(verdict=verdict, launch=launch, needs=needs, memory=memory)
 
 
 def _refused(
@@ -474,64 +421,237 @@ def _refused(
     return refusal("sizes", key, model=name, asked=verdict.asked, **figures)
 
 
-def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize:
-    """The size of the container, computed from the terms of the need and the growths."""
-    verdict = sizable.verdict
-    service = sizable.service
-    accelerators = _accelerators(sizable.memory, verdict.machine)
-    vendor = accelerators[0].vendor if accelerators else ""
-    page_cache = service.mapped_program_bytes
-    # all that the server holds in RAM, the page cache with it
-    host_bytes = 0
-    for term in sizable.needs.on_host.terms:
-        host_bytes += term.bytes
-        if sizable.is_mapped(term):
-            page_cache += term.bytes
-    if accelerators:
-        host_bytes += service.accelerator_host_bytes
-    growths = [*_conversations(sizable, prompt_cache_bytes), *_uncertainty(sizable)]
-    shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
-    if shared:
-        growths.append(_growth("shared_memory", shared, "/dev/shm"))
-    start = _start(sizable, growths)
-    return ContainerSize(
-        asked=verdict.asked,
-        model=verdict.model,
-        workload=verdict.workload,
-        runtime=sizable.runtime,
-        needs=sizable.needs,
-        unreclaimable_bytes=host_bytes - page_cache,
-        page_cache_bytes=page_cache,
-        growths=tuple(growths),
-        accelerators=accelerators,
-        shared_memory_bytes=shared,
-        image=service.images.get(vendor, service.image) or None,
-        arguments=start.arguments,
-        environment=start.environment,
-        fetch=start.fetch,
-        needs_login=verdict.has("weights-gated"),
-        notes=tuple(_notes(sizable, start)),
-    )
-
-
-def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
-    """Yield the notes: how the name was understood, the users who wait, the loss of the
-    quantization, the purpose of the variables of the command, and a warning where a card may not
-    hold the high end of the need.
+class _Start(Record):
+    """The start of the server: the arguments behind its program, its environment, and the line that
+    downloads the model once the server runs, as `ContainerSize` has them.
     """
-    verdict = sizable.verdict
-    service = sizable.service
-    yield from verdict.understood_as
-    yield from note_on_users(verdict)
-    warning = None if verdict.loss is None else verdict.loss.warning
-    if warning is not None:
-        yield warning
-    has_variables = service.environment.keys() <= start.environment.keys()
-    if has_variables and service.environment_why:
-        yield service.environment_why
-    for finding in verdict.findings:
-        if finding.code == "accelerator-tight":
-            yield finding.reason
+
+    arguments: Words = ()
+    environment: Mapping[str, str] = {}
+    fetch: str | None = None
+
+
+class _Server(Launch):
+    """The program of a verdict as a server, whose lines are filled as a `Launch` fills them.
+    `prompt_cache_bytes`: as in `size_with`.
+    """
+
+    verdict: Verdict
+    memory: MemoryNeed
+    prompt_cache_bytes: int | None
+
+    @property
+    def service(self) -> Service:
+        """The way in which the program serves."""
+        return _service(self.runtime)
+
+    @property
+    def generates(self) -> bool:
+        """Whether the model writes text."""
+        return self.spec.modality in GENERATING
+
+    def size(self) -> ContainerSize:
+        """The size of the container, computed from the terms of the need and the growths."""
+        verdict = self.verdict
+        service = self.service
+        accelerators = _accelerators(self.memory, self.machine)
+        vendor = accelerators[0].vendor if accelerators else ""
+        page_cache = service.mapped_program_bytes
+        # all that the server holds in RAM, the page cache with it
+        host_bytes = 0
+        for term in verdict.placed.on_host.terms:
+            host_bytes += term.bytes
+            if self._is_mapped(term):
+                page_cache += term.bytes
+        if accelerators:
+            host_bytes += service.accelerator_host_bytes
+        growths = [*self._conversations(), *self._uncertainty()]
+        shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
+        if shared:
+            growths.append(_growth("shared_memory", shared, "/dev/shm"))
+        start = self._start(growths)
+        return ContainerSize(
+            asked=verdict.asked,
+            model=verdict.model,
+            workload=verdict.workload,
+            runtime=self.runtime,
+            needs=verdict.placed,
+            unreclaimable_bytes=host_bytes - page_cache,
+            page_cache_bytes=page_cache,
+            growths=tuple(growths),
+            accelerators=accelerators,
+            shared_memory_bytes=shared,
+            image=service.images.get(vendor, service.image) or None,
+            arguments=start.arguments,
+            environment=start.environment,
+            fetch=start.fetch,
+            needs_login=verdict.has("weights-gated"),
+            notes=tuple(self._notes(start)),
+        )
+
+    def _is_mapped(self, term: Term) -> bool:
+        """Whether the term lies in the page cache, as the pages of a file."""
+        return self.service.maps_files and term.may_be_mapped
+
+    def _notes(self, start: _Start) -> Iterator[str]:
+        """Yield the notes: how the name was understood, the users who wait, the loss of the
+        quantization, the purpose of the variables of the command, and a warning where a card may
+        not hold the high end of the need.
+        """
+        verdict = self.verdict
+        service = self.service
+        yield from verdict.understood_as
+        yield from note_on_users(verdict)
+        warning = None if verdict.loss is None else verdict.loss.warning
+        if warning is not None:
+            yield warning
+        has_variables = service.environment.keys() <= start.environment.keys()
+        if has_variables and service.environment_why:
+            yield service.environment_why
+        for finding in verdict.findings:
+            if finding.code == "accelerator-tight":
+                yield finding.reason
+
+    # ------------------------------------------------------------ growths
+
+    def _uncertainty(self) -> Iterator[Growth]:
+        """Yield the sum by which the high ends of unmapped memory exceed the likely figures;
+        nothing where all figures are exact. If the publisher's own example has a higher limit for
+        the program, the difference is added.
+        """
+        terms = []
+        for term in self.verdict.placed.on_host.terms:
+            if not self._is_mapped(term):
+                terms.append(term)
+        spread = sum(map(_spread, terms))
+        if not spread:
+            return
+        overhead = self.runtime.memory.overhead_high_bytes
+        spread += max(0, self.service.host_limit_bytes - overhead)
+        widest = max(terms, key=_spread)
+        name = widest.name.replace("_", " ")
+        yield _growth("uncertainty", spread, name=name, how=widest.how)
+
+    def _conversations(self) -> Iterator[Growth]:
+        """Yield the memory that the server keeps to continue conversations: earlier prompts, and
+        copies of each context that the need does not count.
+
+        Where further copies would matter, the command allows only the copies that the need counts;
+        else it allows all copies.
+        """
+        uncounted_bytes = 0
+        if self.generates:
+            uncounted_bytes = need.more_in_conversation(
+                self.spec, self.runtime, self.workload
+            )
+        if not uncounted_bytes:
+            yield from self._earlier_prompts(0)
+            return
+        # the number of copies that the need counts, and the number that the server keeps unless
+        # told
+        counted = self.runtime.memory.context_checkpoints
+        kept = self.runtime.memory.kept_context_checkpoints
+        is_bounded = bytes_worth_bounding(self.verdict, self.runtime) > 0
+        allowed = counted if is_bounded else kept
+        yield from self._earlier_prompts(allowed * uncounted_bytes // (kept - counted))
+        option = self.lines.options.get("context_checkpoints", "")
+        bound = self._bound("context_checkpoints", option, context_checkpoints=allowed)
+        growth_bytes = 0 if is_bounded else uncounted_bytes
+        yield _growth("checkpoints", growth_bytes, bound, uncounted_bytes)
+
+    def _earlier_prompts(self, copies_bytes: int) -> Iterator[Growth]:
+        """Yield the prompts that the server keeps for reuse, with the copies of their contexts.
+
+        A server that embeds keeps the texts of idle sequences, but none if it has a single sequence
+        (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server). Nobody continues such a
+        text, so it gets no room unless the user asks for room.
+        """
+        most = self.service.prompt_cache_bytes
+        all_bytes = likely_bytes(self.memory.terms, "kv_cache", "recurrent_state")
+        parallel = self.workload.parallel
+        if not most or not all_bytes:
+            return
+        if parallel == 1 and not self.generates:
+            return
+        size = self.prompt_cache_bytes
+        if size is None:
+            size = 0
+            if self.generates:
+                size = min(-(-all_bytes // parallel) * parallel + copies_bytes, most)
+        mib = -(-size // units.MIB)
+        bound = self._bound("prompt_cache", mib=mib)
+        yield _growth("prompts", mib * units.MIB, bound, most)
+
+    def _bound(
+        self,
+        key: str,
+        option: str = "",
+        **values: object,
+    ) -> str:
+        """The option that bounds a growth, with these values, where the service has none `option`;
+        "" for neither.
+        """
+        return self.filled(self.service.bounds.get(key, option), values)
+
+    # ------------------------------------------------------------ how it is started
+
+    def _start(self, growths: Sequence[Growth]) -> _Start:
+        """The start of the server, with the options that bound the growths."""
+        service = self.runtime.service
+        if service is None:
+            return _Start()
+        hiding = variables_hiding_cards(self.runtime, self.question, self.machine)
+        environment = {**service.environment, **hiding}
+        words = self._words()
+        arguments = []
+        # a server that is set by its environment gets no arguments: a later request names the model
+        if not self.lines.variables:
+            if not words:
+                # options without the name of the model would serve another model
+                return _Start(environment=environment)
+            arguments += words
+        options = self._options()
+        for growth in growths:
+            options.append(growth.bound or "")
+        for option in options:
+            if "=" in option:
+                for variable in option.split():
+                    name, _, value = variable.partition("=")
+                    environment[name] = value
+            elif _is_missing(option, arguments):
+                arguments += option.split()
+        fetch = None
+        if words and service.fetch:
+            name = shell_word(words[0])
+            fetch = fill(service.fetch, {"name": name})
+        return _Start(arguments=tuple(arguments), environment=environment, fetch=fetch)
+
+    def _options(self) -> list[str]:
+        """The settings of a server that reads these from its environment, and the share of the
+        memory that it takes.
+        """
+        stated: dict[str, None] = {}
+        if self.workload.kv_cache_type == "f16":
+            # the usual type is not set
+            stated["kv_cache_type"] = None
+        options = [self._bound("share")]
+        for key in ("context_tokens", "parallel", "kv_cache_type"):
+            option = self.filled(self.lines.variables.get(key, ""), stated)
+            options.append(option)
+        return options
+
+    def _words(self) -> list[str]:
+        """The arguments of the program by which it loads the model."""
+        program = f" {self.service.program} "
+        for line in self.verdict.commands:
+            _, found, rest = f" {line} ".partition(program)
+            if found:
+                return _with_own_files(shell_words(rest), self.runtime)
+        # no printed command loads the model: the user puts a file of it into the folder
+        name = f"{self.spec.id}-{self.quantization}.gguf"
+        template = self.template("file")
+        line = self.filled(template, {"file": f"{MODELS_FOLDER}/{name}"})
+        return line.split()[len(program.split()) :]
 
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[CardMemory, ...]:
@@ -544,9 +664,6 @@ def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[CardMemory, ...
             used = CardMemory(vendor=card.vendor, name=card.name, memory_bytes=most)
             accelerators.append(used)
     return tuple(accelerators)
-
-
-# ---------------------------------------------------------------- growths
 
 
 def _growth(
@@ -567,129 +684,9 @@ def _growth(
     )
 
 
-def _uncertainty(sizable: _Sizable) -> Iterator[Growth]:
-    """Yield the sum by which the high ends of unmapped memory exceed the likely figures; nothing
-    where all figures are exact. If the publisher's own example has a higher limit for the program,
-    the difference is added.
-    """
-    terms = [
-        term for term in sizable.needs.on_host.terms if not sizable.is_mapped(term)
-    ]
-    spread = sum(map(_spread, terms))
-    if not spread:
-        return
-    overhead = sizable.runtime.memory.overhead_high_bytes
-    spread += max(0, sizable.service.host_limit_bytes - overhead)
-    widest = max(terms, key=_spread)
-    name = widest.name.replace("_", " ")
-    yield _growth("uncertainty", spread, name=name, how=widest.how)
-
-
 def _spread(term: Term) -> int:
     """The bytes from the likely figure to the high end."""
     return term.high_bytes - term.bytes
-
-
-def _conversations(
-    sizable: _Sizable, prompt_cache_bytes: int | None
-) -> Iterator[Growth]:
-    """Yield the memory that the server keeps to continue conversations: earlier prompts, and copies
-    of each context.
-
-    Where further copies would matter, the command allows only the copies that the need counts; else
-    it allows all copies.
-    """
-    runtime = sizable.runtime
-    uncounted_bytes = sizable.uncounted_copies_bytes
-    if not uncounted_bytes:
-        yield from _earlier_prompts(sizable, prompt_cache_bytes, 0)
-        return
-    # the number of copies that the need counts, and the number that the server keeps unless told
-    counted = runtime.memory.context_checkpoints
-    kept = runtime.memory.kept_context_checkpoints
-    allowed = counted if bytes_worth_bounding(sizable.verdict, runtime) else kept
-    copies_bytes = allowed * uncounted_bytes // (kept - counted)
-    yield from _earlier_prompts(sizable, prompt_cache_bytes, copies_bytes)
-    bound = sizable.bound("context_checkpoints", context_checkpoints=allowed)
-    if not bound:
-        option = runtime.command_lines.options.get("context_checkpoints", "")
-        bound = sizable.launch.filled(option, {"context_checkpoints": allowed})
-    growth_bytes = uncounted_bytes if allowed > counted else 0
-    yield _growth("checkpoints", growth_bytes, bound, uncounted_bytes)
-
-
-def _earlier_prompts(
-    sizable: _Sizable,
-    prompt_cache_bytes: int | None,
-    copies_bytes: int,
-) -> Iterator[Growth]:
-    """Yield the prompts that the server keeps for reuse, with the copies of their contexts.
-
-    A server that embeds keeps the texts of idle sequences, but none if it has a single sequence
-    (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server). Nobody continues such a
-    text, so it gets no room unless the user asks for room.
-    """
-    most = sizable.service.prompt_cache_bytes
-    if not most:
-        return
-    if not sizable.state_bytes:
-        return
-    parallel = sizable.workload.parallel
-    if parallel == 1 and not sizable.generates:
-        return
-    size = prompt_cache_bytes or 0
-    if prompt_cache_bytes is None and sizable.generates:
-        state_bytes = -(-sizable.state_bytes // parallel)
-        size = min(state_bytes * parallel + copies_bytes, most)
-    mib = -(-size // units.MIB)
-    bound = sizable.bound("prompt_cache", mib=mib)
-    yield _growth("prompts", mib * units.MIB, bound, most)
-
-
-# ---------------------------------------------------------------- how it is started
-
-
-class _Start(Record):
-    """The start of the server: the arguments behind its program, its environment, and the line that
-    downloads the model once the server runs, as `ContainerSize` has them.
-    """
-
-    arguments: Words = ()
-    environment: Mapping[str, str] = {}
-    fetch: str | None = None
-
-
-def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
-    """The start of the server, with the options that bound the growths."""
-    service = sizable.runtime.service
-    if service is None:
-        return _Start()
-    verdict = sizable.verdict
-    hiding = variables_hiding_cards(sizable.runtime, verdict.question, verdict.machine)
-    environment = {**service.environment, **hiding}
-    words = _words(sizable)
-    arguments = []
-    # a server that is set by its environment gets no arguments: a later request names the model
-    if not sizable.runtime.command_lines.variables:
-        if not words:
-            # options without the name of the model would serve another model
-            return _Start(environment=environment)
-        arguments += words
-    options = _options(sizable)
-    for growth in growths:
-        options.append(growth.bound or "")
-    for option in options:
-        if "=" in option:
-            for variable in option.split():
-                name, _, value = variable.partition("=")
-                environment[name] = value
-        elif _is_missing(option, arguments):
-            arguments += option.split()
-    fetch = None
-    if words and service.fetch:
-        name = shell_word(words[0])
-        fetch = fill(service.fetch, {"name": name})
-    return _Start(arguments=tuple(arguments), environment=environment, fetch=fetch)
 
 
 def _is_missing(option: str, arguments: Sequence[str]) -> bool:
@@ -698,36 +695,6 @@ def _is_missing(option: str, arguments: Sequence[str]) -> bool:
     if not name.startswith("--") or value == "N":
         return False
     return name not in arguments
-
-
-def _options(sizable: _Sizable) -> list[str]:
-    """The settings of a server that reads these from its environment, and the share of the memory
-    that it takes.
-    """
-    stated: dict[str, None] = {}
-    if sizable.workload.kv_cache_type == "f16":
-        # the usual type is not set
-        stated["kv_cache_type"] = None
-    variables = sizable.runtime.command_lines.variables
-    options = [sizable.bound("share")]
-    for key in ("context_tokens", "parallel", "kv_cache_type"):
-        option = sizable.launch.filled(variables.get(key, ""), stated)
-        options.append(option)
-    return options
-
-
-def _words(sizable: _Sizable) -> list[str]:
-    """The arguments of the program by which it loads the model."""
-    program = f" {sizable.service.program} "
-    for line in sizable.verdict.commands:
-        _, found, rest = f" {line} ".partition(program)
-        if found:
-            return _with_own_files(shell_words(rest), sizable.runtime)
-    # no printed command loads the model: the user puts a file of it into the folder
-    name = f"{sizable.verdict.model.id}-{sizable.workload.quantization}.gguf"
-    template = sizable.launch.template("file")
-    line = sizable.launch.filled(template, {"file": f"{MODELS_FOLDER}/{name}"})
-    return line.split()[len(program.split()) :]
 
 
 def _with_own_files(words: Sequence[str], runtime: RuntimeSpec) -> list[str]:

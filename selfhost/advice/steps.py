@@ -31,6 +31,9 @@ from .launch import Launch, Lines
 _LISTED = "listed"
 # nobody has seen the file: its publisher usually has it, or you make it
 _UNLISTED = "unlisted"
+_NUMBERED = (
+    "# the GPUs are numbered as they were named; nvidia-smi tells the system's numbers"
+)
 
 
 def steps(
@@ -48,7 +51,9 @@ def steps(
     Ollama's, if its library has the judged files.
     """
     runtime = judged.question.runtime
-    if runtime is None or not judged.fits or judged.has("runtime-other-byte-order"):
+    if judged.has("runtime-other-byte-order"):
+        return Steps()
+    if runtime is None or not judged.fits:
         return Steps()
     launch = Launch(
         judged=judged, catalogue=catalogue, machine=machine, runtime=runtime, tag=tag
@@ -121,17 +126,18 @@ def _after_installation(launch: Launch, found: Steps, commands_class: str) -> St
     return found.replace(setup=setup, commands_class=commands_class)
 
 
-def _numbers_of_cards(launch: Launch, lines: Lines) -> Iterator[str]:
-    """Yield the comment on numbers of GPUs that nobody read from a system: they follow the order in
-    which the GPUs were named, and the system has an order of its own.
+def _numbers_of_cards(launch: Launch, lines: Lines) -> Lines:
+    """The comment on numbers of GPUs that nobody read from a system: they follow the order in which
+    the GPUs were named, and the system has an order of its own.
     """
-    has_numbers = False
+    typed = "\n".join(lines)
+    is_read = any(card.driver is not None for card in launch.cards)
     for variable in launch.runtime.gpus.numbered_by.values():
         # a shell of Windows sets the variable in another form
         name, _, _ = variable.partition("=")
-        has_numbers = has_numbers or any(name in line for line in lines)
-    if has_numbers and all(card.driver is None for card in launch.cards):
-        yield "# the GPUs are numbered as they were named; nvidia-smi tells the system's numbers"
+        if name in typed and not is_read:
+            return (_NUMBERED,)
+    return ()
 
 
 def _is_listed(launch: Launch) -> bool:
@@ -139,10 +145,14 @@ def _is_listed(launch: Launch) -> bool:
     if launch.question.loads_named_files:
         return True
     files = launch.type_row.listing
-    if files is None or files.listed or files.named:
+    if files is None or files.listed:
+        return True
+    if files.named:
         return True
     here = launch.question.here
-    return here is not None and (here.by_path or bool(here.repository))
+    if here is None:
+        return False
+    return here.by_path or here.repository is not None
 
 
 def _part_lines(launch: Launch) -> Iterator[str]:
@@ -201,15 +211,14 @@ def _installation(launch: Launch, run_lines: Lines) -> list[str]:
         lines[-1] += f" {packages}"
     elif packages:
         lines.append(f"pip install {packages}")
-    first: list[str] = []
     if lines:
-        first = _first_for_accelerator(launch)
+        lines = [*_first_for_accelerator(launch), *lines]
     installed = " ".join(lines).split()
     needs = "" if launch.rule is None else launch.rule.needs
     missing = [name for name in needs.split() if name not in installed]
     if missing:
         lines.append(f"pip install {' '.join(missing)}")
-    return first + lines
+    return lines
 
 
 def _packages(launch: Launch, run_lines: Lines) -> str:
@@ -238,10 +247,10 @@ def _runtime_lines(
             f"# build {runtime.name} from source: {runtime.platforms.source_build}",
         )
     lines = install_lines(runtime, machine, makers)
-    if not lines and runtime.installation.releases:
-        lines = (f"# download {runtime.name}: {runtime.installation.releases}",)
     if not lines:
-        return ()
+        if not runtime.installation.releases:
+            return ()
+        lines = (f"# download {runtime.name}: {runtime.installation.releases}",)
     if runtime.installation.needs:
         lines = (f"# first: {runtime.installation.needs}", *lines)
     if machine.system is None and "any" not in runtime.installation.lines:

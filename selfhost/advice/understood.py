@@ -98,12 +98,14 @@ class Understood(Record):
 
 def understand(
     catalogue: Catalogue,
-    model: Model,
+    model: Model | Understood,
     workload: Workload,
 ) -> Understood:
-    """The meaning of a spec, a path or a name. Raises `UnknownModelError` for a name, and
-    `SpecError` for a file.
+    """The meaning of a spec, a path or a name; what was understood already stays as it is. Raises
+    `UnknownModelError` for a name, and `SpecError` for a file.
     """
+    if isinstance(model, Understood):
+        return model
     if isinstance(model, ModelSpec):
         return Understood(spec=model, typed_name=model.id, workload=workload)
     typed = os.fsdecode(model)
@@ -131,30 +133,19 @@ def judged_in_model_defaults(
     without_implied = understood.without_implied
     if without_implied is None:
         return _judged_as_named(catalogue, understood, machine)
-    found = _in_implied_files(catalogue, understood, machine)
-    if isinstance(found, JudgedMeaning):
-        return found
-    in_other_files = without_implied.replace(notes=without_implied.notes + found)
-    return _judged_as_named(catalogue, in_other_files, machine)
-
-
-def _in_implied_files(
-    catalogue: Catalogue,
-    understood: Understood,
-    machine: Machine,
-) -> JudgedMeaning | Sentences:
-    """The meaning in the files that the name implies, or the note on why it is not taken: the type
-    is refused, or no program loads the files on the machine. Raises `WorkloadError` for a refusal
-    of anything else.
-    """
     try:
         meaning = _judged_as_named(catalogue, understood, machine)
+        note = _note_if_not_loaded(understood.typed_name, meaning.judged)
+        if not note:
+            return meaning
     except WorkloadError as error:
         if any(problem.key != "quantization" for problem in error.problems):
             raise
+        # the type is refused
         why = f"{error.problems[0].message}."
-        return remark("other-files", asked=understood.typed_name, why=why)
-    return _note_if_not_loaded(understood.typed_name, meaning.judged) or meaning
+        note = remark("other-files", asked=understood.typed_name, why=why)
+    in_other_files = without_implied.replace(notes=without_implied.notes + note)
+    return _judged_as_named(catalogue, in_other_files, machine)
 
 
 def _judged_as_named(
@@ -181,10 +172,7 @@ def judged_on(
     judged with the model's own defaults and the files that the name implies, whatever the machine.
     Raises `WorkloadError`.
     """
-    if isinstance(model, Understood):
-        understood = model
-    else:
-        understood = understand(catalogue, model, workload)
+    understood = understand(catalogue, model, workload)
     if not follows_machine:
         return _judged_as_named(catalogue, understood, machine)
     meaning = judged_in_model_defaults(catalogue, understood, machine)
@@ -372,9 +360,8 @@ class _Name(Record):
         """
         tag = self._library_tag
         tags = self.ollama.library_tags
-        if tag is None or not (tag in tags.bytes or tag in tags.unpacked):
-            return self._found
-        if not self._ollama_takes_it:
+        is_own_file = tag in (*tags.bytes, *tags.unpacked)
+        if not is_own_file or not self._ollama_takes_it:
             return self._found
         notes = self._found.notes + remark("own-file", tag=tag)
         return self._found.replace(runtime=self.ollama.id, notes=notes)
@@ -458,11 +445,19 @@ class _Name(Record):
         program's library, the program whose engine computes it there.
         """
         implied = self.resolved.runtime
-        stated = self.stated.runtime
-        if stated is None or ":" not in self.bare:
-            return stated or implied
-        program = self.catalogue.runtime(stated.strip().lower())
-        return implied if implied in program.library_tags.shared_with else stated
+        if self.stated.runtime is None:
+            return implied
+        if ":" in self.bare:
+            program = self._stated_or_library
+            if implied in program.library_tags.shared_with:
+                return implied
+        return self.stated.runtime
+
+    @property
+    def _stated_or_library(self) -> RuntimeSpec:
+        """The stated program; the one whose library has the tags where none was stated."""
+        name = self.stated.runtime or self.ollama.id
+        return self.catalogue.runtime(name.strip().lower())
 
     @cached_property
     def _type_of_tag(self) -> str | None:
@@ -471,16 +466,14 @@ class _Name(Record):
         """
         stated = self.stated
         ollama = self.ollama
-        if self.resolved.quantization is not None or stated.quantization is not None:
+        if self.resolved.quantization is not None:
             return None
-        if stated.task != "generate":
+        if stated.task != "generate" or stated.quantization is not None:
             return None
         # the stated program may take a name without a tag for its latest tag
         if ":" not in self.typed and stated.runtime != ollama.id:
             return None
-        name = stated.runtime or ollama.id
-        program = self.catalogue.runtime(name.strip().lower())
-        if program.formats != ollama.formats:
+        if self._stated_or_library.formats != ollama.formats:
             return None
         tag = self.bare.lower().removesuffix(":latest")
         return ollama.library_tags.quantizations.get(tag)

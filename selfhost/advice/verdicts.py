@@ -17,13 +17,7 @@ from ..core.workload import Workload
 from ..judge.judging import waits_of
 from ..judge.pace import Wait
 from ..judge.quality import Quality, quality_of_workload
-from ..judge.record import (
-    Alternative,
-    DeferredAdvice,
-    Judged,
-    Room,
-    Verdict,
-)
+from ..judge.record import DeferredAdvice, Judged, Room, Verdict
 from ..machine.record import Machine
 from .alternatives import AlternativeSearch
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
@@ -62,69 +56,60 @@ def check_with(
     the present day. `carry` are the options that name the machine and the specs, which go behind
     each proposed `selfhost check …`. `notes` come before the verdict's own notes.
     """
-    if not isinstance(model, Understood):
-        model = understand_on(catalogue, model, workload, machine)
+    meant = understand_on(catalogue, model, workload, machine)
     understood, judged = judged_on(
-        catalogue, model, workload, machine, follows_machine=follows_machine
+        catalogue, meant, workload, machine, follows_machine=follows_machine
     )
-    judged = with_undrafted_pace(judged, catalogue, machine)
-    further = Advice(
-        catalogue=catalogue,
-        understood=understood,
+    advice = Advice(
         judged=judged,
+        catalogue=catalogue,
         machine=machine,
-        day=today or units.utc_today(),
+        understood=understood,
         carry=carry,
-        loss=loss_as_loaded(judged),
+        day=today or units.utc_today(),
     )
-    return concluded(further, machine, notes)
-
-
-def concluded(further: Advice, machine: Machine, notes: Sentences) -> Verdict:
-    """The verdict on what the advice is about, on the machine, whose name the verdict has. `notes`
-    come before the verdict's own notes.
-    """
-    judged = further.judged
-    understood = further.understood
-    offers: tuple[Offer, ...] = ()
-    if judged.failed:
-        offers = further.api_offers()
-    return Verdict.conclude(
-        judged,
-        machine,
-        asked=understood.typed_name,
-        offered=bool(offers),
-        shutdown=shutdown_of(judged.model, offers, further.catalogue, further.day),
-        understood_as=(*understood.notes, *note_on_tag(understood, judged)),
-        loss=further.loss,
-        loaded_bits=_loaded_bits(judged),
-        first_notes=notes,
-        further=further,
-    )
-
-
-def loss_as_loaded(judged: Judged) -> Quality | None:
-    """The loss by quantization of the weights as the program loads them."""
-    is_halved = _loaded_bits(judged) == 16
-    return quality_of_workload(judged.workload, judged.model, is_halved=is_halved)
+    return advice.replace(judged=with_undrafted_pace(advice)).verdict(notes)
 
 
 def _loaded_bits(judged: Judged) -> int | None:
     return need.loaded_bits(judged.question.runtime, judged.model, judged.workload)
 
 
-class Advice(DeferredAdvice):
-    """The costly parts of a verdict, each computed when it is read: commands, alternatives, room,
-    costs.
+class Advice(AlternativeSearch, DeferredAdvice):
+    """The advice on a judged question: commands, alternatives, room, costs, each computed when it
+    is read. `day` is the day for prices and dates.
     """
 
-    catalogue: Catalogue
-    understood: Understood
-    judged: Judged
-    machine: Machine
     day: str
-    carry: str
-    loss: Quality | None
+
+    def verdict(self, notes: Sentences) -> Verdict:
+        """The verdict with this advice. `notes` come before the verdict's own notes."""
+        judged = self.judged
+        understood = self.understood
+        offers: tuple[Offer, ...] = ()
+        if judged.failed:
+            offers = self.api_offers()
+        return Verdict.conclude(
+            judged,
+            self.machine,
+            asked=understood.typed_name,
+            offered=bool(offers),
+            shutdown=shutdown_of(judged.model, offers, self.catalogue, self.day),
+            understood_as=(*understood.notes, *note_on_tag(understood, judged)),
+            loss=self.loss,
+            loaded_bits=_loaded_bits(judged),
+            first_notes=notes,
+            further=self,
+        )
+
+    @cached_property
+    def loss(self) -> Quality | None:
+        """The loss by quantization of the weights as the program loads them."""
+        judged = self.judged
+        is_halved = _loaded_bits(judged) == 16
+        return quality_of_workload(judged.workload, judged.model, is_halved=is_halved)
+
+    # ------------------------------------------------------------------ what to type
 
     @cached_property
     def to_type(self) -> Steps:
@@ -156,50 +141,19 @@ class Advice(DeferredAdvice):
         """The notes that few people need, on the runtime, its files and the commands."""
         return tuple(fine_print(self.understood, self.judged, self.to_type))
 
-    @cached_property
-    def search(self) -> AlternativeSearch:
-        """The search for alternatives to the judged question."""
-        return AlternativeSearch(
-            judged=self.judged,
-            catalogue=self.catalogue,
-            machine=self.machine,
-            typed_name=self.understood.typed_name,
-            typed_workload=self.understood.typed_workload,
-            carry=self.carry,
-        )
-
-    @cached_property
-    def _offers(self) -> tuple[Offer, ...]:
-        """The value of `api_offers`, computed once."""
-        return offers_for(self.catalogue, self.judged, self.day)
-
-    def api_offers(self) -> tuple[Offer, ...]:
-        """The API offers of the model, or of a model that stands in for it."""
-        return self._offers
+    # ------------------------------------------------------------------ what else there is
 
     def room(self) -> Room | None:
         """How far one could go in each respect alone."""
-        return self.search.reach.room()
+        return self.reach.room()
 
-    def room_options(self) -> str:
-        """The options to type beside a limit of `room`; "" for none."""
-        return self.search.room_options()
+    def faster(self) -> tuple[FasterSetting, ...]:
+        """Settings of the same program that are clearly faster."""
+        return tuple(faster_settings(self))
 
     def waits(self) -> tuple[Wait, ...]:
         """How long the first token takes."""
         return waits_of(self.judged, self.machine)
-
-    def faster(self) -> tuple[FasterSetting, ...]:
-        """Settings of the same program that are clearly faster."""
-        return faster_settings(self.search)
-
-    def alternatives(self) -> tuple[Alternative, ...]:
-        """The alternatives to a model that does not run well: not, slowly, or partly in RAM."""
-        return self.search.alternatives()
-
-    def of_same_model(self) -> tuple[Alternative, ...]:
-        """The alternatives that are the same model."""
-        return self.search.of_same_model
 
     def quality(self) -> ModelQuality:
         """How good the model is. Models about alike are looked for among those that likely fit on
@@ -211,12 +165,25 @@ class Advice(DeferredAdvice):
         others = (outline.id for outline in fitting)
         return quality_of_model(self.judged.model, self.loss, others=others)
 
+    # ------------------------------------------------------------------ the API route
+
+    @cached_property
+    def _offers(self) -> tuple[Offer, ...]:
+        """The value of `api_offers`, computed once."""
+        return offers_for(self.catalogue, self.judged, self.day)
+
+    def api_offers(self) -> tuple[Offer, ...]:
+        """The API offers of the model, or of a model that stands in for it."""
+        return self._offers
+
     def monthly_cost(self) -> MonthlyCost | None:
         """The cost of the stated load; None where no load was stated."""
         load = self.judged.question.stated.load
         if load is None:
             return None
         return month(load, self.api_offers(), self.judged)
+
+    # ------------------------------------------------------------------ the notes
 
     def notes(self) -> Sentences:
         """The notes beside the answer, in the order in which they are shown."""
@@ -230,7 +197,7 @@ class Advice(DeferredAdvice):
         ]
         if machine.accelerators:
             notes += note_on_users(judged)
-            notes += note_on_surer(judged, surer(self.search))
+            notes += note_on_surer(judged, surer(self))
         chosen = judged.question.chosen
         if chosen is not None and judged.workload.task == "finetune":
             # no fine print, because the length of the examples decides what is learned

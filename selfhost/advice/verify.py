@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, partial
 
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of, read
@@ -42,7 +42,8 @@ from .verdicts import check_with
 # the parameters of a run of the model, by those that its maker counts (assumed): a file may lack
 # layers that predict further tokens (14 of the 685 billion parameters of DeepSeek-V3), or hold a
 # shared table twice, as the file of Qwen2.5 0.5B does (630 million parameters instead of 494)
-_LEAST_OF_COUNT, _MOST_OF_COUNT = 0.95, 1.3
+_LEAST_OF_COUNT = 0.95
+_MOST_OF_COUNT = 1.3
 # `.gguf`, with the number of a part before it
 _NUMBERED = re.compile(r"(?:-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
 # most ranges of speeds are no wider than this (docs/accuracy.md)
@@ -56,6 +57,10 @@ _SLOW = 0.8
 # rest is rounding, and tables that a program keeps in RAM
 _LEAST_SHARE = 0.9
 _EXIT_CODES = {"inside": 0, "outside": 1, "nothing": 2}
+# the figures of memory that hold the KV cache
+_HOLD_CACHE = (EVERYTHING_ELSE, ALL_MEMORY, "kv_cache")
+# the sentences of `[note]` in runs.toml whose conditions hold
+_notes = partial(sentences, "runs", "note")
 
 
 class Verification(Record):
@@ -110,16 +115,16 @@ def verify(
     if verdict.model.closed:
         raise refusal("runs", "closed", model=verdict.model.name)
     named = _name_beside(run, catalogue, identified)
-    states_type = run.quantization is not None or identified.states_quantization
+    taken_type = verdict.quantization
+    if run.quantization is not None or identified.states_quantization:
+        taken_type = None
     holds = {
         "no-gpu": machine.accelerators and not used.accelerators,
         "threads": machine.cpu_cores_usable != used.cpu_cores_usable,
         "other-name": named,
-        "quantization": None if states_type else verdict.quantization,
+        "quantization": taken_type,
     }
-    notes = _notes(
-        holds, threads=run.threads, named=named, quantization=verdict.quantization
-    )
+    notes = _notes(holds, threads=run.threads, named=named, quantization=taken_type)
     prediction = _Prediction(
         run=run, verdict=verdict, catalogue=catalogue, workload=workload
     )
@@ -132,11 +137,6 @@ def verify(
         differences=rows,
         notes=(*notes, *run.notes, *_causes(rows, verdict)),
     )
-
-
-def _notes(holds: Mapping[str, object], **figures: object) -> Sentences:
-    """The sentences of `[note]` in runs.toml whose conditions hold."""
-    return sentences("runs", "note", holds, **figures)
 
 
 # ---------------------------------------------------------------- what was run
@@ -298,7 +298,9 @@ def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
     than text, because their parameters lie in several files.
     """
     stated = spec.parameters.total
-    if spec.modality != "text" or not stated or not run.parameters:
+    if spec.modality != "text":
+        return True
+    if not stated or not run.parameters:
         return True
     return _LEAST_OF_COUNT < run.parameters / stated < _MOST_OF_COUNT
 
@@ -350,24 +352,20 @@ class _Prediction(Record):
         """Whether the run kept a part of the model in RAM that is predicted on accelerators."""
         run = self.run
         architecture = self.verdict.model.architecture
-        if run.on_processor:
-            return False
-        if architecture is None:
-            return False
-        if self.verdict.needs is None:
-            return False
         predicted_bytes = 0
         for term in self.verdict.placed.on_cards.terms:
             if term.name == "weights":
                 predicted_bytes += term.low_bytes
-        if predicted_bytes == 0:
+        if architecture is None or predicted_bytes == 0:
             return False
         if run.gpu_layers is not None and run.gpu_layers <= architecture.layers:
             return True
         if architecture.has_experts and run.experts_in_ram:
             return True
-        rows = run.figures_of("weights")
-        seen_bytes = sum(row.seen for row in rows if row.where != HOST)
+        seen_bytes: float = 0
+        for row in run.figures_of("weights"):
+            if row.where != HOST:
+                seen_bytes += row.seen
         return 0 < seen_bytes < _LEAST_SHARE * predicted_bytes
 
     # ------------------------------------------------------------ paces
@@ -497,13 +495,11 @@ class _Prediction(Record):
     def _why_not_compared_bytes(self, term: str) -> str | None:
         """Why figures of that term of memory cannot be compared; None where they can."""
         run = self.run
-        holds_cache = term in (EVERYTHING_ELSE, ALL_MEMORY, "kv_cache")
         if run.drafts and term in (EVERYTHING_ELSE, ALL_MEMORY):
             return _why("holds-draft")
-        follows_context = holds_cache or term == "compute"
-        if run.context_tokens is None and follows_context:
+        if run.context_tokens is None and term in (*_HOLD_CACHE, "compute"):
             return _why("no-context")
-        if holds_cache and run.kv_cache_type not in KV_CACHE_CHOICES:
+        if term in _HOLD_CACHE and run.kv_cache_type not in KV_CACHE_CHOICES:
             return _why("cache-type")
         if term == "compute" and self._had_other_buffer:
             return _why("other-buffer", batch=MICRO_BATCH_TOKENS)
