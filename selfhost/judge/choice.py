@@ -197,16 +197,20 @@ class _Choice(Record):
         if self.machine.accelerators:
             best_place = RunPlace.ACCELERATORS
             turn_of = attrgetter("turn")
-        # the plain way is judged already
-        plain = next(way for way in ways if way.is_plain)
-        best = self.usual.replace(question=self.question.replace(way=plain))
+        found = []
         for way in sorted(ways, key=turn_of):
-            is_next = turn_of(way_of(best.question)) <= turn_of(way)
-            if is_next and place_of(best) <= best_place:
-                return best
-            if not way.is_plain:
-                best = self._better(best, self._judged(way))
-        return best
+            if way.is_plain:
+                # judged already
+                question = self.question.replace(way=way)
+                judged: Judged | None = self.usual.replace(question=question)
+            else:
+                judged = self._judged(way)
+            if judged is None:
+                continue
+            if place_of(judged) <= best_place:
+                return judged
+            found.append(judged)
+        return min(found, key=rating_of)
 
     # -------------------------------------------------------------- text: the programs
 

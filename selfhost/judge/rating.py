@@ -85,24 +85,25 @@ class Rating(NamedTuple):
     """The worth of a judged way; the least is the best.
 
     A field decides where all fields before it are equal. The fields that do not count for a kind of
-    ways have the values of `_UNRATED`, so that they are equal.
+    ways keep their defaults, so that they are equal.
 
     - Text: all but the places, `lacking_bytes` and `order`. Of ways that do not run nothing counts.
-    - Pictures and training, whose pace is seldom known: `place`, the place if the disk had room,
-      `lacking_bytes`, and `order`, the turn of the way in its program's list.
+    - Pictures and training, whose pace is seldom known: `place`, which says whether the way runs,
+      the place if the disk had room, `lacking_bytes`, and `order`, the turn of the way in its
+      program's list.
     """
 
-    runs: Runs
-    place: RunPlace
-    place_on_any_disk: RunPlace
-    lacking_bytes: float
-    unserved: int
-    is_slow: bool
-    is_rough: bool
-    is_cramped: bool
-    minus_worth: float
-    order: int
-    download_bytes: float
+    runs: Runs = Runs.NOW
+    place: RunPlace = RunPlace.ACCELERATORS
+    place_on_any_disk: RunPlace = RunPlace.ACCELERATORS
+    lacking_bytes: float = 0
+    unserved: int = 0
+    is_slow: bool = False
+    is_rough: bool = False
+    is_cramped: bool = False
+    minus_worth: float = 0.0
+    order: int = 0
+    download_bytes: float = 0
 
 
 class Merits(NamedTuple):
@@ -143,8 +144,8 @@ class Merits(NamedTuple):
         """The rating of a way with these merits."""
         if self._fails_alike:
             # the first way stays
-            return _UNRATED._replace(runs=self.runs, unserved=self.unserved)
-        return _UNRATED._replace(
+            return Rating(runs=self.runs, unserved=self.unserved)
+        return Rating(
             runs=self.runs,
             unserved=self.unserved,
             is_slow=self.is_slow,
@@ -207,21 +208,6 @@ def rating_of(judged: Judged) -> Rating:
     if question.stated.task == "finetune" or has_picture_ways(question):
         return _rating_by_place(judged)
     return merits_of(judged).rating
-
-
-_UNRATED = Rating(
-    runs=Runs.NOT,
-    place=RunPlace.ACCELERATORS,
-    place_on_any_disk=RunPlace.ACCELERATORS,
-    lacking_bytes=0,
-    unserved=0,
-    is_slow=False,
-    is_rough=False,
-    is_cramped=False,
-    minus_worth=0.0,
-    order=0,
-    download_bytes=0,
-)
 
 
 # ------------------------------------------------------------------ text
@@ -391,9 +377,7 @@ def _rating_by_place(judged: Judged) -> Rating:
         lacking_bytes = inf
     elif failed:
         lacking_bytes = judged.lacking_bytes()
-    # `runs` plays no part: `place` says whether the way runs
-    return _UNRATED._replace(
-        runs=Runs.NOW,
+    return Rating(
         place=place,
         place_on_any_disk=place_of(judged, any_disk=True),
         lacking_bytes=lacking_bytes,
