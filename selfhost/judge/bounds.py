@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ..core.records import Record
 from ..machine.record import Machine
 from ..needs import needs_on
-from ..needs.records import Device, Split, Terms, likely_bytes
+from ..needs.records import Device, Needs, Size, Split, Terms, likely_bytes
 from .checks.space import available_ram
 from .devices import gpu_maker, lent_to_gpu, places, usable_cards
 from .rating import (
@@ -23,14 +23,14 @@ from .rating import (
     Rating,
     Runs,
     cost_of,
+    cost_of_settings,
     has_waiting_users,
-    merits_of,
     runs_of,
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
-from .settings import RunSetting, Situation, least_bytes_with, most_effect
+from .settings import Situation, least_size_with, most_effect
 from .table import FileRow
-from .ways import Way
+from .ways import Way, row_of
 
 # the checks that another type or setting may pass, and those that play no part
 _OPEN_CHECKS = frozenset((*MODEL_CHECKS, *MEMORY_CHECKS, *PACE_CHECKS, "disk"))
@@ -39,26 +39,17 @@ _WEIGHTS = ("weights", "repacked_weights")
 
 
 class Candidate(NamedTuple):
-    """A type of a program with settings. `row`: the files of the type. `in_type`: the way in the
-    type alone. `order`: the candidates that give up least come first.
-    """
+    """A way of text that is not judged yet. `row`: the files of its type."""
 
-    order: float
     row: FileRow
-    in_type: Way
-    settings: tuple[RunSetting, ...] = ()
+    way: Way
 
-
-class Known(NamedTuple):
-    """A way that was judged, with its merits."""
-
-    judged: Judged
-    merits: Merits
-
-    @classmethod
-    def of(cls, judged: Judged) -> Known:
-        """The way with its merits, which are looked up for each bound that it tells."""
-        return cls(judged, merits_of(judged))
+    @property
+    def order(self) -> float:
+        """The place of the candidate: those that give up least come first. A smaller type gives up
+        about a step.
+        """
+        return self.way.preference + cost_of_settings(self.way)
 
 
 class WayBounds(Record):
@@ -69,46 +60,56 @@ class WayBounds(Record):
     first: Judged
     machine: Machine
 
-    def of(self, candidate: Candidate, known: Known) -> Rating:
-        """The least rating that the candidate can have, told by a way that was judged."""
-        judged, merits = known
+    def of(self, candidate: Candidate, merits: Merits) -> Rating:
+        """The least rating that the candidate can have, told by the merits of a way that was
+        judged.
+        """
+        known = merits.judged
+        way = candidate.way
         share = 1.0
-        is_larger = candidate.in_type.is_larger
         is_settled = merits.runs is Runs.NOW and not merits.is_slow
-        if is_larger or merits.unserved or not is_settled:
-            share = self._size_share(candidate, judged.question)
+        if way.is_larger or merits.unserved or not is_settled:
+            share = self._size_share(candidate, known.question)
         # else a smaller type gains what its size gives at most, which is worth less than the bits
-        effect = most_effect(candidate.settings, judged.question)
-        gain = effect * self._most_gain(candidate, judged, share)
+        effect = most_effect(way.settings, known.question)
+        gain = effect * self._most_gain(candidate, known, share)
         merits = merits._replace(
             type=candidate.row.quantization or "",
-            unserved=0 if _may_serve(judged, gain, effect) else merits.unserved,
             is_cramped=False,
             read_bytes=merits.read_bytes * share,
             cost_steps=self._cost_steps(candidate),
         )
+        if _may_serve(known, gain, effect):
+            merits = merits._replace(unserved=0)
         if gain == inf or merits.runs is not Runs.NOW:
-            merits = merits._replace(runs=self._surest_runs(candidate, judged))
+            merits = merits._replace(runs=self._surest_runs(candidate, known))
         if gain == inf:
             return merits._replace(pace=inf, wait_seconds=None).rating
         if merits.pace is not None:
             merits = merits._replace(pace=gain * merits.pace)
-        if merits.wait_seconds is not None:
-            merits = merits._replace(wait_seconds=merits.wait_seconds / effect)
-        if is_larger or _may_wait_less(judged):
-            # a larger type may be one that the GPU multiplies faster
+        if way.is_larger or known.placement == "split":
+            # a larger type may be one that the GPU multiplies faster, and where accelerators hold
+            # a part there may be room for larger batches, in which a prompt is read
             merits = merits._replace(wait_seconds=None)
+        elif merits.wait_seconds is not None:
+            merits = merits._replace(wait_seconds=merits.wait_seconds / effect)
         return merits.rating
 
     def _cost_steps(self, candidate: Candidate) -> float:
         """What the candidate gives up for sure. A file that lies on the machine costs nothing."""
-        way = candidate.in_type.replace(settings=candidate.settings)
         may_be_here = bool(self.machine.models_present)
-        return cost_of(way, is_unlisted=candidate.row.is_unlisted and not may_be_here)
+        is_unlisted = candidate.row.is_unlisted and not may_be_here
+        return cost_of(candidate.way, is_unlisted=is_unlisted)
 
     @property
     def _question(self) -> Question:
         return self.first.question
+
+    @property
+    def _needs(self) -> Needs:
+        """The memory of the usual type, before it is placed."""
+        assert self._question.needs is not None, "what is bounded is counted"
+        return self._question.needs
 
     # -------------------------------------------------------------- memory
 
@@ -117,43 +118,39 @@ class WayBounds(Record):
         if not self.first.deciding <= _OPEN_CHECKS:
             # every type fails alike
             return runs_of(self.first)
-        needs = self._question.needs
-        if needs is None or needs.memory is None:
+        if self._needs.memory is None:
             return Runs.NOW
-        if self._question.wants_gpu:
+        wants_gpu = self._question.wants_gpu
+        if not wants_gpu and self._may_lie_on_cards(candidate):
+            return Runs.NOW
+        size = self._least_size(candidate, self._needs.terms)
+        least_bytes: float = size.least
+        if wants_gpu:
             # caches play no part: users may wait
-            weights = likely_bytes(self.first.placed.terms, "weights")
-            least_bytes = weights * self._share_of_usual(candidate)
-        elif self._may_lie_on_cards(candidate):
-            return Runs.NOW
-        else:
-            least_bytes = self._least_bytes(candidate, needs.terms)
+            weights_bytes = likely_bytes(self.first.placed.terms, "weights")
+            least_bytes = weights_bytes * self._size_share(candidate, self._question)
         lent = lent_to_gpu(self.machine)
         has_bytes: float = self._card_bytes
-        if lent is not None or not self._question.wants_gpu:
+        if lent is not None or not wants_gpu:
             ram = available_ram(self.machine, self._question.workload).ceiling_bytes
             has_bytes += inf if ram is None else ram
         if least_bytes > has_bytes:
             return Runs.NOT
-        if lent is not None and known.waits_for_setting:
-            most_bytes = self._least_bytes(candidate, needs.terms, end="high_bytes")
-            if most_bytes > lent.least_bytes:
-                return Runs.ONCE_CHANGED
-        return Runs.NOW
+        if lent is None or not known.waits_for_setting:
+            return Runs.NOW
+        return Runs.ONCE_CHANGED if size.most > lent.least_bytes else Runs.NOW
 
     def _may_lie_on_cards(self, candidate: Candidate) -> bool:
         """Whether accelerators with memory of their own may hold all of the candidate."""
         if not self._card_bytes:
             return False
-        return self._least_bytes(candidate, self._terms_on_cards) <= self._card_bytes
+        size = self._least_size(candidate, self._terms_on_cards)
+        return size.least <= self._card_bytes
 
-    def _least_bytes(
-        self, candidate: Candidate, terms: Terms, *, end: str = "low_bytes"
-    ) -> float:
-        """The bytes that the candidate takes at least, of terms of the usual type."""
-        share = self._share_of_usual(candidate)
-        shares = dict.fromkeys(_WEIGHTS, share)
-        return least_bytes_with(candidate.settings, terms, shares, end=end)
+    def _least_size(self, candidate: Candidate, terms: Terms) -> Size:
+        """The least bytes that the candidate takes of terms of the usual type."""
+        shares = dict.fromkeys(_WEIGHTS, self._size_share(candidate, self._question))
+        return least_size_with(candidate.way.settings, terms, shares)
 
     @cached_property
     def _card_bytes(self) -> int:
@@ -163,19 +160,14 @@ class WayBounds(Record):
     def _terms_on_cards(self) -> Terms:
         """The memory of the usual type on accelerators that hold all of it."""
         question = self._question
-        assert question.needs is not None, "what is bounded is counted"
         device = Device(maker=gpu_maker(self.machine, question.runtime))
-        return needs_on(question.needs, question.case, device).on_cards.terms
-
-    def _share_of_usual(self, candidate: Candidate) -> float:
-        return self._size_share(candidate, self._question)
+        return needs_on(self._needs, question.case, device).on_cards.terms
 
     def _size_share(self, candidate: Candidate, question: Question) -> float:
         """The size of the candidate's weights, as a share of those of a question; 0 where a size is
         not known.
         """
-        row = question.type_row
-        assert row is not None, "a way has a program"
+        row = row_of(question)
         if candidate.row.quantization == row.quantization:
             return 1.0
         return candidate.row.least_bytes / row.least_bytes if row.least_bytes else 0.0
@@ -200,7 +192,7 @@ class WayBounds(Record):
         if known.placement == "split":
             gain = max(gain, self._gain_of_split(candidate, known))
         situation = Situation(judged=known, machine=self.machine)
-        for setting in candidate.settings:
+        for setting in candidate.way.settings:
             gain *= setting.most_gain(situation)
         return gain
 
@@ -223,11 +215,9 @@ class WayBounds(Record):
         left as fast, and the rest is computed faster.
         """
         counted = known.question.needs
-        needs = self._question.needs
         assert counted is not None, "what is split is counted"
-        assert needs is not None, "what is bounded is counted"
         taken_bytes = sum(term.bytes for term in counted.terms)
-        least_bytes = self._least_bytes(candidate, needs.terms, end="bytes")
+        least_bytes = self._least_size(candidate, self._needs.terms).likely
         layers_bytes = _layers_in_ram(known)
         left_bytes = layers_bytes - (taken_bytes - least_bytes)
         return layers_bytes / left_bytes if left_bytes > 0 else inf
@@ -241,16 +231,10 @@ def _may_serve(known: Judged, gain: float, effect: float) -> bool:
     wanted = known.workload.min_tokens_per_second
     if gain == inf or pace is None or wanted is None:
         return True
-    if "wait" in known.deciding and effect <= 1 and not _may_wait_less(known):
+    if "wait" in known.deciding and effect <= 1 and known.placement != "split":
+        # in the same place nothing shortens the wait
         return False
     return pace.high * gain >= wanted
-
-
-def _may_wait_less(known: Judged) -> bool:
-    """Whether the first word may come sooner in the same place: where larger batches may have room,
-    in which a prompt is read.
-    """
-    return known.placement == "split"
 
 
 def _computes_users_in_ram(judged: Judged) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import combinations
 from math import inf
 from operator import attrgetter, itemgetter
 
@@ -22,33 +21,33 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
-from .bounds import Candidate, Known, WayBounds, card_bytes
-from .devices import (
-    places,
-)
+from .bounds import Candidate, WayBounds, card_bytes
 from .judging import first_layout_with_room, judge
 from .question import asked_again, recounted
 from .queues import most_in_total
 from .rating import (
     RunPlace,
+    amounts_on_accelerators,
+    merits_of,
     place_of,
     rating_of,
-    share_of_gpu_memory,
 )
 from .reasons import with_reason
 from .record import MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import SETTINGS, RunSetting, Situation, most_effect
-from .table import FileRow, names_of_type, program_row
+from .table import names_of_type, program_row
 from .ways import (
     Way,
     has_picture_ways,
     is_preferred,
     larger_types,
     picture_ways,
+    row_of,
     servers,
     training_ways,
     usual_and_smaller,
     way_by_tag,
+    way_of,
 )
 
 # chats grow to this length and programs that write code need it: a guess between the 4,096 tokens
@@ -67,11 +66,13 @@ def best_way(
     """The judgement of the best way on the machine. `usual` is the judgement in the model's own
     defaults.
     """
-    runtime = usual.question.runtime
-    if usual.question.needs is None or runtime is None:
+    question = usual.question
+    if question.needs is None or question.runtime is None:
         return usual
-    choice = _Choice.of(usual, runtime, catalogue, machine)
-    return with_reason(choice.best(), choice.usual, machine)
+    in_way = question.replace(way=Way(runtime=question.runtime))
+    usual = usual.replace(question=in_way)
+    choice = _Choice(usual=usual, catalogue=catalogue, machine=machine)
+    return with_reason(choice.best(), usual, machine)
 
 
 def most_pace(
@@ -83,15 +84,14 @@ def most_pace(
     judgement in the model's own defaults alone; infinite where that does not tell.
     """
     question = usual.question
-    runtime = question.runtime
-    if question.needs is None or runtime is None or not question.wants_gpu:
+    if question.needs is None or not question.wants_gpu:
         return inf
-    choice = _Choice.of(usual, runtime, catalogue, machine)
-    if choice.takes_other_programs:
+    if servers(question, catalogue):
         return inf
+    row = row_of(question)
     sizes = []
     for way in usual_and_smaller(question):
-        sizes.append(_row_of(way, question).least_bytes)
+        sizes.append(row.replace(quantization=way.quantization).least_bytes)
     total = most_in_total(usual, sizes, card_bytes(question, machine))
     if total is None:
         return inf
@@ -147,31 +147,18 @@ class _Choice(Record):
     """A choice among the ways of one question. `usual` is the way in the model's own defaults."""
 
     usual: Judged
-    runtime: RuntimeSpec
     catalogue: Catalogue
     machine: Machine
-
-    @classmethod
-    def of(
-        cls,
-        usual: Judged,
-        runtime: RuntimeSpec,
-        catalogue: Catalogue,
-        machine: Machine,
-    ) -> _Choice:
-        """The choice among the ways of what was judged in the model's own defaults."""
-        question = usual.question.replace(way=Way(runtime=runtime))
-        return cls(
-            usual=usual.replace(question=question),
-            runtime=runtime,
-            catalogue=catalogue,
-            machine=machine,
-        )
 
     @property
     def question(self) -> Question:
         """The question in the model's own defaults."""
         return self.usual.question
+
+    @property
+    def runtime(self) -> RuntimeSpec:
+        """The program of the usual way."""
+        return way_of(self.question).runtime
 
     def best(self) -> Judged:
         """The judgement of the best way."""
@@ -181,7 +168,7 @@ class _Choice(Record):
             ways = picture_ways(question, self.catalogue, is_in_ram=is_in_ram)
             return self._best_placed(ways)
         if question.stated.task == "finetune":
-            return self._best_placed(list(training_ways(question)))
+            return self._best_placed(training_ways(question))
         return self._best_of_programs()
 
     def _judged(self, way: Way) -> Judged | None:
@@ -210,71 +197,66 @@ class _Choice(Record):
         if self.machine.accelerators:
             best_place = RunPlace.ACCELERATORS
             turn_of = attrgetter("turn")
-        # the plain way is judged already
-        plain = next(way for way in ways if way.is_plain)
-        best = self.usual.replace(question=self.question.replace(way=plain))
+        found = []
         for way in sorted(ways, key=turn_of):
-            is_next = turn_of(best.question.way) <= turn_of(way)
-            if is_next and place_of(best) <= best_place:
-                return best
-            if not way.is_plain:
-                best = self._better(best, self._judged(way))
-        return best
+            if way.is_plain:
+                # judged already
+                question = self.question.replace(way=way)
+                judged: Judged | None = self.usual.replace(question=question)
+            else:
+                judged = self._judged(way)
+            if judged is None:
+                continue
+            if place_of(judged) <= best_place:
+                return judged
+            found.append(judged)
+        return min(found, key=rating_of)
 
     # -------------------------------------------------------------- text: the programs
 
     def _best_of_programs(self) -> Judged:
-        """The best way of text: in the programs that suit so many accelerators, then in the usual
+        """The best way of text: in the program that suits so many accelerators, then in the usual
         one, then where it does not suit all users in the others that serve many.
         """
-        preferred = self._preferred_servers()
-        way = Way(runtime=self.runtime, is_other=bool(preferred))
+        preferred = self._preferred_server
+        is_other = preferred is not None
+        way = Way(runtime=self.runtime, is_other=is_other)
         usual = self.usual.replace(question=self.question.replace(way=way))
-        best = self._best_in_preferred(preferred, usual)
-        if best is None:
+        best = usual
+        if preferred is not None:
+            other = self._best_in(preferred, is_other=False)
+            # the preferred program wins a tie
+            if other is not None:
+                best = self._better(other, usual)
+        if best is usual:
             best = self._best_in_program(usual)
         if self._may_suit_servers():
             for runtime in self._servers:
-                if runtime not in preferred:
+                if runtime is not preferred:
                     best = self._better(best, self._best_in(runtime, is_other=True))
-        taken = _way_of(best)
+        taken = way_of(best.question)
         if taken.runtime is not self.runtime or taken.settings:
             return best
         by_tag = way_by_tag(best.question, self.catalogue)
         if by_tag is None:
             return best
-        by_tag = by_tag.replace(most_share=taken.most_share)
         return self._better(best, self._judged(by_tag))
-
-    def _best_in_preferred(
-        self, preferred: Sequence[RuntimeSpec], usual: Judged
-    ) -> Judged | None:
-        """The best way in the preferred programs; None where the usual way is better."""
-        best = None
-        for runtime in preferred:
-            other = self._best_in(runtime, is_other=False)
-            # a preferred program wins a tie
-            if other is not None and rating_of(other) <= rating_of(best or usual):
-                best = other
-        return best
 
     @cached_property
     def _servers(self) -> Sequence[RuntimeSpec]:
         """The programs beside the usual one that serve many requests."""
         return servers(self.question, self.catalogue)
 
-    @property
-    def takes_other_programs(self) -> bool:
-        """Whether another program than the usual one may be taken."""
-        return bool(self._servers)
-
-    def _preferred_servers(self) -> list[RuntimeSpec]:
-        """The programs that suit so many accelerators better than the usual one."""
-        if not self.question.spec.writes_text or not places(self.machine.accelerators):
-            return []
-        return [
-            runtime for runtime in self._servers if is_preferred(runtime, self.machine)
-        ]
+    @cached_property
+    def _preferred_server(self) -> RuntimeSpec | None:
+        """The first program that suits so many accelerators better than the usual one; None for
+        none.
+        """
+        if self.question.spec.writes_text:
+            for runtime in self._servers:
+                if is_preferred(runtime, self.machine):
+                    return runtime
+        return None
 
     def _best_in(
         self,
@@ -350,8 +332,7 @@ class _Choice(Record):
             return first
         bounds = WayBounds(first=first, machine=self.machine)
         left = self._candidates(first)
-        best = Known.of(first)
-        rank = best.merits.rating, 0.0
+        best = merits_of(first)
         plain = {first.quantization: best}
         while left:
             bounded = []
@@ -360,70 +341,72 @@ class _Choice(Record):
                 known = plain.get(candidate.row.quantization, best)
                 if known.judged.placement != best.judged.placement:
                     known = best
-                bound = bounds.of(candidate, known), candidate.order
-                bounded.append((bound, candidate))
+                bounded.append((bounds.of(candidate, known), candidate))
             bound, candidate = min(bounded, key=itemgetter(0))
-            if bound >= rank:
+            if bound >= best.rating:
                 break
             left.remove(candidate)
-            question = self._tried(candidate, first)
-            if question is None:
+            judged = self._judged(candidate.way)
+            if judged is None:
                 continue
-            tried = Known.of(judge(question, self.machine))
-            if not candidate.settings:
+            tried = merits_of(judged)
+            if not candidate.way.settings:
                 plain[candidate.row.quantization] = tried
-            other = tried.merits.rating, candidate.order
-            if other < rank and self._leaves_room_to_grow(tried.judged):
+            if tried.rating < best.rating and self._leaves_room_to_grow(judged):
                 best = tried
-                rank = other
         return best.judged
 
-    def _larger_types(self, first: Judged) -> Iterator[Way]:
-        """Yield the larger types whose files alone leave room, where accelerators hold all of the
-        usual one, and that is not too slow already.
-        """
-        finding = first.finding("accelerator")
-        if finding is None or share_of_gpu_memory(first) is None:
-            return
-        if not first.deciding.isdisjoint(PACE_CHECKS):
-            return
-        room_bytes = card_bytes(first.question, self.machine)
-        if finding.amounts is not None:
-            room_bytes = max(room_bytes, finding.amounts.has)
-        for way in larger_types(first.question):
-            assert way.most_share is not None, "a larger type has a share"
-            least_bytes = _row_of(way, first.question).least_bytes
-            if least_bytes <= way.most_share * room_bytes:
-                yield way
-
     def _candidates(self, first: Judged) -> list[Candidate]:
-        """The larger types, the usual one and the smaller ones, each with each set of the settings
-        that may help and may be taken without being asked for. Those come first that give up least.
+        """The larger types, the usual one and the smaller ones, each with each set of settings.
+        Those come first that give up least.
         """
-        taken = []
-        for setting, _ in neighbours(first, self.machine):
-            if setting.is_taken:
-                taken.append(setting)
-        sets: list[tuple[RunSetting, ...]] = []
-        for size in range(len(taken) + 1):
-            sets += combinations(taken, size)
-        larger = list(self._larger_types(first))
-        types = [*larger, *usual_and_smaller(first.question)]
-        is_other = _way_of(first).is_other
+        usual = row_of(first.question)
+        in_types = [*self._larger_types(first), *usual_and_smaller(first.question)]
+        ways = self._ways_with_settings(first)
         candidates = []
-        for place, in_type in enumerate(types):
-            row = _row_of(in_type, first.question)
-            plain = in_type.replace(is_other=is_other)
-            # a smaller type gives up about a step
-            steps_down = max(0, place - len(larger))
-            for settings in sets:
-                if row.quantization == first.quantization and not settings:
+        for in_type in in_types:
+            name = in_type.quantization
+            row = usual.replace(quantization=name)
+            for settled in ways:
+                if name == first.quantization and not settled.settings:
                     # judged already
                     continue
-                order = steps_down + sum(setting.cost_steps for setting in settings)
-                candidates.append(Candidate(order, row, plain, settings))
+                way = settled.replace(
+                    quantization=name,
+                    most_share=in_type.most_share,
+                    preference=in_type.preference,
+                )
+                candidates.append(Candidate(row, way))
         candidates.sort(key=attrgetter("order"))
         return candidates
+
+    def _larger_types(self, first: Judged) -> Sequence[Way]:
+        """The ways in larger types whose files alone leave room, where accelerators hold all of the
+        usual one, and that is not too slow already.
+        """
+        amounts = amounts_on_accelerators(first)
+        if amounts is None or not first.deciding.isdisjoint(PACE_CHECKS):
+            return []
+        room_bytes = max(amounts.has, card_bytes(first.question, self.machine))
+        return list(larger_types(first.question, room_bytes))
+
+    def _ways_with_settings(self, first: Judged) -> list[Way]:
+        """The way of `first` with each set of the settings that may help and may be taken without
+        being asked for.
+        """
+        stated = first.question.stated
+        situation = Situation(judged=first, machine=self.machine)
+        ways = [way_of(first.question)]
+        for setting, _ in neighbours(first, self.machine):
+            if not setting.is_taken:
+                continue
+            for way in list(ways):
+                asked = setting.asked(situation, way.under(stated))
+                # two settings may exclude one another
+                if asked is not None:
+                    settings = (*way.settings, setting)
+                    ways.append(way.with_workload(asked, settings))
+        return ways
 
     def _leaves_room_to_grow(self, judged: Judged) -> bool:
         """Whether accelerators hold the model with a longer context too; True for a type that is no
@@ -431,7 +414,7 @@ class _Choice(Record):
         as long.
         """
         question = judged.question
-        if question.way is None or not question.way.is_larger:
+        if not way_of(question).is_larger:
             return True
         if question.stated.context_tokens is not None:
             return True
@@ -442,21 +425,7 @@ class _Choice(Record):
         longer = judged.workload.replace(context_tokens=tokens)
         grown = recounted(question, longer, self.machine)
         layout = first_layout_with_room(grown, self.machine)
-        return share_of_gpu_memory(layout) is not None
-
-    def _tried(self, candidate: Candidate, first: Judged) -> Question | None:
-        """The question about the model in that type and with these settings; None where two of the
-        settings exclude one another, or the program refuses them.
-        """
-        workload = first.question.stated
-        situation = Situation(judged=first, machine=self.machine)
-        for setting in candidate.settings:
-            asked = setting.asked(situation, workload)
-            if asked is None:
-                return None
-            workload = asked
-        way = candidate.in_type.with_workload(workload, candidate.settings)
-        return in_way(self.question, way, self.catalogue, self.machine)
+        return amounts_on_accelerators(layout) is not None
 
 
 def _is_alike_in_every_way(judged: Judged) -> bool:
@@ -472,20 +441,6 @@ def _is_alike_in_every_way(judged: Judged) -> bool:
         return False
     unknown_facts = {why.fact for why in judged.placed.unknown}
     return not _ALIKE_FACTS.isdisjoint(unknown_facts)
-
-
-def _way_of(judged: Judged) -> Way:
-    """The way of what a choice judged."""
-    way = judged.question.way
-    assert way is not None, "each judged question has a way"
-    return way
-
-
-def _row_of(way: Way, question: Question) -> FileRow:
-    """The row of the files of a way in the program of the question."""
-    row = question.type_row
-    assert row is not None, "a way has a program"
-    return row.replace(quantization=way.quantization)
 
 
 # ------------------------------------------------------------------ where no machine is known

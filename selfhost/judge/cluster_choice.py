@@ -14,10 +14,8 @@ from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..machine.clusters import Cluster
 from ..machine.record import Machine
-from .choice import best_way, in_way
+from .choice import best_under, in_way
 from .clusters import PartOfMachine, Together, judge_together
-from .judging import judge
-from .question import asked_again
 from .rating import (
     Rating,
     is_a_step_faster,
@@ -27,7 +25,7 @@ from .rating import (
 )
 from .record import Judged, Question
 from .table import table_of
-from .ways import Way, types_to_have, usual_and_smaller
+from .ways import Way, types_to_have, usual_and_smaller, way_of
 
 
 class Alone(Record):
@@ -86,14 +84,10 @@ def best_on_cluster(
     """
     alone = []
     for machine in cluster.kinds:
-        asked: Question | None = question
-        if machine != cluster.main:
-            # defaults may differ, and the program may refuse what was stated
-            asked = asked_again(question, question.stated, catalogue, machine)
-        if asked is None:
-            continue
-        judged = best_way(judge(asked, machine), catalogue, machine)
-        alone.append(Alone(machine=machine, judged=judged))
+        # defaults may differ, and the program may refuse what was stated
+        judged = best_under(question, question.stated, catalogue, machine)
+        if judged is not None:
+            alone.append(Alone(machine=machine, judged=judged))
     # what one machine does as well is no reason to join them
     one = None if split is not None else _best_of(alone).judged
     clusters = [cluster]
@@ -128,9 +122,7 @@ def _gains(together: Judged, one: Judged | None) -> bool:
         return True
     if rating_of(one) <= rating_of(together):
         return False
-    way = one.question.way
-    is_larger = way is not None and way.is_larger
-    is_smaller = not (one.question.is_usual_type or is_larger)
+    is_smaller = not (one.question.is_usual_type or way_of(one.question).is_larger)
     if is_smaller and one.workload.runtime == together.workload.runtime:
         return True
     return not serves(one) or is_a_step_faster(together, one)

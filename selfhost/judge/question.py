@@ -32,7 +32,7 @@ from .pace.rates import shared_gpu_of
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question, RuntimeRefusal
 from .stated import Request, format_refused, request_of, type_not_had
 from .step import step_of
-from .table import USUAL, FileRow, ProgramRow, ProgramTable, table_of
+from .table import USUAL, FileRow, ProgramTable, table_of
 
 
 def ask(
@@ -47,19 +47,14 @@ def ask(
     Where several types may be tried, the type whose files lie on the machine already is taken.
     Raises `WorkloadError` with everything that makes no sense.
     """
-    table = table_of(spec, catalogue)
-    question = _question(table, workload, machine, files)
+    question = _question(table_of(spec, catalogue), workload, machine, files)
     if question.here is not None or not machine.models_present:
         return question
     for name in question.in_turn:
-        try:
-            other = _question(
-                table, workload.replace(quantization=name), machine, files
-            )
-        except WorkloadError:
-            # the size of the model in this type is not known
-            continue
-        if other.here is not None:
+        in_type = workload.replace(quantization=name)
+        other = asked_again(question, in_type, catalogue, machine)
+        # None: the size of the model in this type is not known
+        if other is not None and other.here is not None:
             return other.replace(stated=workload)
     return question
 
@@ -86,66 +81,81 @@ def _question(
     files: NamedFiles,
 ) -> Question:
     """The question in the requested type, else in the model's usual type."""
-    spec = table.spec
-    catalogue = table.catalogue
     request = request_of(table, stated, files, machine)
-    program = request.program
-    runtime = None if program is None else program.runtime
-    refusal = None if program is None else _refusal(request, program)
-    if refusal is not None or spec.closed:
-        return Question(
-            spec=spec,
-            workload=request.workload,
-            stated=stated,
-            asked=stated,
-            files=files,
-            runtime=runtime,
-            loads_named_files=files.are_here,
-            refusal=refusal,
-        )
-    loaded = _loaded(request)
-    row = loaded.row
-    quantization = None if row is None else row.quantization
-    companions = companions_of(spec, runtime, quantization, stated.draft, catalogue)
-    workload = _completed(request, row, companions)
-    counting = _Counting(
-        spec=spec, runtime=runtime, companions=companions, machine=machine
-    )
-    counted = _counted(
-        counting, workload, is_cache_asked=stated.kv_cache_type is not None
-    )
-    here = _files_here(loaded, files, counted, catalogue, machine)
-    made_of: tuple[int | None, ...] = ()
-    is_here = here is not None or loaded.loads_named_files
-    if row is not None and not is_here and stated.task == "generate":
-        made_of = row.made_of(catalogue.runtime(USUAL.library))
+    refusal = _refusal(request)
+    if refusal is None and not table.spec.closed:
+        return _question_of_files(request, _loaded(request), stated)
     return Question(
-        spec=spec,
-        workload=counted.workload,
+        spec=table.spec,
+        workload=request.workload,
         stated=stated,
         asked=stated,
         files=files,
+        runtime=request.runtime,
+        loads_named_files=files.are_here,
+        refusal=refusal,
+    )
+
+
+def _question_of_files(request: Request, loaded: _Loaded, stated: Workload) -> Question:
+    """The question about the files that the program loads. Raises `WorkloadError` for a draft and
+    for a type of KV cache that make no sense.
+    """
+    spec = request.spec
+    runtime = request.runtime
+    machine = request.machine
+    catalogue = request.table.catalogue
+    companions = companions_of(
+        spec, runtime, loaded.workload.quantization, stated.draft, catalogue
+    )
+    workload = _completed(loaded.workload, spec, companions)
+    case = _case_on(machine, spec, runtime, workload, companions)
+    needs = need.count(case)
+    keeps_cache = _keeps_cache(runtime, needs)
+    if runtime is not None and stated.kv_cache_type is not None:
+        _refuse_cache_type(case, machine, keeps_cache=keeps_cache)
+    if not keeps_cache:
+        # without a KV cache its type changes nothing
+        workload = workload.replace(kv_cache_type=None)
+    alone = needs
+    if companions is not None:
+        alone = need.count(case.replace(companions=need.Companions(), draft=None))
+    model_bytes = alone.download_bytes or 0
+    here = _files_here(loaded, request, alone)
+    made_of: tuple[int | None, ...] = ()
+    is_here = here is not None or loaded.loads_named_files
+    if loaded.row is not None and not is_here and stated.task == "generate":
+        made_of = loaded.row.made_of(catalogue.runtime(USUAL.library))
+    return Question(
+        spec=spec,
+        workload=workload,
+        stated=stated,
+        asked=stated,
+        files=request.files,
         runtime=runtime,
-        case=counted.case,
-        needs=counted.needs,
-        step=step_of(spec, runtime, counted.workload),
+        case=case,
+        needs=needs,
+        step=step_of(spec, runtime, workload),
         loads_named_files=loaded.loads_named_files,
         here=here,
         companions=companions,
-        beside_bytes=counted.beside_bytes,
+        beside_bytes=max(0, (needs.download_bytes or 0) - model_bytes),
         made_of_bytes=made_of,
         in_turn=loaded.in_turn,
-        usual_type=None if program is None else program.usual_type,
+        usual_type=None if request.program is None else request.program.usual_type,
     )
 
 
 # ------------------------------------------------------------------ whether the program loads it
 
 
-def _refusal(request: Request, program: ProgramRow) -> RuntimeRefusal | None:
+def _refusal(request: Request) -> RuntimeRefusal | None:
     """The refusal of the runtime to run or train the files; None where the runtime runs or trains
-    them.
+    them, and where no runtime is known.
     """
+    program = request.program
+    if program is None:
+        return None
     spec = program.spec
     runtime = program.runtime
     why = program.why_not_loaded or _why_not_in_format(request, runtime)
@@ -223,11 +233,13 @@ def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 class _Loaded(Record):
     """The files that the program of a request loads.
 
+    - `workload`: the request in the format and the type of the files.
     - `row`: the row of the files; None where no program is known.
     - `in_turn`: the types to try where the model does not run in the type of the row.
     - `loads_named_files`: the program loads files that the user named.
     """
 
+    workload: Workload
     row: FileRow | None = None
     in_turn: tuple[str, ...] = ()
     loads_named_files: bool
@@ -239,12 +251,12 @@ def _loaded(request: Request) -> _Loaded:
     """
     files = request.files
     program = request.program
-    if program is None:
-        return _Loaded(loads_named_files=files.are_here)
     stated = request.workload
+    loads_named_files = files.are_here
+    if program is None:
+        return _Loaded(workload=stated, loads_named_files=loads_named_files)
     if stated.format not in (None, program.format):
         raise error_of(format_refused(request, program))
-    loads_named_files = files.are_here
     quantization = stated.quantization
     if not program.runtime.loads_one_of(files.formats):
         # the program cannot load the named files: the program's own files are downloaded, or made
@@ -265,6 +277,7 @@ def _loaded(request: Request) -> _Loaded:
             quantization, *others = program.types_in_turn
             in_turn = tuple(others)
     return _Loaded(
+        workload=stated.with_known(format=program.format, quantization=quantization),
         row=program.type_row(quantization),
         in_turn=in_turn,
         loads_named_files=loads_named_files,
@@ -275,19 +288,14 @@ def _loaded(request: Request) -> _Loaded:
 
 
 def _completed(
-    request: Request,
-    row: FileRow | None,
+    workload: Workload,
+    spec: ModelSpec,
     companions: need.Companions | None,
 ) -> Workload:
-    """The workload with the defaults that nobody stated: the files, the draft, the tokens, the KV
-    cache and the least pace.
+    """The workload with the defaults that nobody stated: the draft, the tokens, the KV cache and
+    the least pace.
     """
-    spec = request.spec
-    workload = request.workload
     changes = dict[str, str | int | float | None]()
-    if row is not None:
-        changes["format"] = row.format
-        changes["quantization"] = row.quantization
     if companions is not None and companions.own_block:
         changes["draft"] = need.OWN_BLOCK
     if workload.context_tokens is None:
@@ -306,46 +314,44 @@ def _usual_context(workload: Workload, spec: ModelSpec) -> int | None:
     """The context length that holds the prompt and an answer, or the usual length; None where
     tokens make no sense.
     """
-    tokens: int | None = None
+    tokens = 0
     if spec.writes_text:
-        tokens = workload.tokens_with_prompt
+        tokens = workload.tokens_with_prompt or 0
     elif spec.modality != "embedding":
         return None
     if spec.architecture is None:
         # without known layers it is still asked whether the model can use so many tokens
-        return tokens if (tokens or 0) > DEFAULT_CONTEXT_TOKENS else None
+        return tokens if tokens > DEFAULT_CONTEXT_TOKENS else None
     usual = DEFAULT_CONTEXT_TOKENS
     trained = need.trained_tokens(spec.architecture)
     if trained:
         usual = min(usual, trained)
-    return usual if tokens is None else max(usual, tokens)
+    return max(usual, tokens)
 
 
-class _Counting(Record):
-    """A model in a runtime on a machine, for which the memory of workloads is counted."""
-
-    spec: ModelSpec
-    runtime: RuntimeSpec | None
-    companions: need.Companions | None
-    machine: Machine
-
-    def case(self, workload: Workload) -> need.Case:
-        """The case from which the memory under the workload is counted."""
-        shared = shared_gpu_of(self.machine, is_used=True)
-        sets = self.machine.instruction_sets
-        maker = ""
-        if shared is not None:
-            # llama.cpp repacks no weights that a GPU sharing the RAM reads
-            sets = ()
-            maker = shared.device.vendor
-        return need.case_for(
-            self.spec,
-            self.runtime,
-            workload,
-            instruction_sets=sets,
-            companions=self.companions,
-            gpu_maker=maker,
-        )
+def _case_on(
+    machine: Machine,
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
+    companions: need.Companions | None,
+) -> need.Case:
+    """The case from which the memory under the workload is counted, on a machine."""
+    shared = shared_gpu_of(machine, is_used=True)
+    sets = machine.instruction_sets
+    maker = ""
+    if shared is not None:
+        # llama.cpp repacks no weights that a GPU sharing the RAM reads
+        sets = ()
+        maker = shared.device.vendor
+    return need.case_for(
+        spec,
+        runtime,
+        workload,
+        instruction_sets=sets,
+        companions=companions,
+        gpu_maker=maker,
+    )
 
 
 def recounted(
@@ -356,60 +362,10 @@ def recounted(
     """The same question under another workload: only the memory is counted again, and no default is
     found anew.
     """
-    counting = _Counting(
-        spec=question.spec,
-        runtime=question.runtime,
-        companions=question.companions,
-        machine=machine,
+    case = _case_on(
+        machine, question.spec, question.runtime, workload, question.companions
     )
-    case = counting.case(workload)
     return question.replace(workload=workload, case=case, needs=need.count(case))
-
-
-class _Counted(Record):
-    """The memory need of a model, and the workload with the type of KV cache that the model keeps.
-
-    `alone` are the needs without the companions, `beside_bytes` the bytes to download for these.
-    """
-
-    workload: Workload
-    case: need.Case
-    needs: Needs
-    alone: Needs
-    beside_bytes: int
-
-
-def _counted(
-    counting: _Counting,
-    workload: Workload,
-    *,
-    is_cache_asked: bool,
-) -> _Counted:
-    """The memory need, counted with the KV cache type of the workload. Raises `WorkloadError` where
-    the user asked for that type, and the runtime keeps no KV cache of it.
-    """
-    case = counting.case(workload)
-    needs = need.count(case)
-    keeps_cache = _keeps_cache(counting.runtime, needs)
-    if is_cache_asked:
-        refused = _cache_type_refused(counting, case, keeps_cache=keeps_cache)
-        if refused is not None:
-            raise error_of(refused)
-    if not keeps_cache:
-        # without a KV cache its type changes nothing
-        workload = workload.replace(kv_cache_type=None)
-    alone = needs
-    beside_bytes = 0
-    if counting.companions is not None:
-        alone = need.count(counting.replace(companions=None).case(workload))
-        beside_bytes = (needs.download_bytes or 0) - (alone.download_bytes or 0)
-    return _Counted(
-        workload=workload,
-        case=case,
-        needs=needs,
-        alone=alone,
-        beside_bytes=max(0, beside_bytes),
-    )
 
 
 def _keeps_cache(runtime: RuntimeSpec | None, needs: Needs) -> bool:
@@ -419,52 +375,40 @@ def _keeps_cache(runtime: RuntimeSpec | None, needs: Needs) -> bool:
     return any(term.name == "kv_cache" for term in needs.memory.terms)
 
 
-def _cache_type_refused(
-    counting: _Counting,
-    case: need.Case,
-    *,
-    keeps_cache: bool,
-) -> OptionFault | None:
-    """The fault that the runtime keeps no KV cache of the requested type; None where it keeps
-    one.
-    """
-    runtime = counting.runtime
-    if runtime is None:
-        return None
-    model = case.spec.name
-    if not keeps_cache and not runtime.kv_cache_types:
-        figures = {"model": model, "program": runtime.name}
-        return OptionFault(option="kv_cache_type", kind="no-cache", figures=figures)
-    maker = gpu_maker(counting.machine, runtime)
-    why = need.why_cache_type_refused(case, gpu_maker=maker)
-    if why is None:
-        return None
-    return OptionFault(
-        option="kv_cache_type",
-        kind="cache-refused",
-        figures={"model": model, "why": why},
-    )
+def _refuse_cache_type(case: need.Case, machine: Machine, *, keeps_cache: bool) -> None:
+    """Raise `WorkloadError` where the runtime keeps no KV cache of the requested type."""
+    runtime = case.runtime
+    figures = {"model": case.spec.name, "program": runtime.name}
+    kind = "no-cache"
+    if keeps_cache or runtime.kv_cache_types:
+        maker = gpu_maker(machine, runtime)
+        why = need.why_cache_type_refused(case, gpu_maker=maker)
+        if why is None:
+            return
+        figures["why"] = why
+        kind = "cache-refused"
+    raise error_of(OptionFault(option="kv_cache_type", kind=kind, figures=figures))
 
 
 # ------------------------------------------------------------------ the files on the machine
 
 
 def _files_here(
-    loaded: _Loaded,
-    files: NamedFiles,
-    counted: _Counted,
-    catalogue: Catalogue,
-    machine: Machine,
+    loaded: _Loaded, request: Request, needs: Needs
 ) -> DownloadedFiles | None:
     """The files on the machine: the part that the user named, else the files that the program finds
     there. None for no files, and where the program loads files that the user named whole.
+
+    `needs` are the needs of the model without its companions.
     """
-    if files.part is not None:
-        return _with_missing_bytes(files.part, counted.alone.download_bytes or 0)
+    part = request.files.part
+    if part is not None:
+        return _with_missing_bytes(part, needs.download_bytes or 0)
     if loaded.loads_named_files or loaded.row is None:
         return None
-    wanted = WantedFiles(row=loaded.row, needs=counted.alone, catalogue=catalogue)
-    return wanted.copy_on(machine)
+    catalogue = request.table.catalogue
+    wanted = WantedFiles(row=loaded.row, needs=needs, catalogue=catalogue)
+    return wanted.copy_on(request.machine)
 
 
 def _with_missing_bytes(part: DownloadedFiles, model_bytes: int) -> DownloadedFiles:

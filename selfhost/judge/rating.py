@@ -16,11 +16,12 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import READING_TOKENS_PER_SECOND
 from ..needs.records import CACHES, likely_bytes
+from .checks import Amounts
 from .checks.speed import is_too_slow
 from .quality import AS_PUBLISHED, quality_of
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, TIGHT_CODES, Judged
 from .table import program_row
-from .ways import Way, has_picture_ways
+from .ways import Way, has_picture_ways, way_of
 
 # a person feels a pace that is a fifth faster (assumed)
 STEP = 1.2
@@ -84,45 +85,44 @@ class Rating(NamedTuple):
     """The worth of a judged way; the least is the best.
 
     A field decides where all fields before it are equal. The fields that do not count for a kind of
-    ways have the values of `_UNRATED`, so that they are equal.
+    ways keep their defaults, so that they are equal.
 
     - Text: all but the places, `lacking_bytes` and `order`. Of ways that do not run nothing counts.
-    - Pictures and training, whose pace is seldom known: `place`, the place if the disk had room,
-      `lacking_bytes`, and `order`, the turn of the way in its program's list.
+    - Pictures and training, whose pace is seldom known: `place`, which says whether the way runs,
+      the place if the disk had room, `lacking_bytes`, and `order`, the turn of the way in its
+      program's list.
     """
 
-    runs: Runs
-    place: RunPlace
-    place_on_any_disk: RunPlace
-    lacking_bytes: float
-    unserved: int
-    is_slow: bool
-    is_rough: bool
-    is_cramped: bool
-    minus_worth: float
-    order: int
-    download_bytes: float
+    runs: Runs = Runs.NOW
+    place: RunPlace = RunPlace.ACCELERATORS
+    place_on_any_disk: RunPlace = RunPlace.ACCELERATORS
+    lacking_bytes: float = 0
+    unserved: int = 0
+    is_slow: bool = False
+    is_rough: bool = False
+    is_cramped: bool = False
+    minus_worth: float = 0.0
+    order: int = 0
+    download_bytes: float = 0
 
 
 class Merits(NamedTuple):
     """What the rating of a way of text follows from: figures of a judgement, or the best figures
     that a way can have (`bounds`).
 
+    - `judged`: the judgement that tells the figures.
     - `runs`, `unserved`, `is_cramped`, `download_bytes`: as in the rating.
-    - `spec`, `type`: the model, and the type of its weights.
-    - `users`: all users. `is_pace_stated`: the user stated a least pace.
+    - `type`: the type of the weights.
     - `pace`: the likely tokens per second of each user. `wait_seconds`: the likely wait for the
       first word behind a stated prompt. None where they are not known.
     - `read_bytes`: the bytes of weights that are read for a token.
     - `cost_steps`: what the way gives up beside the bits of its type, in steps of pace.
     """
 
-    spec: ModelSpec
+    judged: Judged
     type: str
     runs: Runs
     unserved: int
-    users: int
-    is_pace_stated: bool
     pace: float | None
     wait_seconds: float | None
     is_cramped: bool
@@ -135,23 +135,34 @@ class Merits(NamedTuple):
         """Whether text comes more slowly than people read, or at a pace that is not known; False
         where the user stated a pace.
         """
-        return _is_slow(self.pace, is_stated=self.is_pace_stated)
+        if self.judged.question.speed_stated:
+            return False
+        return _is_slower_than_reading(self.pace)
 
     @property
     def rating(self) -> Rating:
         """The rating of a way with these merits."""
-        if self.runs is Runs.NOT or (self.unserved and self.users == 1):
-            # all of these fail alike, of one user: the first way stays
-            return _UNRATED._replace(runs=self.runs, unserved=self.unserved)
-        return _UNRATED._replace(
+        if self._fails_alike:
+            # the first way stays
+            return Rating(runs=self.runs, unserved=self.unserved)
+        return Rating(
             runs=self.runs,
             unserved=self.unserved,
             is_slow=self.is_slow,
-            is_rough=is_rough(self.type, self.spec),
+            is_rough=is_rough(self.type, self.judged.model),
             is_cramped=self.is_cramped,
             minus_worth=-self._worth,
             download_bytes=self.download_bytes,
         )
+
+    @property
+    def _fails_alike(self) -> bool:
+        """Whether the way is as bad as all others that run no more or, for one user, serve no
+        more.
+        """
+        if self.runs is Runs.NOT:
+            return True
+        return self.unserved > 0 and self.judged.question.stated.parallel == 1
 
     @property
     def _worth(self) -> float:
@@ -165,7 +176,7 @@ class Merits(NamedTuple):
         if self.wait_seconds is not None:
             worth -= steps_between(1.0, max(self.wait_seconds, _SHORT_WAIT_SECONDS))
         if self.is_slow or self.unserved:
-            worth -= _lost_steps(self.type, self.spec)
+            worth -= _lost_steps(self.type, self.judged.model)
         else:
             worth += _SIZE_STEPS * steps_between(1.0, max(1, self.read_bytes))
         return worth - self.cost_steps
@@ -173,53 +184,30 @@ class Merits(NamedTuple):
 
 def merits_of(judged: Judged) -> Merits:
     """The merits of a judged way of text, whose question knows its way."""
-    question = judged.question
-    way = question.way
-    assert way is not None, "a rated question has a way"
     runs = runs_of(judged)
     if _is_made_for_a_limit(judged):
         runs = max(runs, Runs.ONCE_CHANGED)
-    pace = judged.users_pace
     wait = judged.first_word_seconds
     return Merits(
-        spec=judged.model,
+        judged=judged,
         type=judged.quantization or "",
         runs=runs,
         unserved=_unserved(judged),
-        users=question.stated.parallel,
-        is_pace_stated=question.speed_stated,
-        pace=None if pace is None else pace.likely,
+        pace=_likely_pace(judged),
         wait_seconds=None if wait is None else wait.likely,
-        is_cramped=_is_cramped(judged, way),
+        is_cramped=_is_cramped(judged),
         read_bytes=_read_bytes(judged),
-        cost_steps=_cost_steps(judged, way),
+        cost_steps=_cost_steps(judged),
         download_bytes=judged.placed.download_bytes or inf,
     )
 
 
 def rating_of(judged: Judged) -> Rating:
     """The rating of what was judged, whose question knows its way."""
-    way = judged.question.way
-    assert way is not None, "a rated question has a way"
     question = judged.question
     if question.stated.task == "finetune" or has_picture_ways(question):
-        return _rating_by_place(judged, way)
+        return _rating_by_place(judged)
     return merits_of(judged).rating
-
-
-_UNRATED = Rating(
-    runs=Runs.NOT,
-    place=RunPlace.ACCELERATORS,
-    place_on_any_disk=RunPlace.ACCELERATORS,
-    lacking_bytes=0,
-    unserved=0,
-    is_slow=False,
-    is_rough=False,
-    is_cramped=False,
-    minus_worth=0.0,
-    order=0,
-    download_bytes=0,
-)
 
 
 # ------------------------------------------------------------------ text
@@ -248,9 +236,14 @@ def _unserved(judged: Judged) -> int:
     return 0 if judged.deciding.isdisjoint(PACE_CHECKS) else 1
 
 
-def _is_slow(pace: float | None, *, is_stated: bool) -> bool:
-    if is_stated:
-        return False
+def _likely_pace(judged: Judged) -> float | None:
+    """The likely tokens per second of each user; None where they are not known."""
+    pace = judged.users_pace
+    return None if pace is None else pace.likely
+
+
+def _is_slower_than_reading(pace: float | None) -> bool:
+    """Whether so many tokens per second are fewer than people read, or not known."""
     return pace is None or units.is_slower(pace, READING_TOKENS_PER_SECOND)
 
 
@@ -262,29 +255,34 @@ def is_rough(quantization: str, spec: ModelSpec) -> bool:
     return quality_of(quantization, spec).cost != AS_PUBLISHED
 
 
-def _is_cramped(judged: Judged, way: Way) -> bool:
+def _is_cramped(judged: Judged) -> bool:
     """Whether a type that is larger than the usual one leaves too little memory, or is slower than
     people read. A type of the usual size is never cramped.
     """
-    if way.most_share is None:
+    most_share = way_of(judged.question).most_share
+    if most_share is None:
         return False
-    share = share_of_gpu_memory(judged)
-    if share is None or share > min(way.most_share, _MOST_SHARE):
+    amounts = amounts_on_accelerators(judged)
+    if amounts is None or amounts.share > min(most_share, _MOST_SHARE):
         return True
-    pace = judged.users_pace
-    if pace is None or units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
+    if _is_slower_than_reading(_likely_pace(judged)):
         return True
     return judged.has(*_CRAMPED_CODES)
 
 
-def share_of_gpu_memory(judged: Judged) -> float | None:
-    """The share of the accelerators' memory that the model takes; None where accelerators do not
-    surely hold and compute all of the model.
+def amounts_on_accelerators(judged: Judged) -> Amounts | None:
+    """The bytes that the model takes of the accelerators, and those that they have; None where
+    accelerators do not surely hold and compute all of the model.
     """
-    finding = judged.finding("accelerator")
-    if finding is None or finding.code not in ("accelerator-fits", "accelerator-lean"):
+    if not judged.has("accelerator-fits", "accelerator-lean"):
         return None
-    return None if finding.amounts is None else finding.amounts.share
+    return _amounts_of("accelerator", judged)
+
+
+def _amounts_of(check: str, judged: Judged) -> Amounts | None:
+    """The bytes that the check compares; None where they are not known."""
+    finding = judged.finding(check)
+    return None if finding is None else finding.amounts
 
 
 def _is_made_for_a_limit(judged: Judged) -> bool:
@@ -294,17 +292,17 @@ def _is_made_for_a_limit(judged: Judged) -> bool:
     """
     if judged.placement != "host" or not judged.is_on_accelerators:
         return False
-    row = judged.question.type_row
-    if row is None or not judged.question.is_unlisted:
+    if not judged.question.is_unlisted:
         return False
-    program = program_row(row.spec, row.runtime)
+    program = program_row(judged.model, way_of(judged.question).runtime)
     rows = map(program.type_row, program.types_in_turn)
     return not all(row.is_unlisted for row in rows)
 
 
-def _cost_steps(judged: Judged, way: Way) -> float:
+def _cost_steps(judged: Judged) -> float:
     """What the way gives up beside the bits of its type, in steps of pace."""
-    steps = cost_of(way, is_unlisted=judged.question.is_unlisted)
+    question = judged.question
+    steps = cost_of(way_of(question), is_unlisted=question.is_unlisted)
     speed = judged.speed
     if speed is not None and speed.waiting:
         steps += waiting_steps(speed.waiting / speed.each_of)
@@ -317,12 +315,17 @@ def cost_of(way: Way, *, is_unlisted: bool) -> float:
     """What a way gives up on any machine, in steps of pace: by its settings, by its program, and
     where nobody is known to publish its file.
     """
-    steps = sum(setting.cost_steps for setting in way.settings)
+    steps = cost_of_settings(way)
     if is_unlisted:
         steps += _MADE_STEPS
     if way.is_other:
         steps += _OTHER_PROGRAM_STEPS
     return steps
+
+
+def cost_of_settings(way: Way) -> float:
+    """What the settings of a way give up, in steps of pace."""
+    return sum(setting.cost_steps for setting in way.settings)
 
 
 def waiting_steps(share: float) -> float:
@@ -362,25 +365,23 @@ def steps_between(slower: float, faster: float) -> float:
 # ------------------------------------------------------------------ pictures and training
 
 
-def _rating_by_place(judged: Judged, way: Way) -> Rating:
+def _rating_by_place(judged: Judged) -> Rating:
     """The rating by the place where a way runs: pictures, video, training and what has no pace of
     text. On accelerators the turn of the way decides, elsewhere its preference.
     """
-    lacking_bytes: float = 0
-    failed = [check for check in judged.failed if check != "disk"]
-    if failed:
-        lacking_bytes = inf
-        if all(check in MEMORY_CHECKS for check in failed):
-            lacking_bytes = judged.lacking_bytes()
+    way = way_of(judged.question)
     place = place_of(judged)
-    # `runs` plays no part: `place` says whether the way runs
-    order = way.turn if place is RunPlace.ACCELERATORS else way.preference
-    return _UNRATED._replace(
-        runs=Runs.NOW,
+    failed = set(judged.failed).difference(["disk"])
+    lacking_bytes: float = 0
+    if not failed.issubset(MEMORY_CHECKS):
+        lacking_bytes = inf
+    elif failed:
+        lacking_bytes = judged.lacking_bytes()
+    return Rating(
         place=place,
         place_on_any_disk=place_of(judged, any_disk=True),
         lacking_bytes=lacking_bytes,
-        order=order,
+        order=way.turn if place is RunPlace.ACCELERATORS else way.preference,
     )
 
 
@@ -412,9 +413,9 @@ def is_slower_than_reading(judged: Judged) -> bool:
     """Whether each user likely gets text more slowly than people read; True where a pace is not
     known, False where the user stated a pace.
     """
-    pace = judged.users_pace
-    likely = None if pace is None else pace.likely
-    return _is_slow(likely, is_stated=judged.question.speed_stated)
+    if judged.question.speed_stated:
+        return False
+    return _is_slower_than_reading(_likely_pace(judged))
 
 
 def has_waiting_users(judged: Judged) -> bool:
@@ -495,17 +496,15 @@ def leaves_room(judged: Judged) -> bool:
         return _leaves_room_for_caches(judged)
     if judged.has(*_CRAMPED_CODES):
         return False
-    shares = [share_of_gpu_memory(judged) or 0.0]
-    memory = judged.finding("memory")
-    if memory is not None and memory.amounts is not None:
-        shares.append(memory.amounts.share)
-    return max(shares) <= _MOST_SHARE
+    for amounts in (amounts_on_accelerators(judged), _amounts_of("memory", judged)):
+        if amounts is not None and amounts.share > _MOST_SHARE:
+            return False
+    return True
 
 
 def _leaves_room_for_caches(judged: Judged) -> bool:
     """Whether the accelerators are not nearly full of what does not grow with the users."""
-    finding = judged.finding("accelerator")
-    amounts = None if finding is None else finding.amounts
+    amounts = _amounts_of("accelerator", judged)
     if amounts is None:
         return False
     fixed_bytes = amounts.needs - likely_bytes(judged.placed.on_cards.terms, *CACHES)

@@ -7,7 +7,6 @@ way with the sentence, which is one of `chosen` in `specs/common/findings.toml`.
 from __future__ import annotations
 
 from .. import needs as need
-from ..catalogue.runtime import RuntimeSpec
 from ..core import units
 from ..core.records import Record
 from ..machine.record import Machine
@@ -25,7 +24,7 @@ from .rating import (
 from .record import Judged
 from .settings import Situation
 from .table import USUAL
-from .ways import Way, has_picture_ways
+from .ways import Way, has_picture_ways, row_of, way_of
 
 # how people write the methods of training
 METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
@@ -47,20 +46,13 @@ class _Reasons(Record):
     usual: Judged
     machine: Machine
 
-    @property
-    def runtime(self) -> RuntimeSpec:
-        """The program of the usual way."""
-        runtime = self.usual.question.runtime
-        assert runtime is not None, "a judged way has a program"
-        return runtime
-
     def why(self, best: Judged) -> str | None:
         """The sentence that tells the user why the way was taken; None where no sentence is
         needed.
         """
         usual = self.usual
-        way = best.question.way
-        if way is None or best.question.asked == usual.question.asked:
+        way = way_of(best.question)
+        if best.question.asked == usual.question.asked:
             return self._why_published(best)
         if best.workload.task == "finetune":
             return self._why_trained(best)
@@ -87,32 +79,19 @@ class _Reasons(Record):
         return self._phrased("published", best, usual=question.usual_type)
 
     def _why_program(self, best: Judged) -> str:
-        runtime = best.question.runtime
-        assert runtime is not None, "a way has a program"
+        runtime = row_of(best.question).runtime
         if runtime.id == USUAL.library:
-            return self._phrased(
-                "tag",
-                best,
-                program=runtime.name,
-                usual_program=self.runtime.name,
-                model=best.model.name,
-                runtime=self.runtime.id,
-                type=best.quantization,
-            )
+            return self._phrased("tag", best, type=best.quantization)
         bits = need.loaded_bits(runtime, best.model, best.workload)
         return self._phrased(
             "many",
             best,
-            program=runtime.name,
-            usual_program=self.runtime.name,
-            runtime=self.runtime.id,
             refused=not self.usual.fits,
             type=f"{bits} bits" if bits is not None else best.quantization or "",
         )
 
     def _why_type(self, best: Judged) -> str:
-        way = best.question.way
-        if way is not None and way.is_larger:
+        if way_of(best.question).is_larger:
             return self._phrased("more-bits", best)
         first = self.usual.quantization
         if not self.usual.fits:
@@ -196,12 +175,9 @@ class _Reasons(Record):
         )
 
     def _why_picture(self, best: Judged) -> str:
-        runtime = best.question.runtime or self.runtime
         return self._phrased(
             "picture",
             best,
-            program=runtime.name,
-            runtime=self.runtime.id,
             fits="fits" if best.offload is None else "fits a part at a time, on",
             lacks=place_of(best) is RunPlace.NOWHERE,
         )
@@ -215,7 +191,12 @@ class _Reasons(Record):
         """The sentence `chosen/{key}` of `common/findings.toml`, filled with `figures` and with
         the figures that most of these sentences have.
         """
+        usual_program = row_of(self.usual.question).runtime
         shared: dict[str, object] = {
+            "model": best.model.name,
+            "program": row_of(best.question).runtime.name,
+            "usual_program": usual_program.name,
+            "runtime": usual_program.id,
             "taken": best.quantization,
             "usual": self.usual.quantization,
             "where": _accelerator_names(best, self.machine),

@@ -21,7 +21,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import Case
-from ..needs.records import Term
+from ..needs.records import Size, Term
 from .checks.accelerator import placing_options
 from .devices import index_of
 from .pace import PLAIN_TYPES, Range, Speed
@@ -186,31 +186,34 @@ def most_effect(settings: Iterable[RunSetting], question: Question) -> float:
     return most
 
 
-def least_bytes_with(
+def least_size_with(
     settings: Iterable[RunSetting],
     terms: Iterable[Term],
     smaller: Mapping[str, float] = {},
-    *,
-    end: str = "low_bytes",
-) -> float:
-    """The least bytes, of the `low_bytes` or the `high_bytes`, that terms counted without the
-    settings take under the settings. `smaller`: the share that is left of other terms, in a smaller
-    type.
+) -> Size:
+    """The bytes that terms counted without the settings take at least under the settings, of the
+    least, the likely and the most bytes. `smaller`: the share that is left of other terms, in a
+    smaller type.
     """
     # settings that make one term smaller do so one after the other
     shares = defaultdict(lambda: 1.0, smaller)
+    most_shares = defaultdict[str, float](lambda: 1.0)
     for setting in settings:
         if setting.least_shares is None:
-            return 0
+            return Size(0, 0, 0)
         for name, share in setting.least_shares.items():
             shares[name] *= share
-        if end == "high_bytes":
-            for name, share in setting.most_shares.items():
-                shares[name] *= share
-    least_bytes: float = 0
+        for name, share in setting.most_shares.items():
+            most_shares[name] *= share
+    least: float = 0
+    likely: float = 0
+    most: float = 0
     for term in terms:
-        least_bytes += getattr(term, end) * shares[term.name]
-    return least_bytes
+        share = shares[term.name]
+        least += term.low_bytes * share
+        likely += term.bytes * share
+        most += term.high_bytes * share * most_shares[term.name]
+    return Size(int(least), int(likely), int(most))
 
 
 def with_options(

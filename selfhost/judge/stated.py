@@ -9,10 +9,11 @@ stated.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import needs as need
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import (
     COMPUTED_SETTINGS,
     ON_ONE_CARD,
@@ -35,7 +36,7 @@ from .settings import why_no_effect
 from .table import USUAL, ProgramRow, ProgramTable
 
 # the options of files and programs, which mean nothing for a closed model
-_NOT_OF_CLOSED: dict[str, Any] = {
+_NOT_OF_CLOSED: Mapping[str, object] = {
     "runtime": None,
     "format": None,
     "quantization": None,
@@ -69,6 +70,11 @@ class Request(Record):
     def spec(self) -> ModelSpec:
         """The model."""
         return self.table.spec
+
+    @property
+    def runtime(self) -> RuntimeSpec | None:
+        """The program as the catalogue describes it; None for no program."""
+        return None if self.program is None else self.program.runtime
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -125,17 +131,26 @@ class Request(Record):
             return []
         return [row.runtime.name for row in self.taking]
 
-    @property
-    def with_rule(self) -> ProgramRow | None:
-        """The first program that runs some models in the stated type; None for none.
+    def program_instead(self, usual: ProgramRow) -> ProgramRow:
+        """The first program that takes what was stated, of those with a build for the machine.
 
-        It is taken where no program has this model in that type: the error of that program says
-        why.
+        Where none of them has a build, and the usual program lacks the stated type, the usual
+        program stays: its error says so, and which types it has. Where no program takes all, it is
+        the first that runs some models in the stated type: its error says why it does not run this
+        one.
         """
-        for row in self._taking_settings:
-            if row.runtime.rule_of(self.workload.quantization) is not None:
-                return row
-        return None
+        for row in self.taking_here:
+            return row
+        quantization = self.workload.quantization
+        elsewhere = next(self.taking, None)
+        if elsewhere is None:
+            for row in self._taking_settings:
+                if row.runtime.rule_of(quantization) is not None:
+                    return row
+            return usual
+        if quantization is not None and usual.type_called(quantization) is None:
+            return usual
+        return elsewhere
 
 
 def request_of(
@@ -174,30 +189,34 @@ class _Reading:
     def request(self) -> Request:
         """The request under canonical names, without what made no sense."""
         self._check_values()
-        changes: dict[str, Any] = {"license": self._license()}
+        changes: dict[str, object] = {"license": self._license()}
         if not self.spec.reads_context:
             changes["context_tokens"] = None
         program = self._program()
         # the other options may be right in a program that takes the type that was meant
         changes["quantization"] = self._quantization(program)
         if self.spec.closed:
-            program = None
-            changes |= _NOT_OF_CLOSED
+            return self._request({**changes, **_NOT_OF_CLOSED}, None)
+        is_chosen = self.stated.runtime is None
+        request = self._request(changes, program)
         if program is None:
-            workload = self.stated.with_known(**changes)
-            if self.stated.runtime is None and not self.spec.closed:
-                self._check_without_program(workload)
-            return self._request(workload, None)
-        workload = self.stated.with_known(**changes, runtime=program.runtime.id)
-        if self.stated.runtime is None and not _suits(program, workload):
-            program = self._program_instead(program, workload)
-            workload = workload.with_known(runtime=program.runtime.id)
-        request = self._request(workload, program)
-        if workload.task == "generate":
+            if is_chosen:
+                self._check_without_program(request)
+            return request
+        if is_chosen and not _suits(program, request.workload):
+            program = request.program_instead(program)
+            request = self._request(changes, program)
+        if self.stated.task == "generate":
             self._check_options(request, program)
         return request
 
-    def _request(self, workload: Workload, program: ProgramRow | None) -> Request:
+    def _request(
+        self, changes: Mapping[str, object], program: ProgramRow | None
+    ) -> Request:
+        """The request with these changes of what was stated, in the program."""
+        workload = self.stated.with_known(**changes)
+        if program is not None:
+            workload = workload.with_known(runtime=program.runtime.id)
         return Request(
             table=self.table,
             files=self.files,
@@ -288,24 +307,6 @@ class _Reading:
             formats = (spec.quantized.format,)
         return self.table.first(formats)
 
-    def _program_instead(self, usual: ProgramRow, workload: Workload) -> ProgramRow:
-        """The first program that takes what was stated, of those with a build for the machine.
-
-        Where none of them has a build, and the usual program lacks the stated type, the usual
-        program stays: its error says so, and which types it has. Where no program takes all, it is
-        the program with a rule for the type.
-        """
-        asked = self._request(workload, usual)
-        for row in asked.taking_here:
-            return row
-        elsewhere = next(asked.taking, None)
-        if elsewhere is None:
-            return asked.with_rule or usual
-        quantization = workload.quantization
-        if quantization is not None and usual.type_called(quantization) is None:
-            return usual
-        return elsewhere
-
     def _note_unknown_program(self, typed: str) -> None:
         """Note that a name is no program, with what a tool of that name is, or with the program
         that was perhaps meant.
@@ -382,17 +383,31 @@ class _Reading:
 
     # -------------------------------------------------------------- the other options
 
-    def _check_without_program(self, workload: Workload) -> None:
+    def _check_without_program(self, request: Request) -> None:
         """Note each option of a program, for a model of which no program is known."""
-        if workload.kv_cache_type not in (None, "f16"):
-            self._check_cache_in_sum(workload.kv_cache_type)
+        self._check_cache_type(request)
         for option in ("quantization", "draft", "runtime_options"):
-            if getattr(workload, option):
+            if getattr(request.workload, option):
                 self._fault(option, "no-runtime", model=self.spec.name)
 
-    def _check_cache_in_sum(self, type: str | None) -> None:
-        """Note that a spec which states one sum for all memory says nothing of the KV cache."""
-        if self.spec.needs is not None:
+    def _check_cache_type(self, request: Request) -> None:
+        """Note a type of KV cache that the program does not keep, or that a spec which states one
+        sum for all memory says nothing of.
+        """
+        type = request.workload.kv_cache_type
+        runtime = request.runtime
+        if type is None or type == "f16":
+            return
+        if runtime is not None and not runtime.keeps_cache_in(type):
+            self._fault(
+                "kv_cache_type",
+                "cache-type",
+                program=runtime.name,
+                own="".join(f" or in {name}" for name in runtime.kv_cache_types),
+                type=type,
+                others=request.taking_ids,
+            )
+        elif self.spec.needs is not None:
             self._fault(
                 "kv_cache_type", "cache-in-sum", model=self.spec.name, type=type
             )
@@ -422,20 +437,7 @@ class _Reading:
                 wanted=workload.parallel,
                 others=request.taking_ids,
             )
-        type = workload.kv_cache_type
-        if type is None or type == "f16":
-            return
-        if runtime.keeps_cache_in(type):
-            self._check_cache_in_sum(type)
-            return
-        self._fault(
-            "kv_cache_type",
-            "cache-type",
-            program=runtime.name,
-            own="".join(f" or in {name}" for name in runtime.kv_cache_types),
-            type=type,
-            others=request.taking_ids,
-        )
+        self._check_cache_type(request)
 
     def _note_unknown_option(self, name: str, program: ProgramRow) -> None:
         """Note that the program has no such option, with the option to take in its place, or the

@@ -25,7 +25,14 @@ from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from ..needs.weight_files import DTYPES
 from .devices import places
 from .record import NO_FILES, Question
-from .table import USUAL, FileRow, names_of_type, program_row, table_of
+from .table import (
+    USUAL,
+    FileRow,
+    ProgramRow,
+    names_of_type,
+    program_row,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from .settings import RunSetting
@@ -39,8 +46,8 @@ class Way(Record):
       memory that it may take.
     - `settings`: the settings that `kv_cache_type` and `runtime_options` ask for.
     - `is_other`: the program is not one that the machine's owner would try first.
-    - `preference`, `turn`: of pictures and training, the place of the way among all of its kind, in
-      the order of trial elsewhere and where accelerators hold all of it.
+    - `preference`: the place of the way among all of its kind. `turn`: of pictures and training,
+      the place where accelerators hold all of it.
     """
 
     runtime: RuntimeSpec
@@ -90,7 +97,19 @@ class Way(Record):
         )
 
 
-def are_files_fixed(question: Question) -> bool:
+def way_of(question: Question) -> Way:
+    """The way of a question that a choice asked."""
+    assert question.way is not None, "a choice asks about ways"
+    return question.way
+
+
+def row_of(question: Question) -> FileRow:
+    """The row of the files of a question whose program is known."""
+    assert question.type_row is not None, "a way has a program"
+    return question.type_row
+
+
+def _are_files_fixed(question: Question) -> bool:
     """Whether the user named files, or the requested files lie on the machine."""
     return question.here is not None or question.files != NO_FILES
 
@@ -98,41 +117,43 @@ def are_files_fixed(question: Question) -> bool:
 # ------------------------------------------------------------------ text
 
 
-def larger_types(question: Question) -> Iterator[Way]:
-    """Yield the types of the program's list that are larger than the usual one, the largest first;
-    none where the user stated a type or files.
+def larger_types(question: Question, room_bytes: float) -> Iterator[Way]:
+    """Yield the types of the program's list that are larger than the usual one and whose files
+    leave of `room_bytes` what the list says, the largest first; none where the user stated a type
+    or files.
     """
-    spec = question.spec
-    usual = question.type_row
-    if usual is None or question.stated.quantization is not None:
-        return
-    if spec.architecture is None or are_files_fixed(question):
-        return
+    usual = row_of(question)
     runtime = usual.runtime
-    program = program_row(spec, runtime)
-    for name in program.types_on_gpus:
+    if usual.spec.architecture is None or question.stated.quantization is not None:
+        return
+    if _are_files_fixed(question):
+        return
+    for name in program_row(usual.spec, runtime).types_on_gpus:
         if name == usual.quantization:
             return
-        if not _has_no_spare_bits(name, spec):
-            continue
+        row = usual.replace(quantization=name)
         # the file must be as well known as that of the usual type
-        if usual.repository is None or program.type_row(name).repository is not None:
-            share = runtime.gpus.quantizations[name]
-            yield Way(runtime=runtime, quantization=name, most_share=share)
+        if usual.repository is not None and row.repository is None:
+            continue
+        most_share = runtime.gpus.quantizations[name]
+        if row.least_bytes > most_share * room_bytes:
+            continue
+        if _has_no_spare_bits(name, usual.spec):
+            yield Way(runtime=runtime, quantization=name, most_share=most_share)
 
 
 def usual_and_smaller(question: Question) -> list[Way]:
     """The type of the question, and the types to try where it does not suit the machine."""
-    runtime = question.runtime
-    assert runtime is not None, "a way has a program"
-    types = [question.workload.quantization]
-    if not are_files_fixed(question):
+    usual = row_of(question)
+    types = [usual.quantization]
+    if not _are_files_fixed(question):
         types += question.in_turn
-        if question.stated.quantization is None and runtime.gpus.required:
-            types += _types_on_gpus(question, runtime)
+        if question.stated.quantization is None and usual.runtime.gpus.required:
+            types += program_row(usual.spec, usual.runtime).types_on_gpus
     ways = []
-    for name in dict.fromkeys(types):
-        ways.append(Way(runtime=runtime, quantization=name))
+    for place, name in enumerate(dict.fromkeys(types)):
+        way = Way(runtime=usual.runtime, quantization=name, preference=place)
+        ways.append(way)
     return ways
 
 
@@ -144,11 +165,6 @@ def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
     if bits is None:
         return need.is_in_plain_type(spec.architecture)
     return bits <= DTYPES[stored_type(spec.architecture)]
-
-
-def _types_on_gpus(question: Question, runtime: RuntimeSpec) -> list[str]:
-    """The model's types that the runtime lists for accelerators, the best first."""
-    return program_row(question.spec, runtime).types_on_gpus
 
 
 def types_to_have(question: Question) -> list[FileRow]:
@@ -164,10 +180,8 @@ def types_to_have(question: Question) -> list[FileRow]:
     return rows
 
 
-def is_preferred(runtime: RuntimeSpec | None, machine: Machine) -> bool:
+def is_preferred(runtime: RuntimeSpec, machine: Machine) -> bool:
     """Whether the runtime suits so many accelerators as the machine has better than others."""
-    if runtime is None:
-        return False
     return 0 < runtime.gpus.preferred_from <= len(places(machine.accelerators))
 
 
@@ -175,24 +189,23 @@ def servers(question: Question, catalogue: Catalogue) -> list[RuntimeSpec]:
     """The programs beside the usual one that load the model and serve many requests; none where the
     user stated a program or named files.
     """
-    if question.stated.runtime is not None or are_files_fixed(question):
+    if question.stated.runtime is not None or _are_files_fixed(question):
         return []
     if question.step is None and question.stated.quantization is None:
         # without text, only a stated type is a reason for another program
         return []
     found = []
-    for runtime in _other_programs(question, catalogue):
-        if runtime.batches.queues_requests:
-            found.append(runtime)
+    for row in _other_programs(question, catalogue):
+        if row.runtime.batches.queues_requests:
+            found.append(row.runtime)
     return found
 
 
-def _other_programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]:
+def _other_programs(question: Question, catalogue: Catalogue) -> Iterator[ProgramRow]:
     """Yield the programs beside the usual one that may be taken though nobody named them."""
-    table = table_of(question.spec, catalogue)
-    for row in table.proposed:
-        if question.runtime is None or row.runtime.id != question.runtime.id:
-            yield row.runtime
+    for row in table_of(question.spec, catalogue).proposed:
+        if row.runtime != question.runtime:
+            yield row
 
 
 def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
@@ -200,10 +213,10 @@ def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
     that was taken; None elsewhere, and where the user stated a program or another type.
     """
     stated = question.stated
-    usual = question.type_row
-    if stated.runtime is not None or are_files_fixed(question):
+    usual = row_of(question)
+    if stated.runtime is not None or _are_files_fixed(question):
         return None
-    if usual is None or usual.repository is not None:
+    if usual.repository is not None:
         return None
     by_tag = program_row(question.spec, catalogue.runtime(USUAL.library))
     type = by_tag.type_of_tag
@@ -212,43 +225,37 @@ def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
     may_be_tried = stated.quantization is None and type in by_tag.types_in_turn
     if not may_be_tried and type not in names_of_type(usual.quantization):
         return None
-    return Way(runtime=by_tag.runtime, quantization=type, is_other=True)
+    way = way_of(question)
+    return way.replace(runtime=by_tag.runtime, quantization=type, is_other=True)
 
 
 # ------------------------------------------------------------------ training
 
 
-def training_ways(question: Question) -> Iterator[Way]:
-    """Yield the usual method, the other methods, and where the user stated no length the last
-    method with each length of examples that is shorter than the usual one.
+def training_ways(question: Question) -> list[Way]:
+    """The usual method, the other methods, and where the user stated no length the last method with
+    each length of examples that is shorter than the usual one.
     """
-    runtime = question.runtime
-    assert runtime is not None, "a way has a program"
+    runtime = row_of(question).runtime
     usual = question.workload
-    training = runtime.finetuning
-    yield Way(runtime=runtime)
-    methods = training.methods
+    methods = runtime.finetuning.methods
     if question.stated.finetune_method:
         methods = (question.stated.finetune_method,)
-    number = 0
+    ways = [Way(runtime=runtime)]
     for name in methods:
         if name != usual.finetune_method:
-            number += 1
-            yield Way(
-                runtime=runtime, finetune_method=name, preference=number, turn=number
-            )
-    if question.stated.context_tokens is not None or not methods:
-        return
-    for tokens in training.contexts:
-        if tokens < (usual.context_tokens or 0):
-            number += 1
-            yield Way(
-                runtime=runtime,
-                finetune_method=methods[-1],
-                context_tokens=tokens,
-                preference=number,
-                turn=number,
-            )
+            ways.append(Way(runtime=runtime, finetune_method=name))
+    if question.stated.context_tokens is None:
+        for tokens in runtime.finetuning.contexts:
+            if tokens < (usual.context_tokens or 0):
+                ways.append(
+                    Way(
+                        runtime=runtime,
+                        finetune_method=methods[-1],
+                        context_tokens=tokens,
+                    )
+                )
+    return [way.replace(preference=turn, turn=turn) for turn, way in enumerate(ways)]
 
 
 # ------------------------------------------------------------------ pictures and video
@@ -286,34 +293,46 @@ def picture_ways(
     Elsewhere of two types that do not fit whole, the one of fewer bits is preferred, since its
     parts and its download are smaller.
     """
-    runtime = question.runtime
-    assert runtime is not None, "a way has a program"
-    listed = _types_on_gpus(question, runtime)
+    runtime = row_of(question).runtime
+    listed = program_row(question.spec, runtime).types_on_gpus
     usual_type = question.workload.quantization
-    is_best = usual_type in listed[:1]
-    usual_turn = _Turn.BEST_USUAL if is_best else _Turn.OTHER_USUAL
-    usual = Way(runtime=runtime, turn=usual_turn)
-    elsewhere = []
-    for other in _in_other_runtimes(question, catalogue):
-        turn = _Turn.ELSEWHERE
-        if _has_eight_bits(other.quantization):
-            turn = _Turn.EIGHT_BITS_ELSEWHERE
-        elsewhere.append(other.replace(turn=turn))
-    here = []
-    for name in listed[1:] if is_best else listed:
+    ways = _ways_elsewhere(question, catalogue)
+    if usual_type in listed[:1]:
+        usual = Way(runtime=runtime, turn=_Turn.BEST_USUAL)
+        # behind the files for other programs, unless it runs in RAM
+        is_first = is_in_ram or not ways
+        listed = listed[1:]
+    else:
+        usual = Way(runtime=runtime, turn=_Turn.OTHER_USUAL)
+        # behind the list, unless it stands in none and runs in RAM
+        is_first = is_in_ram and usual_type not in listed
+    for name in listed:
         turn = _Turn.LISTED
         if _is_made_in_four_bits(name, runtime):
             turn = _Turn.MADE_IN_FOUR_BITS
-        here.append(Way(runtime=runtime, quantization=name, turn=turn))
-    if is_best:
-        # behind the files for other programs, unless it runs in RAM
-        is_first = is_in_ram or not elsewhere
+        ways.append(Way(runtime=runtime, quantization=name, turn=turn))
+    if is_first:
+        ways.insert(0, usual)
     else:
-        # behind the list, unless it stands in none and runs in RAM
-        is_first = is_in_ram and usual_type not in listed
-    others = [*elsewhere, *here]
-    preferred = [usual, *others] if is_first else [*others, usual]
-    return [way.replace(preference=place) for place, way in enumerate(preferred)]
+        ways.append(usual)
+    return [way.replace(preference=place) for place, way in enumerate(ways)]
+
+
+def _ways_elsewhere(question: Question, catalogue: Catalogue) -> list[Way]:
+    """Each other program with each type of that program's list; none where the user stated a
+    program.
+    """
+    ways: list[Way] = []
+    if question.stated.runtime is not None:
+        return ways
+    for row in _other_programs(question, catalogue):
+        for name in row.types_on_gpus:
+            turn = _Turn.ELSEWHERE
+            if _has_eight_bits(name):
+                turn = _Turn.EIGHT_BITS_ELSEWHERE
+            way = Way(runtime=row.runtime, quantization=name, is_other=True, turn=turn)
+            ways.append(way)
+    return ways
 
 
 def _is_made_in_four_bits(quantization: str, runtime: RuntimeSpec) -> bool:
@@ -324,24 +343,13 @@ def _is_made_in_four_bits(quantization: str, runtime: RuntimeSpec) -> bool:
     return rule is not None and "4bit" in rule.also
 
 
-def _has_eight_bits(quantization: str | None) -> bool:
+def _has_eight_bits(quantization: str) -> bool:
     """Whether a weight in a file of that type takes 8 bits or more."""
-    block = BLOCKS.get(quantization or "")
+    block = BLOCKS.get(quantization)
     if block is None:
         return False
     values, size_bytes = block
     return size_bytes >= values
-
-
-def _in_other_runtimes(question: Question, catalogue: Catalogue) -> Iterator[Way]:
-    """Yield each other runtime with each type of that runtime's list; nothing where the user stated
-    a runtime.
-    """
-    if question.stated.runtime is not None:
-        return
-    for other in _other_programs(question, catalogue):
-        for type in _types_on_gpus(question, other):
-            yield Way(runtime=other, quantization=type, is_other=True)
 
 
 def has_picture_ways(question: Question) -> bool:
@@ -351,7 +359,7 @@ def has_picture_ways(question: Question) -> bool:
     runtime = question.runtime
     if question.needs is None or runtime is None:
         return False
-    if are_files_fixed(question):
+    if _are_files_fixed(question):
         return False
     stated = question.stated
     if stated.task != "generate" or stated.quantization is not None:

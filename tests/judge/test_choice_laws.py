@@ -43,7 +43,7 @@ from selfhost.judge.settings import (
     SETTINGS,
     RunSetting,
     Situation,
-    least_bytes_with,
+    least_size_with,
     most_effect,
 )
 from selfhost.judge.ways import Way, usual_and_smaller
@@ -891,10 +891,9 @@ def test_a_setting_saves_at_most_what_its_row_says(
         assert other.needs is not None
         if other.needs.memory is None:
             continue
-        for end in ("low_bytes", "high_bytes"):
-            terms = verdict.question.needs.terms
-            least = least_bytes_with([setting], terms, end=end)
-            assert least <= getattr(other.needs.memory, end)
+        least = least_size_with([setting], verdict.question.needs.terms)
+        assert least.least <= other.needs.memory.low_bytes
+        assert least.most <= other.needs.memory.high_bytes
 
 
 @pytest.mark.parametrize(("id", "machine", "workload"), _questions(NUMBER, 9))
@@ -932,5 +931,5 @@ def test_settings_that_save_of_one_term_save_one_after_the_other() -> None:
     )
     [smaller] = [row for row in SETTINGS if (row.least_shares or {}).get("kv_cache")]
     another = smaller.replace(least_shares={"kv_cache": 0.9})
-    one = least_bytes_with([smaller], [term])
-    assert least_bytes_with([smaller, another], [term]) == pytest.approx(0.9 * one)
+    one = least_size_with([smaller], [term]).least
+    assert least_size_with([smaller, another], [term]).least == pytest.approx(0.9 * one)
