@@ -409,12 +409,16 @@ MAX_TEXT_BYTES = 128 << 20
 _BLANKS = " \t\r\n"
 
 
+# the keys of an object with their values, as a JSON text has them: also keys that are repeated
+JsonPairs = list[tuple[str, object]]
+
+
 def parse_json(
     text: str,
     *,
     max_signs: int = MAX_SIGNS,
-    constant: Callable[[str], Any] | None = None,
-    pairs: Callable[[list[tuple[str, Any]]], Any] | None = None,
+    constant: Callable[[str], object] | None = None,
+    pairs: Callable[[JsonPairs], object] | None = None,
     remedy: str = "give the file as its program wrote it",
 ) -> Any:
     """The value that a JSON text states.
@@ -449,7 +453,7 @@ def parse_json(
     return value
 
 
-def value_at(value: Any, *path: str | int) -> Any:
+def value_at(value: object, *path: str | int) -> Any:
     """The value at a path of keys, and of places in lists, in what a file states; None where there
     is none.
     """
@@ -463,7 +467,7 @@ def value_at(value: Any, *path: str | int) -> Any:
     return value
 
 
-def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def object_of(pairs: JsonPairs) -> dict[str, object]:
     """The object of a JSON text whose keys differ, for `pairs` of `parse_json`. Raises
     `Unreadable` where a key is repeated, of which JSON does not say which value counts.
     """
@@ -473,7 +477,7 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _refuse_repeated_key(pairs: list[tuple[str, Any]]) -> None:
+def _refuse_repeated_key(pairs: JsonPairs) -> None:
     seen = set()
     for key, _ in pairs:
         if key in seen:

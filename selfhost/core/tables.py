@@ -26,7 +26,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from .errors import (
     MAX_PROBLEMS,
@@ -40,9 +40,11 @@ from .files import Unreadable, read_file, text_of, too_large
 from .records import (
     TOML,
     FileKey,
+    Limits,
     Notation,
     Record,
     Stated,
+    Values,
     fault_of,
     shortened,
     shown,
@@ -52,13 +54,13 @@ from .templates import fill
 from .units import is_slip, nearest
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+# of an entry: the key in a table, or the place in a list
+EntryKey = TypeVar("EntryKey", str, int)
 FoundRemedy = Callable[[], str | None]
 # the text to write instead, a function that finds the text, or None
 Remedy = str | FoundRemedy | None
 # a table of a file, or a row of a shipped file; the header of that file explains each key
 TomlRow = Mapping[str, Any]
-# bounds of a value, in the form of the arguments of `TomlTable.get` and `fault_of`
-Limits = Mapping[str, Any]
 
 # 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
 MAX_FILE_BYTES = 6 << 20
@@ -260,7 +262,7 @@ class Document:
         return self._lines.get(path)
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parsed(text: str) -> TomlRow:
     """The values of a TOML text, with dates as text. Raises `Unreadable`."""
     import tomllib
 
@@ -346,7 +348,7 @@ class Shape(Record):
         """The name of the values inside all lists and mappings."""
         return self.outer if self.inner is None else self.inner.innermost
 
-    def trusted(self, document: Document, value: Any) -> Any:
+    def trusted(self, document: Document, value: Any) -> object:
         """A value that is known to be right, as the record has it."""
         if self.is_as_stated:
             return value
@@ -383,7 +385,7 @@ class Shape(Record):
         path: KeyPath,
         value: Any,
         limits: Limits,
-    ) -> Any:
+    ) -> object:
         """A value as the record has it; None, or an empty list or table, for a wrong one. Each
         fault is noted in the document. `limits` are those of `fault_of`, for each text, number and
         truth value inside.
@@ -440,9 +442,9 @@ class Shape(Record):
         self,
         document: Document,
         path: KeyPath,
-        values: Mapping[Any, object],
+        values: Mapping[EntryKey, object],
         limits: Limits,
-    ) -> dict[Any, object]:
+    ) -> dict[EntryKey, object]:
         """The right values of a list or table, by their places or keys."""
         assert self.inner is not None
         entries = {}
@@ -598,7 +600,7 @@ class TomlTable:
         kind: type[Record] | None = None,
         required: bool = False,
         example: object = None,
-        **limits: Any,
+        **limits: Unpack[Limits],
     ) -> Any:
         """The value of the key, as a record's field with that annotation has it.
 
@@ -625,8 +627,8 @@ class TomlTable:
         *,
         required: bool = False,
         example: object = None,
-        **limits: Any,
-    ) -> Any:
+        **limits: Unpack[Limits],
+    ) -> object:
         self._known[key] = None
         if key not in self.values:
             if required:
@@ -656,7 +658,7 @@ class TomlTable:
             remedy = f"one of {choices}"
         self.problem(key, "is missing", remedy)
 
-    def fields(self, kind: type[Record]) -> dict[str, Any]:
+    def fields(self, kind: type[Record]) -> Values:
         """The values of the fields that a file states (`read_by`), by their names in the record.
         The default stands for one that is missing, and for a wrong one that is no list or table;
         None stands for a required one.

@@ -267,7 +267,10 @@ class Machine(ShownRecord):
     def _completed(cls, values: FactValues) -> FactValues:
         for name, limits in _LIMITS.items():
             value = values[name]
-            fault = None if value is None else fault_of(value, float, **limits)
+            if value is None:
+                continue
+            least = limits["minimum"]
+            fault = fault_of(value, float, minimum=least, maximum=limits["maximum"])
             if fault is not None:
                 problem = Problem(file="Machine", key=name, message=fault.message)
                 raise MachineFileError([problem])
