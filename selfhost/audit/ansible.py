@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from ..core.files import Unreadable, value_at
+from ..machine.record import FactValues
 from .answers import (
     Answer,
     count_of,
@@ -65,7 +65,7 @@ def _not_judged(
     return Entry(fault=Unreadable(f"{name}{NOT_JUDGED}{why}", remedy))
 
 
-def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
+def _record_of_facts(answer: Answer, tree_name: str | None) -> FactValues:
     """The record of a host. The inventory's name goes before the name that the host gives
     itself.
     """

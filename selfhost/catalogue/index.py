@@ -20,7 +20,7 @@ from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, Stated, shortened, shown
 from ..core.stored import Store, answering_store, store_of
 from ..core.tables import Document, TomlRow
-from ..core.units import canonical
+from ..core.units import canonical, says_any
 from .name_table import NAME_TABLE
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_spec_file, stated_spec
@@ -82,7 +82,7 @@ class Outline(Record):
         # the source of the successor stands in the table that names the successor
         table = "availability" if successor else "upkeep"
         source = spec.sources.get(table, "")
-        is_judged = any(words in source for words in _JUDGED)
+        is_judged = says_any(source, _JUDGED)
         use = uses_table().use.get(spec.main_use)
         purpose = None if use is None else use.purpose
         return cls(

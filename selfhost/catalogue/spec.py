@@ -228,6 +228,16 @@ class Parameters(Sized):
     extra_in_files: int | None = _COUNT
     difference: str | None = _SENTENCE
 
+    @property
+    def in_encoders(self) -> int:
+        """The known parameters of encoders; 0 where there are none, or where nobody tells."""
+        return self.encoders or 0
+
+    @property
+    def in_blocks(self) -> int:
+        """The known parameters of multi-token-prediction blocks; 0 without such blocks."""
+        return self.mtp or 0
+
 
 class StatedWay(Sized):
     """The stated GPU memory of a pipeline in one type, with its components or layers moved to the

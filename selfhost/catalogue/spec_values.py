@@ -153,6 +153,11 @@ class Scheme(Record):
     group: int | None
     zeros: bool = False
 
+    @property
+    def step(self) -> int:
+        """The number of weights whose multiple a row must have; 1 where a row has one scale."""
+        return self.group or 1
+
 
 @lru_cache(maxsize=512)
 def scheme_of(text: str) -> Scheme | None:

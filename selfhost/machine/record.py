@@ -433,6 +433,16 @@ class Machine(ShownRecord):
         return self.accelerators or ()
 
     @property
+    def cpu_name(self) -> str:
+        """The name of the processor; "" where it is not known."""
+        return self.cpu_model or ""
+
+    @property
+    def part_names(self) -> list[str]:
+        """The names of the processor and of the GPUs, as far as they are known."""
+        return [self.cpu_name, *[card.name for card in self.cards]]
+
+    @property
     def own_memory_cards(self) -> list[Accelerator]:
         """The accelerators that are not known to share the machine's RAM."""
         return [card for card in self.cards if not card.unified]

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from ...core.files import fault_at, open_file, parse_json, read_some, text_of
 from ...core.records import Record, Unread
 from ..platforms import normal_architecture, normal_system, platforms
-from ..record import REMEDIES, Machine
+from ..record import REMEDIES, FactValues, Machine
 from .system import ANSWERS
 from .texts import Mount, parse_mountinfo
 
@@ -41,7 +41,7 @@ MAX_READ_BYTES = 2**22
 class Facts(Record):
     """The values and sources of facts, and the reasons why others are None. The probes fill it."""
 
-    values: dict[str, Any]
+    values: FactValues
     sources: dict[str, str]
     unread: dict[str, Unread]
 
