@@ -124,8 +124,7 @@ def _parameters_read(spec: ModelSpec) -> int | None:
     if not model.tied_embeddings:
         row_length += model.embedding_length
     looked_up = model.published_tokens * row_length
-    encoders = counts.encoders or 0
-    return used - encoders - looked_up
+    return used - counts.in_encoders - looked_up
 
 
 class _Programs(Stated):

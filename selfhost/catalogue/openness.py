@@ -356,9 +356,11 @@ class _Openness:
                 stated_sources.append(self._source_of(key))
                 continue
             sources += part.sources
-            is_assumed = is_assumed or part.assumed
+            if part.assumed:
+                is_assumed = True
         for source in stated_sources:
-            is_assumed = is_assumed or unconfirmed(source)
+            if unconfirmed(source):
+                is_assumed = True
             if source:
                 sources.append(source)
         return OpennessRow(

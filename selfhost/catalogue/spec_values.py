@@ -142,6 +142,13 @@ _USUAL_BITS = 4
 _USUAL_MLX_GROUP = 64
 
 
+def account_of(repository: str | None) -> str:
+    """The account that a repository belongs to; empty for None."""
+    if repository is None:
+        return ""
+    return repository.partition("/")[0]
+
+
 class Scheme(Record):
     """A quantized layout. `group`: the weights that share a scale; None: a whole row. `zeros`: zero
     points are kept.

@@ -293,6 +293,11 @@ class Workload(Record):
         return purposes_table().purpose[self.purpose].use
 
     @property
+    def needed_pace(self) -> float:
+        """The tokens per second that each user needs; 0 where no pace is stated."""
+        return self.min_tokens_per_second or 0
+
+    @property
     def tokens_with_prompt(self) -> int | None:
         """The context that the prompt and an answer take; None where a context is stated, or no
         prompt.
