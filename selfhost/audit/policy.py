@@ -908,6 +908,7 @@ def _labelled(models: Iterable[Wanted]) -> tuple[Wanted, ...]:
 
 
 def _numbered_label(wanted: Wanted) -> str:
+    """The label with the place of the entry in the policy: `qwen3-8b (model[2])`."""
     return f"{wanted.label} (model[{wanted.index}])"
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from ..core import tables
 from ..core.answering import folders_in_environment
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
+from ..core.files import reason_of
 from ..core.records import Record, Stated, shortened, shown
 from ..core.stored import Store, answering_store, store_of
 from ..core.tables import Document, TomlRow
@@ -684,11 +685,9 @@ def _names_in(path: str, ending: str = ".toml") -> list[str]:
     try:
         files = os.listdir(path)
     except (OSError, ValueError) as error:
-        # a path with a null character has no strerror
-        why = getattr(error, "strerror", None) or str(error)
         problem = Problem(
             file=shown(path),
-            message=f"cannot be listed: {why}",
+            message=f"cannot be listed: {reason_of(error)}",
             remedy="name a folder that holds <id>.toml files",
         )
         raise SpecError([problem]) from None

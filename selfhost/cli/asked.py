@@ -193,8 +193,7 @@ def _machines_named(options: Options) -> NotedMachines:
         return NotedMachines(machines=(Machine.read(measure=options.measure),))
     known = _machine_called(text)
     if known is not None:
-        machine, note = known
-        return NotedMachines(machines=(machine,), notes=() if note is None else (note,))
+        return NotedMachines(machines=(known.machine,), notes=known.notes)
     if os.path.isdir(text):
         return _machines_in(text)
     if text.endswith(_RECORDS) and os.path.isfile(text):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from ..advice.several import comparison, in_one_type
 from ..catalogue.index import open_catalogue
-from ..core import units
 from ..core.errors import UsageError
 from ..judge.record import Verdict
 from ..reports import json
@@ -58,7 +57,7 @@ def _different(verdicts: Sequence[Verdict], names: Sequence[str]) -> list[Verdic
     different = list(by_model.values())
     if len(different) < 2:
         typed = list(dict.fromkeys(names))
-        verb = units.agreeing(len(typed), "is", "are")
+        verb = "is" if len(typed) == 1 else "are"
         raise UsageError(
             f"{' and '.join(typed)} {verb} one model, {different[0].model.id}",
             remedy=help_texts().missing["compare"],

@@ -217,7 +217,7 @@ def input_schemas() -> Mapping[str, Object]:
 
 def answer_of(
     name: str,
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, object],
     folders: Sequence[str] = (),
 ) -> Reply:
     """Return the answer of a tool, as the JSON of the contract where it is verbose. Models are read
@@ -254,7 +254,7 @@ def _full(answer: Any) -> Object:
     return found
 
 
-def arguments_of(name: str, arguments: Mapping[str, Any]) -> Object:
+def arguments_of(name: str, arguments: Mapping[str, object]) -> Object:
     """Return the arguments that are stated, of the kinds and lengths that their schemas have. An
     argument that is null states nothing.
 

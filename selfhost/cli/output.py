@@ -31,6 +31,7 @@ from ..core.errors import (
     UsageError,
     first_problems,
 )
+from ..core.files import reason_of
 from ..core.records import shown_path
 
 if TYPE_CHECKING:
@@ -361,8 +362,7 @@ def write(
     except OSError as error:
         _discard_rest(stream)
         if not (to_error or _reader_is_gone(error)):
-            reason = error.strerror or error
-            message = f"standard output cannot be written: {reason}"
+            message = f"standard output cannot be written: {reason_of(error)}"
             raise UsageError(message, remedy=_TO_A_FILE) from None
 
 

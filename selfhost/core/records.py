@@ -35,6 +35,7 @@ Value = TypeVar("Value")
 
 
 def _refuse_change(*_: object, **__: object) -> NoReturn:
+    """What stands for each method that would change a frozen mapping."""
     raise TypeError("a record's mapping is frozen; use replace() on the record")
 
 
@@ -597,6 +598,7 @@ def _fault_of_text(
     *,
     lines: bool,
 ) -> Fault | None:
+    """The fault of a text; None where the text is right."""
     if choices:
         if text in choices:
             return None
@@ -688,6 +690,7 @@ def brief(sentence: str) -> str:
 
 
 def _without_middle(word: re.Match[str]) -> str:
+    """The beginning and the end of a long word."""
     return f"{word[0][:60]}…{word[0][-20:]}"
 
 

@@ -209,8 +209,10 @@ class Document:
         problems = []
         guesses = 0
         for problem, remedy in faults[:MAX_PROBLEMS]:
-            found = None if callable(remedy) else remedy
-            if callable(remedy) and guesses < most_guesses:
+            found = None
+            if not callable(remedy):
+                found = remedy
+            elif guesses < most_guesses:
                 guesses += 1
                 found = remedy()
             problems.append(problem.replace(remedy=found))
@@ -285,6 +287,7 @@ def _parsed(text: str) -> TomlRow:
 
 
 def _with_text_dates(value: object) -> object:
+    """The value with text in place of each date and time, also inside lists and tables."""
     if isinstance(value, dict):
         return {key: _with_text_dates(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -372,6 +375,7 @@ class Shape(Record):
         document: Document,
         values: Iterable[object],
     ) -> Iterable[object]:
+        """The values of a list or table that are known to be right, as the record has them."""
         entry = self.inner
         assert entry is not None
         # a call for each of thousands of words would double the time
@@ -480,19 +484,23 @@ def shape_of(
     without_none = annotation.removesuffix(" | None")
     outer, _, inside = without_none.removesuffix("]").partition("[")
     inner = None
+    is_as_stated = False
     if outer == "Mapping":
         _, _, entry = inside.partition(", ")
         inner = shape_of(entry, kind, joins_lines=joins_lines)
+        is_as_stated = inner.is_as_stated
     elif outer in _LISTS:
         entry, _, _ = inside.rpartition(", ")
         inner = shape_of(entry or inside, kind, joins_lines=joins_lines)
-    elif outer not in _PLAIN and outer != "TomlTable":
-        outer = "Any" if kind is None else "Record"
-    is_as_stated = outer in ("int", "bool", "Any")
-    if outer == "str":
+    elif outer == "str":
         is_as_stated = not joins_lines
-    elif outer == "Mapping" and inner is not None:
-        is_as_stated = inner.is_as_stated
+    elif outer in ("int", "bool"):
+        is_as_stated = True
+    elif outer not in ("float", "TomlTable"):
+        outer = "Any"
+        if kind is not None:
+            outer = "Record"
+        is_as_stated = kind is None
     return Shape(
         outer=outer,
         inner=inner,
@@ -629,6 +637,7 @@ class TomlTable:
         example: object = None,
         **limits: Unpack[Limits],
     ) -> object:
+        """The value of the key by its shape, as `get` describes."""
         self._known[key] = None
         if key not in self.values:
             if required:
@@ -731,6 +740,7 @@ def shipped_table(name: str, folder: str = "") -> TomlRow:
 
 @cache
 def _common_table(store: Store, name: str) -> Document:
+    """The table `common/<name>` of a store, read once."""
     return stored_table(store, f"common/{name}")
 
 
@@ -774,6 +784,7 @@ def _shipped_record(
     name: str,
     section: str,
 ) -> Record:
+    """The record of `shipped_record`, read once."""
     document = _shipped_document(name)
     table = document.root
     if section:
@@ -784,6 +795,7 @@ def _shipped_record(
 
 
 def _refuse_faults(document: Document) -> None:
+    """Raise `SpecError` where the document has a fault."""
     if not document.ok:
         raise SpecError(document.problems)
 

@@ -67,17 +67,6 @@ def plural(count: float, noun: str) -> str:
     return f"{count:,} {noun}"
 
 
-def agreeing(
-    count: int,
-    of_one: str,
-    of_several: str,
-) -> str:
-    """The verb that agrees with the number of what it tells about."""
-    if count == 1:
-        return of_one
-    return of_several
-
-
 def between(
     shown: Show,
     least: float,

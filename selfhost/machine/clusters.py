@@ -180,12 +180,11 @@ def cluster_named(
         return None
     machines = []
     names = []
-    notes = []
+    notes: list[str] = []
     for part in parts:
         machines += [part.noted.machine] * part.number
         names += [part.name] * part.number
-        if part.noted.note is not None:
-            notes.append(part.noted.note)
+        notes += part.noted.notes
     cluster = cluster_of(machines, link, names)
     return NotedCluster(cluster=cluster, notes=tuple(notes))
 

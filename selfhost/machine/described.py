@@ -138,9 +138,9 @@ def described(about: Description) -> NotedMachine:
     machine = _planned(computer)
     notes = [_judged_as(computer, machine), *computer.cards.notes]
     notes += _doubts(computer, machine)
-    machine, rate_note = with_ram_rate(machine, about.memory)
-    if rate_note is not None:
-        notes.append(rate_note)
+    rated = with_ram_rate(machine, about.memory)
+    machine = rated.machine
+    notes += rated.notes
     if about.setting.is_wsl:
         machine = _in_wsl(machine)
         notes.append(_note("wsl", half=machine.memory_total_bytes))

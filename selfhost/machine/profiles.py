@@ -76,6 +76,13 @@ class NotedMachine(NamedTuple):
     machine: Machine
     note: str | None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The note alone; () where there is none."""
+        if self.note is None:
+            return ()
+        return (self.note,)
+
 
 class RunnerLabel(Stated):
     """The other names of a profile's machine. `note` is shown with the answer, and ends with the

@@ -110,6 +110,7 @@ def encoder_of(spec: ModelSpec) -> Encoder | None:
 
 @cache
 def _encoders() -> tuple[Encoder, ...]:
+    """The encoders of architectures.toml, read once."""
     return tuple(shipped_rows(Encoder, "architectures", "encoder").values())
 
 

@@ -576,6 +576,7 @@ def _layer_as_stated(beside_bytes: int) -> Term:
 
 
 def _working_layer(ends: Size, line: str) -> Term:
+    """The term of the one layer that works on a GPU at a time."""
     return assumed_term("activations", ends, _DIFFUSERS.offload_source, line)
 
 

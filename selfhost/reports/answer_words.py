@@ -313,7 +313,7 @@ def count_words(answers: Sequence[Verdict], unjudged: int = 0) -> str:
     """
     running = [answer for answer in answers if answer.can_run]
     number = len(running)
-    verb = units.agreeing(number, "runs", "run")
+    verb = "runs" if number == 1 else "run"
     place = place_words(answers[0].machine)
     words = f"{number} of {len(answers) + unjudged} models {verb} {place}"
     reservations = [reservation_of(answer) for answer in running]

@@ -225,10 +225,11 @@ def _count_words(counts: Counts) -> str:
     models = units.plural(counts.models, "model")
     if counts.running is None:
         return f"{models}, best first,"
+    is_one = counts.running == 1
     if counts.is_estimate:
-        verb = units.agreeing(counts.running, "fits", "fit")
+        verb = "fits" if is_one else "fit"
         return f"About {counts.running:,} of {models} {verb} in memory"
-    verb = units.agreeing(counts.running, "runs", "run")
+    verb = "runs" if is_one else "run"
     return f"{counts.running:,} of {models} {verb}"
 
 

@@ -94,12 +94,6 @@ def _is_possible(fact: str, value: Any) -> bool:
     return bool(limits["minimum"] <= value <= limits["maximum"])
 
 
-def reason_of(error: Exception) -> str:
-    """Return the system's text about an error, else the name of the error's class."""
-    words = getattr(error, "strerror", None) or str(error)
-    return words or type(error).__name__
-
-
 class Host:
     """The computer that this program runs on, as the probes read it.
 
@@ -350,6 +344,7 @@ class Host:
         answer: Future[T] = Future()
 
         def run() -> None:
+            """Keep the answer, or the error, for the thread that waits."""
             try:
                 answer.set_result(work())
             except Exception as error:

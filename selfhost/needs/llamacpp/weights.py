@@ -518,6 +518,7 @@ def _runs_on_devices(in_ram: LayersByTensor, layers: Sequence[int]) -> list[_Run
     runs = list[_Run]()
 
     def names_on_devices(layer: int) -> frozenset[str]:
+        """The tensors of experts that the devices hold of a layer."""
         return frozenset(name for name, ram in in_ram.items() if layer not in ram)
 
     for names, run in groupby(layers, key=names_on_devices):
