@@ -445,7 +445,7 @@ def _cluster_found(
     expect_type("machines", machines, types, 'write machines=["dgx spark", …]')
     expect_type("link", link, (str, type(None)))
     expect_type("split", split, (str, type(None)))
-    if split is not None and split not in CLUSTER_SPLITS:
+    if split not in (None, *CLUSTER_SPLITS):
         message = f"split: {split!r} is not one of {', '.join(CLUSTER_SPLITS)}"
         raise InputError(message)
     if machines is not None and machine is not None:
@@ -527,12 +527,11 @@ def _machine_named(name: str) -> _FoundMachine:
     from .machine.named import named
 
     try:
-        machine, note = named(name)
+        found = named(name)
     except SelfhostError as error:
         _tell_in_python(error, f"{error.remedy or ''}; {_how_to_read('from_file')}")
         raise
-    notes = () if note is None else (note,)
-    return _FoundMachine(machine=machine, typed=name, notes=notes)
+    return _FoundMachine(machine=found.machine, typed=name, notes=found.notes)
 
 
 def _tell_in_python(error: SelfhostError, remedy: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The tables of keys in docs/contract.md are those of the schemas that ship."""
+"""The lists of keys in docs/contract.md are those of the schemas that ship."""
 
 from __future__ import annotations
 

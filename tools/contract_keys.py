@@ -1,16 +1,17 @@
-"""Writes the tables of keys into docs/contract.md, from the schemas in selfhost/schemas.
+"""Writes the lists of keys into docs/contract.md, from the schemas in selfhost/schemas.
 
     python tools/contract_keys.py
 
-What goes in: the schemas, and the page with a pair of marks for each table. What comes out: the page with
-the tables of today; `tests/test_contract_keys.py` compares.
+What goes in: the schemas, and the page with a pair of marks for each list. What comes out: the page with
+the lists of today; `tests/test_contract_keys.py` compares.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ _ELSEWHERE = ("selfhost.machine/1", "ModelSpec")
 # each document has these
 _COMMON = ("schema", "selfhost_version", "catalogue")
 
+# the longest line of a list
+_WIDTH = 118
+
 Schema = Mapping[str, Any]
 
 
@@ -36,18 +40,16 @@ def schemas() -> Iterator[Schema]:
 
 
 def documents() -> Iterator[str]:
-    """A row for each document: its name, and its keys."""
-    yield "| document | keys |"
-    yield "| --- | --- |"
+    """An entry for each document: its name, and its keys."""
     for schema in schemas():
         if schema["title"] in _ELSEWHERE:
             continue
         keys = [key for key in keys_of(schema) if key.strip("`") not in _COMMON]
-        yield f"| `{schema['title']}` | {', '.join(keys)} |"
+        yield _entry(f"`{schema['title']}`", keys)
 
 
 def objects() -> Iterator[str]:
-    """A row for each kind of object inside a document, in the order of their names. The keys of one
+    """An entry for each kind of object inside a document, in the order of their names. The keys of one
     that differs between documents are those of all.
     """
     keys_by_name: dict[str, dict[str, None]] = {}
@@ -57,10 +59,19 @@ def objects() -> Iterator[str]:
             if "properties" in kinds[name]:
                 keys = keys_by_name.setdefault(name, {})
                 keys.update(dict.fromkeys(keys_of(kinds[name])))
-    yield "| object | keys |"
-    yield "| --- | --- |"
     for name in sorted(keys_by_name):
-        yield f"| {name} | {', '.join(keys_by_name[name])} |"
+        yield _entry(name, keys_by_name[name])
+
+
+def _entry(name: str, keys: Iterable[str]) -> str:
+    """An entry of a list of Markdown: a name and the keys behind it, on as many lines as they take."""
+    return textwrap.fill(
+        f"- **{name}**: {', '.join(keys)}",
+        width=_WIDTH,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _reached(schema: Schema, kinds: Mapping[str, Schema]) -> set[str]:
@@ -103,20 +114,20 @@ def _described(kind: Schema, path: str) -> Iterator[tuple[str, str]]:
         yield from _described(inner, place)
 
 
-TABLES = {"documents": documents, "objects": objects, "policy": policy}
+LISTS = {"documents": documents, "objects": objects, "policy": policy}
 
 
 def written(page: str) -> str:
-    """The page with the tables of today. Raises ValueError where a pair of marks is missing."""
-    for name, lines in TABLES.items():
+    """The page with the lists of today. Raises ValueError where a pair of marks is missing."""
+    for name, lines in LISTS.items():
         begin = f"<!-- begin {name}: python tools/contract_keys.py -->"
         end = f"<!-- end {name} -->"
         before, mark, rest = page.partition(begin)
         _, end_mark, after = rest.partition(end)
         if not mark or not end_mark:
             raise ValueError(f"docs/contract.md lacks the marks {begin} and {end}")
-        table = "\n".join(lines())
-        page = f"{before}{begin}\n\n{table}\n\n{end}{after}"
+        listed = "\n".join(lines())
+        page = f"{before}{begin}\n\n{listed}\n\n{end}{after}"
     return page
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
-from ..core.files import Unreadable, value_at
+from ..core.files import Unreadable, as_list, value_at
+from ..machine.record import FactValues
 from .answers import (
     Answer,
     count_of,
@@ -65,7 +65,7 @@ def _not_judged(
     return Entry(fault=Unreadable(f"{name}{NOT_JUDGED}{why}", remedy))
 
 
-def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
+def _record_of_facts(answer: Answer, tree_name: str | None) -> FactValues:
     """The record of a host. The inventory's name goes before the name that the host gives
     itself.
     """
@@ -132,8 +132,7 @@ def _cpu_model(stated: object) -> str | None:
     """The model of the last thread in Ansible's list. The list has number, maker and model of each
     thread, on some systems the model alone.
     """
-    values = stated if isinstance(stated, list) else [stated]
-    for value in reversed(values):
+    for value in reversed(as_list(stated)):
         word = plain(value)
         if word is not None and not word.isdecimal():
             return word

@@ -91,6 +91,7 @@ def _add(rows: Rows, row: Mapping[str, object]) -> None:
 
 
 def _not_a_row(reason: str) -> Unreadable:
+    """The fault of a line that holds no row of an audit."""
     return Unreadable(f"is not a row of an audit: {reason}")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import inf
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from ..core.files import Unreadable, value_at
 from ..core.records import Record
@@ -21,7 +21,7 @@ from ..machine import cpus, gpus, profiles, rented
 from ..machine.cards import MOST_CARDS
 from ..machine.description import cards_named
 from ..machine.instruction_sets import instruction_sets, with_implied
-from ..machine.record import FACTS, PURPOSES, SCHEMA, Machine
+from ..machine.record import FACTS, PURPOSES, SCHEMA, FactValues, Machine
 from ..machine.words import PartOfMachineError, UnknownGpuError
 from .answers import UNITS, count_of, plain, table_of, whole_number
 from .record_text import Entry
@@ -83,7 +83,7 @@ class MachineDraft:
 
     def __init__(self, system: str) -> None:
         self.table = table_of(system)
-        self.values: dict[str, Any] = {}
+        self.values: FactValues = {}
         self.sources: dict[str, str] = {}
         self.assumed: list[str] = []
         self._lacks: dict[str, _Reason] = {}
@@ -210,9 +210,7 @@ class MachineDraft:
                 # an empty remedy: no runtime serves such a GPU
                 self.lacks("accelerators.unified", f"it is {why_unserved}", "")
 
-    def record(
-        self, name: str | None, kept_labels: Mapping[str, str]
-    ) -> dict[str, Any]:
+    def record(self, name: str | None, kept_labels: Mapping[str, str]) -> FactValues:
         """Return the `selfhost.machine/1` object. Where no limit is stated the memory is its own
         limit, and the instruction sets are those of the processor's series.
         """

@@ -21,7 +21,14 @@ from io import BytesIO
 from typing import IO
 
 from ..core.errors import MachineFileError, Problem, first_problems
-from ..core.files import MAX_SIGNS, MAX_TEXT_BYTES, Unreadable, open_file
+from ..core.files import (
+    MAX_SIGNS,
+    MAX_TEXT_BYTES,
+    Unreadable,
+    input_name,
+    open_file,
+    reason_of,
+)
 from ..core.records import Record, shown
 from ..core.units import listed
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine
@@ -49,7 +56,6 @@ MAX_FAULTY = 10_000
 MAX_MACHINES = 500_000
 # records that differ in more than their numbers are kept whole, at about 15 kB each
 MAX_KINDS = 20_000
-_STANDARD_INPUT = "standard input"
 RECORD_IT = (
     "record a machine with `selfhost machine --format json --name NAME > FILE`; for one that is"
     " described in words, add --machine 'RTX 4090, 64 GB'"
@@ -117,7 +123,7 @@ def load_machines(
         notes.append(f"files that hold no record were not read: {names}")
     if loader.unread_keys:
         notes.append(note_on(loader.unread_keys.values()))
-    files = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
+    files = ", ".join(map(input_name, paths))
     return Fleet(
         machines=loader.machines,
         problems=first_problems(files, loader.problems),
@@ -187,7 +193,7 @@ class _Inputs:
         try:
             names = sorted(os.listdir(folder))
         except OSError as error:
-            message = f"cannot be read: {error.strerror or error}"
+            message = f"cannot be read: {reason_of(error)}"
             yield FileEnd(file=folder, problem=Problem(file=folder, message=message))
             return
         is_read = False
@@ -207,7 +213,7 @@ class _Inputs:
 
     def _of_file(self, path: str) -> Iterator[Found]:
         """Yield the records of a file, or of standard input, then its end."""
-        file = _STANDARD_INPUT if path == "-" else path
+        file = input_name(path)
         problem = None
         try:
             with self._stream_of(path) as stream:
@@ -234,7 +240,7 @@ def _remedy_of(file: str) -> str:
     """What to do where a whole file has no machine: a pipe is read even if the command before it
     failed.
     """
-    if file == _STANDARD_INPUT:
+    if file == input_name("-"):
         return "run the command before the pipe on its own, and look at its output"
     return RECORD_IT
 

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache, partial
 from itertools import islice
 from operator import ge, gt, le, lt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..catalogue.openness import canonical_expression
 from ..core.errors import (
@@ -28,7 +28,7 @@ from ..core.errors import (
     UnknownModelError,
     WorkloadError,
 )
-from ..core.records import DAY, Record, Stated, read_by, shortened
+from ..core.records import DAY, Record, Stated, Values, read_by, shortened
 from ..core.synonyms import options_elsewhere
 from ..core.tables import (
     TABLES,
@@ -327,7 +327,7 @@ def read_needs(root: TomlTable, key: str) -> Workload:
     table = root.get(key, "TomlTable")
     if table is None:
         return Workload()
-    wishes: dict[str, Any] = {}
+    wishes: Values = {}
     for need in NEEDS:
         wishes[need] = bool(table.get(need, "bool"))
     text = table.get("license", "str")
@@ -908,6 +908,7 @@ def _labelled(models: Iterable[Wanted]) -> tuple[Wanted, ...]:
 
 
 def _numbered_label(wanted: Wanted) -> str:
+    """The label with the place of the entry in the policy: `qwen3-8b (model[2])`."""
     return f"{wanted.label} (model[{wanted.index}])"
 
 

@@ -139,7 +139,7 @@ class _Worker(Generic[Work, Result]):
         # a type checker knows only the contexts whose names are written out
         context: Any = multiprocessing.get_context(start_method)
         pieces, self._pieces = context.Pipe(duplex=False)
-        self.replies: Connection[Any, Any]
+        self.replies: Connection[object, _Reply[Result]]
         self.replies, replies = context.Pipe(duplex=False)
         # a copy of this process has these ends, too, and closes them: a pipe ends once no process
         # holds its other end
@@ -180,9 +180,9 @@ class _Reply(NamedTuple, Generic[Result]):
 
 def _work(
     do: Callable[[Work], Result],
-    pieces: Connection[Any, Any],
-    replies: Connection[Any, Any],
-    of_first: Iterable[Connection[Any, Any]],
+    pieces: Connection[object, Work],
+    replies: Connection[_Reply[Result], object],
+    of_first: Iterable[Connection[object, object]],
 ) -> None:
     """Do each piece of work that comes, in a process of its own, until the first process ends.
     `of_first` are the ends of pipes that belong to the first process.

@@ -11,11 +11,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from ..core import units
 from ..core.files import value_at
 from ..core.records import Record
+from ..machine.record import FactValues
 from .answers import (
     MAX_NAME,
     Answer,
@@ -142,7 +142,7 @@ class _MeasuredMachine:
                 return samples[0]
         return None
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> FactValues:
         """Return the record of the machine."""
         machine = MachineDraft("prometheus")
         machine.read_rows(self._stated_facts())

@@ -19,7 +19,8 @@ from ..core.records import DATE, Record, Stated, read_by
 from ..core.tables import shipped_record
 
 # what abilities are fitted for; of agents too little is measured
-CHAT, CODE = "chat", "code"
+CHAT = "chat"
+CODE = "code"
 _NUMBER = read_by(minimum=-1e6, maximum=1e6)
 _MONTHS_IN_YEAR = 12
 

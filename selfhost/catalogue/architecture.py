@@ -104,8 +104,17 @@ class Attention(LayerPart):
         of a key that RoPE rotates.
         """
         latent = self.latent_length or 0
-        rope = self.rope_length or 0
-        return latent + rope
+        return latent + self.rotated_length
+
+    @property
+    def rotated_length(self) -> int:
+        """The numbers of a key that RoPE rotates, where they are stated apart; otherwise 0."""
+        return self.rope_length or 0
+
+    @property
+    def indexer_key_length(self) -> int:
+        """The numbers in a key of the indexer; 0 without an indexer."""
+        return self.indexer_length or 0
 
 
 class Recurrent(LayerPart):
@@ -137,6 +146,11 @@ class Recurrent(LayerPart):
             return 0
         return self.heads * self.value_length
 
+    @property
+    def earlier_inputs(self) -> int:
+        """The earlier inputs that the convolution needs: one fewer than it is wide."""
+        return max(0, (self.convolution or 1) - 1)
+
 
 class FeedForward(LayerPart):
     """Layers with the same feed-forward."""
@@ -155,6 +169,11 @@ class FeedForward(LayerPart):
     def chosen(self) -> int:
         """The number of experts that one token uses; 1 for a dense feed-forward."""
         return self.used or 1
+
+    @property
+    def shared_numbers(self) -> int:
+        """The inner numbers of the experts that every token uses; 0 without such experts."""
+        return self.shared_length or 0
 
 
 class Ngrams(LayerPart):

@@ -77,6 +77,11 @@ class SplitName(Record):
         """The name without its form."""
         return f"{self.owner}/{self.base}" if self.owner else self.base
 
+    @property
+    def is_for_one_program(self) -> bool:
+        """Whether the form is one that a single program loads."""
+        return self.form is not None and self.form.runtime is not None
+
 
 def splits(name: str) -> Iterator[SplitName]:
     """Yield the ways to take the words for a form off the end of a name, which may start with an

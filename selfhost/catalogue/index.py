@@ -17,10 +17,11 @@ from typing import Any
 from ..core import tables
 from ..core.answering import folders_in_environment
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
+from ..core.files import reason_of
 from ..core.records import Record, Stated, shortened, shown
 from ..core.stored import Store, answering_store, store_of
 from ..core.tables import Document, TomlRow
-from ..core.units import canonical
+from ..core.units import canonical, says_any
 from .name_table import NAME_TABLE
 from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_spec_file, stated_spec
@@ -82,7 +83,7 @@ class Outline(Record):
         # the source of the successor stands in the table that names the successor
         table = "availability" if successor else "upkeep"
         source = spec.sources.get(table, "")
-        is_judged = any(words in source for words in _JUDGED)
+        is_judged = says_any(source, _JUDGED)
         use = uses_table().use.get(spec.main_use)
         purpose = None if use is None else use.purpose
         return cls(
@@ -124,8 +125,7 @@ def _parameters_read(spec: ModelSpec) -> int | None:
     if not model.tied_embeddings:
         row_length += model.embedding_length
     looked_up = model.published_tokens * row_length
-    encoders = counts.encoders or 0
-    return used - encoders - looked_up
+    return used - counts.in_encoders - looked_up
 
 
 class _Programs(Stated):
@@ -685,11 +685,9 @@ def _names_in(path: str, ending: str = ".toml") -> list[str]:
     try:
         files = os.listdir(path)
     except (OSError, ValueError) as error:
-        # a path with a null character has no strerror
-        why = getattr(error, "strerror", None) or str(error)
         problem = Problem(
             file=shown(path),
-            message=f"cannot be listed: {why}",
+            message=f"cannot be listed: {reason_of(error)}",
             remedy="name a folder that holds <id>.toml files",
         )
         raise SpecError([problem]) from None

@@ -10,7 +10,8 @@ from functools import cache
 from ..core.records import DATE, Stated, read_by
 from ..core.tables import shipped_record
 
-DIVERGENCE, SCORE = "divergence", "score"
+DIVERGENCE = "divergence"
+SCORE = "score"
 
 
 class MeasuredLoss(Stated):

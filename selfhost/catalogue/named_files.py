@@ -17,7 +17,7 @@ from ..core.units import canonical
 from .forms import Form, packed_form
 from .index import Catalogue
 from .spec import ModelSpec
-from .spec_values import PICTURES, TRAINED_FOR, scheme_of
+from .spec_values import PICTURES, TRAINED_FOR, account_of, scheme_of
 
 
 class Resolution(Record):
@@ -323,13 +323,6 @@ def _without_branch(name: str) -> str:
     """
     before, sign, branch = name.replace("@", ":").partition(":")
     return before if sign and scheme_of(branch) is not None else name
-
-
-def account_of(repository: str | None) -> str:
-    """The account that a repository belongs to; empty for None."""
-    if repository is None:
-        return ""
-    return repository.partition("/")[0]
 
 
 def last_part_of(repository: str | None) -> str:

@@ -25,7 +25,8 @@ from ..core.units import canonical
 from .forms import FILE_ENDINGS, SplitName, splits
 from .index import Catalogue, Outline
 from .name_table import NAME_TABLE
-from .named_files import NameMatch, Resolution, account_of, last_part_of, with_files
+from .named_files import NameMatch, Resolution, last_part_of, with_files
+from .spec_values import account_of
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -420,7 +421,7 @@ def _of_account(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     match = model_named(name.with_owner, catalogue)
     if match is None and _holds_original(name):
         match = _original(name.base, catalogue)
-    if match is None and name.form is not None and name.form.runtime is not None:
+    if match is None and name.is_for_one_program:
         # who packs weights may leave out `-it`, so that the name is a family's or an alias
         match = model_named(name.base, catalogue)
     return match
@@ -580,7 +581,7 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The model of the same size that was tuned from the base model in this repository. Of several
     the one with the nearest name; None where there is none.
     """
-    if name.form is not None and name.form.runtime is not None:
+    if name.is_for_one_program:
         return None
     tuned = list(_ids_tuned_from(name, catalogue))
     if not tuned:

@@ -18,7 +18,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record, Stated
 from ..core.tables import row_names, shipped_record
 from ..core.templates import fill
-from ..core.units import canonical, nearest, short_license
+from ..core.units import canonical, nearest, says_any, short_license
 from .spec import Availability, License, ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
@@ -95,7 +95,7 @@ def unconfirmed(source: str | None) -> bool:
 
 def _is_unconfirmed(part: str) -> bool:
     """Whether a part of a source says that nobody looked it up."""
-    return any(word in part for word in _UNCONFIRMED)
+    return says_any(part, _UNCONFIRMED)
 
 
 class _Openness:
@@ -356,9 +356,11 @@ class _Openness:
                 stated_sources.append(self._source_of(key))
                 continue
             sources += part.sources
-            is_assumed = is_assumed or part.assumed
+            if part.assumed:
+                is_assumed = True
         for source in stated_sources:
-            is_assumed = is_assumed or unconfirmed(source)
+            if unconfirmed(source):
+                is_assumed = True
             if source:
                 sources.append(source)
         return OpennessRow(

@@ -151,7 +151,9 @@ class RuntimeSpec(Stated):
         reasons = {}
         for name, value in options.items():
             option = self.named_options.get(name)
-            if option is not None and value in option.uncounted:
+            if option is None:
+                continue
+            if value in option.uncounted:
                 reasons[f"{name}={value}"] = option.uncounted[value]
         return reasons
 
@@ -161,7 +163,9 @@ class RuntimeSpec(Stated):
         """
         for name, value in options.items():
             option = self.named_options.get(name)
-            if option is not None and value in option.makers:
+            if option is None:
+                continue
+            if value in option.makers:
                 return option.makers[value]
         return None
 

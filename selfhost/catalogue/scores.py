@@ -17,7 +17,8 @@ from ..core.stored import Rows, Store, answering_store, reading_lines
 from ..core.tables import shipped_record, unchecked_record
 
 SCORES = "common/scores-rows"
-PERCENT, ELO = "percent", "elo"
+PERCENT = "percent"
+ELO = "elo"
 _DAY = read_by(form=DATE, default="")
 
 

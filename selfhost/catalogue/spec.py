@@ -38,6 +38,7 @@ from .spec_values import (
     SCHEMA,
     SOURCES_ENDING,
     USES,
+    account_of,
     gguf_name,
 )
 
@@ -129,7 +130,7 @@ class PublishedFiles(Record):
     @property
     def owner(self) -> str:
         """The account that publishes the files, in lower case; "" where not known."""
-        return (self.repository or "").partition("/")[0].lower()
+        return account_of(self.repository).lower()
 
     def holds(self, quantization: str) -> bool:
         """Whether the repository holds a file of that quantization, however its name is spelt."""
@@ -227,6 +228,16 @@ class Parameters(Sized):
     mtp: int | None = _COUNT
     extra_in_files: int | None = _COUNT
     difference: str | None = _SENTENCE
+
+    @property
+    def in_encoders(self) -> int:
+        """The known parameters of encoders; 0 where there are none, or where nobody tells."""
+        return self.encoders or 0
+
+    @property
+    def in_blocks(self) -> int:
+        """The known parameters of multi-token-prediction blocks; 0 without such blocks."""
+        return self.mtp or 0
 
 
 class StatedWay(Sized):
@@ -526,7 +537,7 @@ class ModelSpec(ShownRecord):
 
     def is_makers(self, files: PublishedFiles) -> bool:
         """Whether the files are in an account of the model's own publisher."""
-        account = (self.repository or "").partition("/")[0]
+        account = account_of(self.repository)
         return files.owner != "" and files.owner == account.lower()
 
     def repository_of(self, format: str | None, quantization: str | None) -> str | None:

@@ -180,6 +180,7 @@ def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
 
 @cache
 def _known_facts() -> Sequence[str]:
+    """The facts of which a spec may say that they are not known."""
     facts = [*_facts(ModelSpec), *_READ_APART]
     for name, part in LAYERS.items():
         key = f"architecture.{name}"
@@ -406,6 +407,7 @@ class _SpecFile:
 
 
 def _digits_of(name: str) -> str:
+    """The digits of a name, which tell versions apart."""
     return re.sub(r"\D", "", name)
 
 

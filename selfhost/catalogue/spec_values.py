@@ -142,6 +142,13 @@ _USUAL_BITS = 4
 _USUAL_MLX_GROUP = 64
 
 
+def account_of(repository: str | None) -> str:
+    """The account that a repository belongs to; empty for None."""
+    if repository is None:
+        return ""
+    return repository.partition("/")[0]
+
+
 class Scheme(Record):
     """A quantized layout. `group`: the weights that share a scale; None: a whole row. `zeros`: zero
     points are kept.
@@ -152,6 +159,11 @@ class Scheme(Record):
     bits: float
     group: int | None
     zeros: bool = False
+
+    @property
+    def step(self) -> int:
+        """The number of weights whose multiple a row must have; 1 where a row has one scale."""
+        return self.group or 1
 
 
 @lru_cache(maxsize=512)

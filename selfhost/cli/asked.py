@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.errors import MachineFileError, UsageError, WorkloadError
 from ..core.files import input_path
-from ..core.records import Record, shown
+from ..core.records import Record, Values, shown
 from ..core.workload import FLAGS, Load, Workload, as_typed
 from ..machine.record import Machine
 
@@ -34,7 +34,7 @@ def workload_of(options: Options) -> Workload:
     """Return the workload that the options ask for. Raises `WorkloadError` where the options make
     no sense together.
     """
-    stated: dict[str, Any] = vars(options)
+    stated: Values = vars(options)
     fields = {field: value for field, value in stated.items() if field in FLAGS}
     if "runtime_options" in fields:
         pairs = pairs_of("--runtime-option", fields["runtime_options"], "ub=1024")
@@ -193,8 +193,7 @@ def _machines_named(options: Options) -> NotedMachines:
         return NotedMachines(machines=(Machine.read(measure=options.measure),))
     known = _machine_called(text)
     if known is not None:
-        machine, note = known
-        return NotedMachines(machines=(machine,), notes=() if note is None else (note,))
+        return NotedMachines(machines=(known.machine,), notes=known.notes)
     if os.path.isdir(text):
         return _machines_in(text)
     if text.endswith(_RECORDS) and os.path.isfile(text):

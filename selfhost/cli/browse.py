@@ -16,7 +16,7 @@ from ..core.errors import UsageError
 from ..judge import BUG
 from .asked import measured_where_unknown, one_machine, workload_of
 from .browse_rows import BrowseOptions
-from .output import note_faulty_specs
+from .output import is_of_terminal, note_faulty_specs
 
 _SECONDS_OF_A_TURN = 0.001
 
@@ -61,7 +61,7 @@ def _refuse_without_terminal() -> None:
     """Raise `UsageError` where nobody can see the screen, or type."""
     # Textual reads keys from standard input and draws on standard error
     for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if stream is None or not stream.isatty():
+        if not is_of_terminal(stream):
             raise UsageError(
                 "browse needs a terminal for its screen and for its keys",
                 remedy="selfhost list writes the same models to a pipe or a file",

@@ -9,7 +9,13 @@ A `KeySetting` is the setting that one key changes: its choices are values of th
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from time import monotonic
 
 from ..advice.chosen import words_in_names, words_typed
@@ -124,12 +130,12 @@ class BrowseQuestion:
         smaller for -1; None where there is none.
         """
         now = self.context_tokens
-        larger = [tokens for tokens in CONTEXTS if tokens > now]
-        smaller = [tokens for tokens in reversed(CONTEXTS) if tokens < now]
-        others = larger if step > 0 else smaller
-        if not others:
-            return None
-        tokens = others[0]
+        for tokens in CONTEXTS[::step]:
+            if step * tokens > step * now:
+                return self._with_context(tokens)
+        return None
+
+    def _with_context(self, tokens: int) -> BrowseQuestion:
         if tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None:
             # without a stated context, a model trained for fewer tokens takes fewer
             return self.changed({"context_tokens": None})
@@ -150,12 +156,16 @@ class KeySetting(Record):
         # all choices of a setting state the same attributes
         names = next(iter(self.choices.values()))
         stated = vars(options)
-        # a switch that is off is as good as no value
-        values = [stated.get(name) or None for name in names]
+        values = _in_force(map(stated.get, names))
         for label, choice in self.choices.items():
-            if values == [value or None for value in choice.values()]:
+            if values == _in_force(choice.values()):
                 return label
         return " ".join(map(str, filter(None, values)))
+
+
+def _in_force(values: Iterable[object]) -> list[object]:
+    """The values, None for a switch that is off: it is as good as no value."""
+    return [value or None for value in values]
 
 
 def settings(catalogue: Catalogue) -> tuple[KeySetting, ...]:
@@ -315,8 +325,7 @@ class _View:
                 summary += " Press f to see all."
         else:
             summary = self._why_no_verdict(answers)
-        title = pace_title(row.speed for row in rows)
-        return ShownRows(rows=tuple(rows), pace_title=title, summary=summary)
+        return ShownRows(rows=tuple(rows), pace_title=pace_title(rows), summary=summary)
 
     def _rows(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """The rows to show, in their order."""

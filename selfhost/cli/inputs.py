@@ -16,7 +16,7 @@ from ..core.answering import (
     folders_in_environment,
     package_folder,
 )
-from ..core.files import input_path, numbered_files
+from ..core.files import as_list, input_name, input_path, numbered_files
 from ..core.records import Record, shown_path
 from .targets import FileId, FileTarget, refused, targets_of
 from .writing import input_refused
@@ -101,8 +101,7 @@ def _texts(options: argparse.Namespace, name: str) -> list[str]:
     """The texts that were typed for an option: one, several, or none where the option was not typed
     or the command does not have it.
     """
-    value = vars(options).get(name)
-    values = value if isinstance(value, list) else [value]
+    values = as_list(vars(options).get(name))
     return [text for text in values if isinstance(text, str)]
 
 
@@ -130,11 +129,10 @@ def _named_files(options: argparse.Namespace) -> dict[FileId, str]:
     """The files that the command line names, by their ids, with all parts of a split model."""
     files = {}
     for word in _words(options):
-        name = "standard input" if word == "-" else word
         for part in numbered_files(input_path(word)):
             if os.path.isfile(part):
                 status = os.stat(part)
-                files[status.st_dev, status.st_ino] = name
+                files[status.st_dev, status.st_ino] = input_name(word)
     return files
 
 

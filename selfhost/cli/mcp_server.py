@@ -108,7 +108,7 @@ class _Calls:
         self._count = 0
 
     async def result(
-        self, name: str, arguments: Mapping[str, Any]
+        self, name: str, arguments: Mapping[str, object]
     ) -> types.CallToolResult:
         """Return the answer of a tool, as text and as an object. An error, or a bug, is its message
         and remedy.

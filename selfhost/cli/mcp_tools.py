@@ -26,8 +26,8 @@ from ..core.errors import (
     WorkloadError,
     one_line,
 )
-from ..core.records import JSON, Record, ShownRecord, Stated, shortened
-from ..core.tables import Document, Limits, TomlRow, program_record
+from ..core.records import JSON, FileLimits, Record, ShownRecord, Stated, shortened
+from ..core.tables import Document, TomlRow, program_record
 from ..core.workload import Workload, field_meant, in_python
 from ..judge.record import Verdict
 from ..machine.record import Machine
@@ -63,8 +63,6 @@ _ANNOTATIONS: Mapping[str, str] = {
 }
 # the keys of a schema that say what kind of value an argument has
 _KIND = ("type", "enum", "items")
-# the keys that say between which numbers it lies
-_BOUNDS = ("minimum", "maximum")
 _WORKLOAD = tuple([name for name in ARGUMENTS if name in Workload._keys])
 
 
@@ -219,7 +217,7 @@ def input_schemas() -> Mapping[str, Object]:
 
 def answer_of(
     name: str,
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, object],
     folders: Sequence[str] = (),
 ) -> Reply:
     """Return the answer of a tool, as the JSON of the contract where it is verbose. Models are read
@@ -256,7 +254,7 @@ def _full(answer: Any) -> Object:
     return found
 
 
-def arguments_of(name: str, arguments: Mapping[str, Any]) -> Object:
+def arguments_of(name: str, arguments: Mapping[str, object]) -> Object:
     """Return the arguments that are stated, of the kinds and lengths that their schemas have. An
     argument that is null states nothing.
 
@@ -331,15 +329,23 @@ def _refuse_wrong_values(tool: str, stated: Object) -> None:
     """
     document = Document(tool, stated, notation=JSON)
     for key in stated:
-        schema = ARGUMENTS[key]
-        limits: Limits = {}
-        if key in Workload._keys:
-            limits = Workload._keys[key].limits
-        else:
-            limits = {bound: schema[bound] for bound in _BOUNDS if bound in schema}
-        document.root.get(key, _ANNOTATIONS[schema["type"]], **limits)
+        annotation = _ANNOTATIONS[ARGUMENTS[key]["type"]]
+        document.root.get(key, annotation, **_limits_of(key))
     if not document.ok:
         raise WorkloadError(document.problems)
+
+
+def _limits_of(argument: str) -> FileLimits:
+    """The limits of an argument: those of the field of a `Workload`, or else of its schema."""
+    if argument in Workload._keys:
+        return Workload._keys[argument].limits
+    schema = ARGUMENTS[argument]
+    limits: FileLimits = {}
+    if "minimum" in schema:
+        limits["minimum"] = schema["minimum"]
+    if "maximum" in schema:
+        limits["maximum"] = schema["maximum"]
+    return limits
 
 
 # ------------------------------------------------------------------ errors

@@ -54,7 +54,7 @@ class Call:
     def __init__(
         self,
         tool: str,
-        arguments: Mapping[str, Any],
+        arguments: Mapping[str, object],
         folders: Sequence[str],
     ) -> None:
         stated = {"tool": tool, "arguments": arguments, "folders": folders}

@@ -31,6 +31,7 @@ from ..core.errors import (
     UsageError,
     first_problems,
 )
+from ..core.files import reason_of
 from ..core.records import shown_path
 
 if TYPE_CHECKING:
@@ -71,7 +72,12 @@ _ASCII = str.maketrans(
 
 def is_terminal() -> bool:
     """Whether standard output is a terminal."""
-    return sys.stdout is not None and sys.stdout.isatty()
+    return is_of_terminal(sys.stdout)
+
+
+def is_of_terminal(stream: TextIO | None) -> bool:
+    """Whether a standard stream is open, and a terminal's."""
+    return stream is not None and stream.isatty()
 
 
 def terminal_size() -> os.terminal_size:
@@ -120,7 +126,7 @@ def _wrapped(text: str) -> str:
     """The text of an error. On a terminal its lines are broken between words, in the width of
     standard output: a terminal itself breaks words.
     """
-    if sys.stderr is None or not sys.stderr.isatty():
+    if not is_of_terminal(sys.stderr):
         return text
     from ..reports.layout import wrapped
 
@@ -356,8 +362,7 @@ def write(
     except OSError as error:
         _discard_rest(stream)
         if not (to_error or _reader_is_gone(error)):
-            reason = error.strerror or error
-            message = f"standard output cannot be written: {reason}"
+            message = f"standard output cannot be written: {reason_of(error)}"
             raise UsageError(message, remedy=_TO_A_FILE) from None
 
 

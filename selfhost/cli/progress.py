@@ -22,7 +22,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from ..core.templates import fill
-from .output import call_before_writing, prepare_to_write
+from .output import call_before_writing, is_of_terminal, prepare_to_write
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -41,8 +41,7 @@ _ERASE_LINE = "\r\x1b[2K"
 
 def is_shown() -> bool:
     """Whether standard error is a terminal on which a line can be drawn and taken away."""
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    return is_terminal and os.environ.get("TERM") != "dumb"
+    return is_of_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
 
 
 class Progress:

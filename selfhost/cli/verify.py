@@ -10,7 +10,7 @@ from ..advice.verify import verify
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.names import id_of
 from ..core.errors import InputError, Problem
-from ..core.files import LARGE, Unreadable, input_path
+from ..core.files import LARGE, Unreadable, input_name, input_path
 from ..core.records import shown
 from ..reports import json
 from ..reports.verify_text import verify_document
@@ -81,6 +81,6 @@ def _no_run(
     reason: str,
     remedy: str,
 ) -> InputError:
-    file = "standard input" if named == "-" else shown(named)
+    file = shown(input_name(named))
     problem = Problem(file=file, message=reason, remedy=remedy)
     return InputError([problem])

@@ -114,9 +114,22 @@ def input_path(word: str) -> str:
     return "/dev/stdin" if word == "-" else word
 
 
+def input_name(word: str) -> str:
+    """What messages call the input that a word of a command line names."""
+    if word == "-":
+        return "standard input"
+    return word
+
+
 def is_utf8(name: str) -> bool:
     """Whether a name of a file is text: other bytes in it are lone surrogates in Python."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def reason_of(error: Exception) -> str:
+    """The system's text about an error, else the name of the error's class."""
+    words = getattr(error, "strerror", None) or str(error)
+    return words or type(error).__name__
 
 
 def fault_at(path: str, error: OSError | ValueError) -> Unreadable:
@@ -409,12 +422,16 @@ MAX_TEXT_BYTES = 128 << 20
 _BLANKS = " \t\r\n"
 
 
+# the keys of an object with their values, as a JSON text has them: also keys that are repeated
+JsonPairs = list[tuple[str, object]]
+
+
 def parse_json(
     text: str,
     *,
     max_signs: int = MAX_SIGNS,
-    constant: Callable[[str], Any] | None = None,
-    pairs: Callable[[list[tuple[str, Any]]], Any] | None = None,
+    constant: Callable[[str], object] | None = None,
+    pairs: Callable[[JsonPairs], object] | None = None,
     remedy: str = "give the file as its program wrote it",
 ) -> Any:
     """The value that a JSON text states.
@@ -449,7 +466,7 @@ def parse_json(
     return value
 
 
-def value_at(value: Any, *path: str | int) -> Any:
+def value_at(value: object, *path: str | int) -> Any:
     """The value at a path of keys, and of places in lists, in what a file states; None where there
     is none.
     """
@@ -463,7 +480,14 @@ def value_at(value: Any, *path: str | int) -> Any:
     return value
 
 
-def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def as_list(value: object) -> list[object]:
+    """A list that a file states; any other value as a list of that value."""
+    if isinstance(value, list):
+        return value
+    return [value]
+
+
+def object_of(pairs: JsonPairs) -> dict[str, object]:
     """The object of a JSON text whose keys differ, for `pairs` of `parse_json`. Raises
     `Unreadable` where a key is repeated, of which JSON does not say which value counts.
     """
@@ -473,7 +497,8 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _refuse_repeated_key(pairs: list[tuple[str, Any]]) -> None:
+def _refuse_repeated_key(pairs: JsonPairs) -> None:
+    """Raise `Unreadable` for the first key that is repeated."""
     seen = set()
     for key, _ in pairs:
         if key in seen:
@@ -487,6 +512,7 @@ def _refuse_constant(word: str) -> NoReturn:
 
 
 def _syntax_fault(text: str, error: json.JSONDecodeError) -> Unreadable:
+    """The `Unreadable` for a syntax error of JSON, with a remedy where the cause is known."""
     reason = error.msg.removesuffix(" at")
     nothing_follows = not text[error.pos :].strip(_BLANKS)
     is_cut_off = nothing_follows and text.strip(_BLANKS)

@@ -9,7 +9,7 @@ time of a call. What comes out: whether a path leads out of them. Without such f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -45,23 +45,26 @@ def lies_in(path: str, folders: Sequence[str]) -> bool:
     # nothing is asked of the disk before the written path lies there
     if not is_written_in(path, folders):
         return False
-    real = os.path.realpath(path)
-    return any(_is_below(real, os.path.realpath(folder)) for folder in folders)
+    return _is_below_one(os.path.realpath(path), map(os.path.realpath, folders))
 
 
 def is_written_in(path: str, folders: Sequence[str]) -> bool:
-    """Whether a path lies in one of the folders as it is written."""
-    if not folders or "\0" in path:
+    """Whether a path lies in one of the folders as it is written. A folder may be written with its
+    links or without them.
+    """
+    if "\0" in path:
         return False
     written = os.path.abspath(path)
+    spellings = [*folders, *map(os.path.realpath, folders)]
+    return _is_below_one(written, spellings)
+
+
+def _is_below_one(path: str, folders: Iterable[str]) -> bool:
+    """Whether a full path is one of the folders, or lies below one of them."""
+    # the path and the folders end in a separator, so that `/data` does not hold `/database`
+    path = os.path.join(os.path.normcase(path), "")
     for folder in folders:
-        if _is_below(written, folder) or _is_below(written, os.path.realpath(folder)):
+        start = os.path.join(os.path.normcase(folder), "")
+        if path.startswith(start):
             return True
     return False
-
-
-def _is_below(path: str, folder: str) -> bool:
-    """Whether a full path is the folder or lies below it."""
-    path = os.path.normcase(path)
-    folder = os.path.normcase(folder)
-    return path == folder or path.startswith(os.path.join(folder, ""))

@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Iterable
 from itertools import pairwise
 
+from .units import says_any
+
 # a CI service reads `::name` and `##[` as commands (`reports.layout.clean`)
 _DOUBLED = ("::", "##")
 # the three kinds of quotes in a shell; `shlex` does not know the first
@@ -22,7 +24,7 @@ def shell_word(text: str) -> str:
     service would obey are written as octal numbers, as bash, zsh and ksh read them (POSIX.1-2024,
     Shell Command Language, 2.2.4): `$'a\012b'` is the name of a file in two lines.
     """
-    is_obeyed = any(signs in text for signs in _DOUBLED)
+    is_obeyed = says_any(text, _DOUBLED)
     if text.isprintable() and not is_obeyed:
         return shlex.quote(text)
     escaped = text.replace("\\", "\\\\")

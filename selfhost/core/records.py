@@ -22,17 +22,24 @@ from typing import (
     NoReturn,
     Protocol,
     Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
     dataclass_transform,
 )
 
 from .units import fault_of_date, nearest, parse_whole
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
-def _refuse_change(*_: Any, **__: Any) -> NoReturn:
+
+def _refuse_change(*_: object, **__: object) -> NoReturn:
+    """What stands for each method that would change a frozen mapping."""
     raise TypeError("a record's mapping is frozen; use replace() on the record")
 
 
-class FrozenDict(dict[Any, Any]):
+class FrozenDict(dict[Key, Value]):
     """A mapping inside a record: read like a dict, never changed, hashable by its content."""
 
     __slots__ = ()
@@ -57,14 +64,31 @@ _MOST_LISTED = 12
 Values = dict[str, Any]
 
 
+class Limits(TypedDict, total=False):
+    """The bounds of a value, as `fault_of` and `TomlTable.get` take them."""
+
+    minimum: float
+    maximum: float
+    choices: Sequence[str]
+    lines: bool
+    form: TextForm
+    parse: Callable[[str], int]
+
+
+class FileLimits(Limits, total=False):
+    """The bounds of a value that a file states; whether it must state one, and what to write."""
+
+    required: bool
+    example: object
+
+
 class FileKey:
     """The description of how a file states a field of a record, as `read_by` declares it.
 
     - `read`: reads the value from `(table, key, **limits)`; None: the field's annotation tells.
     - `name`: the key in the file; None: the field's own name.
     - `default`: used for a value that is missing or wrong.
-    - `limits`: the limits of the value, as `fault_of` and `TomlTable.get` take them, with
-      `required` where a missing key is a fault.
+    - `limits`: the limits of the value, with `required` where a missing key is a fault.
     """
 
     def __init__(
@@ -72,7 +96,7 @@ class FileKey:
         read: Callable[..., object] | None,
         name: str | None,
         default: object,
-        limits: Mapping[str, Any],
+        limits: FileLimits,
     ) -> None:
         self.read = read
         self.name = name
@@ -85,7 +109,7 @@ def read_by(
     *,
     name: str | None = None,
     default: object = _NO_DEFAULT,
-    **limits: Any,
+    **limits: Unpack[FileLimits],
 ) -> Any:
     """Declare a field that a file states too: `slots: int = read_by(minimum=1)`.
 
@@ -506,7 +530,7 @@ MAX_TEXT = 10_000
 
 
 def fault_of(
-    value: Any,
+    value: object,
     kind: type,
     *,
     minimum: float = 0,
@@ -528,9 +552,9 @@ def fault_of(
     fault = _fault_of_kind(value, kind, parse, notation)
     if fault is not None:
         return fault
-    if kind is str:
+    if isinstance(value, str):
         return _fault_of_text(value, choices, form, lines=lines)
-    if kind is not int and kind is not float:
+    if not isinstance(value, int | float):
         return None
     if value < minimum:
         return Fault(
@@ -574,6 +598,7 @@ def _fault_of_text(
     *,
     lines: bool,
 ) -> Fault | None:
+    """The fault of a text; None where the text is right."""
     if choices:
         if text in choices:
             return None
@@ -665,6 +690,7 @@ def brief(sentence: str) -> str:
 
 
 def _without_middle(word: re.Match[str]) -> str:
+    """The beginning and the end of a long word."""
     return f"{word[0][:60]}…{word[0][-20:]}"
 
 

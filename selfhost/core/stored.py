@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from .answering import (
     SPECS_DISTRIBUTION,
@@ -30,6 +30,7 @@ from .files import Unreadable, open_ordinary, read_file, read_some, too_large
 _MOST_BYTES = 64 << 20
 # ten times the file of prices
 _MOST_LINES_BYTES = 16 << 20
+Value = TypeVar("Value")
 # values by their keys; a value is anything that JSON can hold
 Rows = Mapping[str, Any]
 # by the key of a row: the position of the row's first byte in the file, its length in bytes and its
@@ -46,7 +47,7 @@ class Store:
         # the tests of selfhost check what came with it, and what it packs
         self.is_trusted = self.is_package or folder == built_in_folder()
 
-    def value(self, name: str, make: Callable[[], Any]) -> Any:
+    def value(self, name: str, make: Callable[[], Value]) -> Value:
         """Return the value of that name, such as `common/gpus`; `make` returns it where it is not
         stored. Raises `SpecError` for a package that lacks the value or is damaged.
         """
@@ -54,9 +55,10 @@ class Store:
             return make()
         path = os.path.join(self.folder, f"{name}.json")
         try:
-            return json.loads(_checked(_read_whole(path)))
+            value: Value = json.loads(_checked(_read_whole(path)))
         except (OSError, ValueError) as error:
             raise _broken(path) from error
+        return value
 
     def rows(self, name: str, make: Callable[[], Rows]) -> Rows:
         """Return many values by their keys, of which each is read when it is asked for; `make`

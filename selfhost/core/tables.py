@@ -26,7 +26,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from .errors import (
     MAX_PROBLEMS,
@@ -40,9 +40,11 @@ from .files import Unreadable, read_file, text_of, too_large
 from .records import (
     TOML,
     FileKey,
+    Limits,
     Notation,
     Record,
     Stated,
+    Values,
     fault_of,
     shortened,
     shown,
@@ -52,13 +54,13 @@ from .templates import fill
 from .units import is_slip, nearest
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+# of an entry: the key in a table, or the place in a list
+EntryKey = TypeVar("EntryKey", str, int)
 FoundRemedy = Callable[[], str | None]
 # the text to write instead, a function that finds the text, or None
 Remedy = str | FoundRemedy | None
 # a table of a file, or a row of a shipped file; the header of that file explains each key
 TomlRow = Mapping[str, Any]
-# bounds of a value, in the form of the arguments of `TomlTable.get` and `fault_of`
-Limits = Mapping[str, Any]
 
 # 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
 MAX_FILE_BYTES = 6 << 20
@@ -207,8 +209,10 @@ class Document:
         problems = []
         guesses = 0
         for problem, remedy in faults[:MAX_PROBLEMS]:
-            found = None if callable(remedy) else remedy
-            if callable(remedy) and guesses < most_guesses:
+            found = None
+            if not callable(remedy):
+                found = remedy
+            elif guesses < most_guesses:
                 guesses += 1
                 found = remedy()
             problems.append(problem.replace(remedy=found))
@@ -260,7 +264,7 @@ class Document:
         return self._lines.get(path)
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parsed(text: str) -> TomlRow:
     """The values of a TOML text, with dates as text. Raises `Unreadable`."""
     import tomllib
 
@@ -283,6 +287,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _with_text_dates(value: object) -> object:
+    """The value with text in place of each date and time, also inside lists and tables."""
     if isinstance(value, dict):
         return {key: _with_text_dates(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -346,7 +351,7 @@ class Shape(Record):
         """The name of the values inside all lists and mappings."""
         return self.outer if self.inner is None else self.inner.innermost
 
-    def trusted(self, document: Document, value: Any) -> Any:
+    def trusted(self, document: Document, value: Any) -> object:
         """A value that is known to be right, as the record has it."""
         if self.is_as_stated:
             return value
@@ -370,6 +375,7 @@ class Shape(Record):
         document: Document,
         values: Iterable[object],
     ) -> Iterable[object]:
+        """The values of a list or table that are known to be right, as the record has them."""
         entry = self.inner
         assert entry is not None
         # a call for each of thousands of words would double the time
@@ -383,7 +389,7 @@ class Shape(Record):
         path: KeyPath,
         value: Any,
         limits: Limits,
-    ) -> Any:
+    ) -> object:
         """A value as the record has it; None, or an empty list or table, for a wrong one. Each
         fault is noted in the document. `limits` are those of `fault_of`, for each text, number and
         truth value inside.
@@ -440,9 +446,9 @@ class Shape(Record):
         self,
         document: Document,
         path: KeyPath,
-        values: Mapping[Any, object],
+        values: Mapping[EntryKey, object],
         limits: Limits,
-    ) -> dict[Any, object]:
+    ) -> dict[EntryKey, object]:
         """The right values of a list or table, by their places or keys."""
         assert self.inner is not None
         entries = {}
@@ -478,19 +484,23 @@ def shape_of(
     without_none = annotation.removesuffix(" | None")
     outer, _, inside = without_none.removesuffix("]").partition("[")
     inner = None
+    is_as_stated = False
     if outer == "Mapping":
         _, _, entry = inside.partition(", ")
         inner = shape_of(entry, kind, joins_lines=joins_lines)
+        is_as_stated = inner.is_as_stated
     elif outer in _LISTS:
         entry, _, _ = inside.rpartition(", ")
         inner = shape_of(entry or inside, kind, joins_lines=joins_lines)
-    elif outer not in _PLAIN and outer != "TomlTable":
-        outer = "Any" if kind is None else "Record"
-    is_as_stated = outer in ("int", "bool", "Any")
-    if outer == "str":
+    elif outer == "str":
         is_as_stated = not joins_lines
-    elif outer == "Mapping" and inner is not None:
-        is_as_stated = inner.is_as_stated
+    elif outer in ("int", "bool"):
+        is_as_stated = True
+    elif outer not in ("float", "TomlTable"):
+        outer = "Any"
+        if kind is not None:
+            outer = "Record"
+        is_as_stated = kind is None
     return Shape(
         outer=outer,
         inner=inner,
@@ -598,7 +608,7 @@ class TomlTable:
         kind: type[Record] | None = None,
         required: bool = False,
         example: object = None,
-        **limits: Any,
+        **limits: Unpack[Limits],
     ) -> Any:
         """The value of the key, as a record's field with that annotation has it.
 
@@ -625,8 +635,9 @@ class TomlTable:
         *,
         required: bool = False,
         example: object = None,
-        **limits: Any,
-    ) -> Any:
+        **limits: Unpack[Limits],
+    ) -> object:
+        """The value of the key by its shape, as `get` describes."""
         self._known[key] = None
         if key not in self.values:
             if required:
@@ -656,7 +667,7 @@ class TomlTable:
             remedy = f"one of {choices}"
         self.problem(key, "is missing", remedy)
 
-    def fields(self, kind: type[Record]) -> dict[str, Any]:
+    def fields(self, kind: type[Record]) -> Values:
         """The values of the fields that a file states (`read_by`), by their names in the record.
         The default stands for one that is missing, and for a wrong one that is no list or table;
         None stands for a required one.
@@ -729,6 +740,7 @@ def shipped_table(name: str, folder: str = "") -> TomlRow:
 
 @cache
 def _common_table(store: Store, name: str) -> Document:
+    """The table `common/<name>` of a store, read once."""
     return stored_table(store, f"common/{name}")
 
 
@@ -772,6 +784,7 @@ def _shipped_record(
     name: str,
     section: str,
 ) -> Record:
+    """The record of `shipped_record`, read once."""
     document = _shipped_document(name)
     table = document.root
     if section:
@@ -782,6 +795,7 @@ def _shipped_record(
 
 
 def _refuse_faults(document: Document) -> None:
+    """Raise `SpecError` where the document has a fault."""
     if not document.ok:
         raise SpecError(document.problems)
 

@@ -109,12 +109,14 @@ def fill(
 
 
 def _with_parts(template: str, parts: Mapping[str, str]) -> str:
+    """The template with its parts put in, and the parts of these parts."""
     if not parts or "{>" not in template:
         return template
     return _PART.sub(lambda match: _with_parts(parts[match[1]], parts), template)
 
 
 def _optional_words(match: re.Match[str], values: Mapping[str, object]) -> str:
+    """The words of `[[name?words]]` where they are wanted; else nothing."""
     negation, name, words = match.groups()
     is_there = bool(values.get(name))
     is_wanted = not is_there if negation else is_there
@@ -157,6 +159,7 @@ class _Place(Record):
 # cached: `list` asks for the same few sentences thousands of times
 @lru_cache(maxsize=1024)
 def _places(line: str) -> tuple[_Place, ...]:
+    """The places in a line in their order; the last stands for the end of the line."""
     places = []
     end = 0
     for match in _PLACE.finditer(line):
@@ -168,6 +171,7 @@ def _places(line: str) -> tuple[_Place, ...]:
 
 
 def _written(value: object, unit: str | None) -> str:
+    """The value in its unit, a range where it has two ends."""
     if unit is None:
         return str(value)
     if isinstance(value, tuple) and unit in RANGES:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from .errors import KeyPath
 from .files import Unreadable
@@ -49,7 +48,7 @@ def lines_of(text: str) -> dict[KeyPath, int]:
         line = statement.line
         is_header = statement.text[0] == "["
         path = () if is_header else table
-        value: Any = tomllib.loads(statement.text)
+        value: object = tomllib.loads(statement.text)
         # `[a.b]` and `a.b = 1` are nested tables of one key each
         while isinstance(value, dict) and len(value) == 1:
             ((key, value),) = value.items()

@@ -470,6 +470,11 @@ def words_of(name: str) -> frozenset[str]:
     return frozenset(re.findall(r"[^\W_]+", name.lower()))
 
 
+def says_any(text: str, words: Iterable[str]) -> bool:
+    """Whether one of the words stands in the text, also inside a longer word."""
+    return any(word in text for word in words)
+
+
 def is_slip(word: str, choice: str) -> bool:
     """Whether two names differ by one letter more, less or other, or by two swapped letters."""
     if word == choice:

@@ -21,9 +21,9 @@ from .errors import (
 )
 from .purposes import WORKLOAD_PURPOSES, purposes_table
 from .quoting import shell_word
-from .records import PYTHON, Record, Values, fault_of, read_by
+from .records import PYTHON, Limits, Record, Values, fault_of, read_by
 from .synonyms import meant, options_elsewhere
-from .tables import Document, Limits
+from .tables import Document
 from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens, parse_wait
 
 FINETUNE_METHODS = ("full", "lora", "qlora")
@@ -219,7 +219,7 @@ class Workload(Record):
     )
     reserve_bytes: int | None = _option(name="--reserve", **_BYTES)
     download_bytes_per_second: int | None = _option(
-        name="--download-speed", minimum=1, **_BYTES
+        name="--download-speed", minimum=1, maximum=MOST_BYTES, parse=parse_size
     )
     private: bool = read_by(name="--private", default=False)
     commercial: bool = read_by(name="--commercial", default=False)
@@ -291,6 +291,11 @@ class Workload(Record):
         if self.purpose is None:
             return None
         return purposes_table().purpose[self.purpose].use
+
+    @property
+    def needed_pace(self) -> float:
+        """The tokens per second that each user needs; 0 where no pace is stated."""
+        return self.min_tokens_per_second or 0
 
     @property
     def tokens_with_prompt(self) -> int | None:

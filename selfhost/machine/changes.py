@@ -331,7 +331,7 @@ def _faults_of_cards(named: Sequence[NamedCards], *, are_set: bool) -> list[Prob
 def _refuse_cards_beside_unified(machine: Machine, named: Sequence[NamedCards]) -> None:
     """Raise `SettingError` for a card beside a GPU of a maker whose computers take none."""
     table = platforms()
-    makers = set(words_of(machine.cpu_model or ""))
+    makers = set(words_of(machine.cpu_name))
     others = []
     for card in machine.cards:
         maker = card.vendor.lower()
@@ -363,7 +363,7 @@ class _Settings:
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
-        self.values: dict[str, Any] = {}
+        self.values: FactValues = {}
         self.problems: list[Problem] = []
 
     def source_of(self, key: str) -> str:

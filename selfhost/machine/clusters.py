@@ -75,8 +75,7 @@ class Cluster(Record):
         """Whether all machines are built alike: system, processor, RAM and GPUs. Their names may
         differ, and what is free on them.
         """
-        builds = {_build_of(machine) for machine in self.kinds}
-        return len(builds) == 1 and _have_as_much_ram(self.kinds)
+        return _are_built_alike(self.kinds)
 
     def first(self, number: int) -> Cluster:
         """The cluster of the first so many machines."""
@@ -105,6 +104,13 @@ def _build_of(machine: Machine) -> tuple[object, ...]:
         machine.cpu_cores_physical,
         tuple(cards),
     )
+
+
+def _are_built_alike(machines: Sequence[Machine]) -> bool:
+    """Whether the machines have the same build and as much RAM."""
+    if len(set(map(_build_of, machines))) > 1:
+        return False
+    return _have_as_much_ram(machines)
 
 
 def _have_as_much_ram(machines: Sequence[Machine]) -> bool:
@@ -174,12 +180,11 @@ def cluster_named(
         return None
     machines = []
     names = []
-    notes = []
+    notes: list[str] = []
     for part in parts:
         machines += [part.noted.machine] * part.number
         names += [part.name] * part.number
-        if part.noted.note is not None:
-            notes.append(part.noted.note)
+        notes += part.noted.notes
     cluster = cluster_of(machines, link, names)
     return NotedCluster(cluster=cluster, notes=tuple(notes))
 
@@ -307,8 +312,7 @@ def _counts_computers(
     alone = _read_or_none(rest, read) or _read_or_none(singular, read)
     if alone is None:
         return False
-    has_same_build = _build_of(alone.machine) == _build_of(one.machine)
-    return has_same_build and _have_as_much_ram((alone.machine, one.machine))
+    return _are_built_alike((alone.machine, one.machine))
 
 
 def _begins_with_computer(text: str, read: ReadMachine) -> bool:

@@ -515,6 +515,12 @@ def is_server(name: str) -> bool:
     return series is not None and series.kind == "server"
 
 
+def has_one_socket(name: str) -> bool:
+    """Whether a machine holds only one processor of that name, whose series is no server's."""
+    series = series_called(name)
+    return series is not None and series.kind != "server"
+
+
 def maker_of(name: str) -> str | None:
     """Return AMD or Intel by a word of a processor's name; None where no word tells."""
     words = words_of(name)
@@ -582,8 +588,7 @@ def processors_named(name: str) -> int:
     """Return how many processors a name tells: 2 for `dual xeon`. The `x6` of a processor with one
     socket is a number of cores.
     """
-    series = series_called(name)
-    if series is not None and series.kind != "server":
+    if has_one_socket(name):
         return 1
     counts = [1]
     plain = name.lower().replace("×", "x")

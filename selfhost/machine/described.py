@@ -92,6 +92,16 @@ class _Computer(Record):
         return self.about.stated_cores or max(1, usual)
 
     @property
+    def processor_name(self) -> str:
+        """The name of the processor; "" where only GPUs are told."""
+        return self.processor or ""
+
+    @property
+    def tells_ram(self) -> bool:
+        """Whether the description states the RAM, also where its size does not count."""
+        return self.ram_gib is not None or self.about.memory.ram_gib is not None
+
+    @property
     def has_own_processor(self) -> bool:
         """Whether the processor is the one that the product comes with."""
         return self.processor == self.product.processor
@@ -99,21 +109,21 @@ class _Computer(Record):
     @cached_property
     def series(self) -> cpus.ProcessorSeries | None:
         """The series of the computer's processor."""
-        return cpus.series_called(self.processor or "")
+        return cpus.series_called(self.processor_name)
 
     @cached_property
     def chip(self) -> cpus.Chip | None:
         """The processor's row in chips.toml; None where the processor is no chip with memory beside
         it.
         """
-        return cpus.chip_of(words_of(self.processor or ""))
+        return cpus.chip_of(words_of(self.processor_name))
 
     @property
     def cpu_class(self) -> cpus.CpuClass:
         """The class of the computer's processor: the usual equipment of computers with a processor
         of that class.
         """
-        return cpus.class_of(self.processor or "")
+        return cpus.class_of(self.processor_name)
 
 
 def described(about: Description) -> NotedMachine:
@@ -128,9 +138,9 @@ def described(about: Description) -> NotedMachine:
     machine = _planned(computer)
     notes = [_judged_as(computer, machine), *computer.cards.notes]
     notes += _doubts(computer, machine)
-    machine, rate_note = with_ram_rate(machine, about.memory)
-    if rate_note is not None:
-        notes.append(rate_note)
+    rated = with_ram_rate(machine, about.memory)
+    machine = rated.machine
+    notes += rated.notes
     if about.setting.is_wsl:
         machine = _in_wsl(machine)
         notes.append(_note("wsl", half=machine.memory_total_bytes))
@@ -219,8 +229,9 @@ def _processor(
         words = {*named.split()} - {"2x", "dual"}
         if not cpus.names_a_kind_alone(words):
             return named
-    if product.processor or named:
-        return product.processor or named
+    processor = product.processor or named
+    if processor:
+        return processor
     is_product = product is not _NO_PRODUCT
     if about.scope != "host" and not is_product:
         return _host_of(cards) or _GUEST_PROCESSOR
@@ -273,7 +284,7 @@ def _facts_in_words(computer: _Computer) -> FactValues:
         facts["accelerators"] = ()
     elif about.setting.has_no_card:
         facts["accelerators"] = _gpus(computer)
-    listed = cpus.cores_of(computer.processor or "")
+    listed = cpus.cores_of(computer.processor_name)
     if computer.is_guest or computer.product.guest:
         facts |= _cores_of_guest(computer, about.stated_cores)
     elif listed is None or not listed.are_known:
@@ -314,7 +325,7 @@ def _usual(computer: _Computer) -> FactValues:
         "accelerators": (),
         _RAM: _usual_ram_gib(computer),
     }
-    if computer.is_guest and not computer.about.stated_cores:
+    if computer.is_guest:
         facts |= _cores_of_guest(computer, computer.guest_cores)
     return facts
 
@@ -654,7 +665,7 @@ def _doubts(computer: _Computer, machine: Machine) -> Iterator[str]:
         if graphics:
             yield _note("graphics", graphics=graphics)
     others = [f"{gib:g} GB" for gib in computer.product.gib[1:]]
-    if others and about.memory.ram_gib is None and computer.ram_gib is None:
+    if others and not computer.tells_ram:
         yield _note("sizes", sizes=others)
     yield from _doubts_of_disk(computer)
 
@@ -693,7 +704,7 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
 def _doubts_of_disk(computer: _Computer) -> Iterator[str]:
     """Yield a note on the only size, which is taken for a disk, where it could be the RAM's."""
     memory = computer.about.memory
-    if computer.ram_gib is not None or memory.ram_gib is not None:
+    if computer.tells_ram:
         return
     if memory.disk_gib is None or computer.product.gib:
         return
@@ -740,7 +751,7 @@ def _unlike(about: Description, machine: Machine) -> Iterator[str]:
     if stated is None:
         return
     # of one processor, or of all
-    processors = cpus.processors_named(machine.cpu_model or "")
+    processors = cpus.processors_named(machine.cpu_name)
     possible = {stated, stated * processors}
     cores = (machine.cpu_cores_physical, machine.cpu_cores_usable)
     if possible.isdisjoint(cores):

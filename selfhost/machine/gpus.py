@@ -482,7 +482,7 @@ def series_in(machine: Machine) -> cpus.ProcessorSeries | None:
     """Return the series of a machine's processor, by the processor's name or by the GPU inside it.
     None where neither tells.
     """
-    series = cpus.series_called(machine.cpu_model or "")
+    series = cpus.series_called(machine.cpu_name)
     if series is not None:
         return series
     for card in machine.cards:

@@ -102,7 +102,7 @@ def assumed_sets(machine: Machine) -> AssumedSets | None:
     """
     table = instruction_sets()
     architecture = machine.architecture
-    name = machine.cpu_model or ""
+    name = machine.cpu_name
     least = cpus.class_of(name).least_vectors
     if least is not None and cpus.series_called(name) is None:
         row = table.least[least]

@@ -186,9 +186,7 @@ def _key(typed: str) -> str:
 
 def _usual_name(machine: Machine) -> str | None:
     """The name of the usual link of a machine; None where no row knows the machine."""
-    parts = [machine.cpu_model or ""]
-    parts += [card.name for card in machine.cards]
-    told = "  ".join(parts).lower()
+    told = "  ".join(machine.part_names).lower()
     for name, row in _table().link.items():
         for pattern in row.usual_of:
             if re.search(rf"\b(?:{pattern})\b", told):

@@ -53,8 +53,7 @@ def find_processor(
     if found is None:
         return None
     phrase.claim(*found.run.places)
-    series = cpus.series_called(found.name)
-    if series is not None and series.kind != "server":
+    if cpus.has_one_socket(found.name):
         # one machine holds one of these, so that the count counts nothing and is refused
         return found
     # a processor of no listed series may be a server's: `2x xeon`

@@ -62,14 +62,7 @@ class Profile(Record):
 
     def holds(self, words: Iterable[str]) -> bool:
         """Whether its name, kind, title, processor or GPUs hold every word."""
-        machine = self.machine
-        texts = [
-            self.name,
-            self.kind,
-            self.title,
-            machine.cpu_model or "",
-        ]
-        texts += [card.name for card in machine.cards]
+        texts = [self.name, self.kind, self.title, *self.machine.part_names]
         all_texts = "  ".join(map(canonical, texts))
         keys = map(canonical, words)
         return all(key in all_texts for key in keys)
@@ -82,6 +75,13 @@ class NotedMachine(NamedTuple):
 
     machine: Machine
     note: str | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The note alone; () where there is none."""
+        if self.note is None:
+            return ()
+        return (self.note,)
 
 
 class RunnerLabel(Stated):

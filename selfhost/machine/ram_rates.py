@@ -86,7 +86,7 @@ def with_ram_rate(machine: Machine, memory: StatedMemory) -> NotedMachine:
     if slots is None or rate_mts is None:
         # the channels of the processor are not known, or it takes no such memory
         return NotedMachine(machine, _not_counted(ram.name(ram.mts)))
-    processors = cpus.processors_named(machine.cpu_model or "")
+    processors = cpus.processors_named(machine.cpu_name)
     channels = _channels(slots, ram, processors)
     bandwidth = channels * slots.bits // 8 * rate_mts * units.MB
     told = f"{units.plural(channels, 'channel')} of {ram.name(rate_mts)}"

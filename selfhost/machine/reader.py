@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import expect_type
+from ..core.files import reason_of
 from ..core.records import shown
 from .platforms import normal_system, platforms
 from .record import BANDWIDTH, FACTS, UNNAMED, Machine, Process
@@ -73,7 +74,7 @@ def read_machine(host: Host | None = None) -> Machine:
     Reading takes a few milliseconds, and at most some seconds where a network mount or a driver
     does not answer.
     """
-    from .probes.host import Facts, Host, reason_of
+    from .probes.host import Facts, Host
 
     host = host or Host()
     facts = Facts(values={}, sources={}, unread={})

@@ -267,7 +267,10 @@ class Machine(ShownRecord):
     def _completed(cls, values: FactValues) -> FactValues:
         for name, limits in _LIMITS.items():
             value = values[name]
-            fault = None if value is None else fault_of(value, float, **limits)
+            if value is None:
+                continue
+            least = limits["minimum"]
+            fault = fault_of(value, float, minimum=least, maximum=limits["maximum"])
             if fault is not None:
                 problem = Problem(file="Machine", key=name, message=fault.message)
                 raise MachineFileError([problem])
@@ -428,6 +431,16 @@ class Machine(ShownRecord):
     def cards(self) -> tuple[Accelerator, ...]:
         """The accelerators; () where there are none, and where they were not read."""
         return self.accelerators or ()
+
+    @property
+    def cpu_name(self) -> str:
+        """The name of the processor; "" where it is not known."""
+        return self.cpu_model or ""
+
+    @property
+    def part_names(self) -> list[str]:
+        """The names of the processor and of the GPUs, as far as they are known."""
+        return [self.cpu_name, *[card.name for card in self.cards]]
 
     @property
     def own_memory_cards(self) -> list[Accelerator]:

@@ -315,14 +315,13 @@ def _modules(match: re.Match[str]) -> str:
     """The replacement `2x16gb` for `32gb (2x16)` and, without a unit, for `32gb (16x2)`. The text
     stays as it is where the modules do not add up to the size.
     """
-    count = int(match["count"])
-    module_gb = int(match["size"])
+    numbers = [int(match["count"]), int(match["size"])]
+    count, module_gb = numbers
     if int(match["total"]) != count * module_gb:
         return match[0]
     # no module has 12 GB, so that `12x8` are twelve; `16x2` are hardly sixteen
-    may_be_size = count in _SIZES_OF_MODULES_GB and not match["unit"]
-    if may_be_size and count > module_gb:
-        count, module_gb = module_gb, count
+    if count in _SIZES_OF_MODULES_GB and not match["unit"]:
+        count, module_gb = sorted(numbers)
     kind = match["kind"] or ""
     return f" {count}x{module_gb}gb {kind} "
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 
+from ..core.files import as_list
 from ..core.units import listed
 from .config_tables import (
     ConfigClass,
@@ -169,9 +170,8 @@ class Keys(Sizes):
         if value is None:
             return None
         first = self.type.first_layer
-        stated = value if isinstance(value, list) else [value]
         numbers = []
-        for number in stated:
+        for number in as_list(value):
             if type(number) is not int or number < first:
                 return self.fault(
                     f"{key} is {short(value)}, not numbers of layers", None
@@ -234,8 +234,7 @@ class Keys(Sizes):
         unusual = set()
         for key, published in self.published.items():
             value = self.values.get(key)
-            usual = published if isinstance(published, list) else [published]
-            if value is not None and value not in usual:
+            if value is not None and value not in as_list(published):
                 unusual.add(key)
         return unusual
 

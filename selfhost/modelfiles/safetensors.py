@@ -309,7 +309,7 @@ def _counted_parameters(model: LocalModel, weights: Weights) -> Parameters:
     stored = weights.total
     if stored is None:
         return parameters
-    total = stored - (parameters.mtp or 0)
+    total = stored - parameters.in_blocks
     described = parameters.total
     encoders = 0
     if model.language_parameters is not None:

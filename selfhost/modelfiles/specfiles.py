@@ -290,7 +290,7 @@ def _counts(
         yield _Count(key="total", stated=stated, true=components, basis="components")
     if counted is None:
         return
-    encoders = parameters.encoders or 0
+    encoders = parameters.in_encoders
     if not encoders and "parameters.encoders" in spec.unknown:
         # the stated total includes the encoders: it is at least the sum of the other parts
         encoders = max(0, stated - counted.total)
@@ -340,7 +340,7 @@ def _most_bytes(
         # some pipelines are published in 32 bits and loaded in 16, such as Z-Image
         most *= 32 / DTYPES[quantization]
     # a listing may include the projector
-    encoders = spec.parameters.encoders or 0
+    encoders = spec.parameters.in_encoders
     return most + _ENCODER_BYTES * encoders
 
 

@@ -14,7 +14,15 @@ from ..catalogue.architecture import Architecture, Attention, Audio, Recurrent
 from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from .case import Case
-from .records import Size, Term, by_layers, computed_term, of_sequences, rounded_up
+from .records import (
+    Size,
+    Term,
+    by_layers,
+    computed_term,
+    of_sequences,
+    rounded_up,
+    sum_bytes,
+)
 from .tensors import (
     CacheGroup,
     cache_groups,
@@ -78,7 +86,7 @@ def _keys_and_values(case: Case) -> Term:
     audio.
     """
     caches = cache_sizes(case)
-    likely = sum(cache.bytes for cache in caches)
+    likely = sum_bytes(caches)
     most = sum(cache.high_bytes for cache in caches)
     size = Size(likely, likely, most)
     ending = of_sequences(case.sequences)
@@ -110,9 +118,8 @@ def cache_sizes(case: Case) -> list[CacheSize]:
     mlx_indexer = 0
     if case.account.windows == "rotated":
         # MLX LM stores the keys of an indexer in every layer, and space for values as well
-        mlx_indexer = max(
-            (group.indexer_length or 0 for group in model.attention), default=0
-        )
+        lengths = [group.indexer_key_length for group in model.attention]
+        mlx_indexer = max(lengths, default=0)
         model = as_unpacked(model)
     caches = []
     for group in cache_groups(model):
@@ -159,7 +166,7 @@ def _of_one_token(
         line = f"({line} + {TORCH.fp8_row_bytes} bytes)"
     return CacheSize(
         layers=group.layers,
-        heads=1 if group.latent else group.kv_heads,
+        heads=group.kv_heads,
         bytes=likely,
         high_bytes=most,
         before=before,
@@ -254,8 +261,8 @@ def _state_of_layer(case: Case, recurrent: Recurrent) -> tuple[int, str]:
     inputs = state.convolution
     if account.widened and recurrent.kind != "rglru":
         # LinearAttentionLayer of transformers keeps as many inputs as the convolution is wide
-        taps = recurrent.convolution or 1
-        inputs = inputs * taps // max(1, taps - 1)
+        earlier = recurrent.earlier_inputs
+        inputs = inputs * (earlier + 1) // max(1, earlier)
     is_narrow = recurrent.kind in account.narrow_states
     memory_width = width if is_narrow else _STATE_NUMBER_BYTES
     line = f"({inputs:,} × {width} bytes + {state.memory:,} × {memory_width} bytes)"

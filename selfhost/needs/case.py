@@ -110,6 +110,7 @@ def encoder_of(spec: ModelSpec) -> Encoder | None:
 
 @cache
 def _encoders() -> tuple[Encoder, ...]:
+    """The encoders of architectures.toml, read once."""
     return tuple(shipped_rows(Encoder, "architectures", "encoder").values())
 
 
@@ -119,7 +120,7 @@ def _has_encoder(spec: ModelSpec, encoder: Encoder) -> bool:
     """
     if spec.parameters.encoder_type in encoder.types:
         return True
-    parameters = spec.parameters.encoders or 0
+    parameters = spec.parameters.in_encoders
     most = encoder.most_parameters or parameters
     if not encoder.least_parameters <= parameters <= most:
         return False

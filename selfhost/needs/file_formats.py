@@ -103,7 +103,7 @@ def case_of(
         model=spec.architecture or NO_MODEL,
         row=row,
         has_row=row is not UNKNOWN_ROW,
-        encoders=spec.parameters.encoders or 0,
+        encoders=spec.parameters.in_encoders,
         embeds=spec.modality == "embedding",
         format=format,
         quantization=quantization,

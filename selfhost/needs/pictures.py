@@ -34,6 +34,7 @@ from .records import (
     files_of,
     stated_range,
     stated_term,
+    sum_bytes,
     taken_off,
     term,
     unread,
@@ -513,7 +514,7 @@ def _sizes_of_component_files(case: Case) -> dict[str, Term]:
             wide = Size(*_DIFFUSERS.encoder_wide_bytes.get(type_name, NO_BYTES))
         elif is_large:
             bytes_each = _DIFFUSERS.component_numbers[type_name]
-        ends = Size(*[int(number * width) for width in bytes_each]).plus(wide)
+        ends = Size.of(number, bytes_each).plus(wide)
         line = f"{number:,} {name} × {bytes_each[1]:g} bytes"
         if wide.likely:
             line += f" + {wide.likely:,} bytes of wider parts"
@@ -538,9 +539,7 @@ class _ComponentFiles(_Offloading):
         if stated is not None and stated.low_bytes:
             a_pass = stated.low_bytes - 2 * self.parameters
             if a_pass > 0:
-                return Size(
-                    *[int(a_pass * times) for times in _DIFFUSERS.component_pass]
-                )
+                return Size.of(a_pass, _DIFFUSERS.component_pass)
         return Size(*_DIFFUSERS.component_clip).scaled(self.case.size_times)
 
     def needs(self, files: Term) -> Needs:
@@ -577,6 +576,7 @@ def _layer_as_stated(beside_bytes: int) -> Term:
 
 
 def _working_layer(ends: Size, line: str) -> Term:
+    """The term of the one layer that works on a GPU at a time."""
     return assumed_term("activations", ends, _DIFFUSERS.offload_source, line)
 
 
@@ -609,8 +609,8 @@ def needs_of_listed_files(case: Case, parts: ModelParts) -> Needs:
     decoder = _alone(sizes["vae"]), decoding
     weights = whole_files(files)
     host = weights, case.program
-    by_component = max((_alone(largest), denoising), decoder, key=_bytes_of)
-    by_segment = max((_segment(largest), denoising), decoder, key=_bytes_of)
+    by_component = max((_alone(largest), denoising), decoder, key=sum_bytes)
+    by_segment = max((_segment(largest), denoising), decoder, key=sum_bytes)
     buffer = max(denoising, decoding, key=_likely_bytes)
     return Needs(
         files=files,
@@ -642,11 +642,6 @@ def _unknown_size(
 
 def _likely_bytes(part: Term) -> int:
     return part.bytes
-
-
-def _bytes_of(terms: Terms) -> int:
-    """Bytes of all the terms."""
-    return sum(part.bytes for part in terms)
 
 
 def _all_files(sizes: Terms) -> Term:

@@ -20,6 +20,7 @@ from ..catalogue.spec import FileTensors, PublishedFiles
 from ..catalogue.spec_values import gguf_name
 from ..core.records import Stated, read_by
 from ..core.tables import row_names, shipped_record
+from ..core.units import says_any
 from .tensors import ArchitectureRow, gguf_tensors, row_of
 
 
@@ -505,13 +506,13 @@ def _is_kept(name: str) -> bool:
     """Whether no quantization changes the tensors of that name, be they matrices or not."""
     if name in _KEPT_TABLES:
         return True
-    return any(part in name for part in _TYPES.kept)
+    return says_any(name, _TYPES.kept)
 
 
 @lru_cache(maxsize=1024)
 def _may_be_narrow(name: str) -> bool:
     """Whether 16 bits are enough for the tensors of that name."""
-    return any(part in name for part in _TYPES.kept_in_16_bits)
+    return says_any(name, _TYPES.kept_in_16_bits)
 
 
 # cached: hundreds of models have equal layers

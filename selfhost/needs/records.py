@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cached_property, partial
 from math import ceil
 from operator import add, itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..core.records import Record, Unread
 from ..core.units import plural
@@ -187,6 +187,11 @@ class Size(NamedTuple):
         """The size times a quotient, in whole bytes."""
         return Size(*[int(size * numerator / denominator) for size in self])
 
+    @classmethod
+    def of(cls, number: int, bytes_each: Iterable[float]) -> Size:
+        """The size of a number of things, each of which takes these three sizes."""
+        return cls(*[int(number * size) for size in bytes_each])
+
 
 NO_BYTES = Size(0, 0, 0)
 # a known size, or a range
@@ -208,6 +213,20 @@ def middle_of(low: int, high: int) -> Size:
     return Size(low, (low + high) // 2, high)
 
 
+class Counted(Protocol):
+    """Anything of which the likely bytes are known: a term, the tensors of a file, a state."""
+
+    @property
+    def bytes(self) -> int:
+        """The likely bytes."""
+        raise NotImplementedError
+
+
+def sum_bytes(parts: Iterable[Counted]) -> int:
+    """The likely bytes of all the parts."""
+    return sum(part.bytes for part in parts)
+
+
 def likely_bytes(terms: Iterable[Term], *names: str) -> int:
     """The likely bytes of the terms with these names."""
     return sum(term.bytes for term in terms if term.name in names)
@@ -224,7 +243,7 @@ class MemoryNeed(Record):
 
     @cached_property
     def total_bytes(self) -> int:
-        return sum(term.bytes for term in self.terms)
+        return sum_bytes(self.terms)
 
     @cached_property
     def low_bytes(self) -> int:
@@ -322,17 +341,23 @@ class Needs(Record):
         """The bytes still to download; None where not known."""
         if self.missing_bytes is not None:
             return self.missing_bytes
-        return None if self.files is None else self.files.bytes
+        if self.files is None:
+            return None
+        return self.files.bytes
 
     @property
     def download_how(self) -> How | None:
         """How the size of the files is known; None where the size is not known."""
-        return None if self.files is None else self.files.how
+        if self.files is None:
+            return None
+        return self.files.how
 
     @property
     def download_source(self) -> str | None:
         """The source of the size of the files; None where the size is not known."""
-        return None if self.files is None else self.files.source
+        if self.files is None:
+            return None
+        return self.files.source
 
     @property
     def download_range(self) -> tuple[int, int] | None:

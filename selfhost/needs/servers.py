@@ -16,7 +16,7 @@ from ..catalogue.architecture import Architecture
 from ..catalogue.spec_values import scheme_of
 from ..core.records import Stated
 from ..core.tables import shipped_record
-from ..core.units import GIB, MIB, plural
+from ..core.units import GIB, MIB, plural, says_any
 from .cache import cache_sizes
 from .case import Case, overhead
 from .records import (
@@ -190,7 +190,7 @@ class _VllmPass:
         for feed in self.model.feed_forward:
             length = feed.length
             if feed.experts:
-                length = feed.shared_length or 0
+                length = feed.shared_numbers
             widest = max(widest, length)
         return widest
 
@@ -451,7 +451,7 @@ def divides_over(number: int, architecture: Architecture, quantization: str) -> 
     if scheme is not None:
         architecture = architecture.packed_with(scheme.method)
         if scheme.method in ("awq", "gptq", "w4a16"):
-            step = scheme.group or 1
+            step = scheme.step
     if "float8_e4m3_128x128" in architecture.narrow_types:
         step = 128
     for group in architecture.attention:
@@ -461,16 +461,15 @@ def divides_over(number: int, architecture: Architecture, quantization: str) -> 
         if not _is_shared_by(kv_heads, number):
             return False
     for feed in architecture.feed_forward:
-        if (feed.length / step) % number:
-            return False
-        if feed.shared_length and (feed.shared_length / step) % number:
-            return False
+        for length in (feed.length, feed.shared_numbers):
+            if (length / step) % number:
+                return False
     return True
 
 
 def _is_shared_by(heads: int, devices: int) -> bool:
     """Whether the heads divide evenly over the devices, or the devices over the heads."""
-    return heads % devices == 0 or devices % heads == 0
+    return max(heads, devices) % min(heads, devices) == 0
 
 
 def terms_by_device(
@@ -547,7 +546,7 @@ def _share_of_weights(case: Case, devices: int) -> float:
         name = typed.group.name
         layers = typed.group.layers
         most_devices = 0
-        if any(part in f"{name}." for part in _VLLM.replicated):
+        if says_any(f"{name}.", _VLLM.replicated):
             most_devices = 1
         elif layers and name.endswith(("attn_k.weight", "attn_v.weight")):
             most_devices = kv_heads.get(layers[0], 0)
@@ -640,6 +639,6 @@ def _table_bytes(case: Case) -> int:
             continue
         part = int(group.key_length * row.rope_share)
         if group.kind == "latent":
-            part = group.rope_length or 0
+            part = group.rotated_length
         turned = max(turned, part)
     return 2 * positions * row.rope_rows * turned

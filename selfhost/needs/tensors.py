@@ -406,7 +406,8 @@ def parameter_counts(architecture: Architecture) -> ParameterCounts:
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             unused += _unused_parameters(routed, layer.layers, layer.used)
-    unused += sum(ngrams.parameters for ngrams in architecture.ngrams)
+    for ngrams in architecture.ngrams:
+        unused += ngrams.parameters
     return ParameterCounts(total=total, active=total - unused)
 
 
@@ -631,7 +632,7 @@ class _TensorList:
         stored = self.model.stored_layers
         if stored is None:
             return layers
-        return tuple(layer for layer in layers if layer < stored)
+        return _below(layers, stored)
 
     def _add_to_stacks(
         self,
@@ -774,7 +775,7 @@ class _TensorList:
             layers,
             group,
             # where attention caches unpacked keys, the key's length includes the rotated part
-            unturned=group.key_length - (group.rope_length or 0),
+            unturned=group.key_length - group.rotated_length,
             output_groups=group.output_groups or 1,
             query_key_norm=query_key_norm_of(group, self.model, row),
             biased=is_biased,
@@ -832,23 +833,36 @@ class _TensorList:
             self.add_norm(name, layers)
         if model.stream_latent_length:
             self.add_part("streams", layers)
-        attention = list(model.attention)
+        attention = max(model.attention, key=_last_layer)
         if "window" in row.mtp_like:
-            windowed = [group for group in attention if group.window_tokens]
-            attention = windowed or attention
-        feed_forward = list(model.feed_forward)
+            attention = max(model.attention, key=_with_window_last)
+        feed_forward = max(model.feed_forward, key=_last_layer)
         if "dense" in row.mtp_like:
-            dense = [group for group in feed_forward if not group.experts]
-            feed_forward = dense or feed_forward
-        self.add_attention(max(attention, key=_last_layer), layers)
-        self.add_feed_forward(max(feed_forward, key=_last_layer), layers)
+            feed_forward = max(model.feed_forward, key=_dense_last)
+        self.add_attention(attention, layers)
+        self.add_feed_forward(feed_forward, layers)
         tables: Sizes = dict.fromkeys(row.mtp_vocabulary, True)
         self.add_part("prediction", layers, **tables)
+
+
+def _below(layers: Places, stop: int) -> Places:
+    """Those of the layers whose numbers are below `stop`."""
+    return tuple(layer for layer in layers if layer < stop)
 
 
 def _last_layer(part: LayerPart) -> int:
     """The number of the part's last layer; -1 where no layer has the part."""
     return max(part.layers, default=-1)
+
+
+def _with_window_last(group: Attention) -> tuple[bool, int]:
+    """The order of layers that attend: without a window, with one; of each the last layer last."""
+    return bool(group.window_tokens), _last_layer(group)
+
+
+def _dense_last(group: FeedForward) -> tuple[bool, int]:
+    """The order of feed-forwards: with experts, without; of each the last layer last."""
+    return not group.experts, _last_layer(group)
 
 
 def query_key_norm_of(
@@ -940,7 +954,7 @@ def _caching_layers(attention: Attention, cache_layers: int | None) -> int:
         return 0
     if cache_layers is None:
         return len(attention.layers)
-    return len([layer for layer in attention.layers if layer < cache_layers])
+    return len(_below(attention.layers, cache_layers))
 
 
 def _groups_of(
@@ -964,7 +978,7 @@ def _groups_of(
         key_length=attention.key_length,
         value_length=attention.value_length,
         window_tokens=window_tokens,
-        indexer_elements=attention.indexer_length or 0,
+        indexer_elements=attention.indexer_key_length,
         indexer_pool=attention.indexer_pool or 1,
     )
     if attention.kind == "latent":
@@ -992,7 +1006,7 @@ def _compressed_groups(attention: Attention, layers: int) -> list[CacheGroup]:
     rows = tokens.replace(
         window_tokens=None,
         tokens_per_row=attention.compression,
-        key_length=attention.key_length + (attention.indexer_length or 0),
+        key_length=attention.key_length + attention.indexer_key_length,
     )
     return [tokens, rows]
 
@@ -1035,7 +1049,7 @@ def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
     sizes = sizes_of(recurrent)
     sizes["width"] = architecture.embedding_length
     # the earlier inputs that a convolution remembers
-    sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
+    sizes["taps"] = recurrent.earlier_inputs
     rule = _tensors_table().states[recurrent.kind]
     parts = (rule.convolution, rule.memory)
     total = " + ".join(text for text in parts if text != "0")
@@ -1097,7 +1111,7 @@ def _state_of_compressed(attention: Attention, compression: int) -> State:
     """
     twice = 2 if attention.indexer_heads else 1
     tokens = twice * compression
-    numbers = twice * (attention.key_length + (attention.indexer_length or 0))
+    numbers = twice * (attention.key_length + attention.indexer_key_length)
     return State(
         layers=len(attention.layers),
         convolution=0,
@@ -1144,7 +1158,7 @@ def with_every_head(architecture: Architecture) -> Architecture:
         if group.kind != "latent":
             unpacked.append(group)
             continue
-        length = group.key_length + (group.rope_length or 0)
+        length = group.key_length + group.rotated_length
         full = group.replace(kind="full", kv_heads=group.heads, key_length=length)
         unpacked.append(full)
     return architecture.replace(attention=tuple(unpacked))

@@ -515,7 +515,7 @@ def _saved_by_token(training: Training) -> tuple[int, int]:
         in_layers += size * len(recurrent.layers)
     for feed_forward in model.feed_forward:
         inner = feed_forward.length * feed_forward.chosen
-        inner += feed_forward.shared_length or 0
+        inner += feed_forward.shared_numbers
         # four arrays of the inner length in 16 bits, five with adapters
         size = (8 if trains_all else 10) * inner
         by_feed_forward = max(by_feed_forward, size)

@@ -20,6 +20,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES, mlx_scheme, scheme_of
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_rows
+from ..core.units import says_any
 from ..core.workload import Workload
 from .case import (
     ENCODER_REMEDY,
@@ -154,7 +155,7 @@ class StoredTypes(Record):
         """The type of a group of tensors that belongs to that part."""
         is_narrow = is_linear
         if self.narrow == "all":
-            is_narrow = _is_matrix(group) and not _has_any(group.name, _NOT_LINEAR)
+            is_narrow = _is_matrix(group) and not says_any(group.name, _NOT_LINEAR)
         elif self.narrow == "blocks":
             is_block = bool(group.layers) and _is_matrix(group)
             is_narrow = is_block and _ROUTER not in group.name
@@ -259,11 +260,6 @@ def _is_matrix(group: TensorGroup) -> bool:
     return len(group.shape) > 1
 
 
-def _has_any(name: str, words: Iterable[str]) -> bool:
-    """Whether the name contains one of the words."""
-    return any(word in name for word in words)
-
-
 def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     """Whether quantizers pack the tensors: linear layers of the blocks, but not routers, nor
     coefficients of a few outputs, nor matrices that the model's class keeps wide.
@@ -276,7 +272,7 @@ def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     kept_by_class = row_of(architecture).torch_wide_matrix
     if kept_by_class:
         kept_wide.append(kept_by_class)
-    return not _has_any(group.name, kept_wide)
+    return not says_any(group.name, kept_wide)
 
 
 @lru_cache(maxsize=512)
@@ -320,7 +316,7 @@ def _group_in_mlx(type: str) -> int:
     scheme = mlx_scheme(type)
     if scheme is None:
         return 1
-    return scheme.group or 1
+    return scheme.step
 
 
 def _bytes_in(type: str, group: TensorGroup, *, is_wide: bool) -> float:
@@ -350,10 +346,12 @@ def stored_types(case: Case) -> StoredTypes:
     """The types in the files of a case, which likely follow a recipe where they are not as
     published.
     """
-    if case.format != "mlx" and case.is_as_published:
+    if _has_published_types(case):
         return _published_types(case.model)
     recipes = _recipes(case)
-    return _types_by(case, None if recipes is None else recipes.likely)
+    if recipes is None:
+        return _types_by(case, None)
+    return _types_by(case, recipes.likely)
 
 
 def types_by_recipes(case: Case) -> list[StoredTypes]:
@@ -362,7 +360,9 @@ def types_by_recipes(case: Case) -> list[StoredTypes]:
     """
     if case.format != "safetensors" or case.is_as_published:
         return []
-    recipes = _recipes(case) if scheme_of(case.quantization) else None
+    if scheme_of(case.quantization) is None:
+        return []
+    recipes = _recipes(case)
     if recipes is None:
         return []
     return [_types_by(case, recipe) for recipe in recipes.possible]
@@ -650,7 +650,7 @@ def _as_published(case: Case) -> Term:
     if unloaded:
         line += f" + {unloaded:,} bytes of other blocks in the files"
     # a quantizer may leave the blocks of multi-token prediction in 16 bits; some files lack them
-    most_in_blocks = max(block_bytes, 2 * (case.spec.parameters.mtp or 0))
+    most_in_blocks = max(block_bytes, _blocks_in_16_bits(case))
     most += (unloaded - block_bytes + most_in_blocks) * 1.01
     least += _undescribed_bytes(case) * 0.995
     ends = Size(int(least), loaded + unloaded, int(most))
@@ -670,7 +670,12 @@ def _block_bytes(case: Case) -> int:
     if case.spec.quantized is not None:
         return 0
     bits = _bits(case.model.matrix_dtype or case.model.dtype)
-    return int((case.spec.parameters.mtp or 0) * bits / 8)
+    return int(case.spec.parameters.in_blocks * bits / 8)
+
+
+def _blocks_in_16_bits(case: Case) -> int:
+    """The bytes of multi-token-prediction blocks that a quantizer leaves in 16 bits."""
+    return 2 * case.spec.parameters.in_blocks
 
 
 def _undescribed_bytes(case: Case) -> int:
@@ -756,7 +761,7 @@ def _by_recipe(case: Case, recipe: CheckpointRecipe | None) -> Term:
                 linear_bytes(head, model.embedding_length, model.published_tokens)
             )
         if recipe.mtp:
-            more += 2 * (case.spec.parameters.mtp or 0)
+            more += _blocks_in_16_bits(case)
         in_16 = recipe.layers_in_16 / model.layers
         more += _more_in_layers(tensors, ("feed_forward",), "bfloat16", in_16)
         in_eight = recipe.last_in_eight / model.layers
@@ -811,7 +816,7 @@ def _why_not_awq(case: Case) -> Unread | None:
     scheme = scheme_of(stored_types(case).matrices)
     if scheme is None or scheme.method != "awq":
         return None
-    group = scheme.group or 1
+    group = scheme.step
     for layer in linear_layers(case.model.packed_with("awq")):
         why = None
         if layer.inputs % group:
@@ -895,7 +900,7 @@ def _unloaded_bytes(case: Case, files: Term) -> int:
     recipes = _recipes(case)
     if recipes is None or not recipes.likely.mtp:
         return 0
-    return 2 * (case.spec.parameters.mtp or 0)
+    return _blocks_in_16_bits(case)
 
 
 def loaded_type(

@@ -342,7 +342,7 @@ def causes(answer: Verdict) -> str:
         return "; ".join(
             undecided_words(finding for finding in ordered(answer) if finding.decides)
         )
-    failed = [found for found in answer.findings if found.outcome is Outcome.FAIL]
+    failed = with_outcome(answer.findings, Outcome.FAIL)
     if answer.model.closed:
         # a model without weights has no license to name
         failed = [finding for finding in failed if finding.check != "license"]
@@ -391,6 +391,11 @@ def failed_words(codes: Iterable[str]) -> str:
     if too_little:
         others.insert(0, _TOO_LITTLE + " and ".join(too_little))
     return ", ".join(others)
+
+
+def with_outcome(findings: Iterable[Finding], outcome: str) -> list[Finding]:
+    """Those of the findings that have the outcome."""
+    return [finding for finding in findings if finding.outcome == outcome]
 
 
 def ordered(verdict: Verdict) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..advice.listing import Ranking
 from ..advice.plan import Plan
@@ -114,7 +114,7 @@ def _retold(part: str, ways: Ways) -> str:
 
 
 @singledispatch
-def as_json(answer: ShownRecord) -> dict[str, Any]:
+def as_json(answer: ShownRecord) -> json.Object:
     """Return the object that the command of that answer prints with `--format json`."""
     return json.fields(answer)
 

@@ -23,7 +23,7 @@ from ..core.units import plural
 from ..judge.checks import WORDS, Outcome
 from ..judge.checks.speed import may_be_too_slow
 from ..judge.pace.words import wanted_words
-from .answer_words import ONCE_RAISED, failed_words, undecided_words
+from .answer_words import ONCE_RAISED, failed_words, undecided_words, with_outcome
 from .labels import LABELS
 from .layout import (
     Blocks,
@@ -214,6 +214,11 @@ def _gravity(row: AuditRow) -> tuple[bool, int]:
     return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 
+def _with_result(groups: Iterable[MachineGroup], result: Result) -> list[MachineGroup]:
+    """Those of the groups that have the result."""
+    return [group for group in groups if group.row.result is result]
+
+
 def _machines(groups: Iterable[MachineGroup]) -> int:
     """How many machines the groups have."""
     return sum(group.count for group in groups)
@@ -224,7 +229,7 @@ def _model_line(groups: Sequence[MachineGroup]) -> _ModelLine:
     machines that run the model, and the reason for the others.
     """
     worst = min((group.row for group in groups), key=_gravity)
-    passing = [group for group in groups if group.row.result is Result.PASS]
+    passing = _with_result(groups, Result.PASS)
     machines = _machines(groups)
     runs_on = _machines(passing)
     sign, style, _ = _SHOWN_AS[worst.result]
@@ -305,7 +310,7 @@ def _warnings_of_groups(row: AuditRow, groups: Sequence[MachineGroup]) -> str:
 
 def _warnings(row: AuditRow) -> str:
     """The checks that warn, each with its reason: `warns: license (…), speed (…)`; else empty."""
-    warned = [finding for finding in row.findings if finding.outcome is Outcome.WARN]
+    warned = with_outcome(row.findings, Outcome.WARN)
     if not warned:
         return ""
     reasons = dict(WORDS.codes)
@@ -349,7 +354,7 @@ def _all_reasons(
     style: str,
 ) -> Blocks:
     """The groups with this result and their reasons; groups that the policy counts come first."""
-    groups = [group for group in audit.groups if group.row.result is result]
+    groups = _with_result(audit.groups, result)
     for group in sorted(groups, key=lambda group: group.row.exit_code == 0):
         yield from _reasons(group, style)
 

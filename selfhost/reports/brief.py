@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatch
 from operator import attrgetter
-from typing import Any
 
 from ..advice.listing import Ranking
 from ..advice.plan import Plan
@@ -100,27 +99,29 @@ def _is_own_command(line: Paragraph) -> bool:
 
 def members(answer: ShownRecord) -> Object:
     """Return the keys that decide, each with its value."""
-    kept: Object = _without_blanks(_members(answer))
+    return _without_blanks(_members(answer))
+
+
+def _without_blanks(values: Mapping[str, object]) -> Object:
+    """The values without those that are unknown, empty or false, at any depth."""
+    kept = {}
+    for key, value in values.items():
+        told = _told(value)
+        if told is not False and told not in _BLANK:
+            kept[key] = told
     return kept
 
 
-def _without_blanks(value: Any) -> Any:
-    """The value without keys that are unknown, empty or false, at any depth; a pace or a price is
-    rounded to three digits.
-    """
+def _told(value: object) -> object:
+    """A value without the blanks inside it; a pace or a price is rounded to three digits."""
     if isinstance(value, float):
         rounded = float(f"{value:.3g}")
         return int(rounded) if rounded.is_integer() else rounded
     if isinstance(value, list):
-        return list(map(_without_blanks, value))
-    if not isinstance(value, Mapping):
-        return value
-    kept = {}
-    for key, inner in value.items():
-        told = _without_blanks(inner)
-        if told is not False and told not in _BLANK:
-            kept[key] = told
-    return kept
+        return list(map(_told, value))
+    if isinstance(value, Mapping):
+        return _without_blanks(value)
+    return value
 
 
 def _listed(record: Record | None, name: str) -> Object:

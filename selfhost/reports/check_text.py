@@ -26,7 +26,13 @@ from ..judge.record import (
     Speed,
     Verdict,
 )
-from .answer_words import answer_line, is_assumption, limit_words, ordered
+from .answer_words import (
+    answer_line,
+    is_assumption,
+    limit_words,
+    ordered,
+    with_outcome,
+)
 from .api_words import (
     API_RISKS,
     month_blocks,
@@ -273,7 +279,7 @@ def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
     context_tokens = workload.context_tokens or 0
     if full is None or speed.decode is None or context_tokens <= DEFAULT_CONTEXT_TOKENS:
         return
-    wanted = workload.min_tokens_per_second or 0
+    wanted = workload.needed_pace
     empty = speed.decode.likely
     context = units.tokens(context_tokens)
     pace = f"once all {context} of context are in use: about {units.speed(full)}"
@@ -414,7 +420,7 @@ def _needed_words(
     below = below_words(verdict)
     if finding.outcome is Outcome.FAIL:
         return f", {below}"
-    if units.is_slower(pace.likely, verdict.workload.min_tokens_per_second or 0):
+    if units.is_slower(pace.likely, verdict.workload.needed_pace):
         return f", likely {below}"
     return f", perhaps {below}" if may_be_too_slow(verdict) else ""
 
@@ -779,7 +785,7 @@ def _full_blocks(verdict: Verdict) -> Blocks:
         yield line()
         yield line(API_RISKS)
     for outcome, title in LABELS.findings.items():
-        findings = [found for found in ordered(verdict) if found.outcome == outcome]
+        findings = with_outcome(ordered(verdict), outcome)
         yield from section(title, topics(map(AS_TOPIC, findings)))
     yield from section("Notes", texts(verdict.fine_print))
     yield from sections(json.verdict(verdict), LABELS.check)

@@ -12,7 +12,7 @@ from ..judge.cluster_choice import Alone, ClusterAnswer
 from ..judge.clusters import PartOfMachine, fullest_first
 from ..judge.record import Judged, Outcome
 from ..machine.links import Link
-from .answer_words import failed_words, undecided_words
+from .answer_words import failed_words, undecided_words, with_outcome
 from .layout import Cells, Span
 
 # the titles of the checks whose rows tell the part of a machine
@@ -113,7 +113,7 @@ def _pace_words(judged: Judged) -> str:
 
 def _is_untold(judged: Judged) -> bool:
     """Whether nothing tells if the model runs: facts are missing, and no check fails."""
-    return all(found.outcome is not Outcome.FAIL for found in judged.findings)
+    return not with_outcome(judged.findings, Outcome.FAIL)
 
 
 def _way_words(judged: Judged) -> str:
@@ -122,10 +122,7 @@ def _way_words(judged: Judged) -> str:
         if _is_untold(judged):
             deciding = [found for found in judged.findings if found.decides]
             return f", {'; '.join(undecided_words(deciding))}"
-        failed = []
-        for found in judged.findings:
-            if found.outcome is Outcome.FAIL:
-                failed.append(found.code)
-        return f", {failed_words(failed)}"
+        failed = with_outcome(judged.findings, Outcome.FAIL)
+        return f", {failed_words(found.code for found in failed)}"
     workload = judged.workload
     return f", {workload.quantization} in {workload.runtime}"

@@ -93,7 +93,7 @@ def _side_by_side(models: Sequence[Compared], *, verbose: bool) -> Table:
 def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
     """The cells of a model by the titles of their rows, from the top; "" for an unknown fact."""
     verdict = compared.verdict
-    pace = pace_title([verdict.speed])
+    pace = pace_title([verdict])
     figures = figures_of(verdict, pace)
     offers = _own_offers(verdict)
     place = ""

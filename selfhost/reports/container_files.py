@@ -401,7 +401,7 @@ def _systemd_word(word: str) -> str:
     """A word as systemd reads it: with specifiers for `%`, and C's escapes (systemd.syntax(7))."""
     text = _systemd_text(word).replace('"', '\\"')
     text = _with_escapes(text)
-    if text and not any(sign in text for sign in " \"';"):
+    if text and not units.says_any(text, " \"';"):
         return text
     return f'"{text}"'
 

@@ -227,8 +227,8 @@ def _count_words(counts: Counts) -> str:
         return f"{models}, best first,"
     is_one = counts.running == 1
     if counts.is_estimate:
-        verb = "fits in memory" if is_one else "fit in memory"
-        return f"About {counts.running:,} of {models} {verb}"
+        verb = "fits" if is_one else "fit"
+        return f"About {counts.running:,} of {models} {verb} in memory"
     verb = "runs" if is_one else "run"
     return f"{counts.running:,} of {models} {verb}"
 
@@ -268,7 +268,7 @@ def _table(
     """The table with a row for each model; the column of places is left out where all models lie in
     one place.
     """
-    title = pace_title(row.speed for row in rows)
+    title = pace_title(rows)
     figures = [figures_of(row, title, use) for row in rows]
     is_one_place = len({of_model.place for of_model in figures}) == 1
     table_rows = []

@@ -13,7 +13,7 @@ from ..core.quoting import shell_word
 from ..judge.checks import Outcome
 from ..judge.checks.space import desktop_bytes
 from ..judge.record import Route
-from .answer_words import ATTENTION
+from .answer_words import ATTENTION, with_outcome
 from .layout import (
     AS_TOPIC,
     Blocks,
@@ -310,7 +310,7 @@ def _reasons(plan: Plan) -> Blocks:
     if plan.fitting and plan.least is None:
         # what a machine without a GPU lacks is no reason where others run the model
         reasons = [found for found in reasons if found.outcome is not Outcome.FAIL]
-    if any(finding.outcome is Outcome.FAIL for finding in reasons):
+    if with_outcome(reasons, Outcome.FAIL):
         title = "Why not"
     return section(title, topics(map(AS_TOPIC, reasons)))
 
@@ -393,7 +393,7 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
             ", ".join(_other_settings(plan, known)),
         )
         rows.append(row)
-    title = pace_title(known.speed for known in shown)
+    title = pace_title(shown)
     yield Table.of("plan", rows, pace=title)
     left_out = len(plan.fitting) - len(shown)
     if left_out:

@@ -95,7 +95,7 @@ def several_blocks(
 
 def _table(verdicts: Sequence[Verdict]) -> Table:
     """A row a model: the answer, its name, the memory and pace, and how it was judged."""
-    title = pace_title(verdict.speed for verdict in verdicts)
+    title = pace_title(verdicts)
     rows = []
     for verdict in verdicts:
         figures = figures_of(verdict, title)

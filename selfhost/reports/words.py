@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from typing import Protocol
 
 from ..core import units
 from ..core.answering import way_to_newer_catalogue
@@ -292,20 +293,33 @@ def first_way(setup: Sequence[str]) -> list[str]:
 
 def below_words(verdict: Verdict) -> str:
     """`below the 5 you need`; where nobody stated a minimum, the default minimum and its option."""
-    least = units.stated(verdict.workload.min_tokens_per_second or 0)
+    least = units.stated(verdict.workload.needed_pace)
     if verdict.question.speed_stated:
         return f"below the {least} you need"
     return f"below {least} (--min-speed)"
 
 
-def pace_title(speeds: Iterable[Speed | None]) -> str:
-    """The title of a column of paces: PACES if all known speeds are of other work than text, else
+class Timed(Protocol):
+    """An answer with a pace: a verdict, or a known machine of a plan."""
+
+    @property
+    def speed(self) -> Speed | None:
+        """The pace; None where it is not known."""
+        raise NotImplementedError
+
+
+def pace_title(answers: Iterable[Timed]) -> str:
+    """The title of a column of paces: PACES if all known paces are of other work than text, else
     TOKENS.
     """
-    known = [speed for speed in speeds if speed is not None]
-    if known and all(speed.work is not None for speed in known):
-        return PACES
-    return TOKENS
+    title = TOKENS
+    for answer in answers:
+        if answer.speed is None:
+            continue
+        if answer.speed.work is None:
+            return TOKENS
+        title = PACES
+    return title
 
 
 def pace_of(speed: Speed | None, *, title: str = "") -> str:

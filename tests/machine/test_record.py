@@ -75,9 +75,10 @@ def valid(record: type[Record], field: str) -> st.SearchStrategy[Any]:
         return st.lists(built, max_size=2).map(tuple)
     if "choices" in limits:
         return st.sampled_from(limits["choices"])
-    if kind in ("int", "float"):
-        number = st.integers if kind == "int" else st.floats
-        return number(limits["minimum"], limits["maximum"])
+    if kind == "int":
+        return st.integers(int(limits["minimum"]), int(limits["maximum"]))
+    if kind == "float":
+        return st.floats(limits["minimum"], limits["maximum"])
     return {
         "str": st.just("2026-10-01T12:00:00Z") if limits else texts,
         "bool": st.booleans(),

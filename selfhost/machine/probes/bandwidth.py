@@ -9,9 +9,10 @@ from threading import Barrier, Thread
 from time import perf_counter, thread_time
 
 from ...core import units
+from ...core.files import reason_of
 from ...core.records import Record, Unread
 from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
-from .host import CPUS, Host, reason_of
+from .host import CPUS, Host
 from .texts import parse_digits
 
 # the read rate of memory outside the caches, measured with the C library's memchr. A C probe reads
@@ -156,6 +157,7 @@ def _read_in_threads(plan: _Plan, times: _Times) -> list[Trace]:
     errors = []
 
     def run() -> None:
+        """Read in one thread. The first error ends the wait of the others."""
         try:
             traces.append(_read(plan.area_bytes // count, times, barrier.wait))
         except Exception as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from ...core.files import reason_of
 from ...core.records import Record
 from ..record import PURPOSES, Disk
-from .host import Facts, Host, reason_of
+from .host import Facts, Host
 from .store_folders import NO_HOME, StoreFolder, places
 
 # the drive of Windows under WSL 2

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from ...core.files import fault_at, open_file, parse_json, read_some, text_of
 from ...core.records import Record, Unread
 from ..platforms import normal_architecture, normal_system, platforms
-from ..record import REMEDIES, Machine
+from ..record import REMEDIES, FactValues, Machine
 from .system import ANSWERS
 from .texts import Mount, parse_mountinfo
 
@@ -41,7 +41,7 @@ MAX_READ_BYTES = 2**22
 class Facts(Record):
     """The values and sources of facts, and the reasons why others are None. The probes fill it."""
 
-    values: dict[str, Any]
+    values: FactValues
     sources: dict[str, str]
     unread: dict[str, Unread]
 
@@ -92,12 +92,6 @@ def _is_possible(fact: str, value: Any) -> bool:
         return True
     limits = key.limits
     return bool(limits["minimum"] <= value <= limits["maximum"])
-
-
-def reason_of(error: Exception) -> str:
-    """Return the system's text about an error, else the name of the error's class."""
-    words = getattr(error, "strerror", None) or str(error)
-    return words or type(error).__name__
 
 
 class Host:
@@ -350,6 +344,7 @@ class Host:
         answer: Future[T] = Future()
 
         def run() -> None:
+            """Keep the answer, or the error, for the thread that waits."""
             try:
                 answer.set_result(work())
             except Exception as error:

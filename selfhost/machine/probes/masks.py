@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.records import Record, shown
+from ...core.units import says_any
 from ..platforms import platforms
 from .host import Host
 
@@ -31,7 +32,7 @@ class Mask(Record):
     def hide_in(self, text: str) -> str:
         """The text with `word` for each match."""
         small = text.lower()
-        if any(sign in small for sign in self.signs):
+        if says_any(small, self.signs):
             return re.sub(self.pattern, self.word, text)
         return text
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from ...core.records import Record, Stated, read_by
+from ...core.records import Record, Stated, Values, read_by
 from ..platforms import platforms
 from ..record import MAX_CORES, MAX_MEMORY_BYTES, Accelerator
 from .firmware import Why, firmware_names, why_unread
@@ -70,9 +70,9 @@ class NvmlPart(Stated):
     )
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> NvmlPart:
+    def of(cls, values: Mapping[str, object]) -> NvmlPart:
         """Return the part of a JSON object. Keys of other versions are left out."""
-        stated: dict[str, Any] = {}
+        stated: Values = {}
         for name in cls._fields:
             value = values.get(name)
             if isinstance(value, list):

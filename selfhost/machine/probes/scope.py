@@ -5,6 +5,7 @@ found.
 from __future__ import annotations
 
 from ...core.records import Record
+from ...core.units import says_any
 from ..platforms import platforms
 from .control_groups import CGROUP
 from .firmware import firmware_names
@@ -53,7 +54,7 @@ def _linux_sign(host: Host) -> _Sign | None:
     container = _container_sign(host)
     if container is not None:
         return _Sign(scope="container", source=container)
-    if any(word in host.release for word in platforms().virtual_kernels):
+    if says_any(host.release, platforms().virtual_kernels):
         return _Sign(scope="vm", source="kernel release")
     flags = host.read_text(CPUINFO).split()
     if "hypervisor" in flags:
@@ -80,7 +81,7 @@ def _container_sign(host: Host) -> str | None:
         if host.exists(file):
             return file
     group = host.read_text(CGROUP)
-    if any(word in group for word in platforms().container_groups):
+    if says_any(group, platforms().container_groups):
         return CGROUP
     return None
 
@@ -106,7 +107,7 @@ def _firmware_sign(host: Host) -> _Sign | None:
     words = firmware_names().virtual_firmware
     scope = "host"
     # `c5.metal` of Amazon EC2 is a whole computer
-    if ".metal" not in text and any(word in text for word in words):
+    if ".metal" not in text and says_any(text, words):
         scope = "vm"
     return _Sign(scope=scope, source=" and ".join(names))
 

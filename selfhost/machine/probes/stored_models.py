@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...core.files import PART_NAME, first_numbered_file, part_name
+from ...core.files import PART_NAME, first_numbered_file, part_name, reason_of
 from ...core.records import Record
 from ..record import LM_STUDIO, MAX_DISK_BYTES, PresentModel
-from .host import Facts, Host, reason_of
+from .host import Facts, Host
 from .store_folders import NO_HOME, StoreFolder, places, present_table
 
 _FACT = "models_present"

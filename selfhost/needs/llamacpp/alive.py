@@ -109,7 +109,7 @@ def _latent_queries(heads: Attention) -> int:
     """The queries of latent attention: as they are made, and twice as long as a row of the cache.
     With a sparse indexer there are twice as many: 25 measured buffers of DeepSeek V3.2 and GLM 5.
     """
-    made = heads.key_length + (heads.rope_length or 0)
+    made = heads.key_length + heads.rotated_length
     queries = heads.heads * (made + 2 * heads.latent_row_length)
     return 2 * queries if heads.indexer_heads else queries
 
@@ -131,7 +131,7 @@ def _in_feed_forward(batch: Batch, feed: FeedForward) -> int:
     experts' outputs take the place of gate and up where they are no longer than both.
     """
     width = batch.model.embedding_length
-    length = max(feed.length * feed.chosen, feed.shared_length or 0)
+    length = max(feed.length * feed.chosen, feed.shared_numbers)
     outputs = 0
     if feed.chosen > 1:
         output_length = feed.latent_length or width

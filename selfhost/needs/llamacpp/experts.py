@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping
 
 from ...catalogue.runtime_parts import ALL_LAYERS
 from ...catalogue.spec import FileTensors
+from ...core.units import says_any
 from ..case import Case
 from ..quantization import TABLES
 from ..tensors import layers_of
+from .files import of_every_step
 
 # marks of the names of tensors of experts
 _EXPERTS = ("_exps.", "_chexps.")
@@ -30,7 +32,7 @@ def is_of_experts(tensor: FileTensors) -> bool:
     """Whether the tensor holds experts of a layer that every step computes (LLM_FFN_EXPS_REGEX of
     common/common.h).
     """
-    return not tensor.extra and any(mark in tensor.name for mark in _EXPERTS)
+    return not tensor.extra and says_any(tensor.name, _EXPERTS)
 
 
 def layers_with_experts(case: Case) -> list[int]:
@@ -86,7 +88,7 @@ def why_patterns_refused(
     A table whose rows are looked up lies in RAM whatever the options say. A block that predicts
     several tokens is not moved by them here.
     """
-    every_step = [tensor for tensor in tensors if not tensor.extra]
+    every_step = of_every_step(tensors)
     for pattern in _patterns(stated):
         is_found = False
         for tensor in every_step:

@@ -40,6 +40,7 @@ from ..records import (
     assumed_term,
     by_type,
     computed_term,
+    sum_bytes,
     unread,
 )
 from ..tensors import gguf_tensors, row_of
@@ -124,9 +125,19 @@ class UsualTensors(Record):
     most_bytes: int
 
 
-def sum_bytes(tensors: Iterable[FileTensors]) -> int:
-    """The bytes of all the tensors."""
-    return sum(tensor.bytes for tensor in tensors)
+def of_every_step(tensors: Iterable[FileTensors]) -> tuple[FileTensors, ...]:
+    """The tensors that every step computes: all but a multi-token-prediction block."""
+    return tuple(tensor for tensor in tensors if not tensor.extra)
+
+
+def block_bytes(tensors: Iterable[FileTensors]) -> int:
+    """The bytes of a multi-token-prediction block among the tensors."""
+    return sum_bytes(tensor for tensor in tensors if tensor.extra)
+
+
+def bytes_by_type(tensors: Iterable[FileTensors]) -> str:
+    """The line of arithmetic that lists the bytes of the tensors by type."""
+    return by_type((tensor.type, tensor.bytes) for tensor in tensors)
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -163,7 +174,9 @@ def mix_of(case: Case) -> Mix | None:
         # of models from before that day alone the table has another type
         return MIXES[name].replace(tables=None)
     files = case.spec.files_of(case.format, name)
-    if files is not None and (files.typed or case.spec.is_makers(files)):
+    if files is None:
+        return MIXES.get(name)
+    if files.typed or case.spec.is_makers(files):
         for account in ACCOUNTS:
             if name in account.mixes and account.makes(files, released):
                 return account.mixes[name]
@@ -182,13 +195,14 @@ def _size_by_recipe(case: Case, recipe: str) -> Term:
     if mix is None:
         return file
     share = mix.share_of(model, case.spec.released or "")
-    if recipe == SIZES.recipe_of_trained.get(model.expert_dtype or ""):
-        share = RecipeShare(*SIZES.mixes_of_trained[model.expert_dtype or ""])
+    trained = model.expert_dtype or ""
+    if recipe == SIZES.recipe_of_trained.get(trained):
+        share = RecipeShare(*SIZES.mixes_of_trained[trained])
     elif mix.tables is not None:
         file = _with_tables(model, recipe, mix.tables, file)
     if share is None:
         return file
-    size = Size(*(int(file.bytes * part) for part in share))
+    size = Size.of(file.bytes, share)
     line = f"{share.likely:g} × {file.bytes:,} bytes of such a file in {recipe}"
     return assumed_term("files", size, SIZES.mixes_source, line)
 
@@ -270,12 +284,11 @@ def recipe_file(
     brings = row.mtp_in_gguf
     if released is not None and released < row.mtp_in_gguf_since:
         brings = False
-    block = sum_bytes(tensor for tensor in tensors if tensor.extra)
+    block = block_bytes(tensors)
     counted = tensors
     if brings is False and not own_block:
-        counted = tuple(tensor for tensor in tensors if not tensor.extra)
-    line = f"{by_type((tensor.type, tensor.bytes) for tensor in counted)}"
-    line += f" + {header:,} bytes of header"
+        counted = of_every_step(tensors)
+    line = f"{bytes_by_type(counted)} + {header:,} bytes of header"
     if len(counted) < len(tensors):
         line += (
             f"; a file that brings the multi-token-prediction block has {block:,} more"

@@ -26,6 +26,7 @@ from ..records import (
     computed_term,
     middle_of,
     of_sequences,
+    sum_bytes,
     term,
     unread,
     with_files,
@@ -148,7 +149,7 @@ def _states(case: Case) -> Term | None:
     kept = states(case.model)
     sequences = case.parallel
     copies = case.setup.states
-    size = sum(state.bytes for state in kept) * sequences * copies
+    size = sum_bytes(kept) * sequences * copies
     if not size:
         return None
     factors = f" × 4 bytes{of_sequences(sequences)}"
@@ -196,10 +197,10 @@ def cache_rows(architecture: Architecture, setup: ContextSetup) -> list[CacheRow
     """The rows of the KV cache, including those of sparse indexers (src/llama-kv-cache.cpp)."""
     groups = cache_groups(architecture, with_idle=True)
     widest = 0
-    if not setup.flash and groups:
+    if not setup.flash:
         # without flash attention every row of values is as long as the longest of any layer
         # (`n_embd_v_gqa_max`)
-        widest = max(group.value_elements for group in groups)
+        widest = max([group.value_elements for group in groups], default=0)
     row = row_of(architecture)
     rows = []
     for group in groups:
@@ -544,7 +545,7 @@ def copy_bytes(case: Case) -> int:
     if case.embeds:
         return 0
     setup = case.setup
-    size = sum(state.bytes for state in states(case.model))
+    size = sum_bytes(states(case.model))
     for group in cache_groups(case.model):
         window = window_of(case.model, group)
         if window is None:

@@ -23,7 +23,7 @@ from ..records import (
     Split,
     Term,
     Terms,
-    by_type,
+    sum_bytes,
     summed,
     taken_off,
     term,
@@ -45,12 +45,13 @@ from .files import (
     SOURCE,
     TOKEN_TABLE,
     UsualTensors,
+    block_bytes,
+    bytes_by_type,
     is_size_of,
     mix_of,
     recipe_file,
     recipe_of_file,
     size_of,
-    sum_bytes,
     usual_tensors,
 )
 
@@ -80,10 +81,7 @@ class _InFile(Record):
     def filled(self) -> _InFile:
         """The same weights, with the tensors that are loaded as large as all of them together."""
         of_tensors = sum_bytes(self.loaded)
-        loaded = []
-        for tensor in self.loaded:
-            size = tensor.bytes * self.term.bytes // of_tensors
-            loaded.append(tensor.replace(bytes=size))
+        loaded = _in_proportion(self.loaded, self.term.bytes, of_tensors)
         return self.replace(loaded=loaded)
 
     def is_tied(self, row: ArchitectureRow) -> bool:
@@ -208,11 +206,22 @@ def _of_own_mix(
         line = taken_off(mapped.arithmetic, block, "of the block that drafts")
         mapped = mapped.resized(mapped.bytes - block, line)
     of_recipe = sum_bytes(usual.tensors)
-    loaded = []
-    for tensor in _loaded(usual.tensors, case.row):
-        size = tensor.bytes * files.bytes // of_recipe
-        loaded.append(tensor.replace(bytes=size))
+    tensors = _loaded(usual.tensors, case.row)
+    loaded = _in_proportion(tensors, files.bytes, of_recipe)
     return _InFile(term=mapped, loaded=loaded, is_mix=True)
+
+
+def _in_proportion(
+    tensors: Iterable[FileTensors],
+    size: int,
+    of_size: int,
+) -> list[FileTensors]:
+    """The tensors of `of_size` bytes, each as large as it is in `size` bytes."""
+    resized = []
+    for tensor in tensors:
+        tensor_bytes = tensor.bytes * size // of_size
+        resized.append(tensor.replace(bytes=tensor_bytes))
+    return resized
 
 
 def _brings_block(case: Case, files: Term) -> bool:
@@ -237,7 +246,7 @@ def _by_recipe(
     less_bytes = size - usual.least_bytes
     if not case.row.mtp_in_gguf:
         # the file may lack the block of multi-token prediction
-        less_bytes += sum_bytes(tensor for tensor in loaded if tensor.extra)
+        less_bytes += block_bytes(loaded)
     weights = weights.widened(less_bytes, usual.most_bytes - size)
     return _InFile(term=weights, loaded=loaded)
 
@@ -268,8 +277,7 @@ def _stored(
     source: str,
 ) -> Term:
     """The term of tensors as they lie in the file."""
-    line = by_type((tensor.type, tensor.bytes) for tensor in tensors)
-    return term(name, sum_bytes(tensors), source, line, how)
+    return term(name, sum_bytes(tensors), source, bytes_by_type(tensors), how)
 
 
 def _on_devices(in_file: _InFile, row: ArchitectureRow) -> Term:
@@ -510,6 +518,7 @@ def _runs_on_devices(in_ram: LayersByTensor, layers: Sequence[int]) -> list[_Run
     runs = list[_Run]()
 
     def names_on_devices(layer: int) -> frozenset[str]:
+        """The tensors of experts that the devices hold of a layer."""
         return frozenset(name for name, ram in in_ram.items() if layer not in ram)
 
     for names, run in groupby(layers, key=names_on_devices):
