@@ -46,6 +46,9 @@ OFF = {
     "sgl-project/sglang#3656 (2025-02): vLLM on two hosts of eight": (
         "vLLM's former engine, which no version of today has"
     ),
+    "vllm-project/vllm#8244 (2024-09-06): 32 prompts": (
+        "vLLM's former engine, which no version of today has"
+    ),
     "tenstorrent/tt-inference-server#379: TPOT 46.0 ms, one user": (
         "vLLM's former engine, which no version of today has; that it ran eager is likely"
     ),
@@ -56,7 +59,7 @@ def _reports() -> list[Any]:
     cases = []
     for report in REPORTS:
         marks = []
-        if report["source"] in OFF and report["figure"] == "decode":
+        if report["source"] in OFF and report["figure"] in ("decode", "parallel_total"):
             reason = OFF[report["source"]]
             marks.append(pytest.mark.xfail(reason=reason, strict=True))
         id = f"{report['model']} {report['figure']}"

@@ -101,6 +101,13 @@ def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
     return read_bytes
 
 
+def evenness_of(step: Step) -> Amount | None:
+    """How evenly tokens choose experts, as seen of the architecture; None where it was not."""
+    if step.architecture is None:
+        return None
+    return pace_tables().batch.uneven.get(step.architecture.row)
+
+
 def experts_of_one_text(
     step: Step,
     tokens: int,
@@ -135,15 +142,27 @@ def experts_of_several_texts(step: Step, tokens: int) -> ReadExperts:
 
     If one token uses the share `c` of the experts, `n` tokens use `1 - (1 - c)^n`, provided that
     each chooses by chance. Texts prefer some experts, as if they chose by chance among `preferred`
-    of them. A step that unpacks all experts reads no more of them for more tokens.
+    of them; of some architectures it was seen how unevenly. A step that unpacks all experts reads
+    no more of them for more tokens.
     """
-    experts = step.experts
     if not step.expert_bytes or step.unpacks_experts:
         return ReadExperts(share=0.0, growth=Amount.of(1))
+    share = step.expert_bytes / step.weights_bytes
+    return ReadExperts(share=share, growth=_growth(step, tokens))
+
+
+def _growth(step: Step, tokens: int) -> Amount:
+    """The factor by which so many tokens use more experts than one token does."""
     growths = []
+    evenness = evenness_of(step)
+    if evenness is not None:
+        of_one = experts_of_one_text(step, 1, evenness)
+        of_all = experts_of_one_text(step, tokens, evenness)
+        for used, used_by_one in zip(of_all, of_one, strict=True):
+            growths.append(used / used_by_one)
+        return Amount(*growths)
     for preferred in pace_tables().batch.preferred:
-        chosen = min(1.0, experts.chosen_share / preferred)
+        chosen = min(1.0, step.experts.chosen_share / preferred)
         used = 1 - (1 - chosen) ** tokens
         growths.append(used / chosen)
-    share = step.expert_bytes / step.weights_bytes
-    return ReadExperts(share=share, growth=Amount(*growths))
+    return Amount(*growths)

@@ -169,11 +169,6 @@ class LaidOut(Record):
         return self.at_once and len(self.gpus) > 1
 
     @property
-    def uses_gpu(self) -> bool:
-        """Whether a GPU computes some of the model, though its pace may not be known."""
-        return bool(self.offloaded or self.gpus)
-
-    @property
     def shares_ram(self) -> bool:
         """Whether the first used GPU shares the RAM."""
         return bool(self.gpus[0].gpu.device.unified)

@@ -197,6 +197,13 @@ def longest(*seconds: Seconds) -> Seconds:
     return Seconds(*most)
 
 
+def shortest(*seconds: Seconds) -> Seconds:
+    """The shortest of each end."""
+    ends = zip(*seconds, strict=True)
+    least = map(min, ends)
+    return Seconds(*least)
+
+
 def highest(*rates: Range) -> Range:
     """The highest of each end."""
     ends = zip(*rates, strict=True)

@@ -10,13 +10,14 @@ from functools import cached_property
 
 from ...core import units
 from ...core.records import Record
+from ...core.workload import ANSWER_TOKENS
 from ...needs.case import DRAFTED_TOKENS, Companions
 from . import Speed
 from .decode_step import Step
 from .decoding import likely_seconds, prompt_rate
 from .experts import experts_of_several_texts
 from .layout import LaidOut
-from .ranges import NO_SECONDS, Amount, Range, Seconds
+from .ranges import NO_SECONDS, Amount, Range, Seconds, shortest
 from .tables import pace_tables
 
 
@@ -162,6 +163,8 @@ class Sequence(Record):
             f"of {users:,} sequences at once an estimate: the weights are read once, and each"
             " sequence is computed, reads its context and is served"
         )
+        if self.step.prompt_tokens:
+            how += "; the prompts of new requests are read between"
         if max(self._sampling_seconds()):
             how += "; its next token is chosen on the processor"
         return self.alone.replace(parallel_total=total, how=how)
@@ -171,39 +174,50 @@ class Sequence(Record):
         prompts is not known.
 
         A step takes the time of one sequence. Each further sequence adds its own computing, context
-        and serving, and the experts that more tokens read.
+        and serving, and the experts that more tokens read. Where the length of the prompts is
+        stated, steps read the prompts of new requests, too. The parts are known independently of
+        each other.
         """
         # a few tokens at once are no prompt: weights in RAM stay there and do not cross to the GPU
         in_place = self.layout.replace(tokens_per_crossing=0)
         prompt = prompt_rate(self._empty, in_place)
         if prompt is None:
             return None
-        alone_seconds = (1 / self.rate).likely
-        context_seconds = alone_seconds - likely_seconds(self._empty, in_place)
+        alone = 1 / self.rate
+        context_seconds = alone.likely - likely_seconds(self._empty, in_place)
         another = 1 / prompt * self._batch_factor()
-        another += self._serving_seconds()
+        another = another.plus_independent(self._serving_seconds())
         another += Seconds.of(max(0.0, context_seconds))
+        reading = alone * self._further_experts(users, in_place)
+        step = reading.plus_independent(another * (users - 1))
+        step = step.plus_independent(self._sampling_seconds() * (users - 1))
+        # sequences can be decoded one after the other, too
+        step = shortest(step.ordered(), alone * users)
+        return users / step.plus_independent(self._new_prompts(users, prompt.likely))
+
+    def _new_prompts(self, users: int, prompt_rate: float) -> Seconds:
+        """The seconds in which a step reads a part of the prompts of new requests, for each answer
+        ends and another begins.
+
+        At the slow end answers are as short as usual ones, likely they are at least as long as
+        their prompt, and at the fast end no prompt is read.
+        """
+        of_short_answers = self.step.prompt_tokens / ANSWER_TOKENS
+        per_token = Seconds(of_short_answers, min(1.0, of_short_answers), 0.0)
+        return per_token * (users / prompt_rate)
+
+    def _further_experts(self, users: int, layout: LaidOut) -> Amount:
+        """The factor by which a step takes longer where it reads the experts of all sequences."""
         experts = experts_of_several_texts(self.step, users)
-        experts_seconds = 0.0
-        if experts.share:
-            experts_seconds = experts.share * self._reading_seconds(in_place)
-        rates = []
-        for another_seconds, growth, gathered, sampling_seconds in zip(
-            another,
-            experts.growth,
-            self._gathered_factor(users),
-            self._sampling_seconds(),
-            strict=True,
+        if not experts.share:
+            return Amount.of(1)
+        share = experts.share * self._reading_seconds(layout) * self.rate.likely
+        factors = []
+        for growth, gathered in zip(
+            experts.growth, self._gathered_factor(users), strict=True
         ):
-            step = _SharedStep(
-                alone_seconds=alone_seconds,
-                experts_seconds=experts_seconds,
-                another_seconds=another_seconds,
-                further_experts=(growth - 1) * gathered,
-                sampling_seconds=sampling_seconds,
-            )
-            rates.append(users / step.seconds(users))
-        return _with_ends_of_one(Range(*rates), self.rate)
+            factors.append(1 + share * (growth - 1) * gathered)
+        return Amount(*factors)
 
     def _serving_seconds(self) -> Seconds:
         """The seconds that a runtime takes for each sequence of a step beside the model; zero
@@ -246,56 +260,9 @@ class Sequence(Record):
         computed at once.
         """
         factors = pace_tables().token
-        step = self.step
-        if self.alone.crossing_seconds or not self.layout.uses_gpu:
+        if self.alone.crossing_seconds or not self.layout.gpus:
             return factors.processor
-        if step.has_experts:
-            return factors.graph_experts if step.replays else factors.gpu_experts
-        # dense models are as slow as in llama.cpp on chips that share the RAM, in every program
-        if step.replays and self.layout.offloaded:
-            return factors.graph
-        return factors.gpu
-
-
-class _SharedStep(Record):
-    """One step of several sequences, at the slow end, the likely figure or the fast end.
-
-    The time of one sequence is the likely one at both ends: its own ends are put around the total
-    afterwards (`_with_ends_of_one`).
-
-    - `alone_seconds`: a step of one sequence. `experts_seconds`: the part of it in which experts
-      are read.
-    - `another_seconds`: what each further sequence adds, beside further experts.
-    - `further_experts`: the time for the experts that only further tokens read, as a multiple of
-      `experts_seconds`.
-    - `sampling_seconds`: what a server takes to choose the next token of each further sequence.
-    """
-
-    alone_seconds: float
-    experts_seconds: float
-    another_seconds: float
-    further_experts: float
-    sampling_seconds: float
-
-    def seconds(self, users: int) -> float:
-        """The seconds of a step of `users` sequences."""
-        further = users - 1
-        # a further sequence costs at most a step of its own, since sequences can be decoded one
-        # after the other
-        most = self.alone_seconds - self.experts_seconds
-        another = max(0.0, min(self.another_seconds, most))
-        taken = self.alone_seconds + further * another
-        taken += self.experts_seconds * self.further_experts
-        taken = min(taken, users * self.alone_seconds)
-        return taken + further * self.sampling_seconds
-
-
-def _with_ends_of_one(rates: Range, one: Range) -> Range:
-    """The total of the sequences, with ends as far apart as those of the rates and those of one
-    sequence together. No total is below the pace of one sequence.
-    """
-    likely = rates.likely
-    total = Range(min(rates.low, likely), likely, max(rates.high, likely))
-    ends = total * one.around()
-    low = max(one.low, ends.low)
-    return Range(min(likely, low), likely, ends.high)
+        row = self.layout.gpus[0].gpu.row(self.step)
+        if self.step.has_experts:
+            return row.token_experts or factors.gpu_experts
+        return row.token or factors.gpu

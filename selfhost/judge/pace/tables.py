@@ -167,6 +167,8 @@ class DecodingRow(DeviceRow):
       reading always takes longer.
     - `layer_us`: what launching a layer takes. `large_layer`: the factor of a layer with experts.
     - `half_layers`: a layer that does half of the work of others is launched as half a layer.
+    - `token`: the factor by which a token takes longer than a token of a long prompt, where several
+      are computed at once; `token_experts`: the same of a mixture. None: as `TokenFactors` has it.
     - `slow`, `fast`: the ends of the pace as shares of the likely pace.
     """
 
@@ -179,6 +181,8 @@ class DecodingRow(DeviceRow):
     layer_us: Amount
     large_layer: Amount | None = None
     half_layers: bool = False
+    token: Amount | None = None
+    token_experts: Amount | None = None
     slow: float
     fast: float
     runs: int
@@ -342,8 +346,6 @@ class TokenFactors(Figures):
     processor: Amount
     gpu: Amount
     gpu_experts: Amount
-    graph: Amount
-    graph_experts: Amount
 
 
 class BatchFigures(Figures):
