@@ -84,9 +84,7 @@ def most_pace(
     judgement in the model's own defaults alone; infinite where that does not tell.
     """
     question = usual.question
-    if question.needs is None or not question.wants_gpu:
-        return inf
-    if servers(question, catalogue):
+    if not question.wants_gpu or servers(question, catalogue):
         return inf
     row = row_of(question)
     sizes = []
@@ -276,8 +274,8 @@ class _Choice(Record):
             names |= names_of_type(need.canonical_quantization(typed))
             if first.quantization not in names:
                 return None
-        is_present = first.has("runtime-present")
-        if self.usual.has("runtime-present") and not is_present and self.usual.fits:
+        is_installed = self.usual.fits and self.usual.has("runtime-present")
+        if is_installed and not first.has("runtime-present"):
             return None
         return self._best_in_program(first)
 
@@ -453,7 +451,7 @@ def workload_where_users_wait(
     the user stated the program, or no such program loads the stated type.
     """
     stated = question.stated
-    if stated.parallel == 1 or stated.runtime is not None:
+    if stated.parallel == 1:
         return None
     if stated.quantization is None or question.lets_users_wait:
         return None

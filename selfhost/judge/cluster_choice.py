@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
+from typing import NamedTuple
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
@@ -149,8 +150,9 @@ def best_together(
             else:
                 ways.append(way)
         if ways:
-            in_program = min(ways, key=lambda way: _rank_in_program(way, one))
-            best.append((_rank_of_program(in_program, one, turn), in_program))
+            ranked = [(_Rank.in_program(way, one), way) for way in ways]
+            rank, way = min(ranked, key=itemgetter(0))
+            best.append((rank.of_program(way, turn), way))
     if best:
         _, way = min(best, key=itemgetter(0))
         return way
@@ -166,31 +168,39 @@ def _lacks_split(way: Together) -> bool:
     return runtime is None or way.split not in runtime.clusters.splits
 
 
-def _rank_in_program(way: Together, one: Judged | None) -> tuple[bool, Rating]:
-    """What orders the ways of one program, the best first.
+class _Rank(NamedTuple):
+    """The order of ways on several machines; the least is the best.
 
-    First come the ways that do more than `one` machine alone: a larger type at the pace of one
+    First come the ways that do more than one machine alone: a larger type at the pace of one
     machine must not hide a type in which all are faster.
     """
-    return not _gains(way.judged, one), rating_of(way.judged)
 
+    gains_nothing: bool
+    rating: Rating
 
-def _rank_of_program(
-    way: Together,
-    one: Judged | None,
-    turn: int,
-) -> tuple[bool, int, int, bool, float]:
-    """What orders the best ways of several programs, the best first.
+    @classmethod
+    def in_program(cls, way: Together, one: Judged | None) -> _Rank:
+        """The rank of a way among the ways of one program."""
+        return cls(not _gains(way.judged, one), rating_of(way.judged))
 
-    Each program has to be faster by a step than the one before it, whose `turn` is less: programs
-    have other usual types, and a larger file alone is no gain (as on one machine, `choice`).
-    """
-    does_not_gain, rating = _rank_in_program(way, one)
-    cost: float = turn
-    pace = way.judged.users_pace
-    if pace is not None and serves(way.judged):
-        cost -= steps_between(1.0, pace.likely)
-    return does_not_gain, rating.runs, rating.unserved, rating.is_rough, cost
+    def of_program(self, way: Together, turn: int) -> _Rank:
+        """The rank of the best way of a program among those of other programs.
+
+        Each program has to be faster by a step than the one before it, whose `turn` is less:
+        programs have other usual types, and a larger file alone is no gain (as on one machine,
+        `choice`).
+        """
+        cost_steps: float = turn
+        pace = way.judged.users_pace
+        if pace is not None and serves(way.judged):
+            cost_steps -= steps_between(1.0, pace.likely)
+        rating = Rating(
+            runs=self.rating.runs,
+            unserved=self.rating.unserved,
+            is_rough=self.rating.is_rough,
+            minus_worth=cost_steps,
+        )
+        return self._replace(rating=rating)
 
 
 def _programs(question: Question, catalogue: Catalogue) -> Iterator[RuntimeSpec]:

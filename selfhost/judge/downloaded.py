@@ -157,8 +157,6 @@ class WantedFiles(Record):
 
     def _projector_bytes(self, model: PresentModel) -> int:
         """The bytes of the projector; 0 where the model's own files hold the projector."""
-        if self.row.format != "gguf":
-            return 0
         if model.tag is not None:
             return 0
         return likely_bytes(self.needs.terms, "projector")

@@ -18,7 +18,9 @@ from ..core.records import Record, read_by
 from ..core.tables import shipped_rows
 from ..core.workload import Workload
 
-NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
+NOT_MEASURED = "not measured"
+AS_PUBLISHED = "as published"
+NEGLIGIBLE = "negligible"
 # nobody notices the loss
 LOSSLESS = (AS_PUBLISHED, NEGLIGIBLE)
 # the type to which bitsandbytes quantizes the frozen weights at load, whatever type was published;

@@ -162,31 +162,26 @@ def request_of(
     """Return the request with license, program and quantization under canonical names. Raises
     `WorkloadError` with everything that makes no sense.
     """
-    reading = _Reading(table, stated, files, machine)
-    request = reading.request()
-    if reading.faults:
-        raise error_of(*reading.faults)
+    typed = _TypedRequest(
+        table=table,
+        files=files,
+        workload=stated,
+        program=None,
+        machine=machine,
+        faults=[],
+    )
+    request = typed.read()
+    if typed.faults:
+        raise error_of(*typed.faults)
     return request
 
 
-class _Reading:
-    """The reading of what a user stated about a model. `faults` is what made no sense."""
+class _TypedRequest(Request):
+    """A request as a user typed it, while it is read. `faults` is what made no sense so far."""
 
-    def __init__(
-        self,
-        table: ProgramTable,
-        stated: Workload,
-        files: NamedFiles,
-        machine: Machine,
-    ) -> None:
-        self.table = table
-        self.spec = table.spec
-        self.stated = stated
-        self.files = files
-        self.machine = machine
-        self.faults: list[OptionFault] = []
+    faults: list[OptionFault]
 
-    def request(self) -> Request:
+    def read(self) -> Request:
         """The request under canonical names, without what made no sense."""
         self._check_values()
         changes: dict[str, object] = {"license": self._license()}
@@ -196,34 +191,28 @@ class _Reading:
         # the other options may be right in a program that takes the type that was meant
         changes["quantization"] = self._quantization(program)
         if self.spec.closed:
-            return self._request({**changes, **_NOT_OF_CLOSED}, None)
-        is_chosen = self.stated.runtime is None
-        request = self._request(changes, program)
+            return self._in_program(None, {**changes, **_NOT_OF_CLOSED})
+        is_chosen = self.workload.runtime is None
+        request = self._in_program(program, changes)
         if program is None:
             if is_chosen:
                 self._check_without_program(request)
             return request
         if is_chosen and not _suits(program, request.workload):
             program = request.program_instead(program)
-            request = self._request(changes, program)
-        if self.stated.task == "generate":
+            request = self._in_program(program, changes)
+        if self.workload.task == "generate":
             self._check_options(request, program)
         return request
 
-    def _request(
-        self, changes: Mapping[str, object], program: ProgramRow | None
+    def _in_program(
+        self, program: ProgramRow | None, changes: Mapping[str, object]
     ) -> Request:
-        """The request with these changes of what was stated, in the program."""
-        workload = self.stated.with_known(**changes)
+        """The request in the program, with these changes of what was typed."""
+        workload = self.workload.with_known(**changes)
         if program is not None:
             workload = workload.with_known(runtime=program.runtime.id)
-        return Request(
-            table=self.table,
-            files=self.files,
-            workload=workload,
-            program=program,
-            machine=self.machine,
-        )
+        return self.replace(workload=workload, program=program)
 
     def _fault(self, option: str, kind: str, /, **figures: Any) -> None:
         """Note that an option makes no sense."""
@@ -235,7 +224,7 @@ class _Reading:
         context.
         """
         spec = self.spec
-        stated = self.stated
+        stated = self.workload
         formats = list(QUANTIZATIONS)
         typed = stated.format
         if typed is not None and typed not in formats:
@@ -267,12 +256,12 @@ class _Reading:
 
     def _license(self) -> str | None:
         """The SPDX expression of the license that was stated; None where none was."""
-        if self.stated.license is None:
+        if self.workload.license is None:
             return None
         from ..catalogue.openness import canonical_expression
 
         try:
-            return canonical_expression(self.stated.license)
+            return canonical_expression(self.workload.license)
         except WorkloadError as error:
             [problem] = error.problems
             self._fault(
@@ -290,20 +279,18 @@ class _Reading:
         model of which no program is known, and for a name that is no program.
         """
         spec = self.spec
-        if self.stated.runtime is not None:
-            id = self.stated.runtime.strip().lower()
+        if self.workload.runtime is not None:
+            id = self.workload.runtime.strip().lower()
             if id in self.table.catalogue.runtime_ids():
                 return self.table.row(id)
             self._note_unknown_program(id)
             return None
         if spec.closed or (spec.states_needs_only and not spec.runtimes):
             return None
-        if self.stated.task == "finetune":
+        if self.workload.task == "finetune":
             return self.table.row(USUAL.training)
-        formats = self.files.formats
-        if self.stated.format is not None:
-            formats = (self.stated.format,)
-        elif not formats and spec.quantized is not None:
+        formats = self.formats
+        if not formats and spec.quantized is not None:
             formats = (spec.quantized.format,)
         return self.table.first(formats)
 
@@ -349,7 +336,7 @@ class _Reading:
         """The canonical name of the quantization that the user typed; None where none was typed,
         and where no name matches.
         """
-        typed = self.stated.quantization
+        typed = self.workload.quantization
         if typed is None:
             return None
         name = need.canonical_quantization(typed)

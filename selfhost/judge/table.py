@@ -66,10 +66,8 @@ class ProgramTable(Record):
     @property
     def programs(self) -> Iterator[ProgramRow]:
         """The programs that load the model: those that may be taken by themselves, then all."""
-        yield from self.proposed
-        proposed = self._proposed_ids
-        others = [id for id in self.catalogue.runtime_ids() if id not in proposed]
-        yield from self._loading(others)
+        ids = (*self._proposed_ids, *self.catalogue.runtime_ids())
+        return self._loading(dict.fromkeys(ids))
 
     @property
     def proposed(self) -> Iterator[ProgramRow]:

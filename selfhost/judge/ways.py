@@ -21,7 +21,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import stored_type
-from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
+from ..needs.quantization import BITS_PER_WEIGHT
 from ..needs.weight_files import DTYPES
 from .devices import places
 from .record import NO_FILES, Question
@@ -261,6 +261,9 @@ def training_ways(question: Question) -> list[Way]:
 # ------------------------------------------------------------------ pictures and video
 
 
+_EIGHT_BITS = 8
+
+
 class _Turn(IntEnum):
     """The turn in which a type of pictures or video is tried on accelerators, the first first.
 
@@ -328,7 +331,7 @@ def _ways_elsewhere(question: Question, catalogue: Catalogue) -> list[Way]:
     for row in _other_programs(question, catalogue):
         for name in row.types_on_gpus:
             turn = _Turn.ELSEWHERE
-            if _has_eight_bits(name):
+            if BITS_PER_WEIGHT.get(name, 0) >= _EIGHT_BITS:
                 turn = _Turn.EIGHT_BITS_ELSEWHERE
             way = Way(runtime=row.runtime, quantization=name, is_other=True, turn=turn)
             ways.append(way)
@@ -341,15 +344,6 @@ def _is_made_in_four_bits(quantization: str, runtime: RuntimeSpec) -> bool:
     """
     rule = runtime.rule_of(quantization)
     return rule is not None and "4bit" in rule.also
-
-
-def _has_eight_bits(quantization: str) -> bool:
-    """Whether a weight in a file of that type takes 8 bits or more."""
-    block = BLOCKS.get(quantization)
-    if block is None:
-        return False
-    values, size_bytes = block
-    return size_bytes >= values
 
 
 def has_picture_ways(question: Question) -> bool:
