@@ -15,7 +15,7 @@ from ..core.records import Record
 from ..machine.clusters import Cluster
 from ..machine.record import Machine
 from .choice import best_way, in_way
-from .clusters import PartOfMachine, Together, judge_together
+from .clusters import OnCluster, PartOfMachine, judge_on_cluster
 from .judging import judge
 from .question import asked_again
 from .rating import (
@@ -49,7 +49,7 @@ class ClusterAnswer(Record):
     """
 
     cluster: Cluster
-    together: Together
+    together: OnCluster
     alone: tuple[Alone, ...]
     takes_one: bool
 
@@ -142,7 +142,7 @@ def best_together(
     clusters: Sequence[Cluster],
     split: str | None = None,
     one: Judged | None = None,
-) -> Together:
+) -> OnCluster:
     """The best way on one of the clusters; where no program divides the model, the first refusal
     of a program that divides models so. `one`: the best way on one machine alone; None where nobody
     asks about one.
@@ -164,17 +164,17 @@ def best_together(
         return way
     if not refused:
         # no program loads the model
-        refused = judge_together(question, clusters[0], split)
+        refused = judge_on_cluster(question, clusters[0], split)
     return min(refused, key=_lacks_split)
 
 
-def _lacks_split(way: Together) -> bool:
+def _lacks_split(way: OnCluster) -> bool:
     """Whether the program of a refused way divides no model so, on whichever machines."""
     runtime = way.judged.question.runtime
     return runtime is None or way.split not in runtime.clusters.splits
 
 
-def _rank_in_program(way: Together, one: Judged | None) -> tuple[bool, Rating]:
+def _rank_in_program(way: OnCluster, one: Judged | None) -> tuple[bool, Rating]:
     """What orders the ways of one program, the best first.
 
     First come the ways that do more than `one` machine alone: a larger type at the pace of one
@@ -184,7 +184,7 @@ def _rank_in_program(way: Together, one: Judged | None) -> tuple[bool, Rating]:
 
 
 def _rank_of_program(
-    way: Together,
+    way: OnCluster,
     one: Judged | None,
     turn: int,
 ) -> tuple[bool, int, int, bool, float]:
@@ -220,7 +220,7 @@ def _ways_in(
     catalogue: Catalogue,
     clusters: Sequence[Cluster],
     split: str | None,
-) -> Iterator[Together]:
+) -> Iterator[OnCluster]:
     """Yield the ways in one program: in each type to try, on each of the clusters."""
     main = clusters[0].main
     usual = in_way(question, Way(runtime=runtime), catalogue, main)
@@ -234,7 +234,7 @@ def _ways_in(
             questions.append(asked)
     for asked in questions:
         for cluster in clusters:
-            yield from judge_together(asked, cluster, split)
+            yield from judge_on_cluster(asked, cluster, split)
 
 
 def _other_types(usual: Question, runtime: RuntimeSpec) -> list[str | None]:
