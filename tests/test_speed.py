@@ -22,9 +22,9 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.judge.pace import Range, Speed
+from selfhost.judge.pace.decode_step import step_of
 from selfhost.judge.pace.decoding import predict
 from selfhost.judge.pace.layout import LaidOut
-from selfhost.judge.step import step_of
 from selfhost.machine.record import Machine
 
 FACT = "memory_bandwidth_bytes_per_second"

@@ -18,7 +18,7 @@ from ..core import units
 from ..core.workload import Workload
 from ..judge.checks import phrase
 from ..judge.cluster_choice import ClusterAnswer, best_on_cluster
-from ..judge.clusters import waits_together
+from ..judge.clusters import waits_on_cluster
 from ..judge.pace import Wait
 from ..judge.rating import serves
 from ..judge.record import Alternative, Judged, Room, Verdict
@@ -149,7 +149,7 @@ class _ClusterAdvice(Advice):
 
     def waits(self) -> tuple[Wait, ...]:
         """How long the first token takes on all machines together."""
-        return waits_together(self.answer.together)
+        return waits_on_cluster(self.answer.together)
 
     def room(self) -> Room | None:
         """Not worked out for several machines."""

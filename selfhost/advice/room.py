@@ -17,11 +17,11 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import MOST_TOKENS
 from ..judge.judging import first_layout_with_room, judge, layout_for_all_users
+from ..judge.pace.decode_step import step_of
 from ..judge.quality import LOSSLESS, quality_of
 from ..judge.question import asked_again, recounted
 from ..judge.rating import runs_as_well
 from ..judge.record import Judged, Question, Room
-from ..judge.step import step_of
 from ..judge.ways import types_to_have
 from ..machine.record import Machine
 

@@ -24,7 +24,7 @@ from ..judge.record import (
     Report,
     Verdict,
 )
-from ..judge.together import judge_together
+from ..judge.side_by_side import judge_side_by_side
 from ..machine.record import Machine
 from .measured import ShownQuality, shown_quality
 from .understood import Model
@@ -295,7 +295,7 @@ def verdict_together(
     """The verdict on several models. `are_offered` takes their judgement and says whether APIs
     offer all of them.
     """
-    judged = judge_together(questions, names, machine)
+    judged = judge_side_by_side(questions, names, machine)
     specs = [question.spec for question in questions]
     together = Question(
         spec=ModelSpec(

@@ -161,11 +161,11 @@ def _judged_joined(question: Question, machine: Machine, wanted: Wanted) -> Judg
     type of the question: the first way to divide the model that runs, else the first.
     """
     # imported here: few policies join machines
-    from ..judge.clusters import judge_together
+    from ..judge.clusters import judge_on_cluster
     from ..machine.clusters import cluster_of
 
     cluster = cluster_of([machine] * wanted.joined, wanted.link)
-    ways = judge_together(question, cluster)
+    ways = judge_on_cluster(question, cluster)
     for way in ways:
         if way.judged.fits:
             return way.judged

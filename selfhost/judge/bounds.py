@@ -254,7 +254,5 @@ def _layers_in_ram(judged: Judged) -> int:
 
 def card_bytes(question: Question, machine: Machine) -> int:
     """The bytes that a program may take of all accelerators with memory of their own."""
-    cards = usable_cards(
-        machine, question.runtime, question.workload, question.most_cards
-    )
+    cards = usable_cards(question, machine)
     return sum(place.known_bytes for place in places(cards))

@@ -16,7 +16,7 @@ from ..core.records import Record
 from ..machine.clusters import Cluster
 from ..machine.record import Machine
 from .choice import best_under, in_way
-from .clusters import PartOfMachine, Together, judge_together
+from .clusters import OnCluster, PartOfMachine, judge_on_cluster
 from .rating import (
     Rating,
     is_a_step_faster,
@@ -48,7 +48,7 @@ class ClusterAnswer(Record):
     """
 
     cluster: Cluster
-    together: Together
+    together: OnCluster
     alone: tuple[Alone, ...]
     takes_one: bool
 
@@ -135,7 +135,7 @@ def best_together(
     clusters: Sequence[Cluster],
     split: str | None = None,
     one: Judged | None = None,
-) -> Together:
+) -> OnCluster:
     """The best way on one of the clusters; where no program divides the model, the first refusal
     of a program that divides models so. `one`: the best way on one machine alone; None where nobody
     asks about one.
@@ -158,11 +158,11 @@ def best_together(
         return way
     if not refused:
         # no program loads the model
-        refused = judge_together(question, clusters[0], split)
+        refused = judge_on_cluster(question, clusters[0], split)
     return min(refused, key=_lacks_split)
 
 
-def _lacks_split(way: Together) -> bool:
+def _lacks_split(way: OnCluster) -> bool:
     """Whether the program of a refused way divides no model so, on whichever machines."""
     runtime = way.judged.question.runtime
     return runtime is None or way.split not in runtime.clusters.splits
@@ -179,11 +179,11 @@ class _Rank(NamedTuple):
     rating: Rating
 
     @classmethod
-    def in_program(cls, way: Together, one: Judged | None) -> _Rank:
+    def in_program(cls, way: OnCluster, one: Judged | None) -> _Rank:
         """The rank of a way among the ways of one program."""
         return cls(not _gains(way.judged, one), rating_of(way.judged))
 
-    def of_program(self, way: Together, turn: int) -> _Rank:
+    def of_program(self, way: OnCluster, turn: int) -> _Rank:
         """The rank of the best way of a program among those of other programs.
 
         Each program has to be faster by a step than the one before it, whose `turn` is less:
@@ -222,7 +222,7 @@ def _ways_in(
     catalogue: Catalogue,
     clusters: Sequence[Cluster],
     split: str | None,
-) -> Iterator[Together]:
+) -> Iterator[OnCluster]:
     """Yield the ways in one program: in each type to try, on each of the clusters."""
     main = clusters[0].main
     usual = in_way(question, Way(runtime=runtime), catalogue, main)
@@ -236,7 +236,7 @@ def _ways_in(
             questions.append(asked)
     for asked in questions:
         for cluster in clusters:
-            yield from judge_together(asked, cluster, split)
+            yield from judge_on_cluster(asked, cluster, split)
 
 
 def _other_types(usual: Question, runtime: RuntimeSpec) -> list[str | None]:

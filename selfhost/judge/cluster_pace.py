@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..catalogue.runtime_parts import BY_TENSOR
 from ..core.records import Record
 from ..core.units import plural
 from ..machine.record import Machine
@@ -40,6 +39,9 @@ _PROMPT = Range(0.3, 0.9, 1.1)
 # enough memory for any model
 _ROOMY_BYTES = 2**45
 
+# a rate of one machine; None where the rate is not known
+_RateOf = Callable[[Speed], Range | None]
+
 
 def pace_on_machines(model: DividedModel) -> Speed:
     """The pace of text on all machines of the cluster together; unknown where that of one is."""
@@ -49,7 +51,12 @@ def pace_on_machines(model: DividedModel) -> Speed:
         if speed.decode is None:
             return Speed(how=speed.how)
         alone[machine] = speed
-    return _Together(model=model, alone=alone).speed()
+    pace: _PaceOfSplit
+    if model.is_by_tensor:
+        pace = _PaceByTensor(model=model, alone=alone)
+    else:
+        pace = _PaceByLayers(model=model, alone=alone)
+    return pace.speed()
 
 
 def _pace_alone(model: DividedModel, machine: Machine) -> Speed:
@@ -64,17 +71,12 @@ def _roomy(machine: Machine) -> Machine:
     cards = []
     for card in machine.cards:
         cards.append(card.replace(memory_total_bytes=None, memory_free_bytes=None))
-    accelerators = None if machine.accelerators is None else tuple(cards)
     return machine.replace(
         memory_total_bytes=_ROOMY_BYTES,
         memory_limit_bytes=_ROOMY_BYTES,
         memory_available_bytes=None,
-        accelerators=accelerators,
+        accelerators=None if machine.accelerators is None else tuple(cards),
     )
-
-
-# what of a pace is looked at: a rate of one machine, or None where the rate is not known
-_RateOf = Callable[[Speed], Range | None]
 
 
 def _decode(speed: Speed) -> Range | None:
@@ -87,34 +89,68 @@ def _undrafted(speed: Speed) -> Range | None:
     return None if rate is None else Range.of(rate)
 
 
-class _Together(Record):
-    """The machines of a cluster, each with its pace alone."""
+class _PaceOfSplit(Record):
+    """The pace of a model in one way to divide it, from that of each machine alone."""
 
     model: DividedModel
     alone: Mapping[Machine, Speed]
 
+    # -------------------------------------------------------------- what each way says
+
+    def computing(self, rate_of: _RateOf) -> Seconds | None:
+        """The seconds in which the machines compute a token; None where the rate of one is not
+        known.
+        """
+        raise NotImplementedError
+
+    def between(self) -> Seconds:
+        """The time that the link takes for one step."""
+        raise NotImplementedError
+
+    def total(self) -> Range | None:
+        """The tokens per second of several users together; None for one user, and where nothing
+        tells.
+        """
+        raise NotImplementedError
+
+    def prompt(self) -> Range | None:
+        """The tokens per second at which the machines together read a prompt, if they lose nothing;
+        None where that of a machine is not known.
+        """
+        raise NotImplementedError
+
+    def words(self) -> str:
+        """The clause on what the machines take together."""
+        raise NotImplementedError
+
+    # -------------------------------------------------------------- the pace
+
     @property
-    def _main(self) -> Speed:
+    def main(self) -> Speed:
         return self.alone[self.model.cluster.main]
 
     @property
-    def _is_untold(self) -> bool:
-        """Whether no published run is like this: of more machines, of unlike ones, or by radio."""
-        model = self.model
-        if model.number > _MEASURED_MACHINES or not model.cluster.are_equal:
-            return True
-        return self._is_slower_than_measured
-
-    @property
-    def _is_slower_than_measured(self) -> bool:
+    def is_slower_than_measured(self) -> bool:
         """Whether the link is slower than any cable of a published run."""
         rate = self.model.cluster.link.gigabits_per_second
         return rate < _SLOWEST_MEASURED_GIGABITS
 
+    @property
+    def is_untold(self) -> bool:
+        """Whether no published run is like this: of more machines, of unlike ones, or by radio."""
+        model = self.model
+        if model.number > _MEASURED_MACHINES or not model.cluster.are_equal:
+            return True
+        return self.is_slower_than_measured
+
+    def widened(self, seconds: Seconds) -> Seconds:
+        """The seconds, in a wider range where no published run is like this."""
+        return seconds * _UNTOLD if self.is_untold else seconds
+
     def speed(self) -> Speed:
         """The pace of all together."""
-        main = self._main
-        undrafted = self._seconds(_undrafted, 1.0)
+        main = self.main
+        undrafted = self._seconds(_undrafted)
         tokens_of_a_step = 1.0
         if main.decode and main.undrafted_tokens_per_second:
             # a draft proposes several tokens, for which the machines exchange once
@@ -126,39 +162,38 @@ class _Together(Record):
         full = main.full_context_tokens_per_second
         if full is not None and main.decode is not None:
             full *= decode.likely / main.decode.likely
+        how = f"{main.how}; {self.words()}"
+        if self.is_untold:
+            how += "; a guess, because no run of such machines is known"
+        prompt = self.prompt()
         speed = main.replace(
             decode=decode,
-            prompt=self._prompt(),
-            how=f"{main.how}; {self._words()}",
+            prompt=None if prompt is None else prompt * _PROMPT,
+            how=how,
             first_token_seconds=None,
             full_context_tokens_per_second=full,
             undrafted_tokens_per_second=undrafted and 1 / undrafted.likely,
-            parallel_total=self._total(),
+            parallel_total=self.total(),
         )
         prompt_tokens = self.model.question.workload.prompt_tokens
         return with_first_token(speed, prompt_tokens) if prompt_tokens else speed
 
-    def _seconds(self, rate_of: _RateOf, tokens_of_a_step: float) -> Seconds | None:
+    def _seconds(
+        self, rate_of: _RateOf, tokens_of_a_step: float = 1.0
+    ) -> Seconds | None:
         """The seconds of a token of one user, of so many in each step; None where the rate of a
         machine is not known.
         """
-        if self.model.split == BY_TENSOR:
-            seconds = self._divided(rate_of)
-            between = self._exchanges
-        else:
-            seconds = self._in_turn(rate_of)
-            between = self._hops
+        seconds = self.computing(rate_of)
         if seconds is None:
             return None
-        seconds += between / tokens_of_a_step
-        return seconds * _UNTOLD if self._is_untold else seconds
+        return self.widened(seconds + self.between() / tokens_of_a_step)
 
-    # -------------------------------------------------------------- by layers
 
-    def _in_turn(self, rate_of: _RateOf) -> Seconds | None:
-        """The seconds of the machines one after the other, each by the share of the layers there;
-        None where a rate is not known.
-        """
+class _PaceByLayers(_PaceOfSplit):
+    """Machines that compute one after the other, each the layers that it has."""
+
+    def computing(self, rate_of: _RateOf) -> Seconds | None:
         places = self.model.layer_places
         layers = max(1, sum(place.layers for place in places))
         seconds = NO_SECONDS
@@ -170,36 +205,48 @@ class _Together(Record):
             seconds += 1 / rate * (place.layers / layers)
         return seconds
 
-    @property
-    def _hops(self) -> Seconds:
-        """The time between the machines for one step."""
+    def between(self) -> Seconds:
         hop = Seconds(*self.model.rules.hop_seconds)
-        if self._is_slower_than_measured:
+        if self.is_slower_than_measured:
             # hops were measured over cables, whose latency they have
             hop += Seconds(*self.model.cluster.link.exchange_seconds)
         return hop * (self.model.number - 1)
 
-    # -------------------------------------------------------------- by tensor
+    def total(self) -> Range | None:
+        # a step of all users passes the machines as a token of one does
+        each = self.computing(lambda speed: speed.parallel_total)
+        if each is None:
+            return None
+        users = self.main.each_of
+        return users / self.widened(self.between() + each * users)
 
-    def _divided(self, rate_of: _RateOf) -> Seconds | None:
-        """One machine's seconds, of which the machines divide a part; None where its rate is not
-        known.
-        """
-        rate = rate_of(self._main)
+    def prompt(self) -> Range | None:
+        seconds = self.computing(lambda speed: speed.prompt)
+        return None if seconds is None else 1 / seconds
+
+    def words(self) -> str:
+        milliseconds = 1000 * self.between().likely
+        return (
+            f"over {plural(self.model.number, 'machine')} with layers one after the other,"
+            f" and {milliseconds:.2g} ms a step from one to the next"
+        )
+
+
+class _PaceByTensor(_PaceOfSplit):
+    """Equal machines that compute a part of every layer each."""
+
+    def computing(self, rate_of: _RateOf) -> Seconds | None:
+        rate = rate_of(self.main)
         if rate is None:
             return None
         step = self.model.question.step
         undivided = self.model.rules.undivided_dense
         if step is not None and step.has_experts:
             undivided = self.model.rules.undivided
-        shares = []
-        for share in undivided:
-            shares.append(share + (1 - share) / self.model.number)
+        shares = [share + (1 - share) / self.model.number for share in undivided]
         return 1 / rate * Amount(*shares)
 
-    @property
-    def _exchanges(self) -> Seconds:
-        """The time in which the machines exchange tensors for one step."""
+    def between(self) -> Seconds:
         step = self.model.question.step
         layers = 0 if step is None else step.layers
         exchange = Seconds(*self.model.cluster.link.exchange_seconds)
@@ -207,53 +254,21 @@ class _Together(Record):
             exchange *= self.model.number - 1
         return exchange * (_EXCHANGES * layers)
 
-    # -------------------------------------------------------------- users and prompts
-
-    def _total(self) -> Range | None:
-        """The tokens per second of several users together; None for one user, and where nothing
-        tells: of tensors over more than two machines.
-        """
-        total = self._main.parallel_total
-        if self.model.split == BY_TENSOR:
-            gain = self.model.rules.users_gain
-            if total is None or not gain or self.model.number > 2:
-                return None
-            least, likely, most = gain
-            return total * Range(least, likely, most)
-        # a step of all users passes the machines as a token of one does
-        users = self._main.each_of
-        each = self._in_turn(lambda speed: speed.parallel_total)
-        if each is None:
+    def total(self) -> Range | None:
+        total = self.main.parallel_total
+        gain = self.model.rules.users_gain
+        if total is None or not gain or self.model.number > 2:
             return None
-        step = self._hops + each * users
-        if self._is_untold:
-            step *= _UNTOLD
-        return users / step
+        return total * Range(*gain)
 
-    def _prompt(self) -> Range | None:
-        """The tokens per second at which a prompt is read; None where that of a machine is not
-        known.
-        """
-        if self.model.split == BY_TENSOR:
-            return None if self._main.prompt is None else self._main.prompt * _PROMPT
-        seconds = self._in_turn(lambda speed: speed.prompt)
-        return None if seconds is None else 1 / seconds * _PROMPT
+    def prompt(self) -> Range | None:
+        return self.main.prompt
 
-    def _words(self) -> str:
-        """The clause on what the machines take together."""
-        number = plural(self.model.number, "machine")
+    def words(self) -> str:
         link = self.model.cluster.link
-        if self.model.split == BY_TENSOR:
-            words = (
-                f"over {number} with a part of every layer each, and"
-                f" {1000 * self._exchanges.likely:.2g} ms a step for exchanges over"
-                f" {link.title} ({link.transport.upper()})"
-            )
-        else:
-            words = (
-                f"over {number} with layers one after the other, and"
-                f" {1000 * self._hops.likely:.2g} ms a step from one to the next"
-            )
-        if self._is_untold:
-            words += "; a guess, because no run of such machines is known"
-        return words
+        milliseconds = 1000 * self.between().likely
+        return (
+            f"over {plural(self.model.number, 'machine')} with a part of every layer each,"
+            f" and {milliseconds:.2g} ms a step for exchanges over"
+            f" {link.title} ({link.transport.upper()})"
+        )

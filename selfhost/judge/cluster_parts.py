@@ -26,7 +26,7 @@ from .checks.space import available_ram
 from .devices import Place, gpu_maker, lent_to_gpu, places, usable_cards
 from .equal_parts import in_most_parts
 from .record import Question
-from .sharing import DivisibleModel, LayerShare, layers_in_proportion, whole_on_one
+from .sharing import layers_in_proportion, part_of_layers, whole_on_one
 
 
 class Holder(Record):
@@ -50,36 +50,43 @@ class LayerPlace(Record):
 
 
 class DividedModel(Record):
-    """A model with known needs, in one way to divide it over the machines of a cluster.
-
-    - `needs`: those of the model on one machine, all in RAM. `layers`: the number of its layers.
-    - `program`: the program that divides the model, by its `rules` for the `split`.
+    """A model with known needs, in a way to divide it over the machines of a cluster: `split` is a
+    key of the program's `[clusters.split]`.
     """
 
     question: Question
     cluster: Cluster
     split: str
-    program: RuntimeSpec
-    rules: ClusterSplit
-    needs: Needs
-    layers: int
 
-    @classmethod
-    def of(cls, question: Question, cluster: Cluster, split: str) -> DividedModel:
-        """The model of the question, in a way that its program has."""
-        program = question.runtime
-        architecture = question.spec.architecture
+    @property
+    def program(self) -> RuntimeSpec:
+        """The program that divides the model."""
+        program = self.question.runtime
         assert program is not None, "a way has a program"
-        assert question.needs is not None, "the needs are counted"
-        return cls(
-            question=question,
-            cluster=cluster,
-            split=split,
-            program=program,
-            rules=program.clusters.splits[split],
-            needs=question.needs,
-            layers=1 if architecture is None else architecture.layers,
-        )
+        return program
+
+    @property
+    def rules(self) -> ClusterSplit:
+        """The rules by which the program divides the model."""
+        return self.program.clusters.splits[self.split]
+
+    @property
+    def is_by_tensor(self) -> bool:
+        """Whether each machine has a part of every layer."""
+        return self.split == BY_TENSOR
+
+    @property
+    def needs(self) -> Needs:
+        """The needs of the model on one machine, all in RAM."""
+        needs = self.question.needs
+        assert needs is not None, "the needs are counted"
+        return needs
+
+    @property
+    def layers(self) -> int:
+        """The number of the model's layers."""
+        architecture = self.question.spec.architecture
+        return 1 if architecture is None else architecture.layers
 
     @property
     def number(self) -> int:
@@ -87,11 +94,11 @@ class DividedModel(Record):
         return len(self.cluster.machines)
 
     @cached_property
-    def parts(self) -> Sequence[Needs]:
+    def needs_by_machine(self) -> Sequence[Needs]:
         """The needs of each machine."""
         if self.needs.memory is None:
             return [self.needs] * self.number
-        if self.split == BY_TENSOR:
+        if self.is_by_tensor:
             return [self._part_of_tensors()] * self.number
         return [self._part_of_layers(number) for number in range(self.number)]
 
@@ -99,14 +106,15 @@ class DividedModel(Record):
         """The number of layers on a machine; None where it has a part of each, and where the needs
         are not known.
         """
-        if self.needs.memory is None or self.split == BY_TENSOR:
+        if self.needs.memory is None or self.is_by_tensor:
             return None
         return sum(place.layers for place in self._places_on(number))
 
+    # -------------------------------------------------------------- one machine
+
     def cards_of(self, machine: Machine) -> list[Place]:
         """The accelerators with memory of their own on which the program computes."""
-        workload = self.question.workload
-        cards = usable_cards(machine, self.program, workload, self.question.most_cards)
+        cards = usable_cards(self.question, machine)
         return [place for place in places(cards) if place.known_bytes]
 
     def whole_on(self, machine: Machine) -> Needs:
@@ -138,9 +146,11 @@ class DividedModel(Record):
             return whole_on_one(counted, cards[0].where)
         in_ram = []
         for term in counted.terms:
-            # in a RAM that a GPU shares, the process of the GPU is the only one
-            if term.name not in PROGRAMS or term.split is not Split.HOST:
-                in_ram.append(term.replace(where="host"))
+            is_program = term.name in PROGRAMS
+            if is_program and term.split is Split.HOST:
+                # in a RAM that a GPU shares, the process of the GPU is the only one
+                continue
+            in_ram.append(term.replace(where="host"))
         return counted.replace(placement="host", terms=tuple(in_ram))
 
     # -------------------------------------------------------------- by layers
@@ -150,14 +160,14 @@ class DividedModel(Record):
         """The layers of each holder, the last layers first."""
         places = []
         stop = self.layers
-        for holder, count in reversed(self._first_layers_first()):
+        for holder, count in reversed(self._layers_by_holder()):
             layers = min(count, stop)
             places.append(LayerPlace(holder=holder, layers=layers, stop=stop))
             stop -= layers
         return places
 
-    def _first_layers_first(self) -> list[tuple[Holder, int]]:
-        """The holders, those of the first layers first, each with its number of layers."""
+    def _layers_by_holder(self) -> list[tuple[Holder, int]]:
+        """Each holder with its number of layers, the holder of the first layers first."""
         holders = list(self._holders())
         if self.rules.by_room:
             # the output matrix, which the main machine has, counts as a layer (llama.cpp)
@@ -167,30 +177,32 @@ class DividedModel(Record):
             counts[-1] = max(0, counts[-1] - 1)
             return list(zip(holders, counts, strict=True))
         counts = layers_in_proportion([1] * len(holders), self.layers)
-        in_order = list(zip(holders, counts, strict=True))
-        return in_order if self.rules.main_first else in_order[::-1]
+        if not self.rules.main_first:
+            holders.reverse()
+            counts.reverse()
+        return list(zip(holders, counts, strict=True))
 
     def _holders(self) -> Iterator[Holder]:
         """Yield the places that may hold layers, those of the main machine first."""
         for number, machine in enumerate(self.cluster.machines):
             cards = self.cards_of(machine)
-            room_bytes = sum(place.known_bytes for place in cards)
-            if not cards or self.program.account.divides_layers:
-                yield Holder(
-                    machine=number,
-                    whole=self.whole_on(machine),
-                    room_bytes=room_bytes or self._shared_room_bytes(machine),
-                )
+            if cards and not self.program.account.divides_layers:
+                on_card = self._counted_on_card(machine)
+                for place in cards:
+                    yield Holder(
+                        machine=number,
+                        whole=whole_on_one(on_card, place.where),
+                        room_bytes=place.known_bytes,
+                    )
                 continue
-            on_card = self._counted_on_card(machine)
-            for place in cards:
-                yield Holder(
-                    machine=number,
-                    whole=whole_on_one(on_card, place.where),
-                    room_bytes=place.known_bytes,
-                )
+            card_bytes = sum(place.known_bytes for place in cards)
+            yield Holder(
+                machine=number,
+                whole=self.whole_on(machine),
+                room_bytes=card_bytes or self._ram_bytes(machine),
+            )
 
-    def _shared_room_bytes(self, machine: Machine) -> int:
+    def _ram_bytes(self, machine: Machine) -> int:
         """The bytes that a machine without cards of its own gives a model."""
         lent = lent_to_gpu(machine)
         if lent is not None:
@@ -213,22 +225,31 @@ class DividedModel(Record):
         )
 
     def _terms_of(self, place: LayerPlace, *, is_first: bool) -> Iterator[Term]:
-        """Yield the terms of one place: its share of what is divided by layers, and what each place
-        holds, the first place of each machine (the program itself), or the first of the main
-        machine alone. The output matrix goes with the last layers.
-        """
-        whole = place.holder.whole
-        model = DivisibleModel(ram_needs=whole, card_needs=whole, layers=self.layers)
-        has_output = place is self.layer_places[0]
-        for term in whole.terms:
+        """Yield the terms of one place. `is_first`: no other place of its machine comes before."""
+        for term in place.holder.whole.terms:
             if term.split is Split.LAYERS:
-                output_bytes = term.output_bytes if has_output else 0
-                if place.layers or output_bytes:
-                    share = LayerShare(where=term.where, layers=place.layers)
-                    yield model.part_of(term, share, place.stop, output_bytes)
-                continue
-            is_held = term.split is Split.EACH
-            if is_first:
-                is_held |= term.name in PROGRAMS or place.holder.machine == 0
-            if is_held:
+                yield from self._part_of_term(term, place)
+            elif _is_held(term, place, is_first=is_first):
                 yield term
+
+    def _part_of_term(self, term: Term, place: LayerPlace) -> Iterator[Term]:
+        """Yield the place's part of a term that is divided by layers, where it has any. The output
+        matrix goes with the last layers.
+        """
+        output_bytes = 0
+        if place is self.layer_places[0]:
+            output_bytes = term.output_bytes
+        if place.layers or output_bytes:
+            layers = range(place.stop - place.layers, place.stop)
+            yield part_of_layers(term, layers, self.layers, output_bytes)
+
+
+def _is_held(term: Term, place: LayerPlace, *, is_first: bool) -> bool:
+    """Whether the place holds a term that is not divided by layers. Of what one place of a machine
+    has for all, the program itself is on each machine, and the rest on the main one.
+    """
+    if term.split is Split.EACH:
+        return True
+    if not is_first:
+        return False
+    return place.holder.machine == 0 or term.name in PROGRAMS

@@ -1,14 +1,15 @@
 """One way of running a model on several machines together, judged machine by machine.
 
-What goes in: a question, asked for the main machine, and a `Cluster`. What comes out: a `Together`:
-the part of the model on each machine (`cluster_parts`) with the findings of that machine by itself,
-and the pace of all (`cluster_pace`). A way that the program does not have, or that such machines or
-such a link do not serve, is refused with the reason (the finding `runtime-not-together`).
+What goes in: a question, asked for the main machine, and a `Cluster`. What comes out: an
+`OnCluster`: the part of the model on each machine (`cluster_parts`) with the findings of that
+machine by itself, and the pace of all (`cluster_pace`). A way that the program does not have, or
+that such machines or such a link do not serve, is refused with the reason (the finding
+`runtime-not-together`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 
 from ..catalogue.architecture import Architecture
@@ -18,12 +19,12 @@ from ..machine.clusters import Cluster
 from ..machine.record import Machine
 from ..needs.records import Needs
 from ..needs.servers import divides_over
-from .checks import CHECKS, Finding, Outcome, Ruling, failing, finding
+from .checks import Finding, Outcome, Ruling, failing, finding, in_order
 from .checks.accelerator import accelerator_check
 from .checks.model import model_checks
 from .checks.runtime import cpu_check, runtime_check
-from .checks.space import disk_check, memory_check
-from .checks.speed import no_pace_finding, speed_check, wait_check, why_no_pace
+from .checks.space import disk_check, model_memory_check
+from .checks.speed import no_pace_finding, pace_checks, why_no_pace
 from .cluster_pace import pace_on_machines
 from .cluster_parts import DividedModel
 from .devices import usable_cards
@@ -45,15 +46,11 @@ class PartOfMachine(Judged):
     @property
     def fullness(self) -> float:
         """The most bytes as a share of what there is, in the tighter of RAM and accelerators."""
-        shares = [0.0]
-        for found in self.findings:
-            if found.check in MEMORY_CHECKS and found.amounts is not None:
-                shares.append(found.amounts.share)
-        return max(shares)
+        return max((amounts.share for amounts in self.memory_amounts), default=0.0)
 
 
-class Together(Record):
-    """A model on several machines in one way.
+class OnCluster(Record):
+    """The judgement of a model on several machines in one way.
 
     - `judged`: the question, the worst finding of all machines for each check, the needs of the
       fullest machine, and the pace of all together.
@@ -73,42 +70,52 @@ class Together(Record):
         return self.judged.has("runtime-not-together")
 
 
-def judge_together(
+def judge_on_cluster(
     question: Question,
     cluster: Cluster,
     split: str | None = None,
-) -> list[Together]:
+) -> list[OnCluster]:
     """Return the judgement of each way to divide the model over the cluster, or of the stated
     `split` alone: at least one, which may be a refusal.
     """
-    splits: list[str | None] = [split]
-    if split is None and question.runtime is not None:
-        splits = [*question.runtime.clusters.splits] or [None]
-        if not cluster.link.carries_tensors and len(splits) > 1:
-            # over a slow link layers are faster
-            splits = [name for name in splits if name != BY_TENSOR]
     judged = []
     refused = []
-    for name in splits:
+    for name in _splits_to_judge(question, cluster, split):
         refusal = _refusal(question, cluster, name)
         if refusal is None:
-            model = DividedModel.of(question, cluster, name or "")
-            judged.append(_Way(model=model).judge())
+            model = DividedModel(question=question, cluster=cluster, split=name or "")
+            judged.append(_OnMachines(model=model).judge())
         else:
             refused.append(_refused(question, cluster, name, refusal))
     return judged or refused[:1]
 
 
-def waits_together(together: Together) -> tuple[Wait, ...]:
+def _splits_to_judge(
+    question: Question, cluster: Cluster, stated: str | None
+) -> Sequence[str | None]:
+    """The names of the ways to divide the model; None stands for no way."""
+    if stated is not None or question.runtime is None:
+        return [stated]
+    splits = list(question.runtime.clusters.splits)
+    if len(splits) > 1 and not cluster.link.carries_tensors:
+        # over a slow link layers are faster
+        splits = [name for name in splits if name != BY_TENSOR]
+    return splits or [None]
+
+
+def waits_on_cluster(answer: OnCluster) -> tuple[Wait, ...]:
     """The waits for the first token behind the stated prompt, else behind prompts of usual lengths;
     none where the pace is not known.
     """
 
     def pace_behind(asked: Question) -> Speed:
-        model = DividedModel.of(asked, together.cluster, together.split or "")
-        return pace_on_machines(model)
+        return pace_on_machines(
+            DividedModel(
+                question=asked, cluster=answer.cluster, split=answer.split or ""
+            )
+        )
 
-    return waits_at(together.judged, pace_behind)
+    return waits_at(answer.judged, pace_behind)
 
 
 # ------------------------------------------------------------------ what is refused
@@ -133,7 +140,9 @@ def _refusal(question: Question, cluster: Cluster, split: str | None) -> Ruling 
     if not cluster.are_equal and not rules.unlike:
         return _refusing("unlike")
     if split == BY_TENSOR:
-        return _refusal_of_tensors(DividedModel.of(question, cluster, split))
+        return _refusal_of_tensors(
+            DividedModel(question=question, cluster=cluster, split=split)
+        )
     return None
 
 
@@ -182,7 +191,7 @@ def _sizes_to_divide(
 
 def _refused(
     question: Question, cluster: Cluster, split: str | None, refusal: Ruling
-) -> Together:
+) -> OnCluster:
     """The judgement of a way that is refused."""
     runtime = question.runtime
     found = finding(
@@ -193,112 +202,92 @@ def _refused(
     )
     judged = Judged(
         question=question,
-        findings=_in_order((*model_checks(question), found)),
+        findings=in_order([*model_checks(question), found]),
         needs=question.needs,
     )
-    return Together(cluster=cluster, judged=judged, split=split)
+    return OnCluster(cluster=cluster, judged=judged, split=split)
 
 
 # ------------------------------------------------------------------ the judgement
 
 
-class _Way(Record):
-    """A way of running a model on several machines that is not refused."""
+class _OnMachines(Record):
+    """A model that is divided over the machines of a cluster, compared with these machines."""
 
     model: DividedModel
 
-    def judge(self) -> Together:
+    @property
+    def question(self) -> Question:
+        return self.model.question
+
+    def judge(self) -> OnCluster:
         """The judgement of all machines, and the pace of all together. Where memory does not hold
         all users at once, users may wait.
         """
-        at_once = self
-        if self.model.question.lets_users_wait:
-            most = most_at_once(
-                self._memory_for,
-                self.model.question.workload.parallel,
-                self._memory(),
-            )
-            if most is not None:
-                at_once = self._asked(most.question)
-        return self._judged_with(at_once)
+        cluster = self.model.cluster
+        at_once = self._holding_users()
+        placed = fullest_first(at_once.parts)[0].placed
+        findings = list(model_checks(self.question))
+        findings += _worst_of_each_check(
+            at_once._telling_parts(), names_machine=len(cluster.kinds) > 1
+        )
+        why_not = why_no_pace(findings)
+        if why_not is None:
+            speed = at_once._pace_for(self.question.workload.parallel)
+            findings += pace_checks(self.question, placed, cluster.main, speed)
+        else:
+            speed = Speed(how=why_not)
+            findings.append(no_pace_finding(self.question, why_not))
+        judged = Judged(
+            question=self.question,
+            findings=in_order(findings),
+            needs=placed.replace(missing_bytes=self.question.missing_bytes),
+            speed=speed,
+        )
+        return OnCluster(
+            cluster=cluster,
+            judged=judged,
+            split=self.model.split,
+            parts=tuple(at_once.parts),
+        )
 
-    def _asked(self, question: Question) -> _Way:
+    # -------------------------------------------------------------- users who wait
+
+    def _holding_users(self) -> _OnMachines:
+        """The same model for as many users as the machines hold at once."""
+        if not self.question.lets_users_wait:
+            return self
+        users = self.question.workload.parallel
+        most = most_at_once(self._memory_for, users, self._memory())
+        return self if most is None else self._asked(most.question)
+
+    def _asked(self, question: Question) -> _OnMachines:
         """The same way for another question about the model."""
-        model = self.model
-        return _Way(model=DividedModel.of(question, model.cluster, model.split))
+        return _OnMachines(model=self.model.replace(question=question))
 
     def _memory_for(self, users: int) -> Judged:
         """The memory of all machines for so many users."""
-        question = self.model.question
-        workload = question.workload.replace(parallel=users)
-        asked = recounted(question, workload, self.model.cluster.main)
+        workload = self.question.workload.replace(parallel=users)
+        asked = recounted(self.question, workload, self.model.cluster.main)
         return self._asked(asked)._memory()
 
     def _memory(self) -> Judged:
         """The memory of all machines: the worst findings."""
         findings = []
-        for found in _worst_of_each_check(self.parts, differ=False):
+        for found in _worst_of_each_check(self.parts, names_machine=False):
             if found.check in MEMORY_CHECKS:
                 findings.append(found)
-        return Judged(question=self.model.question, findings=tuple(findings))
-
-    def _judged_with(self, at_once: _Way) -> Together:
-        """The judgement of the question, where the machines serve the users of `at_once` at a
-        time.
-        """
-        model = self.model
-        question = model.question
-        cluster = model.cluster
-        parts = at_once.parts
-        placed = fullest_first(parts)[0].placed
-        findings = list(model_checks(question))
-        differ = len(cluster.kinds) > 1
-        findings += _worst_of_each_check(self._telling(parts), differ=differ)
-        why_not = why_no_pace(findings)
-        if why_not is None:
-            speed = at_once._pace_for(question.workload.parallel)
-            findings.append(speed_check(question, placed, cluster.main, speed))
-            wait = wait_check(question, speed)
-            if wait is not None:
-                findings.append(wait)
-        else:
-            speed = Speed(how=why_not)
-            findings.append(no_pace_finding(question, why_not))
-        judged = Judged(
-            question=question,
-            findings=_in_order(findings),
-            needs=placed.replace(missing_bytes=question.missing_bytes),
-            speed=speed,
-        )
-        return Together(
-            cluster=cluster, judged=judged, split=model.split, parts=tuple(parts)
-        )
+        return Judged(question=self.question, findings=tuple(findings))
 
     def _pace_for(self, users: int) -> Speed:
         """The pace of this way, for so many users who may have to wait for their turn."""
         speed = pace_on_machines(self.model)
-        at_once = self.model.question.workload.parallel
+        at_once = self.question.workload.parallel
         if at_once == users or speed.decode is None:
             return speed
-        # the sequences that are computed at once serve all users in turn
-        total = speed.parallel_total if at_once > 1 else speed.decode
-        return speed.replace(
-            parallel_total=total, each_of=users, waiting=users - at_once
-        )
+        return speed.in_turn(users, at_once)
 
-    def _telling(self, parts: Sequence[PartOfMachine]) -> Sequence[PartOfMachine]:
-        """The parts whose findings tell whether the model fits: where layers go by room, and the
-        room of some machine is not known, the findings of such machines alone. It may hold what the
-        others do not.
-        """
-        if not self.model.rules.by_room:
-            return parts
-        unknown = []
-        for part in parts:
-            memory = part.finding("memory")
-            if memory is not None and memory.outcome is Outcome.UNKNOWN:
-                unknown.append(part)
-        return unknown or parts
+    # -------------------------------------------------------------- each machine
 
     @cached_property
     def parts(self) -> Sequence[PartOfMachine]:
@@ -306,7 +295,7 @@ class _Way(Record):
         model = self.model
         checked: dict[tuple[Machine, Needs, bool], tuple[Finding, ...]] = {}
         parts = []
-        for number, needs in enumerate(model.parts):
+        for number, needs in enumerate(model.needs_by_machine):
             machine = model.cluster.machines[number]
             stores = number == 0 or model.program.clusters.whole_files
             # equal machines with equal parts are checked once
@@ -315,7 +304,7 @@ class _Way(Record):
                 checked[key] = tuple(self._checks_of(machine, needs, stores=stores))
             parts.append(
                 PartOfMachine(
-                    question=model.question,
+                    question=self.question,
                     findings=checked[key],
                     needs=needs,
                     machine=machine,
@@ -332,11 +321,10 @@ class _Way(Record):
         stores: bool,
     ) -> Iterator[Finding]:
         """Yield the findings of one machine about its part. `stores`: the files lie on its disk."""
-        question = self.model.question
-        workload = question.workload
-        cards = usable_cards(machine, question.runtime, workload, question.most_cards)
+        question = self.question
+        cards = usable_cards(question, machine)
         limited = self._limited(machine).replace(accelerators=cards)
-        yield memory_check(needs, limited, workload, 0, question)
+        yield model_memory_check(needs, limited, question)
         yield accelerator_check(needs, limited, question)
         if stores:
             yield disk_check(needs, machine, question)
@@ -352,10 +340,19 @@ class _Way(Record):
         share = self.model.program.clusters.most_share
         return machine.replace(memory_limit_bytes=int(limit * share))
 
-
-def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings in the order of the checks."""
-    return tuple(sorted(findings, key=lambda found: CHECKS.index(found.check)))
+    def _telling_parts(self) -> Sequence[PartOfMachine]:
+        """The parts whose findings tell whether the model fits: where layers go by room, and the
+        room of some machine is not known, the findings of such machines alone. It may hold what the
+        others do not.
+        """
+        if not self.model.rules.by_room:
+            return self.parts
+        unknown = []
+        for part in self.parts:
+            memory = part.finding("memory")
+            if memory is not None and memory.outcome is Outcome.UNKNOWN:
+                unknown.append(part)
+        return unknown or self.parts
 
 
 def fullest_first(parts: Sequence[PartOfMachine]) -> list[PartOfMachine]:
@@ -366,10 +363,10 @@ def fullest_first(parts: Sequence[PartOfMachine]) -> list[PartOfMachine]:
 def _worst_of_each_check(
     parts: Sequence[PartOfMachine],
     *,
-    differ: bool,
+    names_machine: bool,
 ) -> list[Finding]:
-    """The worst finding of each check, of equally bad ones that of the fullest machine. Where
-    machines differ, what did not pass names its machine.
+    """The worst finding of each check, of equally bad ones that of the fullest machine. With
+    `names_machine`, the reason of what did not pass begins with its machine.
     """
     worst: dict[str, Finding] = {}
     for part in fullest_first(parts):
@@ -378,7 +375,7 @@ def _worst_of_each_check(
             if known is not None and found.severity <= known.severity:
                 continue
             worst[found.check] = found
-            if differ and found.severity:
+            if names_machine and found.severity:
                 reason = f"{part.machine.name}: {found.reason}"
                 worst[found.check] = found.in_words(reason, found.remedy)
     return list(worst.values())

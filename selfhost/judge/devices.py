@@ -8,8 +8,10 @@ the builds of a program.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import KernelRule
@@ -21,8 +23,10 @@ from ..machine import gpus
 from ..machine.cpus import metal_share
 from ..machine.record import Accelerator, Machine
 from ..needs.case import Case
-from ..needs.records import Device, Needs, Split, Term
-from .pace.ranges import Range
+from ..needs.records import Device
+
+if TYPE_CHECKING:
+    from .record import Question
 
 # the bytes of each device that llama.cpp's fitter leaves free (0c1e5709, common/common.h line 483)
 DEVICE_MARGIN_BYTES = 1 * GIB
@@ -55,15 +59,29 @@ class _Lending(Stated):
 _LENDING = shipped_rows(_Lending, "system_memory", "lending")
 
 
+class End(IntEnum):
+    """An end of a `Size` that is compared with the memory that there is: `size[End.MOST]`."""
+
+    LEAST = 0
+    LIKELY = 1
+    MOST = 2
+
+
 class Place(Record):
     """An accelerator with memory of its own, by its number.
 
-    `usable_bytes` are the bytes that a program may take of the accelerator; None where its memory
-    was not read.
+    `usable_bytes` are the bytes that a program may take of the `card`; None where its memory was
+    not read. Without a `card` nothing was read of the accelerator.
     """
 
     index: int
+    card: Accelerator | None = None
     usable_bytes: int | None = None
+
+    @property
+    def maker(self) -> str:
+        """The maker of the accelerator, in the words of `Accelerator.vendor`."""
+        return gpus.UNKNOWN if self.card is None else self.card.vendor
 
     @property
     def known_bytes(self) -> int:
@@ -91,12 +109,14 @@ def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
         return ()
     found = []
     has_instances = False
-    for index, device in enumerate(accelerators):
-        if device.unified:
+    for index, card in enumerate(accelerators):
+        if card.unified:
             continue
-        usable = usable_bytes_of(device) if device.unified is False else None
-        found.append(Place(index=index, usable_bytes=usable))
-        if device.is_part:
+        usable = None
+        if card.unified is False:
+            usable = usable_bytes_of(card)
+        found.append(Place(index=index, card=card, usable_bytes=usable))
+        if card.is_part:
             has_instances = True
     if has_instances:
         return (largest_place(found) or found[0],)
@@ -241,14 +261,14 @@ def device_of(
     )
 
 
-def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
+def group_by_maker(candidates: Sequence[Place]) -> list[list[Place]]:
     """The places of known memory, grouped by maker, because a build of PyTorch uses the GPUs of one
     maker. The first maker comes last.
     """
     groups = dict[str, list[Place]]()
     for place in candidates:
         if place.usable_bytes is not None:
-            groups.setdefault(machine.cards[place.index].vendor, []).append(place)
+            groups.setdefault(place.maker, []).append(place)
     return list(reversed(groups.values()))
 
 
@@ -307,93 +327,6 @@ def least_capability(runtime: RuntimeSpec, device: Accelerator) -> str | None:
     return runtime.gpus.compute_capability
 
 
-def may_compute_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
-    """Whether some build of the runtime may compute on the GPU; False where every build is known
-    not to.
-    """
-    if has_capability(device, least_capability(runtime, device)) is False:
-        return False
-    # without patterns the answer is not known, and the device is not ruled out
-    return is_built_for(device, amd_gpus(runtime)) is not False
-
-
-def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
-    """The maker of the GPUs that compute the model; "" for none. A maker whose GPUs run ggml's CUDA
-    code comes first.
-    """
-    if runtime is None:
-        return ""
-    vendors = []
-    for card in machine.cards:
-        if _computes_on(runtime, card):
-            vendors.append(card.vendor)
-    for vendor in vendors:
-        if vendor in runtime.gpus.cuda_attention:
-            return vendor
-    return vendors[0] if vendors else ""
-
-
-def may_compute_under(
-    runtime: RuntimeSpec,
-    device: Accelerator,
-    rules: Sequence[KernelRule],
-) -> bool:
-    """Whether some build of the runtime may compute on the GPU under the kernel rules; False where
-    every build is known not to.
-    """
-    if has_capability(device, runtime.capability_under(rules)) is False:
-        return False
-    return may_compute_on(runtime, device)
-
-
-def usable_cards(
-    machine: Machine,
-    runtime: RuntimeSpec | None,
-    workload: Workload,
-    most: int,
-) -> tuple[Accelerator, ...] | None:
-    """The accelerators as the runtime can use them.
-
-    Accelerators of a machine that is only planned count as idle. Accelerators that no build of the
-    runtime uses have no memory; of accelerators with memory of their own nor have those after the
-    first `most` (0: any number).
-    """
-    cards = machine.accelerators
-    if not cards:
-        return cards
-    if basis_on(machine, workload) == "total":
-        cards = emptied(cards)
-    if runtime is None or runtime.gpus.required:
-        return cards
-    usable = []
-    own_memory = 0
-    for card in cards:
-        is_usable = _is_usable(card, machine, runtime)
-        if is_usable and card.unified is False:
-            own_memory += 1
-            if 0 < most < own_memory:
-                is_usable = False
-        if is_usable:
-            usable.append(card)
-        else:
-            usable.append(card.replace(memory_total_bytes=0, memory_free_bytes=0))
-    return tuple(usable)
-
-
-def _is_usable(
-    card: Accelerator,
-    machine: Machine,
-    runtime: RuntimeSpec,
-) -> bool:
-    """Whether a build of the runtime computes on the card, or the card shares the RAM."""
-    if card.unified is not False:
-        return True
-    # on some systems no build of the program uses a GPU
-    if machine.platform in runtime.gpus.unused_systems:
-        return False
-    return may_compute_on(runtime, card)
-
-
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
     """The patterns of AMD GPUs that the runtime's builds compute on, including GPUs that run under
     another name.
@@ -402,6 +335,24 @@ def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
     for renamed in runtime.gpus.amd_as.values():
         patterns += renamed
     return tuple(patterns)
+
+
+def may_compute_on(
+    runtime: RuntimeSpec,
+    device: Accelerator,
+    rules: Iterable[KernelRule] = (),
+) -> bool:
+    """Whether some build of the runtime may compute on the GPU, also under kernel rules; False
+    where every build is known not to.
+    """
+    demands = [least_capability(runtime, device)]
+    for rule in rules:
+        demands.append(rule.compute_capability)
+    for least in demands:
+        if has_capability(device, least) is False:
+            return False
+    # without patterns the answer is not known, and the device is not ruled out
+    return is_built_for(device, amd_gpus(runtime)) is not False
 
 
 def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
@@ -415,10 +366,54 @@ def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     return is_built_for(device, patterns, vendor) is not False
 
 
-def _computes_on(runtime: RuntimeSpec, card: Accelerator) -> bool:
-    """Whether the runtime's builds compute on the card, with shared memory or memory of its own."""
-    computes = computes_on_shared if card.unified else may_compute_on
-    return computes(runtime, card)
+def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
+    """The maker of the GPUs that compute the model; "" for none. A maker whose GPUs run ggml's CUDA
+    code comes first.
+    """
+    if runtime is None:
+        return ""
+    vendors = []
+    for card in machine.cards:
+        computes = computes_on_shared if card.unified else may_compute_on
+        if computes(runtime, card):
+            vendors.append(card.vendor)
+    for vendor in vendors:
+        if vendor in runtime.gpus.cuda_attention:
+            return vendor
+    return vendors[0] if vendors else ""
+
+
+def usable_cards(
+    question: Question, machine: Machine
+) -> tuple[Accelerator, ...] | None:
+    """The accelerators of the machine as the question's program can use them.
+
+    Accelerators of a machine that is only planned count as idle. Accelerators that no build of the
+    program uses have no memory; of accelerators with memory of their own nor have those after the
+    first `most_cards`.
+    """
+    cards = machine.accelerators
+    runtime = question.runtime
+    if not cards:
+        return cards
+    if basis_on(machine, question.workload) == "total":
+        cards = emptied(cards)
+    if runtime is None or runtime.gpus.required:
+        return cards
+    left = question.most_cards or len(cards)
+    if machine.platform in runtime.gpus.unused_systems:
+        # no build of the program for the system uses a GPU
+        left = 0
+    usable = []
+    for card in cards:
+        if card.unified is not False:
+            usable.append(card)
+        elif left and may_compute_on(runtime, card):
+            left -= 1
+            usable.append(card)
+        else:
+            usable.append(card.replace(memory_total_bytes=0, memory_free_bytes=0))
+    return tuple(usable)
 
 
 # ------------------------------------------------------------------ GPUs that share the RAM
@@ -478,50 +473,3 @@ def _lent(
         line=lending.line,
         owner_decides=lending.owner_decides,
     )
-
-
-def share_on_shared(
-    needs: Needs,
-    machine: Machine,
-    layers: int,
-) -> Range:
-    """The share of the layers that may lie on a GPU that shares the RAM, as far as the system lends
-    it memory.
-
-    Where a printed command line raises the limit, only the low end counts without that line.
-    """
-    lent = lent_to_gpu(machine)
-    if lent is None or needs.memory is None:
-        return Range.of(1)
-    if not layers:
-        return Range.of(1)
-    terms = needs.on_host.terms
-    low = _share_within(lent.least_bytes, terms, layers, "high_bytes")
-    if needs.on_host.high_bytes <= lent.raised_bytes:
-        return Range(low, 1.0, 1.0)
-    middle = (lent.least_bytes + lent.most_bytes) / 2
-    likely = _share_within(middle, terms, layers, "bytes")
-    high = _share_within(lent.most_bytes, terms, layers, "low_bytes")
-    return Range(min(low, likely), likely, max(likely, high))
-
-
-def _share_within(
-    limit_bytes: float,
-    terms: Sequence[Term],
-    layers: int,
-    end: str,
-) -> float:
-    """The share of the layers that fits within the limit, beside the terms that do not move. `end`
-    is the field of a term that counts: the least, the likely or the most bytes.
-    """
-    over = -limit_bytes
-    moving = 0
-    for term in terms:
-        size = getattr(term, end)
-        over += size
-        if term.split is Split.LAYERS:
-            moving += size
-    if over <= 0 or not moving:
-        return 1.0
-    fitting = int(layers * (1 - over / moving))
-    return max(0, fitting) / layers

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 
 from ..core.records import Record
 from ..core.units import GIB
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 from ..needs import Case, needs_on
 from ..needs.records import PROGRAMS, Device, Needs, Split, Term, share_of
 from .checks.accelerator import accelerator_check
-from .checks.space import memory_check, stored_in_memory
+from .checks.space import model_memory_check
 from .devices import (
     LARGE_DEVICE_BYTES,
+    End,
     Place,
     device_of,
     group_by_maker,
     largest_place,
-    may_compute_under,
+    may_compute_on,
     percent_of,
     places,
     usable_bytes_of,
@@ -51,9 +52,9 @@ def layouts_of_gpu_programs(
     one part of the model at a time; each accelerator whose memory was not read; last the group that
     lacks the least, or the RAM where no group exists.
     """
-    groups = _groups(needs, machine, question)
+    groups = _smallest_group_first(needs, machine, question)
     has_room = False
-    for group in _single_and_largest(groups, machine):
+    for group in _smallest_and_largest_with_room(groups):
         has_room = True
         yield group.layout
     if has_room:
@@ -61,7 +62,7 @@ def layouts_of_gpu_programs(
     yield from parts_in_turn(needs, largest_place(_places_of(machine, question)))
     for place in unread_places(machine):
         yield _Group(
-            needs=needs, question=question, places=[place], cards=machine.cards
+            needs=needs, machine=machine, question=question, places=[place]
         ).layout
     if not groups:
         yield needs
@@ -75,12 +76,83 @@ def in_most_parts(needs: Needs, machine: Machine, question: Question) -> Needs |
     """The layout on the most accelerators over which tensor parallelism divides the model; None
     where no accelerator has memory of its own, and where that was not read.
     """
-    groups = _groups(needs, machine, question)
+    groups = _smallest_group_first(needs, machine, question)
     return groups[-1].layout if groups else None
 
 
-def _single_and_largest(groups: Sequence[_Group], machine: Machine) -> Iterator[_Group]:
-    """Yield the single accelerator that has room, and the largest group that has room.
+def unread_places(machine: Machine) -> Iterator[Place]:
+    """Yield the accelerators whose memory was not read, or of which it is not known whether they
+    share the RAM.
+    """
+    if machine.accelerators is None:
+        yield Place(index=0)
+    for place in places(machine.accelerators):
+        card = place.card
+        if card is None or card.unified is None or card.memory_total_bytes is None:
+            yield place
+
+
+# ------------------------------------------------------------------ groups of accelerators
+
+
+def _smallest_group_first(
+    needs: Needs,
+    machine: Machine,
+    question: Question,
+) -> list[_Group]:
+    """The largest accelerators in each number that may share the model, or in the stated number
+    alone.
+
+    Only accelerators that suit the runtime count, where some do.
+    """
+    candidates = _places_of(machine, question)
+    sized = []
+    for place in _suited(candidates, question) or candidates:
+        if place.usable_bytes is not None:
+            sized.append(place)
+    sized.sort(key=lambda place: -place.known_bytes)
+    members = [sized[:1]] if sized else []
+    for number in needs.tensor_parallel:
+        for by_maker in group_by_maker(sized):
+            if len(by_maker) >= number:
+                members.append(by_maker[:number])
+    groups = []
+    for group in members:
+        if question.stated_parts in (None, len(group)):
+            groups.append(
+                _Group(needs=needs, machine=machine, question=question, places=group)
+            )
+    return groups
+
+
+def _places_of(machine: Machine, question: Question) -> list[Place]:
+    """The accelerators with memory of their own, for a runtime that takes a percentage of the
+    memory of each.
+    """
+    percent = percent_of(question.case)
+    found = []
+    for place in places(machine.accelerators):
+        card = place.card
+        if card is not None and card.unified is False:
+            found.append(place.replace(usable_bytes=usable_bytes_of(card, percent)))
+    return found
+
+
+def _suited(candidates: Sequence[Place], question: Question) -> list[Place]:
+    """The accelerators on which the runtime may compute the question's types."""
+    runtime = question.runtime
+    if runtime is None:
+        return []
+    suited = []
+    rules = question.kernel_rules
+    for place in candidates:
+        if place.card is not None and may_compute_on(runtime, place.card, rules):
+            suited.append(place)
+    return suited
+
+
+def _smallest_and_largest_with_room(groups: Sequence[_Group]) -> Iterator[_Group]:
+    """Yield the smallest group if it has room, and the largest group that has room.
 
     Each accelerator has a process that takes RAM. Where the RAM may not hold the processes of the
     largest group, the largest group of which memory is surer comes before it.
@@ -93,80 +165,56 @@ def _single_and_largest(groups: Sequence[_Group], machine: Machine) -> Iterator[
             yield group
     for group in reversed(groups[1:]):
         if group.has_room:
-            yield from _surer_than(group, groups, machine)
+            yield from _surer_than(group, groups)
             yield group
             return
 
 
-def _surer_than(
-    largest: _Group,
-    groups: Sequence[_Group],
-    machine: Machine,
-) -> Iterator[_Group]:
+def _surer_than(largest: _Group, groups: Sequence[_Group]) -> Iterator[_Group]:
     """Yield the groups of which memory is surer than of `largest`, the surest first: of equally
     sure groups the largest.
     """
-    severity_of_largest = largest.severity_on(machine)
-    if severity_of_largest == 0:
+    if largest.severity == 0:
         return
     by_severity: dict[int, _Group] = {}
     for group in reversed(groups):
-        by_severity.setdefault(group.severity_on(machine), group)
+        by_severity.setdefault(group.severity, group)
     for severity in sorted(by_severity):
-        if severity < severity_of_largest:
+        if severity < largest.severity:
             yield by_severity[severity]
 
 
-def unread_places(machine: Machine) -> Iterator[Place]:
-    """Yield the accelerators whose memory was not read, or of which it is not known whether they
-    share the RAM.
-    """
-    cards = machine.accelerators
-    if cards is None:
-        yield Place(index=0)
-        return
-    for place in places(cards):
-        card = cards[place.index]
-        if card.unified is None or card.memory_total_bytes is None:
-            yield place
-
-
-# ------------------------------------------------------------------ accelerators that share a model
-
-
 class _Group(Record):
-    """A group of accelerators that hold a model in equal parts.
+    """A group of accelerators of a machine that hold a model in equal parts.
 
     - `needs`: the model's needs, all of it in RAM.
     - `places`: the accelerators of the group, with the usable bytes of each.
-    - `cards`: all accelerators of the machine.
     """
 
     needs: Needs
+    machine: Machine
     question: Question
     places: Sequence[Place]
-    cards: Sequence[Accelerator]
 
     @cached_property
     def lacking_bytes(self) -> int:
         """The bytes that the tightest accelerator likely lacks; 0 or less where the model likely
         fits.
         """
-        return lacking_bytes(self.layout, self.places, "bytes")
+        return lacking_bytes(self.layout, self.places, End.LIKELY)
 
     @property
     def has_room(self) -> bool:
         """Whether each accelerator likely holds its part."""
         return self.lacking_bytes <= 0
 
-    def severity_on(self, machine: Machine) -> int:
+    @cached_property
+    def severity(self) -> int:
         """The severity of the worse finding of RAM and accelerators; 0 where both surely hold the
         group's processes.
         """
-        question = self.question
-        stored_bytes = stored_in_memory(self.needs, machine, question)
-        memory = memory_check(self.layout, machine, question.workload, stored_bytes)
-        accelerator = accelerator_check(self.layout, machine, question)
+        memory = model_memory_check(self.layout, self.machine, self.question)
+        accelerator = accelerator_check(self.layout, self.machine, self.question)
         return max(memory.severity, accelerator.severity)
 
     @cached_property
@@ -183,91 +231,34 @@ class _Group(Record):
                     terms.append(term.replace(where=place.where))
         return with_terms(by_place[0], terms)
 
-    def counted_on(self, device: Device) -> Needs:
-        """The needs of the runtime's part on one such device."""
-        return needs_on(self.needs, self.question.case, device)
-
     def _needs_by_place(self) -> list[Needs]:
         """The needs of the part on each accelerator; equal accelerators are counted once."""
+        percent = percent_of(self.question.case)
         counted = {}
         by_place = []
         for place in self.places:
-            device = self._device_at(place)
+            device = device_of(place.card, len(self.places), percent)
             if device not in counted:
-                counted[device] = self.counted_on(device)
+                counted[device] = needs_on(self.needs, self.question.case, device)
             by_place.append(counted[device])
         return by_place
 
-    def _device_at(self, place: Place) -> Device:
-        card = self.cards[place.index] if self.cards else None
-        percent = percent_of(self.question.case)
-        return device_of(card, len(self.places), percent)
 
-
-def _groups(
-    needs: Needs,
-    machine: Machine,
-    question: Question,
-) -> list[_Group]:
-    """The largest accelerators in each number that may share the model, or in the stated number
-    alone, the smallest group first.
-
-    Only accelerators that suit the runtime count, where some do.
-    """
-    cards = machine.cards
-    candidates = _places_of(machine, question)
-    usable = candidates
-    runtime = question.runtime
-    if runtime is not None:
-        rules = question.kernel_rules
-        usable = []
-        for place in candidates:
-            if may_compute_under(runtime, cards[place.index], rules):
-                usable.append(place)
-    known = usable or candidates
-    sized = [place for place in known if place.usable_bytes is not None]
-    if not sized:
-        return []
-    sized.sort(key=lambda place: -place.known_bytes)
-    members = [sized[:1]]
-    for number in needs.tensor_parallel:
-        for by_maker in group_by_maker(sized, machine):
-            if len(by_maker) >= number:
-                members.append(by_maker[:number])
-    stated = question.stated_parts
-    if stated is not None:
-        members = [group for group in members if len(group) == stated]
-    groups = []
-    for group in members:
-        groups.append(_Group(needs=needs, question=question, places=group, cards=cards))
-    return groups
-
-
-def _places_of(machine: Machine, question: Question) -> list[Place]:
-    """The accelerators with memory of their own, for a runtime that takes a percentage of the
-    memory of each.
-    """
-    percent = percent_of(question.case)
-    found = []
-    for place in places(machine.accelerators):
-        card = machine.cards[place.index]
-        if card.unified is False:
-            found.append(place.replace(usable_bytes=usable_bytes_of(card, percent)))
-    return found
+# ------------------------------------------------------------------ the room on accelerators
 
 
 def lacking_bytes(
     placed: Needs,
     group: Sequence[Place],
-    end: str = "high_bytes",
+    end: End,
 ) -> int:
-    """The bytes that the tightest accelerator of the group lacks; 0 or less where the layout
-    fits.
+    """The bytes that the tightest accelerator of the group lacks by that end of the needs; 0 or
+    less where the layout fits.
     """
     lacking = {place.where: -place.known_bytes for place in group}
     for term in placed.terms:
         if term.where in lacking:
-            lacking[term.where] += getattr(term, end)
+            lacking[term.where] += term.size[end]
     return max(lacking.values())
 
 

@@ -1,8 +1,8 @@
 """The judgement of a question on a machine: every finding, and the layout that is judged.
 
-`judge` takes a complete question. `layout_for` chooses the layout of the model's memory: the first
-layout that has room and runs fast enough. If memory does not surely hold all users at once, some
-users wait. The other checks do not depend on the layout. `first_layout_with_room` ignores the pace:
+`judge` takes a complete question. The layout of the model's memory is the first that has room and
+runs fast enough. If memory does not surely hold all users at once, some users wait. The other
+checks do not depend on the layout. `first_layout_with_room` ignores the pace:
 the largest context and the largest number of users are found with this function. `waits_of` says
 how long a person waits for the first token.
 """
@@ -18,24 +18,18 @@ from ..core.records import Record
 from ..machine.record import Machine
 from ..needs.records import CACHES, Needs, Term, likely_bytes
 from .batches import with_automatic_batch
-from .checks import CHECKS, Outcome
+from .checks import in_order
 from .checks.accelerator import accelerator_check
 from .checks.model import model_checks
 from .checks.runtime import cpu_check, runtime_check
-from .checks.space import disk_check, memory_check, stored_in_memory
-from .checks.speed import (
-    no_pace_finding,
-    speed_check,
-    wait_check,
-    why_no_pace,
-    work_check,
-)
+from .checks.space import disk_check, model_memory_check
+from .checks.speed import no_pace_finding, pace_checks, why_no_pace
 from .devices import usable_cards
 from .pace import Wait
+from .pace.decode_step import step_of
 from .pace.text import pace_of_text
 from .question import recounted
 from .record import MEMORY_CHECKS, PACE_CHECKS, Judged, Question, Speed
-from .step import step_of
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -50,8 +44,8 @@ def judge(question: Question, machine: Machine) -> Judged:
         if question.refusal is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
-    machine = _machine_for(question, machine)
-    on_machine = _OnMachine(question=question, machine=machine)
+    on_machine = _OnMachine.of(question, machine)
+    machine = on_machine.machine
     layout = on_machine.layout()
     on_gpu = bool(machine.accelerators) and layout.placement == "accelerator"
     processor = cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
@@ -63,37 +57,23 @@ def judge(question: Question, machine: Machine) -> Judged:
     findings += layout.findings
     findings.append(processor)
     findings.append(program)
-    findings.sort(key=lambda finding: CHECKS.index(finding.check))
     placed = layout.placed.replace(missing_bytes=question.missing_bytes)
-    return layout.replace(findings=tuple(findings), needs=placed)
-
-
-def layout_for(question: Question, machine: Machine) -> Judged:
-    """The layout that is judged, with the findings of memory, accelerators and pace only.
-
-    Where memory does not surely hold all users at once, the layout holds as many users as have room
-    as surely as one has, if the runtime lets the others wait. A layout without room has no pace.
-    """
-    machine = _machine_for(question, machine)
-    return _OnMachine(question=question, machine=machine).layout()
+    return layout.replace(findings=in_order(findings), needs=placed)
 
 
 def layout_for_all_users(question: Question, machine: Machine) -> Judged:
-    """The layout where all users are served at once, with its pace; `layout_for` also lets users
-    wait.
+    """The layout where all users are served at once, with the findings of memory, accelerators and
+    pace only; `judge` also lets users wait. A layout without room has no pace.
     """
-    machine = _machine_for(question, machine)
-    return _OnMachine(question=question, machine=machine).layout_for_all_users()
+    return _OnMachine.of(question, machine).layout_for_all_users()
 
 
 def first_layout_with_room(question: Question, machine: Machine) -> Judged:
     """The first layout that has room, without its pace; where no layout has room, the layout that
     lacks the least memory.
     """
-    machine = _machine_for(question, machine)
-    on_machine = _OnMachine(question=question, machine=machine)
     seen = []
-    for layout in on_machine.layouts(at_any_pace=True):
+    for layout in _OnMachine.of(question, machine).layouts(at_any_pace=True):
         if not layout.failed:
             return layout
         seen.append(layout)
@@ -223,36 +203,7 @@ def _left_bytes(layout: Judged) -> float:
     """The bytes that the tighter one of RAM and accelerators has left; below 0 where that lacks
     some, infinite where nothing is known of either.
     """
-    left_bytes = inf
-    for found in layout.findings:
-        if found.check in MEMORY_CHECKS and found.amounts is not None:
-            left_bytes = min(left_bytes, found.amounts.left)
-    return left_bytes
-
-
-def _in_surer_batches(
-    layouts: Iterable[Judged],
-    usual_tokens: int | None,
-) -> Iterator[Judged]:
-    """The layouts, in larger batches than usual only where these make the memory no less sure.
-
-    A layout in larger batches stands before the same in batches of the usual tokens. Where its
-    memory is not known, it waits for that one: it is left out where the other's memory is known.
-    """
-    waiting: Judged | None = None
-    for layout in layouts:
-        memory = layout.finding("memory")
-        is_unsure = memory is not None and memory.outcome is Outcome.UNKNOWN
-        if not is_unsure:
-            waiting = None
-            yield layout
-        elif layout.placed.batch_tokens != usual_tokens:
-            waiting = waiting or layout
-        else:
-            if waiting is not None:
-                yield waiting
-            waiting = None
-            yield layout
+    return min((amounts.left for amounts in layout.memory_amounts), default=inf)
 
 
 def _machine_for(question: Question, machine: Machine) -> Machine:
@@ -268,9 +219,16 @@ class _OnMachine(Record):
     question: Question
     machine: Machine
 
+    @classmethod
+    def of(cls, question: Question, machine: Machine) -> _OnMachine:
+        """The question on the machine, as options let the program see it."""
+        return cls(question=question, machine=_machine_for(question, machine))
+
     def layout(self) -> Judged:
-        """The layout that is judged, as `layout_for` returns it. Where memory does not hold all
-        users at once, users may wait.
+        """The layout that is judged, with the findings of memory, accelerators and pace only.
+
+        Where memory does not surely hold all users at once, the layout holds as many users as have
+        room as surely as one has, if the runtime lets the others wait.
         """
         if not self.question.lets_users_wait:
             return self._all_at_once
@@ -338,31 +296,23 @@ class _OnMachine(Record):
         `at_any_pace` leaves out layouts that only read prompts faster than another layout.
         """
         question = self.question
-        cards = usable_cards(
-            self.machine, question.runtime, question.workload, question.most_cards
-        )
         machine = self.machine
+        cards = usable_cards(question, machine)
         if cards != machine.accelerators:
             machine = machine.replace(accelerators=cards)
         needs = with_automatic_batch(question, machine)
-        stored_bytes = stored_in_memory(needs, machine, question)
         layouts: Iterable[Needs] = (needs,)
         if cards != ():
             # a machine without accelerators needs no `placement`: the import costs time
             from .placement import placements
 
             layouts = placements(needs, machine, question, at_any_pace=at_any_pace)
-
-        def compared() -> Iterator[Judged]:
-            for placed in layouts:
-                memory = memory_check(
-                    placed, machine, question.workload, stored_bytes, question
-                )
-                accelerator = accelerator_check(placed, machine, question)
-                findings = (memory, accelerator)
-                yield Judged(question=question, findings=findings, needs=placed)
-
-        return _in_surer_batches(compared(), needs.batch_tokens)
+        for placed in layouts:
+            memory = model_memory_check(placed, machine, question)
+            accelerator = accelerator_check(placed, machine, question)
+            yield Judged(
+                question=question, findings=(memory, accelerator), needs=placed
+            )
 
     # -------------------------------------------------------------- the pace
 
@@ -399,13 +349,9 @@ class _OnMachine(Record):
         A layout of fewer users carries the question for all users.
         """
         question = self.question
-        check = work_check if question.step is None else speed_check
-        findings = list(layout.findings)
-        findings.append(check(question, layout.placed, self.machine, pace))
-        wait = wait_check(question, pace)
-        if wait is not None:
-            findings.append(wait)
-        return layout.replace(question=question, speed=pace, findings=tuple(findings))
+        on_pace = pace_checks(question, layout.placed, self.machine, pace)
+        findings = (*layout.findings, *on_pace)
+        return layout.replace(question=question, speed=pace, findings=findings)
 
     # -------------------------------------------------------------- users who wait
 
@@ -451,13 +397,7 @@ class _OnMachine(Record):
         users = self.question.workload.parallel
         at_once = layout.workload.parallel
         pace = pace_of_text(layout.question, layout.placed, self.machine)
-        pace = pace.replace(
-            # the sequences that are computed at once serve all users in turn
-            parallel_total=pace.parallel_total or pace.decode,
-            each_of=users,
-            waiting=users - at_once,
-        )
-        return self._paced(layout, pace)
+        return self._paced(layout, pace.in_turn(users, at_once))
 
 
 # ------------------------------------------------------------------ the wait for the first token

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
 from ..core.records import Record
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 from ..needs import Case, in_batches, needs_in_batches, needs_on
 from ..needs.records import ACCELERATOR, Device, Needs, Split, likely_bytes
 from .batches import is_batch_asked
+from .checks import Outcome
+from .checks.space import model_memory_check
 from .devices import (
     DEVICE_MARGIN_BYTES,
+    End,
     Place,
     emptied,
     gpu_maker,
@@ -52,8 +55,8 @@ _PROPORTION_STEPS = 1_000_000
 # the ends of a need that are compared with the accelerators, in turn: for training also the likely
 # and the least, since trainers differ
 _ENDS_BY_TASK = {
-    "generate": ("high_bytes",),
-    "finetune": ("high_bytes", "bytes", "low_bytes"),
+    "generate": (End.MOST,),
+    "finetune": (End.MOST, End.LIKELY, End.LEAST),
 }
 
 
@@ -136,106 +139,55 @@ class _OnRamAndCards(Record):
     question: Question
     at_any_pace: bool
 
-    @property
-    def cards(self) -> Sequence[Accelerator]:
-        return self.machine.cards
-
     def layouts(self) -> Iterator[Needs]:
-        """Yield the layout that options state, else the layouts of each placement, in the order in
-        which they are judged.
+        """Yield the layout that options state, else each layout, in the order in which layouts are
+        judged.
         """
         stated = self._stated_layout()
         if stated is not None:
             yield stated
             return
-        in_order = (
-            self._on_cards_now,
-            self._in_turn_on_a_card_now,
-            self._in_ram,
-            self._on_cards_once_idle,
-            self._on_an_unread_card,
-            self._on_the_largest_card,
-        )
-        for placement in in_order:
-            yield from placement()
+        now = self._on_cards_at_any_end(self.now) or self._spread_evenly()
+        if now is None:
+            yield from parts_in_turn(self.ram_needs, largest_place(self.now))
+        else:
+            yield from self._with_larger_batches(now)
+        yield self.ram_needs
+        idle = self._on_cards_once_idle()
+        if idle is not None and (now is None or idle.placement == "accelerator"):
+            # a few layers more on the accelerators than now are not listed again
+            yield idle
+        for place in unread_places(self.machine):
+            yield whole_on_one(self.card_needs, place.where)
+        if now is None and self._divisible is None:
+            yield from self._on_the_largest_card()
 
-    # -------------------------------------------------------------- the placements
+    # -------------------------------------------------------------- now, and once idle
 
     @cached_property
     def now(self) -> Sequence[Place]:
         """The accelerators that the user's options allow, as they are now."""
-        return self._allowed(places(self.cards))
+        return self._allowed(places(self.machine.cards))
 
     @cached_property
     def once_idle(self) -> Sequence[Place]:
         """The same accelerators as if other processes had left them."""
-        return self._allowed(places(emptied(self.cards)))
+        return self._allowed(places(emptied(self.machine.cards)))
 
-    @cached_property
-    def layout_now(self) -> Needs | None:
-        """The layout on the accelerators as they are now, with layers in RAM where they do not hold
-        all; None where they hold nothing.
-        """
-        return self._on_cards_at_any_end(self.now) or self._spread_evenly()
-
-    def _on_cards_now(self) -> Iterator[Needs]:
-        """Yield the layout on the accelerators, and around it the layouts with larger prompt
-        batches where a part lies in RAM.
-
-        A layout with larger batches comes first where its tokens come about as fast. The first word
-        may come in time in one with many more weights in RAM.
-        """
-        layout = self.layout_now
-        if layout is None:
-            return
-        slower = []
-        if layout.placement == "split" and not self.at_any_pace:
-            most_bytes = _MORE_IN_RAM * _weights_in_ram(layout)
-            for batched in self._in_larger_batches(self.now):
-                if _weights_in_ram(batched) <= most_bytes:
-                    yield batched
-                else:
-                    slower.append(batched)
-        yield layout
-        yield from slower
-
-    def _in_turn_on_a_card_now(self) -> Iterator[Needs]:
-        """Yield the layouts whose parts move to the largest accelerator one at a time, where the
-        accelerators hold nothing otherwise.
-        """
-        if self.layout_now is None:
-            yield from parts_in_turn(self.ram_needs, largest_place(self.now))
-
-    def _in_ram(self) -> Iterator[Needs]:
-        """Yield the layout in RAM alone."""
-        yield self.ram_needs
-
-    def _on_cards_once_idle(self) -> Iterator[Needs]:
-        """Yield the layout on the accelerators once other processes have left them.
-
-        A layout with a few layers more on the accelerators than now is not listed again.
+    def _on_cards_once_idle(self) -> Needs | None:
+        """The layout on the accelerators once other processes have left them; None where nothing
+        fits, and where there are no such processes.
         """
         if self.now == self.once_idle:
-            return
-        layout = self._on_cards(self.once_idle)
-        if layout is None:
-            return
-        if self.layout_now is None or layout.placement == "accelerator":
-            yield layout
-
-    def _on_an_unread_card(self) -> Iterator[Needs]:
-        """Yield the layouts on each accelerator whose memory was not read."""
-        for place in unread_places(self.machine):
-            yield whole_on_one(self.card_needs, place.where)
+            return None
+        return self._on_cards(self.once_idle)
 
     def _on_the_largest_card(self) -> Iterator[Needs]:
-        """Yield the layouts on the largest accelerator, though it does not hold all of the model,
-        where no layers can be left to the RAM.
+        """Yield the layouts on the largest accelerator, though it does not hold all of the
+        model.
         """
         largest = largest_place(self.once_idle)
-        if largest is None or self.layout_now is not None:
-            return
-        if self._divisible is None:
+        if largest is not None:
             yield from parts_in_turn(self.ram_needs, largest, must_fit=False)
             yield whole_on_one(self.card_needs, largest.where)
 
@@ -266,7 +218,7 @@ class _OnRamAndCards(Record):
             candidates = [
                 place
                 for place in candidates
-                if self.question.may_be_device(self.cards[place.index])
+                if self.question.may_be_device(place.maker)
             ]
         elif self._setting("split_mode") != ON_ONE_CARD:
             return candidates
@@ -364,10 +316,10 @@ class _OnRamAndCards(Record):
         return None
 
     def _on_cards(
-        self, candidates: Sequence[Place], end: str = "high_bytes"
+        self, candidates: Sequence[Place], end: End = End.MOST
     ) -> Needs | None:
-        """The layout on the accelerator with the fastest memory that holds the `end` bytes, else
-        with the layers divided; None where nothing fits.
+        """The layout on the accelerator with the fastest memory that holds that end of the need,
+        else with the layers divided; None where nothing fits.
         """
         known = [place for place in candidates if place.usable_bytes is not None]
         if self._setting("split_mode") != SPLIT_BY_LAYER or len(known) < 2:
@@ -397,14 +349,14 @@ class _OnRamAndCards(Record):
         if not runtime.layers.leaves_experts:
             # the code that leaves experts in RAM is that which fills the devices
             return known
-        makers = {self.cards[place.index].vendor for place in known}
+        makers = {place.maker for place in known}
         if not makers <= runtime.gpus.numbered_by.keys():
             return known
         return sorted(known, key=self._rate)
 
-    def _on_several(self, known: Sequence[Place], end: str) -> Needs | None:
-        """The layout on the fewest accelerators that hold the `end` bytes in proportion; None where
-        even all of them do not.
+    def _on_several(self, known: Sequence[Place], end: End) -> Needs | None:
+        """The layout on the fewest accelerators that hold that end of the need in proportion; None
+        where even all of them do not.
 
         A runtime that has to be told to take one accelerator takes all.
         """
@@ -423,13 +375,15 @@ class _OnRamAndCards(Record):
         return None
 
     def _fastest_that_holds(
-        self, candidates: Sequence[Place], end: str = "high_bytes"
+        self, candidates: Sequence[Place], end: End = End.MOST
     ) -> Place | None:
-        """The accelerator with the fastest memory that holds the `end` bytes of the whole model;
+        """The accelerator with the fastest memory that holds that end of the whole model;
         None where no accelerator does.
         """
-        terms = [term for term in self.card_needs.terms if term.where == ACCELERATOR]
-        size = sum(getattr(term, end) for term in terms)
+        size = 0
+        for term in self.card_needs.terms:
+            if term.where == ACCELERATOR:
+                size += term.size[end]
         holding = []
         for place in candidates:
             if place.usable_bytes is not None and size <= place.usable_bytes:
@@ -442,11 +396,30 @@ class _OnRamAndCards(Record):
 
     def _rate(self, place: Place) -> float:
         """The bytes per second of the accelerator's memory; 0 where they are not known."""
-        return device_bandwidth(self.cards[place.index]) or 0
+        return device_bandwidth(self.machine.cards[place.index]) or 0
 
     # -------------------------------------------------------------- larger batches
 
-    def _in_larger_batches(self, group: Sequence[Place]) -> Iterator[Needs]:
+    def _with_larger_batches(self, layout: Needs) -> Iterator[Needs]:
+        """Yield the layout, and around it the layouts with larger prompt batches where a part lies
+        in RAM and these make the memory no less sure.
+
+        A layout with larger batches comes first where its tokens come about as fast. The first word
+        may come in time in one with many more weights in RAM.
+        """
+        batches: Sequence[Needs] = ()
+        if layout.placement == "split" and not self.at_any_pace:
+            batches = list(self._in_larger_batches(layout))
+        most_bytes = _MORE_IN_RAM * _weights_in_ram(layout)
+        for batched in batches:
+            if _weights_in_ram(batched) <= most_bytes:
+                yield batched
+        yield layout
+        for batched in batches:
+            if _weights_in_ram(batched) > most_bytes:
+                yield batched
+
+    def _in_larger_batches(self, layout: Needs) -> Iterator[Needs]:
         """Yield the layouts with larger prompt batches, the largest batches first.
 
         All experts in RAM are copied to the GPUs once for each batch.
@@ -466,9 +439,20 @@ class _OnRamAndCards(Record):
             ram_needs = needs_in_batches(self.ram_needs, case, tokens)
             card_needs = _counted_on_card(question, ram_needs, self.machine)
             batched = self.replace(ram_needs=ram_needs, card_needs=card_needs)
-            layout = batched._on_cards(group)
-            if layout is not None:
-                yield layout
+            in_batches = batched._on_cards(self.now)
+            if in_batches is not None and self._is_as_sure(in_batches, layout):
+                yield in_batches
+
+    def _is_as_sure(self, batched: Needs, layout: Needs) -> bool:
+        """Whether the RAM for a layout in larger batches is known to be enough or too little, or
+        that of the layout in usual batches is not known either.
+        """
+        return not self._is_unsure(batched) or self._is_unsure(layout)
+
+    def _is_unsure(self, layout: Needs) -> bool:
+        """Whether it is not known if the RAM holds the layout's part."""
+        found = model_memory_check(layout, self.machine, self.question)
+        return found.outcome is Outcome.UNKNOWN
 
     # -------------------------------------------------------------- layers spread evenly
 
@@ -484,7 +468,7 @@ class _OnRamAndCards(Record):
         model = DivisibleModel(
             ram_needs=self.card_needs, card_needs=self.card_needs, layers=layers
         )
-        for group in group_by_maker(places(self.cards), self.machine):
+        for group in group_by_maker(places(self.machine.cards)):
             shares = model.shares_with_room(self._limited_to_even_shares(group, layers))
             if len(shares) > 1 and layers_in(shares) == layers:
                 return model.divided(shares)

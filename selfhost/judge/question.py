@@ -28,10 +28,10 @@ from .checks import OptionFault, error_of
 from .devices import gpu_maker
 from .downloaded import WantedFiles
 from .drafts import companions_of
+from .pace.decode_step import step_of
 from .pace.rates import shared_gpu_of
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question, RuntimeRefusal
 from .stated import Request, format_refused, request_of, type_not_had
-from .step import step_of
 from .table import USUAL, FileRow, ProgramTable, table_of
 
 

@@ -17,7 +17,7 @@ from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..core.records import Record, ShownRecord, reports
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, FLAGS, Workload
 from ..machine.gpus import UNKNOWN
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 from ..needs import MOST_SPLIT
 from ..needs.case import Case, Companions
 from ..needs.records import MemoryNeed, Needs
@@ -29,7 +29,7 @@ from ..needs.tensors import (
     trained_tokens,
 )
 from . import Route, exit_code
-from .checks import Finding, Outcome, checks_mended_by
+from .checks import Amounts, Finding, Outcome, checks_mended_by
 from .pace import Range, Speed, Step, Wait
 from .quality import Quality
 from .table import FileRow
@@ -295,14 +295,14 @@ class Question(Record):
             return None
         return self.runtime.makers_under(self.workload.runtime_options)
 
-    def may_be_device(self, card: Accelerator) -> bool:
-        """Whether the accelerator may be the device that a runtime option names. One of an unknown
-        maker may be any device.
+    def may_be_device(self, maker: str) -> bool:
+        """Whether an accelerator of that maker may be the device that a runtime option names. One
+        of an unknown maker may be any device.
         """
         makers = self.device_makers
         if not makers:
             return makers is None
-        return card.vendor in (*makers, UNKNOWN)
+        return maker in (*makers, UNKNOWN)
 
     @property
     def most_cards(self) -> int:
@@ -444,6 +444,15 @@ class Judged(Record):
     def has(self, *codes: str) -> bool:
         """Whether one of the findings has one of these codes."""
         return not self._codes.isdisjoint(codes)
+
+    @property
+    def memory_amounts(self) -> list[Amounts]:
+        """The bytes that are compared with RAM and with accelerators, as far as they are known."""
+        compared = []
+        for finding in self.findings:
+            if finding.check in MEMORY_CHECKS and finding.amounts is not None:
+                compared.append(finding.amounts)
+        return compared
 
     def lacking_bytes(self) -> float:
         """The bytes that memory and accelerators lack together; infinite where no amount is known

@@ -270,7 +270,7 @@ def _gain_of_small_cache(on: Situation) -> float:
     step = on.judged.question.step
     if step is None or not step.weights_bytes or _small_cache(on) not in PLAIN_TYPES:
         return 1.0
-    cached_bytes = on.judged.workload.parallel * step.context().cached_bytes
+    cached_bytes = on.judged.workload.parallel * step.context.cached_bytes
     read_bytes = step.weights_bytes + cached_bytes
     return read_bytes / (read_bytes - cached_bytes / 2)
 

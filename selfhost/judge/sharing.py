@@ -139,63 +139,16 @@ class DivisibleModel(Record):
             return 0
 
         def bytes_of(count: int) -> int:
+            layers = range(stop - count, stop)
             size = 0
             for term in self.card_needs.terms:
                 if term.split is Split.LAYERS:
-                    start = stop - count
-                    size += self.bytes_of_layers(term, term.high_bytes, start, stop)
+                    most_bytes = term.high_bytes
+                    size += _bytes_of_layers(term, most_bytes, layers, self.layers)
             return size
 
         # 0 layers take no bytes, so that at least 0 layers have room
         return bisect_right(range(stop + 1), left_bytes, key=bytes_of) - 1
-
-    def bytes_of_layers(
-        self,
-        term: Term,
-        size: int,
-        start: int,
-        stop: int,
-    ) -> int:
-        """The part of a size of the term that falls on the layers from `start` to the one before
-        `stop`, without the output matrix.
-        """
-        in_layers = max(0, size - term.output_bytes)
-        first = term.first_layer
-        end = self.layers if term.stop_layer is None else term.stop_layer
-        number = max(1, end - first)
-        layers_before_start = min(max(0, start - first), number)
-        layers_before_stop = min(max(0, stop - first), number)
-        before_start = in_layers * layers_before_start // number
-        return in_layers * layers_before_stop // number - before_start
-
-    def part_of(
-        self,
-        term: Term,
-        share: LayerShare,
-        stop: int,
-        output_bytes: int,
-    ) -> Term:
-        """The part of the term that falls on a share: its layers, the last before `stop`, and
-        `output_bytes` of the output matrix.
-        """
-        layers = self.layers
-        line = term.arithmetic
-        if term.output_bytes:
-            line = taken_off(line, term.output_bytes, "outside the layers")
-        line = share_of(f"{share.layers}/{layers} of the layers", line)
-        if output_bytes:
-            line = summed(f"{output_bytes:,} bytes of output matrix", line)
-        how = term.how
-        if how is How.EXACT and share.layers < layers:
-            # layers that differ in size are assumed to be spread evenly
-            how = How.COMPUTED
-        ends = []
-        for size in term.size:
-            start = stop - share.layers
-            in_layers = self.bytes_of_layers(term, size, start, stop)
-            ends.append(output_bytes + in_layers)
-        part = term.with_size(Size(*ends), line)
-        return part.replace(where=share.where, how=how, output_bytes=0)
 
     def divided(self, shares: Sequence[LayerShare]) -> Needs:
         """The needs with each term placed by the shares; the layers that are left over lie in
@@ -204,6 +157,47 @@ class DivisibleModel(Record):
         division = _Division(model=self, shares=shares)
         placement = "split" if division.ram_terms else "accelerator"
         return with_terms(self.card_needs, division.terms(), placement)
+
+
+def _bytes_of_layers(term: Term, size: int, layers: range, of_layers: int) -> int:
+    """The part of a size of the term that falls on these layers of a model with `of_layers`,
+    without the output matrix.
+    """
+    in_layers = max(0, size - term.output_bytes)
+    first = term.first_layer
+    end = of_layers if term.stop_layer is None else term.stop_layer
+    number = max(1, end - first)
+    layers_before_start = min(max(0, layers.start - first), number)
+    layers_before_stop = min(max(0, layers.stop - first), number)
+    before_start = in_layers * layers_before_start // number
+    return in_layers * layers_before_stop // number - before_start
+
+
+def part_of_layers(
+    term: Term,
+    layers: range,
+    of_layers: int,
+    output_bytes: int,
+) -> Term:
+    """The part of the term that falls on these layers of a model with `of_layers`, and
+    `output_bytes` of the output matrix.
+    """
+    line = term.arithmetic
+    if term.output_bytes:
+        line = taken_off(line, term.output_bytes, "outside the layers")
+    line = share_of(f"{len(layers)}/{of_layers} of the layers", line)
+    if output_bytes:
+        line = summed(f"{output_bytes:,} bytes of output matrix", line)
+    how = term.how
+    if how is How.EXACT and len(layers) < of_layers:
+        # layers that differ in size are assumed to be spread evenly
+        how = How.COMPUTED
+    ends = []
+    for size in term.size:
+        in_layers = _bytes_of_layers(term, size, layers, of_layers)
+        ends.append(output_bytes + in_layers)
+    part = term.with_size(Size(*ends), line)
+    return part.replace(how=how, output_bytes=0)
 
 
 def layers_in(shares: Sequence[LayerShare]) -> int:
@@ -325,13 +319,15 @@ class _Division(Record):
     def _by_layers(self, term: Term) -> Iterator[Term]:
         """Yield the part of the term in each place; the output matrix goes with the last layers."""
         output_bytes = term.output_bytes
-        stop = self.model.layers
+        of_layers = self.model.layers
+        stop = of_layers
         # the RAM has the first layers; none where accelerators have all
-        for share in [
-            *self.shares,
-            LayerShare(where="host", layers=self.layers_in_ram),
-        ]:
+        in_ram = LayerShare(where="host", layers=self.layers_in_ram)
+        for share in [*self.shares, in_ram]:
+            start = stop - share.layers
             if share.layers or output_bytes:
-                yield self.model.part_of(term, share, stop, output_bytes)
-            stop -= share.layers
+                layers = range(start, stop)
+                part = part_of_layers(term, layers, of_layers, output_bytes)
+                yield part.replace(where=share.where)
+            stop = start
             output_bytes = 0

@@ -11,7 +11,7 @@ from helpers.paths import TRUTH
 from selfhost.advice.understood import understand
 from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.core.workload import Workload
-from selfhost.judge.clusters import Together, judge_together
+from selfhost.judge.clusters import OnCluster, judge_on_cluster
 from selfhost.judge.record import Question, Range
 from selfhost.machine.clusters import Cluster, cluster_named
 from selfhost.machine.named import named
@@ -47,10 +47,10 @@ def together(
     split: str | None = None,
     link: str | None = None,
     **stated: Any,
-) -> Together:
+) -> OnCluster:
     """The first way to divide a model over the machines."""
     machines = cluster(text, link)
-    judged, *_ = judge_together(question(model, machines, **stated), machines, split)
+    judged, *_ = judge_on_cluster(question(model, machines, **stated), machines, split)
     return judged
 
 
@@ -60,7 +60,7 @@ def runs() -> list[Run]:
     return list(table["runs"])
 
 
-def judged_run(run: Run) -> Together:
+def judged_run(run: Run) -> OnCluster:
     """What is told of a run, asked as it was made."""
     stated: dict[str, Any] = {"runtime": run["runtime"]}
     if "quantization" in run:

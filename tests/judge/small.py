@@ -152,7 +152,7 @@ MACHINE = Machine(
     runtimes=(PresentRuntime(id="llama.cpp", version="b9000"),),
 )
 WORK = Workload(context_tokens=4096, min_tokens_per_second=2.0)
-STEP = Step(architecture=SPEC.architecture, layers=32, read_bytes={"Q4_K": 4 * GB})
+STEP = Step(architecture=SPEC.architecture, read_bytes={"Q4_K": 4 * GB})
 
 
 def question(**changes: Any) -> Question:

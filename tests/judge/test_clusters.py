@@ -22,7 +22,7 @@ from helpers.cluster_runs import (
 from selfhost import check
 from selfhost.judge.cluster_choice import ClusterAnswer, best_on_cluster
 from selfhost.judge.cluster_parts import DividedModel
-from selfhost.judge.clusters import judge_together
+from selfhost.judge.clusters import judge_on_cluster
 from selfhost.judge.judging import judge
 from selfhost.machine.links import link_called
 from selfhost.needs.records import likely_bytes
@@ -145,9 +145,9 @@ def test_no_machine_needs_more_than_one_alone(
     """Each has some layers, or a part of each, beside what one alone would have on its devices."""
     machines = cluster(text)
     asked = question(model, machines, runtime=runtime)
-    for judged in judge_together(asked, machines):
+    for judged in judge_on_cluster(asked, machines):
         assert judged.split is not None
-        divided = DividedModel.of(asked, machines, judged.split)
+        divided = DividedModel(question=asked, cluster=machines, split=judged.split)
         alone = divided.whole_on(machines.main)
         assert alone.memory is not None
         for part in judged.parts:
@@ -175,7 +175,7 @@ def test_all_layers_lie_on_some_machine(model: str, text: str, runtime: str) -> 
     assert architecture is not None
     assert asked.needs is not None
     whole = likely_bytes(asked.needs.terms, *WEIGHTS)
-    for judged in judge_together(asked, machines):
+    for judged in judge_on_cluster(asked, machines):
         layers = [part.layers for part in judged.parts]
         if None in layers or not judged.parts:
             continue
@@ -202,7 +202,7 @@ def test_a_program_says_which_machine_has_the_last_layers(
     """vLLM's get_pp_indices gives the first layers to the first node, mlx_lm the last ones."""
     machines = cluster(text)
     asked = question("llama-3.3-70b-instruct", machines, runtime=runtime)
-    divided = DividedModel.of(asked, machines, "layers")
+    divided = DividedModel(question=asked, cluster=machines, split="layers")
     machine_of = [place.holder.machine for place in divided.layer_places]
     assert machine_of == last_first
     stops = [place.stop for place in divided.layer_places]

@@ -27,7 +27,7 @@ from selfhost.core.errors import SpecError, WorkloadError
 from selfhost.core.workload import Workload
 from selfhost.judge import choice, settings
 from selfhost.judge.choice import best_way, in_way, most_pace
-from selfhost.judge.clusters import judge_together
+from selfhost.judge.clusters import judge_on_cluster
 from selfhost.judge.judging import judge
 from selfhost.judge.pace import Range
 from selfhost.judge.question import ask
@@ -224,7 +224,7 @@ def test_machines_together_are_faster_too(add_row: AddRow) -> None:
 
     def prompt_rate(workload: Workload) -> Range | None:
         question = ask(CATALOGUE.spec(DENSE), workload, CATALOGUE, machines.main)
-        together, *_ = judge_together(question, machines, "layers")
+        together, *_ = judge_on_cluster(question, machines, "layers")
         assert together.judged.speed is not None
         return together.judged.speed.prompt
 

@@ -10,7 +10,7 @@ several possible outcomes wins, so that a check looks for failures first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
@@ -253,6 +253,11 @@ def checks_mended_by(*changes: str) -> tuple[str, ...]:
     or the "machine".
     """
     return tuple(name for name, row in WORDS.checks.items() if row.mended_by in changes)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings in the order of the checks."""
+    return tuple(sorted(findings, key=lambda finding: CHECKS.index(finding.check)))
 
 
 def check_of(code: str) -> str:

@@ -112,7 +112,7 @@ def _missing_named_device(machine: Machine, question: Question) -> Finding | Non
             device=question.settings["device"],
             why=machine.why_unread("accelerators"),
         )
-    if any(question.may_be_device(card) for card in machine.cards):
+    if any(question.may_be_device(card.vendor) for card in machine.cards):
         return None
     return finding(
         failing("accelerator-missing", "device"),

@@ -290,6 +290,14 @@ def memory_check(
     return in_shell.replace(reserve_bytes=available.reserve_bytes)
 
 
+def model_memory_check(needs: Needs, machine: Machine, question: Question) -> Finding:
+    """Return the finding whether the RAM holds the host's share of a model's need, with the files
+    that are stored in RAM.
+    """
+    stored_bytes = stored_in_memory(needs, machine, question)
+    return memory_check(needs, machine, question.workload, stored_bytes, question)
+
+
 def _has_only_ram(machine: Machine) -> bool:
     """Whether no accelerator has memory of its own."""
     if machine.accelerators is None:

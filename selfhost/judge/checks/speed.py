@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ...core import units
 from ...core.records import Record
@@ -57,6 +57,22 @@ LONG_WAIT_SECONDS = 120
 # programs read short prompts of several users together, at most so many tokens at once
 # (max_num_batched_tokens of vLLM on large GPUs, vllm 0.33.0, engine/arg_utils.py)
 _PROMPTS_BATCH_TOKENS = 8192
+
+
+def pace_checks(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+    speed: Speed,
+) -> Iterator[Finding]:
+    """Yield the findings on the pace of a layout, and on the wait for the first token where one is
+    asked for.
+    """
+    check = work_check if question.step is None else speed_check
+    yield check(question, placed, machine, speed)
+    wait = wait_check(question, speed)
+    if wait is not None:
+        yield wait
 
 
 # ------------------------------------------------------------------ the speed of text

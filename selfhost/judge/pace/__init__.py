@@ -93,6 +93,15 @@ class Speed(Record):
             return None
         return self.parallel_total / self.each_of
 
+    def in_turn(self, users: int, at_once: int) -> Speed:
+        """The pace of `at_once` users, where they and others are served in turn: `users` in all,
+        who share the rate of those that are computed at once.
+        """
+        total = self.decode if at_once == 1 else self.parallel_total
+        return self.replace(
+            parallel_total=total, each_of=users, waiting=users - at_once
+        )
+
     def work_words(self) -> tuple[str, str]:
         """The likely pace of work that is no text, and its ends, in words.
 

@@ -27,49 +27,24 @@ _ENDS = (0, 1, 2)
 # ------------------------------------------------------------------ a token
 
 
-class _TokenOnCores(Record):
-    """The work of one token on a processor.
-
-    - `packed_bytes`: the bytes of weights that are unpacked before they are computed with.
-      `plain_bytes`: the bytes of all other weights.
-    - `computing_seconds`: the time in which one core computes with the weights, if memory never
-      lets the core wait.
-    - `unpacking_seconds`: the time in which one core unpacks weights while memory waits for the
-      core.
-    - `has_experts`: its layers have experts, `has_streams`: they have several residual streams, so
-      that they take more operations.
-    """
-
-    packed_bytes: int
-    plain_bytes: int
-    computing_seconds: float
-    unpacking_seconds: float
-    context: ReadContext
-    layers: int
-    has_experts: bool
-    has_streams: bool
-
-
-def _token_on_cores(step: Step) -> _TokenOnCores:
+def _computing_seconds(step: Step) -> float:
+    """The time in which one core computes with the weights, if memory never lets the core wait."""
     tables = pace_tables()
-    computing_seconds = 0.0
+    seconds = 0.0
     for name, size in step.read_bytes.items():
-        computing_seconds += size / (tables.type_called(name).gb_per_s * _GB)
-    unpacking_seconds = 0.0
+        seconds += size / (tables.type_called(name).gb_per_s * _GB)
+    return seconds
+
+
+def _unpacking_seconds(step: Step) -> float:
+    """The time in which one core unpacks weights while memory waits for the core."""
+    tables = pace_tables()
+    seconds = 0.0
     for name, size in step.packed_bytes_by_type.items():
         unpack_gb_per_s = tables.type_called(name).unpack_gb_per_s
         if unpack_gb_per_s is not None:
-            unpacking_seconds += size / (unpack_gb_per_s * _GB)
-    return _TokenOnCores(
-        packed_bytes=step.packed_bytes,
-        plain_bytes=step.weights_bytes - step.packed_bytes,
-        computing_seconds=computing_seconds,
-        unpacking_seconds=unpacking_seconds,
-        context=step.context(),
-        layers=step.layers,
-        has_experts=step.has_experts,
-        has_streams=step.has_streams,
-    )
+            seconds += size / (unpack_gb_per_s * _GB)
+    return seconds
 
 
 class _WorkingCores(Record):
@@ -90,27 +65,29 @@ class _WorkingCores(Record):
     experts_layer: float
     streams_layer: float
 
-    def seconds(self, token: _TokenOnCores) -> float:
+    def seconds(self, step: Step) -> float:
         """The seconds of one token: its weights, the context and the layers, one after the
         other.
         """
-        taken = self._weights_seconds(token) + self._context_seconds(token.context)
-        launching = token.layers * self.layer_seconds
-        if token.has_experts:
+        taken = self._weights_seconds(step) + self._context_seconds(step.context)
+        launching = step.layers * self.layer_seconds
+        if step.has_experts:
             launching *= self.experts_layer
-        if token.has_streams:
+        if step.has_streams:
+            # several residual streams take more operations
             launching *= self.streams_layer
         return taken + launching
 
-    def _weights_seconds(self, token: _TokenOnCores) -> float:
+    def _weights_seconds(self, step: Step) -> float:
         """The seconds for the weights of a token: the longer of reading them from memory and of
         computing with them.
         """
-        reading = token.plain_bytes / self.read_per_second
-        reading += token.unpacking_seconds / self.cores
+        plain_bytes = step.weights_bytes - step.packed_bytes
+        reading = plain_bytes / self.read_per_second
+        reading += _unpacking_seconds(step) / self.cores
         slower = min(self.read_per_second, self.unpacked_per_second)
-        reading += token.packed_bytes / slower
-        return max(reading, token.computing_seconds / self.cores)
+        reading += step.packed_bytes / slower
+        return max(reading, _computing_seconds(step) / self.cores)
 
     def _context_seconds(self, context: ReadContext) -> float:
         reading = context.cached_bytes / self.read_per_second
@@ -128,8 +105,7 @@ class Cores(Record):
 
     def seconds(self, step: Step) -> Seconds:
         """The seconds of one token."""
-        token = _token_on_cores(step)
-        ends = [cores.seconds(token) for cores in self._working]
+        ends = [cores.seconds(step) for cores in self._working]
         return Seconds(*ends)
 
     @cached_property

@@ -1,7 +1,8 @@
 """One step of decoding: the bytes that it reads, the layers that it launches, and what a token of a
 prompt meets in the same model.
 
-`judge.step` makes the step of a question. `decoding` and `layout` turn it into seconds.
+`step_of` takes the model, the program and the complete workload. `decoding` and `layout` turn the
+step into seconds on a machine.
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
+from ... import needs as need
 from ...catalogue.architecture import Architecture, Attention
-from ...core.records import Record
+from ...catalogue.runtime import RuntimeSpec
+from ...catalogue.runtime_parts import QuantizationRule
+from ...catalogue.spec import ModelSpec
+from ...core.records import FrozenDict, Record
+from ...core.workload import Workload
 from ...machine.record import Accelerator
 from ...needs.quantization import BLOCKS
 from ...needs.tensors import has_delta_rule, state_of, window_of
@@ -28,8 +34,14 @@ _FP8_TYPES = frozenset(("fp8", "float8_e4m3", "float8_e4m3_128x128"))
 _SIXTEEN_BITS = frozenset({"F16", "BF16", "float16", "bfloat16"})
 # types of safetensors files by their names in GGUF
 _IN_GGUF = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
-# matrices of an expert in most architectures: gate, up and down
-GATED_MATRICES = 3
+# matrices of an expert in most architectures: gate, up and down; and without a gate
+_GATED_MATRICES = 3
+_UNGATED_MATRICES = 2
+# bytes of a parameter, by the type of the weights
+_TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+# the fewest, usual and most hundredths of the layers that are launched for a token, where the rule
+# of the type states none
+_ALL_LAUNCHED = (100, 100, 100)
 # of a parameter in the 16 bits to which experts are unpacked
 _UNPACKED_BYTES = 2
 # the program whose runs were measured: its rules hold for programs that compute with its code
@@ -71,20 +83,17 @@ class Step(Record):
       in 16 bits that take as long to launch; None elsewhere.
     - `depth_tokens`: the tokens in the context before the step. `prompt_tokens`: the part of them
       that is the prompt.
-    - `has_experts`: each token chooses some of the experts. `unpacks_experts`: the step unpacks all
-      of them to 16 bits.
+    - `unpacks_experts`: the step unpacks all experts of a mixture to 16 bits.
 
     Without an `architecture` neither layers nor context count.
     """
 
     architecture: Architecture | None
-    layers: int = 0
-    has_experts: bool = False
     unpacks_experts: bool = False
     read_bytes: Mapping[str, int]
     by_recipe: Amount = _AS_READ
     parameters: int | None = None
-    expert_matrices: int = GATED_MATRICES
+    expert_matrices: int = _GATED_MATRICES
     replays: bool = False
     is_eager: bool = False
     launched_layers: Amount | None = None
@@ -94,6 +103,16 @@ class Step(Record):
     other_program: str | None = None
     backend: str | None = None
     backend_on_intel: str | None = None
+
+    @property
+    def layers(self) -> int:
+        """The number of the model's layers; 0 where it is not known."""
+        return 0 if self.architecture is None else self.architecture.layers
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether each token chooses some of the experts."""
+        return self.architecture is not None and self.architecture.has_experts
 
     def backend_on(self, device: Accelerator) -> str | None:
         """The library that computes on a GPU of that maker; None where it is not told."""
@@ -227,6 +246,7 @@ class Step(Record):
             return False
         return any(has_delta_rule(group) for group in self.architecture.recurrent)
 
+    @cached_property
     def context(self) -> ReadContext:
         """The part of the context that the step reads, and the seconds in which one core attends to
         it.
@@ -349,6 +369,115 @@ class Step(Record):
                 2 * len(group.layers) * group.heads * width_of(group) * reached
             )
         return operations
+
+
+# ------------------------------------------------------------------ the step of a question
+
+
+def step_of(
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
+) -> Step | None:
+    """Return one step of decoding behind the stated prompt, or in a short chat where that is
+    longer.
+
+    The step reads no bytes where the bytes are not known. None where a pace makes no sense.
+    """
+    if not spec.writes_text or workload.task != "generate":
+        return None
+    prompt_tokens = workload.prompt_tokens or 0
+    chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
+    step = Step(
+        architecture=spec.architecture,
+        read_bytes=FrozenDict(),
+        parameters=spec.parameters.active,
+        expert_matrices=_matrices_of_expert(spec.architecture),
+        depth_tokens=max(chat_tokens, prompt_tokens),
+        prompt_tokens=prompt_tokens,
+        # a cache quantized in blocks counts as 16 bits: unpacking takes time too
+        cached_number_bytes=1 if workload.kv_cache_type == "fp8" else 2,
+    )
+    return step if runtime is None else _in_program(step, spec, runtime, workload)
+
+
+def _in_program(
+    step: Step, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload
+) -> Step:
+    """The step as the program computes it."""
+    format = workload.format or ""
+    type = workload.quantization or ""
+    rule = runtime.rule_of(type)
+    read_bytes = need.decode_bytes_by_type(spec, runtime, format, type)
+    shares = need.read_shares(spec, format, type)
+    launched_layers: Amount | None = None
+    if runtime.pace.launches_layers:
+        launched_layers = _launched_layers(spec, rule)
+        read_bytes = read_bytes or _bytes_by_parameters(spec)
+    device = runtime.settings_of(workload.runtime_options).get("device")
+    return step.replace(
+        read_bytes=FrozenDict(read_bytes),
+        by_recipe=Amount(shares.most, 1.0, shares.least),
+        unpacks_experts=rule is not None and rule.unpacks_experts,
+        replays=runtime.pace.replays_graphs,
+        other_program=None if runtime.library == MEASURED_PROGRAM else runtime.id,
+        launched_layers=launched_layers,
+        # "SYCL" of "SYCL0"
+        backend=None if device is None else device.rstrip("0123456789"),
+        backend_on_intel=runtime.pace.backend_on_intel,
+    )
+
+
+def _matrices_of_expert(model: Architecture | None) -> int:
+    """The number of matrices of an expert."""
+    if model is not None and need.row_of(model).gate == "none":
+        return _UNGATED_MATRICES
+    return _GATED_MATRICES
+
+
+def _launched_layers(spec: ModelSpec, rule: QuantizationRule | None) -> Amount | None:
+    """The layers that Python launches for one token: the slow end, the likely number, the fast.
+
+    For a model whose layers are not known they are estimated from the number of parameters; None
+    where that is not known either.
+    """
+    figures = pace_tables().step
+    model = spec.architecture
+    if model is None:
+        parameters = spec.parameters.active
+        if not parameters:
+            return None
+        layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow
+        launched: Amount = figures.layers_ends * layers
+        return launched
+    fewest, usual, most = _ALL_LAUNCHED if rule is None else rule.launched_percent
+    # slow end: the experts are launched one after the other
+    experts = 0
+    for part in model.feed_forward:
+        if part.experts:
+            experts += len(part.layers) * part.experts
+    slow_layers = model.layers + figures.expert * experts
+    return Amount(
+        slow_layers * most / 100,
+        model.layers * usual / 100,
+        model.layers * fewest / 100,
+    )
+
+
+def _bytes_by_parameters(spec: ModelSpec) -> dict[str, int]:
+    """The bytes that one token reads of a model whose layers are not known, by type, estimated from
+    the number of parameters; {} for other models.
+    """
+    parameters = spec.parameters.active
+    if spec.architecture is not None or not parameters:
+        return {}
+    type = "bfloat16"
+    if spec.needs is not None and spec.needs.dtype:
+        type = spec.needs.dtype
+    return {type: parameters * _TYPE_BYTES.get(type, 2)}
+
+
+# ------------------------------------------------------------------ what a step meets
 
 
 def _block_of(name: str) -> tuple[int, float | None]:

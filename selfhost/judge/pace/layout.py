@@ -24,8 +24,8 @@ from ...machine import gpus
 from ...machine.record import Machine
 from ...needs import in_batches
 from ...needs.case import MICRO_BATCH_TOKENS, ContextSetup
-from ...needs.records import Needs
-from ..devices import index_of, share_on_shared
+from ...needs.records import Needs, Split
+from ..devices import End, index_of, lent_to_gpu
 from ..record import Question
 from .cores import Cores, cores_of
 from .decode_step import GRAPH, Step
@@ -582,13 +582,46 @@ def _share_on_shared(
         return share
     program = question.runtime
     if program is None or program.layers.split:
-        share = share_on_shared(placed, machine, architecture.layers)
+        share = _share_lent(placed, machine, architecture.layers)
     gpu_layers = question.settings.get("gpu_layers")
     if gpu_layers:
         # a GPU that shares the RAM gets this many layers; the output matrix counts as one
         layers = architecture.layers + 1
         share *= min(1.0, int(gpu_layers) / layers)
     return share
+
+
+def _share_lent(placed: Needs, machine: Machine, layers: int) -> Range:
+    """The share of the layers that may lie on a GPU that shares the RAM, as far as the system lends
+    it memory.
+
+    Where a printed command line raises the limit, only the low end counts without that line.
+    """
+    lent = lent_to_gpu(machine)
+    if lent is None or placed.memory is None or not layers:
+        return Range.of(1)
+    low = _share_within(lent.least_bytes, placed, layers, End.MOST)
+    if placed.on_host.high_bytes <= lent.raised_bytes:
+        return Range(low, 1.0, 1.0)
+    middle = (lent.least_bytes + lent.most_bytes) / 2
+    likely = _share_within(middle, placed, layers, End.LIKELY)
+    high = _share_within(lent.most_bytes, placed, layers, End.LEAST)
+    return Range(min(low, likely), likely, max(likely, high))
+
+
+def _share_within(limit_bytes: float, placed: Needs, layers: int, end: End) -> float:
+    """The share of the layers that fits within the limit by that end of the sizes, beside the terms
+    that do not move.
+    """
+    over = placed.on_host.size[end] - limit_bytes
+    moving = 0
+    for term in placed.on_host.terms:
+        if term.split is Split.LAYERS:
+            moving += term.size[end]
+    if over <= 0 or not moving:
+        return 1.0
+    fitting = int(layers * (1 - over / moving))
+    return max(0, fitting) / layers
 
 
 def _context_setup(question: Question, placed: Needs) -> ContextSetup:

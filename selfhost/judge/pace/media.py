@@ -296,11 +296,7 @@ class Recognizer(Record):
         read = {quantization: int(parameters * self.parameter_bytes)}
         kept_bytes = decoder.layers * 2 * 2 * self.audio.positions * width
         read["F16"] = read.get("F16", 0) + kept_bytes
-        return Step(
-            architecture=decoder,
-            layers=decoder.layers,
-            read_bytes=read,
-        )
+        return Step(architecture=decoder, read_bytes=read)
 
     def encoder_operations(self) -> float:
         """The operations of the encoder for half a minute: the convolutions, the layers, and the

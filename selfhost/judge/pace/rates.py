@@ -300,7 +300,7 @@ class Gpu(Record):
                 plain += reading
         packed = longest(packed, self._unpacking(step, row))
         plain = longest(plain, self._multiplying(step, row))
-        return packed + plain + step.context().cached_bytes / rate
+        return packed + plain + step.context.cached_bytes / rate
 
     def _unpacking(self, step: Step, row: DecodingRow) -> Seconds:
         """The seconds in which the kernels unpack the weights of a step; none where unpacking is no

@@ -9,7 +9,7 @@ import pytest
 from judge.small import CLOSED, GB, GIB, GPU_ONLY, MACHINE, WORK, needs_of, question
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.record import Judged, Question
-from selfhost.judge.together import judge_together
+from selfhost.judge.side_by_side import judge_side_by_side
 from selfhost.machine.record import Accelerator
 from selfhost.needs.records import unread
 
@@ -54,7 +54,7 @@ def judged(
         name = f"m{number}"
         names.append(name)
         models.append(model(size, name, **changes))
-    return judge_together(models, names, machine)
+    return judge_side_by_side(models, names, machine)
 
 
 def found(answer: Judged, check: str) -> Finding:
@@ -130,7 +130,7 @@ def test_a_need_that_is_not_known_is_not_known_of_the_sum() -> None:
     unread_memory = unread("nobody knows", None, "memory")
     unknown = needs_of().replace(unknown=(unread_memory,))
     models = [model(4, "a"), question(needs=unknown)]
-    memory = found(judge_together(models, ["a", "b"], ROOMY), "memory")
+    memory = found(judge_side_by_side(models, ["a", "b"], ROOMY), "memory")
     assert memory.outcome is Outcome.UNKNOWN
     assert memory.code == "memory-need-not-known"
 
@@ -138,7 +138,7 @@ def test_a_need_that_is_not_known_is_not_known_of_the_sum() -> None:
 def test_a_closed_model_fails_the_whole_without_a_sum() -> None:
     """There is nothing to add to."""
     closed = Question(spec=CLOSED, workload=WORK)
-    answer = judge_together([question(), closed], ["a", "closed"], ROOMY)
+    answer = judge_side_by_side([question(), closed], ["a", "closed"], ROOMY)
     assert answer.failed
     assert answer.needs is None
     assert found(answer, "weights").reason.startswith("closed: ")

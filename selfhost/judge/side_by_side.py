@@ -8,6 +8,7 @@ once in the page cache.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 from math import ceil
@@ -15,8 +16,8 @@ from math import ceil
 from ..core.records import Record, Unread
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
-from ..needs.records import MemoryNeed, Needs, Term, computed_term
-from .checks import CHECKS, Finding
+from ..needs.records import Needs, Term, computed_term
+from .checks import CHECKS, Finding, in_order
 from .checks.space import (
     bytes_to_store,
     disk_check,
@@ -29,7 +30,7 @@ from .judging import judge
 from .record import Judged, Question
 
 
-def judge_together(
+def judge_side_by_side(
     questions: Sequence[Question],
     names: Sequence[str],
     machine: Machine,
@@ -41,18 +42,19 @@ def judge_together(
     of the first model. The needs are the placed needs in the given order, summed; None where a
     model is closed, or its runtime does not load it.
     """
-    numbers = list(range(len(questions)))
     if any(question.needs is None for question in questions):
         members = []
         for question, name in zip(questions, names, strict=True):
             members.append(_Member(name=name, judged=judge(question, machine)))
-        return Judged(question=questions[0], findings=tuple(_worst_of_members(members)))
-    together = _judged_in_turn(numbers, questions, names, machine)
-    if not together.failed:
-        return together
+        findings = tuple(_worst_of_members(members))
+        return Judged(question=questions[0], findings=findings)
+    numbers = list(range(len(questions)))
+    as_given = _judged_in_turn(numbers, questions, names, machine)
+    if not as_given.failed:
+        return as_given
     numbers.sort(key=lambda number: _most_bytes(questions[number]), reverse=True)
     by_size = _judged_in_turn(numbers, questions, names, machine)
-    return together if by_size.failed else by_size
+    return as_given if by_size.failed else by_size
 
 
 def _most_bytes(question: Question) -> int:
@@ -76,8 +78,8 @@ def _judged_in_turn(
         member = _Member(name=names[number], judged=judge(questions[number], left))
         left = member.left_of(left)
         members[number] = member
-    in_order = [members[number] for number in sorted(members)]
-    return _Together(members=in_order, machine=machine).judged()
+    in_given_order = [members[number] for number in sorted(members)]
+    return _SideBySide(members=in_given_order, machine=machine).judged()
 
 
 class _Member(Record):
@@ -114,15 +116,14 @@ class _Member(Record):
         The total RAM loses the least that the model takes. The free RAM and the memory of
         accelerators lose the most.
         """
-        memory = self.judged.memory
-        if memory is None:
+        if self.judged.memory is None:
             return machine
         on_host = self.judged.placed.on_host
         least_bytes = on_host.low_bytes
         most_bytes = on_host.high_bytes
         cards = machine.accelerators
         if cards is not None:
-            cards = tuple(self._cards_left(memory, cards, least_bytes))
+            cards = tuple(self._cards_left(cards, least_bytes))
         return machine.replace(
             # every machine has some memory
             memory_total_bytes=without(machine.memory_total_bytes, least_bytes, 1),
@@ -132,23 +133,23 @@ class _Member(Record):
         )
 
     def _cards_left(
-        self,
-        memory: MemoryNeed,
-        cards: Sequence[Accelerator],
-        least_ram_bytes: int,
+        self, cards: Sequence[Accelerator], ram_bytes: int
     ) -> Iterator[Accelerator]:
-        """Yield the accelerators without the memory that the model takes of them."""
+        """Yield the accelerators without the memory that the model takes of them. Of the RAM that
+        some of them share, the model takes `ram_bytes`.
+        """
         percent = 100.0
         if self.question.wants_gpu:
             # the program takes a share of each device, and has to find free what other models
             # occupy
             percent = percent_of(self.question.case)
-        most_bytes = {place.where: place.high_bytes for place in memory.places}
+        most_bytes = Counter[str]()
+        for term in self.judged.placed.terms:
+            most_bytes[term.where] += term.high_bytes
         for index, card in enumerate(cards):
-            taken = least_ram_bytes
+            taken = ram_bytes
             if not card.unified:
-                on_card = most_bytes.get(f"accelerator:{index}", 0)
-                taken = ceil(100 * on_card / percent)
+                taken = ceil(100 * most_bytes[f"accelerator:{index}"] / percent)
             yield card.replace(
                 memory_total_bytes=without(card.memory_total_bytes, taken),
                 memory_free_bytes=without(card.memory_free_bytes, taken),
@@ -158,7 +159,7 @@ class _Member(Record):
 # ------------------------------------------------------------------ the sums
 
 
-class _Together(Record):
+class _SideBySide(Record):
     """A group of models that were judged one after the other, checked against the whole machine at
     once.
     """
@@ -194,9 +195,8 @@ class _Together(Record):
         findings = list(_worst_of_members(self.members))
         findings.append(self._disk_check())
         findings.append(self._memory_check())
-        findings.sort(key=lambda finding: CHECKS.index(finding.check))
         question = self.members[0].question
-        return Judged(question=question, findings=tuple(findings), needs=self.needs)
+        return Judged(question=question, findings=in_order(findings), needs=self.needs)
 
     @cached_property
     def needs(self) -> Needs:
