@@ -220,11 +220,12 @@ def _machine_called(text: str) -> NotedMachine | None:
     from ..machine.profiles import machine_called
 
     is_there = os.path.lexists(text)
-    # a file that happens to have the name of a machine is ignored, unless it is given as a path
-    if not is_there or "/" not in text:
-        known = machine_called(text)
-        if known is not None:
-            return known
+    if is_there and "/" in text:
+        return None
+    # a file that happens to have the name of a machine is ignored
+    known = machine_called(text)
+    if known is not None:
+        return known
     if is_there or text in ("", "-") or text.endswith(_RECORDS):
         return None
     # a path to nothing; a description has spaces, as in "i5-8250U 16GB 1TB/s"
@@ -284,18 +285,16 @@ def options_to_repeat(options: Options, *, alone: str | None = None) -> str:
         words.append("--measure")
     if options.no_measure:
         words.append("--no-measure")
-    together: list[tuple[str, str | None]] = []
-    if alone is not None:
-        together.append(("--machine", alone))
-    else:
-        for text in (options.machine or "").split(_JOINER):
-            together.append(("--machine", text or None))
-        together += [("--link", options.link), ("--split", options.split)]
-    for flag, value in together:
-        if value is not None:
-            words += [flag, value]
-    repeatable = {"--gpu": options.gpu, "--set": options.set, "--specs": options.specs}
-    for flag, texts in repeatable.items():
-        for text in texts:
-            words += [flag, text]
+    stated: dict[str, Sequence[str | None]] = {"--machine": [alone]}
+    if alone is None:
+        stated = {
+            "--machine": (options.machine or "").split(_JOINER),
+            "--link": [options.link],
+            "--split": [options.split],
+        }
+    stated |= {"--gpu": options.gpu, "--set": options.set, "--specs": options.specs}
+    for flag, values in stated.items():
+        for value in values:
+            if value:
+                words += [flag, value]
     return "".join(f" {shell_word(word)}" for word in words)

@@ -136,6 +136,7 @@ class BrowseQuestion:
         return None
 
     def _with_context(self, tokens: int) -> BrowseQuestion:
+        """The question with that context."""
         if tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None:
             # without a stated context, a model trained for fewer tokens takes fewer
             return self.changed({"context_tokens": None})

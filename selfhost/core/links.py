@@ -52,6 +52,9 @@ def is_written_in(path: str, folders: Sequence[str]) -> bool:
     """Whether a path lies in one of the folders as it is written. A folder may be written with its
     links or without them.
     """
+    if not folders:
+        # nothing is asked of the disk, whose working directory may be gone
+        return False
     if "\0" in path:
         return False
     written = os.path.abspath(path)

@@ -497,9 +497,7 @@ def shape_of(
     elif outer in ("int", "bool"):
         is_as_stated = True
     elif outer not in ("float", "TomlTable"):
-        outer = "Any"
-        if kind is not None:
-            outer = "Record"
+        outer = "Any" if kind is None else "Record"
         is_as_stated = kind is None
     return Shape(
         outer=outer,

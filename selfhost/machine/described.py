@@ -440,11 +440,9 @@ def _facts_of_product(product: Product) -> FactValues:
     facts["cpu_cores_usable"] = float(product.cores)
     facts["cpu_cores_physical"] = product.physical
     listed = cpus.cores_of(product.processor or "")
-    if (
-        listed is not None
-        and listed.are_known
-        and listed.physical.usual == product.physical
-    ):
+    if listed is None:
+        return facts
+    if listed.are_known and listed.physical.usual == product.physical:
         facts["cpu_cores_performance"] = listed.performance.usual
     return facts
 

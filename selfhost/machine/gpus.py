@@ -210,8 +210,8 @@ class Computer(cpus.RamRow):
     memory_gib: int = 0
 
     def takes(self, cards: Sequence[str], memory_gib: float) -> bool:
-        """Whether such a computer can have all these cards and that much RAM."""
-        if len(cards) > self.cards or memory_gib > self.memory_gib:
+        """Whether such a computer can have all these cards, one at least, and that much RAM."""
+        if not 1 <= len(cards) <= self.cards or memory_gib > self.memory_gib:
             return False
         return all(_has_words(name, self.names) for name in cards)
 
@@ -529,7 +529,7 @@ def computer_of(machine: Machine) -> Computer | None:
         names.append(facts.name or card.name)
     memory_gib = (machine.memory_total_bytes or 0) / units.GIB
     for row in _table().computer:
-        if names and row.takes(names, memory_gib):
+        if row.takes(names, memory_gib):
             return row
     if "cpu_model" in machine.assumed:
         return _table().unnamed

@@ -41,6 +41,13 @@ def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
     return whose, f"{price_words(offer)} (listed {offer.as_of}{age})"
 
 
+def own_offers(verdict: Verdict) -> list[Offer]:
+    """The API offers of the model itself, the cheapest first, without those of models that stand
+    in for it.
+    """
+    return [offer for offer in verdict.api_offers if not offer.stands_in]
+
+
 def why_first_words(offers: Sequence[Offer]) -> str:
     """Why the first offer is not the cheapest; empty where it is."""
     first, *others = offers

@@ -298,8 +298,10 @@ def _warnings_of_groups(row: AuditRow, groups: Sequence[MachineGroup]) -> str:
     names = [group.names for group in groups]
     if not words or names == [(row.machine,)]:
         return words
-    holds_for_all = all(group.warns_alike for group in groups)
+    holds_for_all = True
     for group in groups:
+        if not group.warns_alike:
+            holds_for_all = False
         if _warnings(group.row) != words:
             holds_for_all = False
     has_figures = any(finding.code == "speed-slow" for finding in row.findings)

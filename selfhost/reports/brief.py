@@ -22,6 +22,7 @@ from ..core.records import Record, ShownRecord
 from ..judge.record import Route, Verdict
 from ..machine.record import Machine
 from . import answers, json
+from .api_words import own_offers
 from .check_text import brief_document, brief_offers
 from .json import Object
 from .labels import LABELS
@@ -193,8 +194,7 @@ def _compared(compared: Compared) -> Object:
     """A verdict with the first offer, and how open the model is."""
     verdict = compared.verdict
     found = _judged(verdict, "verdict")
-    offers = [offer for offer in verdict.api_offers if not offer.stands_in]
-    found["api_offers"] = _each(offers[:1], "price")
+    found["api_offers"] = _each(own_offers(verdict)[:1], "price")
     answered = [*compared.permissions, *compared.openness]
     shown = [row for row in answered if row.name in LABELS.lists["compared"]]
     found["openness"] = _each(shown, "openness")

@@ -20,7 +20,7 @@ from .answer_words import (
     openness_word,
     shutdown_words,
 )
-from .api_words import price_words
+from .api_words import own_offers, price_words
 from .labels import LABELS
 from .layout import Blocks, Column, Hint, Table, command, line, strong, texts
 from .measured_words import better_words, measured_lines
@@ -95,7 +95,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
     verdict = compared.verdict
     pace = pace_title([verdict])
     figures = figures_of(verdict, pace)
-    offers = _own_offers(verdict)
+    offers = own_offers(verdict)
     place = ""
     if verdict.can_run and verdict.machine.accelerators:
         # a model split over GPU and RAM is many times as slow
@@ -125,11 +125,6 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
         if verbose or row.name in LABELS.lists["compared"]:
             facts[row.name] = openness_word(row.name, row.answer)
     return facts
-
-
-def _own_offers(verdict: Verdict) -> list[Offer]:
-    """The API offers of the model itself, the cheapest first."""
-    return [offer for offer in verdict.api_offers if not offer.stands_in]
 
 
 def _first_word(verdict: Verdict) -> str:

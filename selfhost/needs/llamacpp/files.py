@@ -136,7 +136,9 @@ def block_bytes(tensors: Iterable[FileTensors]) -> int:
 
 
 def bytes_by_type(tensors: Iterable[FileTensors]) -> str:
-    """The line of arithmetic that lists the bytes of the tensors by type."""
+    """The line of arithmetic that lists the bytes of the tensors by type: `3,413,114,880 bytes of
+    Q4_K + …`.
+    """
     return by_type((tensor.type, tensor.bytes) for tensor in tensors)
 
 

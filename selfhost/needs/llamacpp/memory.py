@@ -124,12 +124,15 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
         return unread(why, remedy, "memory.kv_cache")
     setup = case.setup
     rows = cache_rows(case.model, setup)
-    size = sum(layers.bytes_in(setup) for layers in rows)
-    unsure_bytes = sum(layers.unsure_bytes_in(setup) for layers in rows)
     streams = of_sequences(setup.streams)
-    line = by_layers(
-        (layers.before, layers.layers, f"{layers.after}{streams}") for layers in rows
-    )
+    size = 0
+    unsure_bytes = 0
+    parts = []
+    for layers in rows:
+        size += layers.bytes_in(setup)
+        unsure_bytes += layers.unsure_bytes_in(setup)
+        parts.append((layers.before, layers.layers, f"{layers.after}{streams}"))
+    line = by_layers(parts)
     if any(layers.cells != case.context_tokens for layers in rows):
         line += "; in steps of 256; a layer with a window keeps that and a batch"
     if not unsure_bytes:

@@ -162,10 +162,14 @@ def _mean(shares: Sequence[tuple[int, float]]) -> float:
     """The mean of the shares of layers that a device holds, each with its weight: the number of the
     layers, or their bytes. 1 without layers, which are then whole.
     """
-    total = sum(weight for weight, _ in shares)
+    total = 0
+    held = 0.0
+    for weight, share in shares:
+        total += weight
+        held += weight * share
     if not total:
         return 1.0
-    return sum(weight * share for weight, share in shares) / total
+    return held / total
 
 
 class _Split:
