@@ -4,12 +4,14 @@
     python benchmarks/ablation.py HEAD . --every 20        # a twentieth of the questions
     python benchmarks/ablation.py HEAD . --questions FILE  # and these: a JSON line each
     python benchmarks/ablation.py HEAD . --jobs 1          # by one process at a time
+    python benchmarks/ablation.py HEAD --without judge/ways.py:larger_types
     python benchmarks/ablation.py HEAD . --json
 
 Each checkout answers in processes of its own: the commands of questions.txt and of tests/answers, the
 questions of `--questions`, and the measured runs that are in no fit (runs.py). A line of that file is
 `{"id": …, "model": …, "machine": …, "workload": {…}}`; `"file"` in place of `"model"` is a model file,
-whose path begins at the folder of the file of questions.
+whose path begins at the folder of the file of questions. `--without`, which may be repeated, asks the
+first checkout again without that function (`without.py`).
 
 Of each answer count its exit code, the route, the placement, the program and the type (format and
 quantization), which *decide*; then figures that moved by more than 5 %, findings, the other models
@@ -38,6 +40,7 @@ from statistics import median
 from typing import Any, TypedDict
 
 from checkouts import ROOT, Checkout, opened
+from without import without
 
 HERE = Path(__file__).resolve().parent
 COMMANDS = HERE / "questions.txt"
@@ -514,6 +517,15 @@ def _held_of_both(
     return Held.of(old[id] for id in shared), Held.of(new[id] for id in shared)
 
 
+def _after(
+    before: Checkout, stated: argparse.Namespace
+) -> contextlib.AbstractContextManager[Checkout]:
+    """The second checkout: the named one, or the first without some functions."""
+    if stated.without:
+        return without(before, stated.without)
+    return opened(stated.after)
+
+
 def main() -> None:
     """Ask both checkouts, or answer for one of them."""
     if sys.argv[1:2] == [_ANSWER]:
@@ -523,15 +535,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("before", metavar="BEFORE", help="a folder or a git revision")
-    parser.add_argument("after", metavar="AFTER")
+    parser.add_argument("after", metavar="AFTER", nargs="?")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="FILE:NAME", help="a function"
+    )
     parser.add_argument("--questions", type=Path, metavar="FILE")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="a sample")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N")
     parser.add_argument("--examples", type=int, default=3, metavar="N")
     parser.add_argument("--json", action="store_true")
     stated = parser.parse_args()
+    if (stated.after is None) != bool(stated.without):
+        parser.error("name a second checkout, or functions to leave out by --without")
     questions = questions_of(stated.questions, stated.every)
-    with opened(stated.before) as before, opened(stated.after) as after:
+    with opened(stated.before) as before, _after(before, stated) as after:
         moved = compare(
             before,
             after,

@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import ablation
 from checkouts import Checkout
+from without import without
 
 # a program of a few lines with the names that the tool asks for
 API = '''
@@ -171,3 +172,81 @@ def test_the_projects_own_questions_and_those_of_a_file_are_asked(
     (*_, last) = ablation.questions_of(given, 1)
     assert last == {"id": "f", "file": str(tmp_path.resolve() / "model.gguf")}
     assert len(ablation.questions_of(given, 10)) == len(own) // 10 + 1
+
+
+IDEA = '''
+"""An idea, and what it alone needs."""
+
+
+def words_of(names: list[str]) -> list[str]:
+    """Each name in capitals."""
+    return [loud(name) for name in names]
+
+
+def loud(name: str) -> str:
+    """The name in capitals, with a sign behind it."""
+    louder = name.upper()
+    return louder + SIGN
+
+
+def signs() -> Iterator[str]:
+    """The signs."""
+    yield SIGN
+    yield SIGN * 2
+
+
+class Shout:
+    """A name in capitals."""
+
+    def length(self) -> int:
+        return len(loud("a")) + 1
+
+
+SIGN = "!"
+USED = [words_of, signs]
+'''
+
+
+def _without(place: str, folder: Path) -> str:
+    """The module of the idea without a function."""
+    one = checkout(folder / "one")
+    (one.folder / "selfhost" / "idea.py").write_text(IDEA, encoding="utf-8")
+    with without(one, [place]) as less:
+        return (less.folder / "selfhost" / "idea.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("place", "body"),
+    [
+        pytest.param("idea.py:words_of", "    return []\n", id="a-list"),
+        pytest.param("idea.py:loud", '    return ""\n', id="a-text"),
+        pytest.param("idea.py:signs", "    return\n    yield\n", id="a-generator"),
+        pytest.param("idea.py:Shout.length", "        return 0\n", id="a-method"),
+    ],
+)
+def test_a_function_is_left_out(place: str, body: str, tmp_path: Path) -> None:
+    """It tells the empty value of its type, and its first lines stay."""
+    less = _without(place, tmp_path)
+    assert body in less
+    assert less.count("def ") == IDEA.count("def ")
+
+
+def test_what_nothing_names_any_more_is_left_out_too(tmp_path: Path) -> None:
+    """`loud` goes with the last function that names it; `words_of` is named by a table."""
+    one = checkout(tmp_path / "one")
+    file = one.folder / "selfhost" / "idea.py"
+    file.write_text(IDEA, encoding="utf-8")
+    before = ablation.tokens_in(one.folder / "selfhost")
+    with without(one, ["idea.py:words_of", "idea.py:Shout.length"]) as less:
+        text = (less.folder / "selfhost" / "idea.py").read_text(encoding="utf-8")
+        removed = before - ablation.tokens_in(less.folder / "selfhost")
+    assert "louder" not in text
+    assert "yield SIGN * 2" in text
+    # 11 tokens become `return []`, 10 `return 0`, and the 11 of `loud` an error that is raised
+    assert removed == (11 - 3) + (10 - 2) + (11 - 2)
+
+
+def test_a_function_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """With the form in which a function is named."""
+    with pytest.raises(SystemExit, match="no function most: name one as FILE:NAME"):
+        _without("idea.py:most", tmp_path)
