@@ -36,6 +36,7 @@ COMPUTED_SETTINGS = (
     "picture_height",
     "clip_frames",
     "denoising_steps",
+    "drafted_tokens",
 )
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of

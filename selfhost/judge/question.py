@@ -106,7 +106,7 @@ def _question(
     loaded = _loaded(request)
     row = loaded.row
     quantization = None if row is None else row.quantization
-    companions = companions_of(spec, runtime, quantization, stated.draft, catalogue)
+    companions = companions_of(spec, runtime, quantization, stated, catalogue)
     workload = _completed(request, row, companions)
     counting = _Counting(
         spec=spec, runtime=runtime, companions=companions, machine=machine

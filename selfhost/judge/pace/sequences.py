@@ -10,7 +10,7 @@ from functools import cached_property
 
 from ...core import units
 from ...core.records import Record
-from ...needs.case import DRAFTED_TOKENS, Companions
+from ...needs.case import Companions
 from . import Speed
 from .decode_step import Step
 from .decoding import likely_seconds, prompt_rate
@@ -20,11 +20,11 @@ from .ranges import NO_SECONDS, Amount, Range, Seconds
 from .tables import pace_tables
 
 
-class _Gain(Record):
-    """The factor by which a draft speeds decoding up, and the source of that factor."""
+class Draft(Record):
+    """What proposes tokens. `step`: a step of another model; None for a block of the model."""
 
-    times: Range
-    source: str
+    companions: Companions
+    step: Step | None
 
 
 class Sequence(Record):
@@ -67,18 +67,19 @@ class Sequence(Record):
 
     # -------------------------------------------------------------- with a draft
 
-    def with_draft(self, companions: Companions, users: int) -> Speed:
+    def with_draft(self, draft: Draft, users: int) -> Speed:
         """The pace of each of `users` sequences, where a draft proposes tokens."""
-        gain = self._gain_of_draft(companions)
-        times = gain.times
+        tokens = draft.companions.drafted_tokens
+        times = self._gain_of_draft(draft)
         decode = self.rate * times
         how = (
-            f"{self.alone.how}; with a draft {times.low:.2g} to {times.high:.2g} times as fast"
-            f" ({gain.source}): code gains more, free text less"
+            f"{self.alone.how}; with a draft of {tokens} tokens at a time {times.low:.2g} to"
+            f" {times.high:.2g} times as fast, by how many of these the model accepts in published"
+            " runs: more in code, fewer in free text"
         )
         total = None
         if users > 1:
-            total = self._total_with_draft(decode, users)
+            total = self._total_with_draft(decode, tokens, users)
             how += f"; the total of {users:,} sequences at once with a draft is "
             if total is None:
                 how += "not known"
@@ -95,7 +96,9 @@ class Sequence(Record):
             parallel_total=total,
         )
 
-    def _total_with_draft(self, decode: Range, users: int) -> Range | None:
+    def _total_with_draft(
+        self, decode: Range, drafted_tokens: int, users: int
+    ) -> Range | None:
         """The rate of `users` sequences together, of which one alone has the rate `decode` with a
         draft; None where the speed of reading prompts is not known.
 
@@ -104,7 +107,7 @@ class Sequence(Record):
         other's proposals until August 2026 (unslothai/unsloth#8172), and two to four of them were
         together as slow as one alone without a draft.
         """
-        verified = DRAFTED_TOKENS + 1
+        verified = drafted_tokens + 1
         of_one = self.total(verified)
         of_all = self.total(users * verified)
         if of_one is None or of_all is None:
@@ -116,35 +119,44 @@ class Sequence(Record):
             low = max(decode.low, decode.low * of_all.low / of_one.low)
         return Range(min(likely, low), likely, max(likely, high))
 
-    def _gain_of_draft(self, companions: Companions) -> _Gain:
-        """The gain of a draft: of the model's own prediction block, or of another model, that
-        proposes tokens.
+    def _gain_of_draft(self, draft: Draft) -> Range:
+        """The factor by which a draft speeds decoding up: the tokens that a step gives, over the
+        time of the draft and of the step that verifies them, in steps without a draft.
+
+        The model accepts a proposed token with the probability `a` where it accepted those before.
+        So a step gives `1 + a + a² + … = (1 - a^(n + 1)) / (1 - a)` tokens, of which the first
+        needs no draft.
         """
         figures = pace_tables().draft
-        gain = _Gain(times=figures.draft_model, source="a guess around published runs")
-        if companions.draft is None:
-            gain = _Gain(times=figures.own_block, source="43 published runs on GPUs")
-        if not self.step.has_experts:
-            return gain
-        times = gain.times / self._verifying()
-        source = f"{gain.source}, less the experts that each proposed token reads"
-        return _Gain(times=times, source=source)
+        accepted = figures.own_block
+        if draft.step is not None:
+            accepted = figures.draft_model
+        tokens = draft.companions.drafted_tokens
+        given = []
+        for probability in accepted:
+            refused = 1 - probability
+            given.append((1 - probability ** (tokens + 1)) / refused)
+        drafting = figures.slower * (tokens * self._share_of_step(draft))
+        return Range(*given) / (drafting + self._verifying(tokens + 1))
 
-    def _verifying(self) -> Amount:
-        """The factor by which a step that verifies all proposed tokens and one more takes longer
-        than one token of a mixture.
-
-        Each of these tokens chooses its own experts, whose weights are read too.
+    def _share_of_step(self, draft: Draft) -> float:
+        """The time in which a draft should propose one token, in steps without a draft: of another
+        model as computed, of a block by its share of the parameters.
         """
-        experts = experts_of_several_texts(self.step, DRAFTED_TOKENS + 1)
-        taken = 1 / self.rate
-        reading = self._reading_seconds(self.layout) / taken.likely
-        share = experts.share * min(1.0, reading)
-        longer = []
-        for growth in experts.growth:
-            further = share * (growth - 1)
-            longer.append(1 + further)
-        return Amount(*longer)
+        unknown_share = pace_tables().draft.unknown_share
+        if draft.step is None:
+            return draft.companions.block_share or unknown_share
+        if not draft.step.weights_bytes:
+            return unknown_share
+        return likely_seconds(draft.step, self.layout) / self._alone_seconds
+
+    def _verifying(self, tokens: int) -> Amount:
+        """The time of a step that computes so many tokens of one text, in steps of one token."""
+        another = self._computing_seconds
+        if another is None:
+            another = NO_SECONDS
+        taken = self._together_seconds(tokens, another)
+        return Amount(*(taken / self._alone_seconds))
 
     # -------------------------------------------------------------- several at once
 
@@ -173,37 +185,64 @@ class Sequence(Record):
         A step takes the time of one sequence. Each further sequence adds its own computing, context
         and serving, and the experts that more tokens read.
         """
-        # a few tokens at once are no prompt: weights in RAM stay there and do not cross to the GPU
-        in_place = self.layout.replace(tokens_per_crossing=0)
-        prompt = prompt_rate(self._empty, in_place)
-        if prompt is None:
+        another = self._computing_seconds
+        if another is None:
             return None
-        alone_seconds = (1 / self.rate).likely
-        context_seconds = alone_seconds - likely_seconds(self._empty, in_place)
-        another = 1 / prompt * self._batch_factor()
+        context_seconds = self._alone_seconds - likely_seconds(
+            self._empty, self._in_place
+        )
         another += self._serving_seconds()
         another += Seconds.of(max(0.0, context_seconds))
-        experts = experts_of_several_texts(self.step, users)
+        rates = users / self._together_seconds(users, another)
+        return _with_ends_of_one(rates, self.rate)
+
+    @cached_property
+    def _in_place(self) -> LaidOut:
+        """The layout for a few tokens at once, which are no prompt: weights in RAM stay there and
+        do not cross to the GPU.
+        """
+        return self.layout.replace(tokens_per_crossing=0)
+
+    @property
+    def _alone_seconds(self) -> float:
+        """The likely seconds of a step of one token."""
+        return 1 / self.rate.likely
+
+    @cached_property
+    def _computing_seconds(self) -> Seconds | None:
+        """The seconds in which a further token of a step is computed; None where the speed of
+        reading prompts is not known.
+        """
+        prompt = prompt_rate(self._empty, self._in_place)
+        if prompt is None:
+            return None
+        return 1 / prompt * self._batch_factor()
+
+    def _together_seconds(self, tokens: int, another: Seconds) -> Seconds:
+        """The seconds of a step of several tokens, of which each adds `another` to the first, the
+        experts that it alone reads, and the choice of the next token.
+        """
+        experts = experts_of_several_texts(self.step, tokens)
         experts_seconds = 0.0
         if experts.share:
-            experts_seconds = experts.share * self._reading_seconds(in_place)
-        rates = []
+            experts_seconds = experts.share * self._reading_seconds(self._in_place)
+        taken = []
         for another_seconds, growth, gathered, sampling_seconds in zip(
             another,
             experts.growth,
-            self._gathered_factor(users),
+            self._gathered_factor(tokens),
             self._sampling_seconds(),
             strict=True,
         ):
             step = _SharedStep(
-                alone_seconds=alone_seconds,
+                alone_seconds=self._alone_seconds,
                 experts_seconds=experts_seconds,
                 another_seconds=another_seconds,
                 further_experts=(growth - 1) * gathered,
                 sampling_seconds=sampling_seconds,
             )
-            rates.append(users / step.seconds(users))
-        return _with_ends_of_one(Range(*rates), self.rate)
+            taken.append(step.seconds(tokens))
+        return Seconds(*taken)
 
     def _serving_seconds(self) -> Seconds:
         """The seconds that a runtime takes for each sequence of a step beside the model; zero
@@ -295,7 +334,6 @@ def _with_ends_of_one(rates: Range, one: Range) -> Range:
     sequence together. No total is below the pace of one sequence.
     """
     likely = rates.likely
-    total = Range(min(rates.low, likely), likely, max(rates.high, likely))
-    ends = total * one.around()
+    ends = rates * one.around()
     low = max(one.low, ends.low)
     return Range(min(likely, low), likely, ends.high)
