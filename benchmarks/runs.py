@@ -437,7 +437,8 @@ def _run(key: str, row: Row, work: str, measured: float) -> TextRun:
                 measured = _as_served(row["spec"], workload.parallel, measured)
         case "decode":
             if "drafted" in row:
-                workload = workload.replace(draft="mtp")
+                stated = {"spec-draft-n-max": str(row["drafted"])}
+                workload = workload.replace(draft="mtp", runtime_options=stated)
             depth_tokens = (row.get("depth") or 0) + (row.get("tokens") or 0) // 2
     return TextRun(
         file=file,

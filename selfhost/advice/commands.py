@@ -25,7 +25,6 @@ from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import Question
 from ..machine.record import Machine
-from ..needs.picture_size import STATED_SIZES
 from ..needs.training import type_not_quantized_again
 from .launch import (
     Launch,
@@ -271,8 +270,8 @@ def _stated_options(launch: Launch) -> list[str]:
         if named is None:
             options.append(_NOT_TYPED)
             continue
-        if named.changes in STATED_SIZES:
-            # the line itself states the size
+        if not named.line:
+            # another line of the command states the value
             continue
         if named.changes == "split_mode" and launch.keeps_to_one_card:
             # the option for one device sets the split mode, too

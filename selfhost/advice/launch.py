@@ -243,6 +243,7 @@ def _facts(launch: Launch) -> dict[str, object]:
         "parts": _part_options(launch),
         "tag": _tag(launch),
         "draft": _draft(launch),
+        "drafted_tokens": _drafted_tokens(launch),
         "remote_code": spec.safety.remote_code,
         "cast": launch.is_cast,
         # the tokens and the users
@@ -376,6 +377,14 @@ def _draft(launch: Launch) -> str | None:
     if not row.repository:
         return None
     return f"{row.repository}:{type_name}" if is_gguf else row.repository
+
+
+def _drafted_tokens(launch: Launch) -> int:
+    """The tokens that the draft proposes at once; 0 without a draft."""
+    companions = launch.question.companions
+    if companions is None:
+        return 0
+    return companions.drafted_tokens
 
 
 # ------------------------------------------------------------------ facts of tokens and users

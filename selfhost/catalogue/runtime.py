@@ -32,8 +32,6 @@ from .runtime_parts import (
 )
 from .spec_values import FORMATS, ID, MODALITIES, PLAIN_DTYPES
 
-# files that a workload may load in addition to the model
-COMPANIONS = ("draft", "mtp", "adapter")
 # values of `--runtime-option` by the name of the option
 _Options = Mapping[str, str]
 
@@ -67,7 +65,9 @@ class RuntimeSpec(Stated):
     kv_cache_pairs: bool = False
     cache_rules: Mapping[str, CacheRule] = read_by(name="kv_cache", default={})
     named_options: Mapping[str, RuntimeOption] = read_by(name="option", default={})
-    companions: tuple[str, ...] = read_by(choices=COMPANIONS, default=())
+    # tokens that a draft proposes at once unless told, by its kind: `draft` for another model,
+    # `mtp` for the block of the model itself
+    companions: Mapping[str, int] = read_by(minimum=1, default={})
     unserved: Mapping[str, str] = {}
     store: str
     service: Service | None = None

@@ -36,6 +36,7 @@ COMPUTED_SETTINGS = (
     "picture_height",
     "clip_frames",
     "denoising_steps",
+    "drafted_tokens",
 )
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of
@@ -131,14 +132,16 @@ class RuntimeOption(Stated):
 
     The value is `yes` for a switch, which sets `changes` to the value of `to`; else one of
     `choices`; else, with `place`, patterns of the names of tensors, each with `=` and the place,
-    with commas between them; else up to `most_numbers` numbers with commas between them.
+    with commas between them; else up to `most_numbers` numbers with commas between them. Without a
+    `line` other lines of the command state the value.
+
     `uncounted`: choices under which the memory is not computed, each with the reason. `makers`:
     choices that name a device, each with the makers whose GPUs the device may be. `adds`: beside
     another option for the same setting, both count. `contradicts`: an option that says the
     opposite.
     """
 
-    line: str
+    line: str = ""
     changes: str = read_by(choices=COMPUTED_SETTINGS, default="")
     to: str = ""
     choices: tuple[str, ...] = ()

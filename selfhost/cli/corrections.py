@@ -167,7 +167,7 @@ def _option_of_program(name: str) -> str | None:
         runtime = catalogue.runtime(id)
         option = runtime.named_options.get(own_name)
         if option is not None:
-            value = "VALUE" if "{value}" in option.line else "yes"
+            value = "yes" if option.to else "VALUE"
             programs.append(runtime.name)
     if not programs:
         return None

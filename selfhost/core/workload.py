@@ -176,7 +176,8 @@ class Workload(Record):
       2 tokens/s, 0 accepts any pace.
     - `audio_seconds`: the length of one recording that a speech model hears.
     - `draft`: a smaller model that proposes tokens (speculative decoding), or `mtp` for the
-      model's own multi-token-prediction block.
+      model's own multi-token-prediction block. How many at once is an option of the runtime, such
+      as `{"num_speculative_tokens": "5"}`.
     - `reserve_bytes`: memory kept for the system itself.
     - `download_bytes_per_second`: the speed of the connection; it decides nothing.
     - `private`: nothing may leave the machine, so an API is no answer.

@@ -11,6 +11,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
 from ..core.units import canonical
+from ..core.workload import Workload
 from .checks import Figures, OptionFault, error_of
 from .table import program_row, table_of
 
@@ -38,13 +39,14 @@ def companions_of(
     spec: ModelSpec,
     runtime: RuntimeSpec | None,
     quantization: str | None,
-    typed: str | None,
+    stated: Workload,
     catalogue: Catalogue,
 ) -> need.Companions | None:
-    """Return the model's own prediction block, or the draft model that the user named with `typed`;
-    None without a draft. Raises `WorkloadError` where the runtime has no such drafts, or the draft
-    does not suit the model in the given quantization.
+    """Return the model's own prediction block, or the draft model that the user stated, with the
+    number of tokens that it proposes at once; None without a draft. Raises `WorkloadError` where
+    the runtime has no such drafts, or the draft does not suit the model in the given quantization.
     """
+    typed = stated.draft
     if not typed or runtime is None:
         return None
     is_file = is_path(typed)
@@ -66,15 +68,37 @@ def companions_of(
         if why is not None:
             figures = {"model": spec.name, "why": why}
             raise error_of(_fault("draft-own-block", figures))
-        return need.Companions(own_block=True)
-    if is_file:
+        share = _share_read_by_block(spec)
+        named = need.Companions(own_block=True, block_share=share)
+    elif is_file:
         named = _draft_in_file(typed, runtime)
     else:
         named = _draft_called(typed, runtime, catalogue)
     unsuited = _why_unsuited(named, spec, runtime, quantization)
     if unsuited is not None:
         raise error_of(unsuited)
-    return named
+    settings = runtime.settings_of(stated.runtime_options)
+    tokens = settings.get("drafted_tokens", runtime.companions[kind])
+    return named.replace(drafted_tokens=int(tokens))
+
+
+def _share_read_by_block(spec: ModelSpec) -> float | None:
+    """The parameters that the draft of a model's publisher reads for a token, as a share of those
+    that the model reads: all of a separate file, or those of a layer and of the matrix that chooses
+    the token. None where they are not known.
+    """
+    active = spec.parameters.active
+    if active is None:
+        return None
+    if spec.draft is not None:
+        return spec.draft.parameters / active
+    model = spec.architecture
+    if model is None:
+        return None
+    if model.vocabulary is None:
+        return None
+    choosing = model.vocabulary * model.embedding_length / active
+    return choosing + (1 - choosing) / model.layers
 
 
 def _fault(kind: str, figures: Figures) -> OptionFault:
@@ -122,9 +146,10 @@ def _why_unsuited(
     runtime: RuntimeSpec,
     quantization: str | None,
 ) -> OptionFault | None:
-    """The fault that the draft cannot write ahead for the model; None where it can."""
+    """The fault that a draft model cannot write ahead for the model; None where it can."""
     drafting = named.draft
-    assert drafting is not None
+    if drafting is None:
+        return None
     draft = drafting.name
     if not drafting.writes_text:
         return _fault("draft-no-text", {"model": draft})

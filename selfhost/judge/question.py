@@ -106,7 +106,7 @@ def _question_of_files(request: Request, loaded: _Loaded, stated: Workload) -> Q
     machine = request.machine
     catalogue = request.table.catalogue
     companions = companions_of(
-        spec, runtime, loaded.workload.quantization, stated.draft, catalogue
+        spec, runtime, loaded.workload.quantization, stated, catalogue
     )
     workload = _completed(loaded.workload, spec, companions)
     case = _case_on(machine, spec, runtime, workload, companions)

@@ -569,6 +569,8 @@ def _without_effect(case: Case, option: RuntimeOption) -> str:
     computed; empty where its effect is computed.
     """
     match option.changes:
+        case "drafted_tokens" if case.workload.draft is None:
+            return "undrafted"
         case "experts_in_ram" if case.spec.is_dense:
             return "dense"
         case "clip_frames" if case.spec.modality == "image":

@@ -31,8 +31,6 @@ from .records import (
 )
 from .tensors import UNKNOWN_ROW, ArchitectureRow, trained_tokens
 
-# tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h
-DRAFTED_TOKENS = 3
 # `n_ubatch` and `n_batch`, the defaults of every llama.cpp program (common/common.h)
 MICRO_BATCH_TOKENS = 512
 BATCH_TOKENS = 2048
@@ -135,13 +133,17 @@ class Companions(Record):
     """The draft model for speculative decoding that is loaded beside the main model.
 
     `own_block`: the main model drafts with its own block. Otherwise `draft` is the draft model,
-    stored in the quantization `draft_quantization`.
+    stored in the quantization `draft_quantization`. `drafted_tokens` are proposed at once.
+    `block_share`: the parameters that an own block reads for one of them, as a share of those that
+    the model reads; None where that is not known.
     """
 
     draft: ModelSpec | None = None
     draft_quantization: str = ""
     draft_is_here: bool = False
     own_block: bool = False
+    drafted_tokens: int = 0
+    block_share: float | None = None
 
 
 class ContextSetup(Record):
@@ -404,7 +406,7 @@ class Case(Record):
         if self.companions.own_block and self.row.rolls_back:
             # a model that drafts with its own block keeps one state for each token that it may roll
             # back
-            states += DRAFTED_TOKENS
+            states += self.companions.drafted_tokens
         return ContextSetup(
             tokens=self.context_tokens * streams,
             sequences=self.parallel,
@@ -442,10 +444,7 @@ class Case(Record):
         """
         if self.embeds or self.row.diffusion:
             return self.setup.micro_batch
-        rows = self.parallel
-        if self.companions != Companions():
-            rows *= 1 + DRAFTED_TOKENS
-        return rows
+        return self.parallel * (1 + self.companions.drafted_tokens)
 
     @property
     def batch(self) -> Batch:

@@ -16,7 +16,7 @@ from helpers.cases import case, case_id
 from helpers.paths import COMMON, DATA, SPEC_FILES
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import open_catalogue
-from selfhost.catalogue.runtime import COMPANIONS, RuntimeSpec
+from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.catalogue.spec_values import SCRATCH
 from selfhost.core.units import canonical
@@ -266,6 +266,7 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
 
 # what the lines of a runtime may leave open
 BLANKS = {
+    "drafted_tokens",
     "repository",
     "model_name",
     "quantization",
@@ -375,9 +376,12 @@ def test_runtime_is_usable(id: str) -> None:
         "tensor_parallel",
         "one_device",
         "address",
+        "adapter",
+        "draft",
+        "mtp",
         "mtp_file",
-        *COMPANIONS,
     }
+    assert runtime.companions.keys() <= {"draft", "mtp"}
     assert {*runtime.command_lines.options, *runtime.command_lines.variables} <= asked
     # words that only some models need have a text wherever a line has a place for them
     rule_lines = []

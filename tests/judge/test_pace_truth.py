@@ -185,9 +185,15 @@ def test_the_gain_of_a_draft_counts_the_experts_of_each_token(
 
 def test_a_draft_that_makes_it_slower_is_said_to() -> None:
     """The note said that `no draft is faster` where few tokens are accepted, never that one is
-    slower.
+    slower. With two tokens this mixture was 1.11 times as fast, with three 0.88 times
+    (ggml-org/llama.cpp#24508), since each reads experts of its own.
     """
-    asked = Workload(draft="mtp", runtime="llama.cpp", quantization="Q3_K_M")
+    asked = Workload(
+        draft="mtp",
+        runtime="llama.cpp",
+        quantization="Q3_K_M",
+        runtime_options={"spec-draft-n-max": "6"},
+    )
     slower = check("step-3.5-flash", asked, machine="dgx spark").notes
     faster = check("qwen3.6-27b", asked, machine="dgx spark").notes
     assert any("slows the model down" in note for note in slower)

@@ -11,7 +11,7 @@ from functools import cached_property
 from ...core import units
 from ...core.records import Record
 from ...core.workload import ANSWER_TOKENS
-from ...needs.case import DRAFTED_TOKENS, Companions
+from ...needs.case import Companions
 from . import Speed
 from .decode_step import Step
 from .decoding import likely_seconds, prompt_rate
@@ -21,11 +21,11 @@ from .ranges import NO_SECONDS, Amount, Range, Seconds, shortest
 from .tables import pace_tables
 
 
-class _Gain(Record):
-    """The factor by which a draft speeds decoding up, and the source of that factor."""
+class Draft(Record):
+    """What proposes tokens. `step`: a step of another model; None for a block of the model."""
 
-    times: Range
-    source: str
+    companions: Companions
+    step: Step | None
 
 
 class Sequence(Record):
@@ -68,18 +68,19 @@ class Sequence(Record):
 
     # -------------------------------------------------------------- with a draft
 
-    def with_draft(self, companions: Companions, users: int) -> Speed:
+    def with_draft(self, draft: Draft, users: int) -> Speed:
         """The pace of each of `users` sequences, where a draft proposes tokens."""
-        gain = self._gain_of_draft(companions)
-        times = gain.times
+        tokens = draft.companions.drafted_tokens
+        times = self._gain_of_draft(draft)
         decode = self.rate * times
         how = (
-            f"{self.alone.how}; with a draft {times.low:.2g} to {times.high:.2g} times as fast"
-            f" ({gain.source}): code gains more, free text less"
+            f"{self.alone.how}; with a draft of {tokens} tokens at a time {times.low:.2g} to"
+            f" {times.high:.2g} times as fast, by how many of these the model accepts in published"
+            " runs: more in code, fewer in free text"
         )
         total = None
         if users > 1:
-            total = self._total_with_draft(decode, users)
+            total = self._total_with_draft(decode, tokens, users)
             how += f"; the total of {users:,} sequences at once with a draft is "
             if total is None:
                 how += "not known"
@@ -96,7 +97,9 @@ class Sequence(Record):
             parallel_total=total,
         )
 
-    def _total_with_draft(self, decode: Range, users: int) -> Range | None:
+    def _total_with_draft(
+        self, decode: Range, drafted_tokens: int, users: int
+    ) -> Range | None:
         """The rate of `users` sequences together, of which one alone has the rate `decode` with a
         draft; None where the speed of reading prompts is not known.
 
@@ -105,7 +108,7 @@ class Sequence(Record):
         other's proposals until August 2026 (unslothai/unsloth#8172), and two to four of them were
         together as slow as one alone without a draft.
         """
-        verified = DRAFTED_TOKENS + 1
+        verified = drafted_tokens + 1
         of_one = self.total(verified)
         of_all = self.total(users * verified)
         if of_one is None or of_all is None:
@@ -117,35 +120,44 @@ class Sequence(Record):
             low = max(decode.low, decode.low * of_all.low / of_one.low)
         return Range(min(likely, low), likely, max(likely, high))
 
-    def _gain_of_draft(self, companions: Companions) -> _Gain:
-        """The gain of a draft: of the model's own prediction block, or of another model, that
-        proposes tokens.
+    def _gain_of_draft(self, draft: Draft) -> Range:
+        """The factor by which a draft speeds decoding up: the tokens that a step gives, over the
+        time of the draft and of the step that verifies them, in steps without a draft.
+
+        The model accepts a proposed token with the probability `a` where it accepted those before.
+        So a step gives `1 + a + a² + … = (1 - a^(n + 1)) / (1 - a)` tokens, of which the first
+        needs no draft.
         """
         figures = pace_tables().draft
-        gain = _Gain(times=figures.draft_model, source="a guess around published runs")
-        if companions.draft is None:
-            gain = _Gain(times=figures.own_block, source="43 published runs on GPUs")
-        if not self.step.has_experts:
-            return gain
-        times = gain.times / self._verifying()
-        source = f"{gain.source}, less the experts that each proposed token reads"
-        return _Gain(times=times, source=source)
+        accepted = figures.own_block
+        if draft.step is not None:
+            accepted = figures.draft_model
+        tokens = draft.companions.drafted_tokens
+        given = []
+        for probability in accepted:
+            refused = 1 - probability
+            given.append((1 - probability ** (tokens + 1)) / refused)
+        drafting = figures.slower * (tokens * self._share_of_step(draft))
+        return Range(*given) / (drafting + self._verifying(tokens + 1))
 
-    def _verifying(self) -> Amount:
-        """The factor by which a step that verifies all proposed tokens and one more takes longer
-        than one token of a mixture.
-
-        Each of these tokens chooses its own experts, whose weights are read too.
+    def _share_of_step(self, draft: Draft) -> float:
+        """The time in which a draft should propose one token, in steps without a draft: of another
+        model as computed, of a block by its share of the parameters.
         """
-        experts = experts_of_several_texts(self.step, DRAFTED_TOKENS + 1)
-        taken = 1 / self.rate
-        reading = self._reading_seconds(self.layout) / taken.likely
-        share = experts.share * min(1.0, reading)
-        longer = []
-        for growth in experts.growth:
-            further = share * (growth - 1)
-            longer.append(1 + further)
-        return Amount(*longer)
+        unknown_share = pace_tables().draft.unknown_share
+        if draft.step is None:
+            return draft.companions.block_share or unknown_share
+        if not draft.step.weights_bytes:
+            return unknown_share
+        return likely_seconds(draft.step, self.layout) / self._alone_seconds
+
+    def _verifying(self, tokens: int) -> Amount:
+        """The time of a step that computes so many tokens of one text, in steps of one token."""
+        another = self._computing_seconds
+        if another is None:
+            another = NO_SECONDS
+        taken = self._step_seconds(tokens, Seconds.of(self._alone_seconds), another)
+        return Amount(*(taken / self._alone_seconds))
 
     # -------------------------------------------------------------- several at once
 
@@ -175,25 +187,60 @@ class Sequence(Record):
 
         A step takes the time of one sequence. Each further sequence adds its own computing, context
         and serving, and the experts that more tokens read. Where the length of the prompts is
-        stated, steps read the prompts of new requests, too. The parts are known independently of
-        each other.
+        stated, steps read the prompts of new requests, too.
         """
-        # a few tokens at once are no prompt: weights in RAM stay there and do not cross to the GPU
-        in_place = self.layout.replace(tokens_per_crossing=0)
-        prompt = prompt_rate(self._empty, in_place)
-        if prompt is None:
+        another = self._computing_seconds
+        prompt = self._prompt_rate
+        if another is None or prompt is None:
             return None
-        alone = 1 / self.rate
-        context_seconds = alone.likely - likely_seconds(self._empty, in_place)
-        another = 1 / prompt * self._batch_factor()
+        empty_seconds = likely_seconds(self._empty, self._in_place)
         another = another.plus_independent(self._serving_seconds())
-        another += Seconds.of(max(0.0, context_seconds))
-        reading = alone * self._further_experts(users, in_place)
-        step = reading.plus_independent(another * (users - 1))
-        step = step.plus_independent(self._sampling_seconds() * (users - 1))
+        another += Seconds.of(max(0.0, self._alone_seconds - empty_seconds))
+        alone = 1 / self.rate
+        step = self._step_seconds(users, alone, another)
         # sequences can be decoded one after the other, too
         step = shortest(step.ordered(), alone * users)
         return users / step.plus_independent(self._new_prompts(users, prompt.likely))
+
+    @cached_property
+    def _in_place(self) -> LaidOut:
+        """The layout for a few tokens at once, which are no prompt: weights in RAM stay there and
+        do not cross to the GPU.
+        """
+        return self.layout.replace(tokens_per_crossing=0)
+
+    @property
+    def _alone_seconds(self) -> float:
+        """The likely seconds of a step of one token."""
+        return 1 / self.rate.likely
+
+    @cached_property
+    def _prompt_rate(self) -> Range | None:
+        """The rate at which a prompt is read; None where it is not known."""
+        return prompt_rate(self._empty, self._in_place)
+
+    @property
+    def _computing_seconds(self) -> Seconds | None:
+        """The seconds in which a further token of a step is computed; None where the speed of
+        reading prompts is not known.
+        """
+        if self._prompt_rate is None:
+            return None
+        return 1 / self._prompt_rate * self._batch_factor()
+
+    def _step_seconds(
+        self,
+        tokens: int,
+        alone: Seconds,
+        another: Seconds,
+    ) -> Seconds:
+        """The seconds of a step of several tokens. A step of one takes `alone`; it reads the
+        experts of all tokens. Each further token adds `another`, and the choice of the next token.
+        The parts are known independently of each other.
+        """
+        step = alone * self._further_experts(tokens)
+        step = step.plus_independent(another * (tokens - 1))
+        return step.plus_independent(self._sampling_seconds() * (tokens - 1))
 
     def _new_prompts(self, users: int, prompt_rate: float) -> Seconds:
         """The seconds in which a step reads a part of the prompts of new requests, for each answer
@@ -206,12 +253,13 @@ class Sequence(Record):
         per_token = Seconds(of_short_answers, min(1.0, of_short_answers), 0.0)
         return per_token * (users / prompt_rate)
 
-    def _further_experts(self, users: int, layout: LaidOut) -> Amount:
+    def _further_experts(self, users: int) -> Amount:
         """The factor by which a step takes longer where it reads the experts of all sequences."""
         experts = experts_of_several_texts(self.step, users)
         if not experts.share:
             return Amount.of(1)
-        share = experts.share * self._reading_seconds(layout) * self.rate.likely
+        reading_seconds = self._reading_seconds(self._in_place)
+        share = experts.share * reading_seconds / self._alone_seconds
         factors = []
         for growth, gathered in zip(
             experts.growth, self._gathered_factor(users), strict=True

@@ -378,10 +378,15 @@ class SplitFigures(Figures):
 
 
 class DraftFigures(Figures):
-    """The factors by which a draft speeds up decoding."""
+    """The share of proposed tokens that a model accepts where it accepted those before; the factor
+    by which a draft takes longer than computed; and the share of the time of a step where nothing
+    tells what the draft reads.
+    """
 
     own_block: Range
     draft_model: Range
+    slower: Amount
+    unknown_share: float
 
 
 class StepFigures(Figures):

@@ -11,10 +11,12 @@ from collections.abc import Iterable
 
 from ...core import units
 from ...machine.record import Machine
+from ...needs.case import Companions
 from ...needs.records import Needs
 from ..record import Question
 from ..settings import Effect, effects_of
-from . import Speed
+from . import Speed, Step
+from .decode_step import step_of
 from .decoding import predict
 from .layout import laid_out
 
@@ -60,16 +62,26 @@ def _computed(
     if question.companions is None and users == 1:
         return pace
     # imported here: most questions have one sequence and no draft
-    from .sequences import Sequence
+    from .sequences import Draft, Sequence
 
     sequence = Sequence(step=step, layout=layout, alone=pace, rate=rate)
     if question.companions is None:
         pace = sequence.with_total(users)
     else:
-        pace = sequence.with_draft(question.companions, users)
+        drafting = _step_of_draft(question.companions, question)
+        draft = Draft(companions=question.companions, step=drafting)
+        pace = sequence.with_draft(draft, users)
     if users > 1:
         pace = pace.replace(each_of=users, waiting=0)
     return pace
+
+
+def _step_of_draft(companions: Companions, question: Question) -> Step | None:
+    """One step of the model that drafts; None where the model drafts with a block of its own."""
+    if companions.draft is None:
+        return None
+    workload = question.workload.replace(quantization=companions.draft_quantization)
+    return step_of(companions.draft, question.runtime, workload)
 
 
 def _has_ram_alone(machine: Machine) -> bool:

@@ -6,7 +6,7 @@ the companion's.
 
 Drafting follows llama.cpp 0c1e570 (common/speculative.cpp): the draft's context holds as many
 tokens as the model's, its cache is f16 whatever the model's cache is, and the draft needs one row
-of logits per sequence, the model `1 + DRAFTED_TOKENS` rows.
+of logits per sequence, the model one more than tokens are drafted at once.
 """
 
 from __future__ import annotations

@@ -201,7 +201,7 @@ def test_streams_share_the_scores_of_an_indexer_evenly(streams: int) -> None:
 def test_a_state_is_kept_for_each_token_that_may_be_rolled_back(
     parallel: int, copies: int, *, own_block: bool
 ) -> None:
-    companions = Companions(own_block=own_block)
+    companions = Companions(own_block=own_block, drafted_tokens=3 if own_block else 0)
     found = asked("qwen3.8-27b", companions=companions, parallel=parallel)
     state = terms(found)["recurrent_state"]
     alone = terms(asked("qwen3.8-27b"))["recurrent_state"]

@@ -354,7 +354,8 @@ def test_files_are_as_they_were_published(
     asked = Workload(format="gguf", quantization=quantization, context_tokens=4096)
     program = Catalogue.open().runtime("llama.cpp")
     plain = needs_of(spec, program, asked, companions=Companions(own_block=False))
-    drafting = needs_of(spec, program, asked, companions=Companions(own_block=True))
+    block = Companions(own_block=True, drafted_tokens=3)
+    drafting = needs_of(spec, program, asked, companions=block)
     assert drafting.memory is not None
     block_bytes = likely_bytes(drafting.memory.terms, "mtp_weights")
     assert block_bytes > 0

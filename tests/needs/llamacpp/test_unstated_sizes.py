@@ -40,7 +40,7 @@ def test_a_model_without_a_cache_drafts_with_no_block() -> None:
     spec = catalogue().spec("qwen3.8-27b")
     assert spec.architecture is not None
     model = spec.architecture.replace(attention=())
-    own_block = Companions(own_block=True)
+    own_block = Companions(own_block=True, drafted_tokens=3)
     found = needs_of(
         spec.replace(architecture=model),
         runtime("llama.cpp"),
