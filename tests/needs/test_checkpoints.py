@@ -156,6 +156,8 @@ def test_files_of_oq_have_the_mean_that_it_aims_at(bits: int, usual: float) -> N
         pytest.param(
             "mlx-community/Xing4.0-29B-A4B-OptiQ-4bit", "xing4.0-29b-a4b", "4bit"
         ),
+        pytest.param("mlx-community/Qwen3.8-27B-mixed_4_6", "qwen3.8-27b", "4bit"),
+        pytest.param("mlx-community/Qwen3.8-27B-mixed-3-6", "qwen3.8-27b", "3bit"),
     ],
 )
 def test_the_name_of_a_repository_states_its_packing(
