@@ -93,7 +93,7 @@ class WantedFiles(Record):
         """
         if not self._has_type_of(model):
             return None
-        missing_bytes = self._missing_bytes(model, has_projector=bool(projector))
+        missing_bytes = self._missing_bytes(model, projector)
         if missing_bytes is None:
             return None
         if not self._is_model_of(model):
@@ -120,7 +120,7 @@ class WantedFiles(Record):
 
     # -------------------------------------------------------------- what is missing
 
-    def _missing_bytes(self, model: PresentModel, *, has_projector: bool) -> int | None:
+    def _missing_bytes(self, model: PresentModel, projector: str | None) -> int | None:
         """The bytes that are still to be downloaded.
 
         None where the present model is another one, or where nothing says how much is missing.
@@ -137,7 +137,7 @@ class WantedFiles(Record):
         projector_bytes = self._projector_bytes(model)
         if not self._has_size_of(model, model_bytes, projector_bytes):
             return None
-        return 0 if has_projector else projector_bytes
+        return 0 if projector else projector_bytes
 
     def _has_size_of(
         self,

@@ -28,6 +28,7 @@ from .pace import PLAIN_TYPES, Range, Speed
 from .pace.rates import sums_are_measured
 from .rating import STEP, Runs, has_waiting_users, runs_of, waiting_steps
 from .record import Judged, Question
+from .ways import row_of
 
 # types of a KV cache with half the bytes of 16 bits, the first that a program keeps; people report
 # some loss, and more with fewer bits (lmstudio-ai/lmstudio-bug-tracker#1740, 2026-04, of llama.cpp)
@@ -51,9 +52,7 @@ class Situation(Record):
     @property
     def runtime(self) -> RuntimeSpec:
         """The program of what was judged."""
-        runtime = self.judged.question.runtime
-        assert runtime is not None, "a judged way has a program"
-        return runtime
+        return row_of(self.judged.question).runtime
 
 
 def _gains_nothing(_: Situation) -> float:

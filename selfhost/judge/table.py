@@ -381,8 +381,9 @@ class FileRow(Record):
     @property
     def is_published(self) -> bool:
         """Whether a known repository has the files, or the user typed the file's own name."""
-        listing = self.listing
-        return listing is not None and (listing.named or bool(listing.repository))
+        if self.listing is None:
+            return False
+        return self.listing.named or bool(self.listing.repository)
 
     @property
     def source(self) -> str | None:
@@ -401,7 +402,9 @@ class FileRow(Record):
     @property
     def is_unlisted(self) -> bool:
         """Whether neither a known repository nor the program's library has the GGUF file."""
-        return self.format == "gguf" and self.repository is None and not self.has_tag
+        if self.format != "gguf" or self.repository is not None:
+            return False
+        return not self.has_tag
 
     @property
     def is_ready(self) -> bool:

@@ -114,6 +114,11 @@ def _are_files_fixed(question: Question) -> bool:
     return question.here is not None or question.files != NO_FILES
 
 
+def _is_program_fixed(question: Question) -> bool:
+    """Whether the user stated a program, or files that not each program loads."""
+    return question.stated.runtime is not None or _are_files_fixed(question)
+
+
 # ------------------------------------------------------------------ text
 
 
@@ -189,7 +194,7 @@ def servers(question: Question, catalogue: Catalogue) -> list[RuntimeSpec]:
     """The programs beside the usual one that load the model and serve many requests; none where the
     user stated a program or named files.
     """
-    if question.stated.runtime is not None or _are_files_fixed(question):
+    if _is_program_fixed(question):
         return []
     if question.step is None and question.stated.quantization is None:
         # without text, only a stated type is a reason for another program
@@ -214,9 +219,7 @@ def way_by_tag(question: Question, catalogue: Catalogue) -> Way | None:
     """
     stated = question.stated
     usual = row_of(question)
-    if stated.runtime is not None or _are_files_fixed(question):
-        return None
-    if usual.repository is not None:
+    if _is_program_fixed(question) or usual.repository is not None:
         return None
     by_tag = program_row(question.spec, catalogue.runtime(USUAL.library))
     type = by_tag.type_of_tag
