@@ -50,8 +50,10 @@ class LayerPlace(Record):
 
 
 class DividedModel(Record):
-    """A model with known needs, in a way to divide it over the machines of a cluster: `split` is a
-    key of the program's `[clusters.split]`.
+    """A model in a way to divide it over the machines of a cluster.
+
+    `split` is a key of the program's `[clusters.split]`; "" where the program divides no model. All
+    but the number of machines is asked only of a way that the program has, and of known needs.
     """
 
     question: Question
@@ -84,9 +86,8 @@ class DividedModel(Record):
 
     @property
     def layers(self) -> int:
-        """The number of the model's layers."""
-        architecture = self.question.spec.architecture
-        return 1 if architecture is None else architecture.layers
+        """The number of the model's layers; 1 where it is not known."""
+        return self.question.layers or 1
 
     @property
     def number(self) -> int:
@@ -217,14 +218,14 @@ class DividedModel(Record):
         on_machine = self._places_on(number)
         terms: list[Term] = []
         for place in on_machine:
-            terms += self._terms_of(place, is_first=place is on_machine[0])
+            terms += self._terms_at(place, is_first=place is on_machine[0])
         return self.needs.replace(
             placement=on_machine[-1].holder.whole.placement,
             terms=tuple(terms),
             evictable_bytes=0,
         )
 
-    def _terms_of(self, place: LayerPlace, *, is_first: bool) -> Iterator[Term]:
+    def _terms_at(self, place: LayerPlace, *, is_first: bool) -> Iterator[Term]:
         """Yield the terms of one place. `is_first`: no other place of its machine comes before."""
         for term in place.holder.whole.terms:
             if term.split is Split.LAYERS:

@@ -49,10 +49,15 @@ def whole_on_one(card_needs: Needs, where: str) -> Needs:
     """The needs with all terms on one accelerator, except for the runtime itself and what llama.cpp
     keeps in RAM.
     """
-    placed = []
-    for term in card_needs.terms:
-        placed.append(term.replace(where=where) if term.where == ACCELERATOR else term)
+    placed = [on_card(term, where) for term in card_needs.terms]
     return with_terms(card_needs, placed)
+
+
+def on_card(term: Term, where: str) -> Term:
+    """The term on that accelerator, if it lies on any; a term in RAM as it is."""
+    if term.where != ACCELERATOR:
+        return term
+    return term.replace(where=where)
 
 
 def parts_in_turn(
@@ -203,20 +208,6 @@ def part_of_layers(
 def layers_in(shares: Sequence[LayerShare]) -> int:
     """The number of layers in all shares."""
     return sum(share.layers for share in shares)
-
-
-def shares_in_proportion(
-    group: Sequence[Place],
-    proportions: Sequence[int],
-    layers: int,
-) -> list[LayerShare]:
-    """The share of the layers for each place in the given proportions, the first layers first."""
-    shares = []
-    counts = layers_in_proportion(proportions, layers)
-    for place, count in zip(group, counts, strict=True):
-        if count:
-            shares.append(LayerShare(where=place.where, layers=count))
-    return shares
 
 
 def layers_in_proportion(proportions: Sequence[int], layers: int) -> list[int]:
