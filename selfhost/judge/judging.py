@@ -396,6 +396,9 @@ class _OnMachine(Record):
         users = self.question.workload.parallel
         at_once = layout.workload.parallel
         pace = pace_of_text(layout.question, layout.placed, self.machine)
+        if pace.parallel_total is None:
+            # all of them get at least what one sequence gets
+            pace = pace.replace(parallel_total=pace.decode)
         return self._paced(layout, pace.in_turn(users, at_once))
 
 
