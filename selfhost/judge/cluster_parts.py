@@ -19,14 +19,18 @@ from ..catalogue.runtime_parts import BY_TENSOR, ClusterSplit
 from ..core.records import Record
 from ..machine.clusters import Cluster
 from ..machine.record import Machine
-from ..needs import needs_on
-from ..needs.records import PROGRAMS, Device, Needs, Split, Term
+from ..needs.records import PROGRAMS, Needs, Split, Term
 from ..needs.servers import in_equal_parts
 from .checks.space import available_ram
-from .devices import Place, gpu_maker, lent_to_gpu, places, usable_cards
+from .devices import Place, lent_to_gpu, places, usable_cards
 from .equal_parts import in_most_parts
 from .record import Question
-from .sharing import layers_in_proportion, part_of_layers, whole_on_one
+from .sharing import (
+    counted_on_card,
+    layers_in_proportion,
+    part_of_layers,
+    whole_on_one,
+)
 
 
 class Holder(Record):
@@ -125,12 +129,8 @@ class DividedModel(Record):
             return self.needs
         if self.program.account.divides_layers:
             return in_most_parts(self.needs, machine, self.question) or self.needs
-        return whole_on_one(self._counted_on_card(machine), cards[0].where)
-
-    def _counted_on_card(self, machine: Machine, devices: int = 1) -> Needs:
-        """The needs on one of so many cards of the machine, before one is chosen."""
-        device = Device(devices=devices, maker=gpu_maker(machine, self.program))
-        return needs_on(self.needs, self.question.case, device)
+        on_card = counted_on_card(self.question, self.needs, machine)
+        return whole_on_one(on_card, cards[0].where)
 
     # -------------------------------------------------------------- by tensor
 
@@ -141,7 +141,7 @@ class DividedModel(Record):
             model = self.question.spec.architecture
             terms = in_equal_parts(self.needs.terms, model, self.number)
             return self.needs.replace(terms=terms)
-        counted = self._counted_on_card(machine, self.number)
+        counted = counted_on_card(self.question, self.needs, machine, self.number)
         cards = self.cards_of(machine)
         if cards:
             return whole_on_one(counted, cards[0].where)
@@ -188,7 +188,7 @@ class DividedModel(Record):
         for number, machine in enumerate(self.cluster.machines):
             cards = self.cards_of(machine)
             if cards and not self.program.account.divides_layers:
-                on_card = self._counted_on_card(machine)
+                on_card = counted_on_card(self.question, self.needs, machine)
                 for place in cards:
                     yield Holder(
                         machine=number,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
 from ..core.records import Record
 from ..machine.record import Machine
-from ..needs import Case, in_batches, needs_in_batches, needs_on
-from ..needs.records import ACCELERATOR, Device, Needs, Split, likely_bytes
+from ..needs import needs_in_batches
+from ..needs.records import ACCELERATOR, Needs, Split, likely_bytes
 from .batches import is_batch_asked
 from .checks import Outcome
 from .checks.space import model_memory_check
@@ -24,7 +24,6 @@ from .devices import (
     End,
     Place,
     emptied,
-    gpu_maker,
     group_by_maker,
     largest_place,
     places,
@@ -34,6 +33,8 @@ from .pace.rates import device_bandwidth
 from .sharing import (
     DivisibleModel,
     LayerShare,
+    case_of,
+    counted_on_card,
     layers_in,
     layers_in_proportion,
     on_card,
@@ -85,7 +86,7 @@ def placements(
         return
     model = _OnRamAndCards(
         ram_needs=needs,
-        card_needs=_counted_on_card(question, needs, machine),
+        card_needs=counted_on_card(question, needs, machine),
         machine=machine,
         question=question,
         at_any_pace=at_any_pace,
@@ -102,23 +103,6 @@ def _may_use_cards(question: Question, machine: Machine) -> bool:
     if machine.accelerators is None:
         return True
     return bool(places(machine.accelerators))
-
-
-def _counted_on_card(
-    question: Question,
-    needs: Needs,
-    machine: Machine,
-) -> Needs:
-    """The needs counted for an accelerator, before one is chosen."""
-    maker = gpu_maker(machine, question.runtime)
-    return needs_on(needs, _case_of(question, needs), Device(maker=maker))
-
-
-def _case_of(question: Question, needs: Needs) -> Case | None:
-    """The case of the question, with the batch size for which the needs are counted."""
-    if question.case is None:
-        return None
-    return in_batches(question.case, needs.batch_tokens)
 
 
 def _weights_in_ram(placed: Needs) -> int:
@@ -232,12 +216,12 @@ class _OnRamAndCards(Record):
 
     def _with_split_layers(self, group: Sequence[Place]) -> Needs:
         """The layout with a part of each layer on each accelerator."""
-        maker = gpu_maker(self.machine, self.question.runtime)
-        case = _case_of(self.question, self.ram_needs)
         terms = []
         for index, place in enumerate(group):
-            device = Device(devices=len(group), index=index, maker=maker)
-            for term in needs_on(self.ram_needs, case, device).terms:
+            part = counted_on_card(
+                self.question, self.ram_needs, self.machine, len(group), index
+            )
+            for term in part.terms:
                 is_in_ram = term.where != ACCELERATOR
                 if index > 0 and (is_in_ram or term.split is Split.FIRST):
                     # counted once
@@ -430,7 +414,7 @@ class _OnRamAndCards(Record):
         All experts in RAM are copied to the GPUs once for each batch.
         """
         question = self.question
-        case = _case_of(question, self.ram_needs)
+        case = case_of(question, self.ram_needs)
         if case is None or is_batch_asked(case):
             return
         if not any(term.offload_bytes for term in self.card_needs.terms):
@@ -440,7 +424,7 @@ class _OnRamAndCards(Record):
             if tokens > case.setup.tokens:
                 continue
             ram_needs = needs_in_batches(self.ram_needs, case, tokens)
-            card_needs = _counted_on_card(question, ram_needs, self.machine)
+            card_needs = counted_on_card(question, ram_needs, self.machine)
             batched = self.replace(ram_needs=ram_needs, card_needs=card_needs)
             in_batches = batched._on_cards(self.now)
             if in_batches is not None and self._is_as_sure(in_batches, layout):
