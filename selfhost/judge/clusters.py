@@ -23,7 +23,7 @@ from .checks import Finding, Outcome, Ruling, failing, finding, in_order
 from .checks.accelerator import accelerator_check
 from .checks.model import model_checks
 from .checks.runtime import cpu_check, runtime_check
-from .checks.space import disk_check, model_memory_check
+from .checks.space import disk_check, memory_check
 from .checks.speed import no_pace_finding, pace_checks, why_no_pace
 from .cluster_pace import pace_on_machines
 from .cluster_parts import DividedModel
@@ -320,7 +320,7 @@ class _OnMachines(Record):
         question = self.question
         cards = usable_cards(question, machine)
         limited = self._limited(machine).replace(accelerators=cards)
-        yield model_memory_check(needs, limited, question)
+        yield memory_check(needs, limited, question.workload, question=question)
         yield accelerator_check(needs, limited, question)
         if stores:
             yield disk_check(needs, machine, question)
