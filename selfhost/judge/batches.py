@@ -26,10 +26,10 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     or where the installed version is older than the rule.
     """
     needs = question.needs
-    runtime = question.runtime
+    runtime = question.program
     case = question.case
     assert needs is not None
-    if runtime is None or case is None or not _has_rule(runtime, case):
+    if case is None or not _has_rule(runtime, case):
         return needs
     present = installed_on(machine, runtime)
     version = None if present is None else present.version
@@ -45,13 +45,17 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
 
 def _has_rule(runtime: RuntimeSpec, case: Case) -> bool:
     """Whether the program chooses the batch for that model."""
+    if is_batch_asked(case):
+        return False
+    if case.format != "gguf":
+        return False
+    if not case.has_row:
+        return False
+    if case.row.encoder:
+        # it takes each text whole
+        return False
     batches = runtime.batches
-    if not batches.automatic and not batches.embedding_tokens:
-        return False
-    if case.format != "gguf" or not case.has_row:
-        return False
-    # an encoder takes each text whole
-    return not case.row.encoder and not is_batch_asked(case)
+    return bool(batches.automatic or batches.embedding_tokens)
 
 
 def is_batch_asked(case: Case) -> bool:
@@ -73,13 +77,13 @@ def _automatic_tokens(needs: Needs, case: Case, machine: Machine) -> int | None:
     for rule in batches.automatic:
         if setup.tokens <= rule.above_context_tokens:
             continue
-        # without a GPU, or where its memory was not read, the context alone decides
-        alone_percent = 100 * expected_bytes
-        with_more_percent = 100 * (expected_bytes + rule.more_bytes)
-        if not free_bytes or (
-            alone_percent <= rule.most_percent * free_bytes
-            and with_more_percent <= batches.most_percent * free_bytes
-        ):
+        if not free_bytes:
+            # without a GPU, or where its memory was not read, the context alone decides
+            return rule.tokens
+        with_more_bytes = expected_bytes + rule.more_bytes
+        if 100 * expected_bytes > rule.most_percent * free_bytes:
+            continue
+        if 100 * with_more_bytes <= batches.most_percent * free_bytes:
             return rule.tokens
     return None
 
@@ -95,12 +99,14 @@ def _expected_bytes(needs: Needs, case: Case) -> int:
     file_bytes = needs.largest_file_bytes
     if shape is None or file_bytes is None:
         return 0
-    counts = [1 if part.is_latent else part.kv_heads for part in shape.attention]
-    if shape.recurrent:
-        counts = [1]
-    heads = shape.most_heads
-    length = shape.embedding_length // heads if heads else 0
-    in_cache = shape.layers * min(counts, default=1) * length
+    if not shape.most_heads:
+        return file_bytes
+    fewest = 1
+    if not shape.recurrent:
+        counts = [1 if part.is_latent else part.kv_heads for part in shape.attention]
+        fewest = min(counts, default=1)
+    length = shape.embedding_length // shape.most_heads
+    in_cache = shape.layers * fewest * length
     return file_bytes + 2 * 2 * in_cache * case.setup.tokens
 
 

@@ -19,14 +19,18 @@ from ..catalogue.runtime_parts import BY_TENSOR, ClusterSplit
 from ..core.records import Record
 from ..machine.clusters import Cluster
 from ..machine.record import Machine
-from ..needs import needs_on
-from ..needs.records import PROGRAMS, Device, Needs, Split, Term
+from ..needs.records import PROGRAMS, Needs, Split, Term
 from ..needs.servers import in_equal_parts
 from .checks.space import available_ram
-from .devices import Place, gpu_maker, lent_to_gpu, places, usable_cards
+from .devices import Place, lent_to_gpu, places, usable_cards
 from .equal_parts import in_most_parts
 from .record import Question
-from .sharing import layers_in_proportion, part_of_layers, whole_on_one
+from .sharing import (
+    counted_on_card,
+    layers_in_proportion,
+    part_of_layers,
+    whole_on_one,
+)
 
 
 class Holder(Record):
@@ -50,8 +54,10 @@ class LayerPlace(Record):
 
 
 class DividedModel(Record):
-    """A model with known needs, in a way to divide it over the machines of a cluster: `split` is a
-    key of the program's `[clusters.split]`.
+    """A model in a way to divide it over the machines of a cluster.
+
+    `split` is a key of the program's `[clusters.split]`; "" where the program divides no model. All
+    but the number of machines is asked only of a way that the program has, and of known needs.
     """
 
     question: Question
@@ -84,9 +90,8 @@ class DividedModel(Record):
 
     @property
     def layers(self) -> int:
-        """The number of the model's layers."""
-        architecture = self.question.spec.architecture
-        return 1 if architecture is None else architecture.layers
+        """The number of the model's layers; 1 where it is not known."""
+        return self.question.layers or 1
 
     @property
     def number(self) -> int:
@@ -124,12 +129,8 @@ class DividedModel(Record):
             return self.needs
         if self.program.account.divides_layers:
             return in_most_parts(self.needs, machine, self.question) or self.needs
-        return whole_on_one(self._counted_on_card(machine), cards[0].where)
-
-    def _counted_on_card(self, machine: Machine, devices: int = 1) -> Needs:
-        """The needs on one of so many cards of the machine, before one is chosen."""
-        device = Device(devices=devices, maker=gpu_maker(machine, self.program))
-        return needs_on(self.needs, self.question.case, device)
+        on_card = counted_on_card(self.question, self.needs, machine)
+        return whole_on_one(on_card, cards[0].where)
 
     # -------------------------------------------------------------- by tensor
 
@@ -140,7 +141,7 @@ class DividedModel(Record):
             model = self.question.spec.architecture
             terms = in_equal_parts(self.needs.terms, model, self.number)
             return self.needs.replace(terms=terms)
-        counted = self._counted_on_card(machine, self.number)
+        counted = counted_on_card(self.question, self.needs, machine, self.number)
         cards = self.cards_of(machine)
         if cards:
             return whole_on_one(counted, cards[0].where)
@@ -187,7 +188,7 @@ class DividedModel(Record):
         for number, machine in enumerate(self.cluster.machines):
             cards = self.cards_of(machine)
             if cards and not self.program.account.divides_layers:
-                on_card = self._counted_on_card(machine)
+                on_card = counted_on_card(self.question, self.needs, machine)
                 for place in cards:
                     yield Holder(
                         machine=number,
@@ -217,14 +218,14 @@ class DividedModel(Record):
         on_machine = self._places_on(number)
         terms: list[Term] = []
         for place in on_machine:
-            terms += self._terms_of(place, is_first=place is on_machine[0])
+            terms += self._terms_at(place, is_first=place is on_machine[0])
         return self.needs.replace(
             placement=on_machine[-1].holder.whole.placement,
             terms=tuple(terms),
             evictable_bytes=0,
         )
 
-    def _terms_of(self, place: LayerPlace, *, is_first: bool) -> Iterator[Term]:
+    def _terms_at(self, place: LayerPlace, *, is_first: bool) -> Iterator[Term]:
         """Yield the terms of one place. `is_first`: no other place of its machine comes before."""
         for term in place.holder.whole.terms:
             if term.split is Split.LAYERS:

@@ -23,7 +23,7 @@ from .checks import Finding, Outcome, Ruling, failing, finding, in_order
 from .checks.accelerator import accelerator_check
 from .checks.model import model_checks
 from .checks.runtime import cpu_check, runtime_check
-from .checks.space import disk_check, model_memory_check
+from .checks.space import disk_check, memory_check
 from .checks.speed import no_pace_finding, pace_checks, why_no_pace
 from .cluster_pace import pace_on_machines
 from .cluster_parts import DividedModel
@@ -52,17 +52,25 @@ class PartOfMachine(Judged):
 class OnCluster(Record):
     """The judgement of a model on several machines in one way.
 
+    - `model`: the model, and how it is divided.
     - `judged`: the question, the worst finding of all machines for each check, the needs of the
       fullest machine, and the pace of all together.
-    - `cluster`: the machines. `split`: how the model is divided; None where the program divides
-      none.
     - `parts`: the part of each machine, in the order of the cluster; empty where it has none.
     """
 
-    cluster: Cluster
+    model: DividedModel
     judged: Judged
-    split: str | None
     parts: tuple[PartOfMachine, ...] = ()
+
+    @property
+    def cluster(self) -> Cluster:
+        """The machines."""
+        return self.model.cluster
+
+    @property
+    def split(self) -> str | None:
+        """How the model is divided; None where the program divides none."""
+        return self.model.split or None
 
     @property
     def is_refused(self) -> bool:
@@ -81,26 +89,26 @@ def judge_on_cluster(
     judged = []
     refused = []
     for name in _splits_to_judge(question, cluster, split):
-        refusal = _refusal(question, cluster, name)
+        model = DividedModel(question=question, cluster=cluster, split=name)
+        refusal = _refusal(model)
         if refusal is None:
-            model = DividedModel(question=question, cluster=cluster, split=name or "")
             judged.append(_OnMachines(model=model).judge())
         else:
-            refused.append(_refused(question, cluster, name, refusal))
+            refused.append(_refused(model, refusal))
     return judged or refused[:1]
 
 
 def _splits_to_judge(
     question: Question, cluster: Cluster, stated: str | None
-) -> Sequence[str | None]:
-    """The names of the ways to divide the model; None stands for no way."""
-    if stated is not None or question.runtime is None:
+) -> Sequence[str]:
+    """The names of the ways to divide the model: at least one, which is "" for no way."""
+    if stated is not None:
         return [stated]
-    splits = list(question.runtime.clusters.splits)
+    splits = list(question.program.clusters.splits)
     if len(splits) > 1 and not cluster.link.carries_tensors:
         # over a slow link layers are faster
         splits = [name for name in splits if name != BY_TENSOR]
-    return splits or [None]
+    return splits or [""]
 
 
 def waits_on_cluster(answer: OnCluster) -> tuple[Wait, ...]:
@@ -109,11 +117,7 @@ def waits_on_cluster(answer: OnCluster) -> tuple[Wait, ...]:
     """
 
     def pace_behind(asked: Question) -> Speed:
-        return pace_on_machines(
-            DividedModel(
-                question=asked, cluster=answer.cluster, split=answer.split or ""
-            )
-        )
+        return pace_on_machines(answer.model.replace(question=asked))
 
     return waits_at(answer.judged, pace_behind)
 
@@ -123,8 +127,10 @@ def waits_on_cluster(answer: OnCluster) -> tuple[Wait, ...]:
 _refusing = partial(failing, "runtime-not-together")
 
 
-def _refusal(question: Question, cluster: Cluster, split: str | None) -> Ruling | None:
+def _refusal(model: DividedModel) -> Ruling | None:
     """Why the machines do not run the model in this way; None where they may."""
+    question = model.question
+    cluster = model.cluster
     if question.workload.task == "finetune":
         return _refusing("training")
     if question.runtime is None or question.needs is None or question.step is None:
@@ -132,18 +138,14 @@ def _refusal(question: Question, cluster: Cluster, split: str | None) -> Ruling 
     clusters = question.runtime.clusters
     if not clusters.splits:
         return _refusing("program")
-    rules = clusters.splits.get(split or "")
+    rules = clusters.splits.get(model.split)
     if rules is None:
-        return _refusing("", split=split)
+        return _refusing("", split=model.split)
     if len(cluster.machines) > clusters.most:
         return _refusing("many", most=clusters.most)
     if not cluster.are_equal and not rules.unlike:
         return _refusing("unlike")
-    if split == BY_TENSOR:
-        return _refusal_of_tensors(
-            DividedModel(question=question, cluster=cluster, split=split)
-        )
-    return None
+    return _refusal_of_tensors(model) if model.is_by_tensor else None
 
 
 def _refusal_of_tensors(model: DividedModel) -> Ruling | None:
@@ -189,23 +191,22 @@ def _sizes_to_divide(
             yield "attention heads", group.heads
 
 
-def _refused(
-    question: Question, cluster: Cluster, split: str | None, refusal: Ruling
-) -> OnCluster:
+def _refused(model: DividedModel, refusal: Ruling) -> OnCluster:
     """The judgement of a way that is refused."""
+    question = model.question
     runtime = question.runtime
     found = finding(
         refusal,
         program="selfhost" if runtime is None else runtime.name,
-        machines=cluster.name,
-        count=len(cluster.machines),
+        machines=model.cluster.name,
+        count=model.number,
     )
     judged = Judged(
         question=question,
         findings=in_order([*model_checks(question), found]),
         needs=question.needs,
     )
-    return OnCluster(cluster=cluster, judged=judged, split=split)
+    return OnCluster(model=model, judged=judged)
 
 
 # ------------------------------------------------------------------ the judgement
@@ -244,12 +245,7 @@ class _OnMachines(Record):
             needs=placed.replace(missing_bytes=self.question.missing_bytes),
             speed=speed,
         )
-        return OnCluster(
-            cluster=cluster,
-            judged=judged,
-            split=self.model.split,
-            parts=tuple(at_once.parts),
-        )
+        return OnCluster(model=self.model, judged=judged, parts=tuple(at_once.parts))
 
     # -------------------------------------------------------------- users who wait
 
@@ -324,7 +320,7 @@ class _OnMachines(Record):
         question = self.question
         cards = usable_cards(question, machine)
         limited = self._limited(machine).replace(accelerators=cards)
-        yield model_memory_check(needs, limited, question)
+        yield memory_check(needs, limited, question.workload, question=question)
         yield accelerator_check(needs, limited, question)
         if stores:
             yield disk_check(needs, machine, question)

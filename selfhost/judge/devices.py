@@ -393,12 +393,12 @@ def usable_cards(
     first `most_cards`.
     """
     cards = machine.accelerators
-    runtime = question.runtime
+    runtime = question.program
     if not cards:
         return cards
     if basis_on(machine, question.workload) == "total":
         cards = emptied(cards)
-    if runtime is None or runtime.gpus.required:
+    if runtime.gpus.required:
         return cards
     left = question.most_cards or len(cards)
     if machine.platform in runtime.gpus.unused_systems:

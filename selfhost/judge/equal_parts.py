@@ -140,13 +140,11 @@ def _places_of(machine: Machine, question: Question) -> list[Place]:
 
 def _suited(candidates: Sequence[Place], question: Question) -> list[Place]:
     """The accelerators on which the runtime may compute the question's types."""
-    runtime = question.runtime
-    if runtime is None:
-        return []
-    suited = []
     rules = question.kernel_rules
+    suited = []
     for place in candidates:
-        if place.card is not None and may_compute_on(runtime, place.card, rules):
+        card = place.card
+        if card is not None and may_compute_on(question.program, card, rules):
             suited.append(place)
     return suited
 

@@ -283,10 +283,9 @@ class _OnMachine(Record):
         """Whether a training just fits an accelerator, and no method is left that takes less: RAM
         comes next, and it may be known to fit there.
         """
-        runtime = self.question.runtime
-        if runtime is None or not layout.has("accelerator-close"):
+        if not layout.has("accelerator-close"):
             return False
-        last_method = runtime.finetuning.methods[-1:]
+        last_method = self.question.program.finetuning.methods[-1:]
         return self.question.workload.finetune_method in last_method
 
     def layouts(self, *, at_any_pace: bool) -> Iterator[Judged]:
@@ -333,9 +332,9 @@ class _OnMachine(Record):
 
     def _pace_of(self, layout: Judged) -> Speed:
         """The pace of the layout."""
-        runtime = self.question.runtime
-        if runtime is not None and runtime.pace.unknown:
-            return Speed(how=runtime.pace.unknown)
+        why_unknown = self.question.program.pace.unknown
+        if why_unknown:
+            return Speed(how=why_unknown)
         if self.question.step is not None:
             return pace_of_text(self.question, layout.placed, self.machine)
         # pictures, speech and training only: a question about text needs no import of this module
@@ -397,6 +396,9 @@ class _OnMachine(Record):
         users = self.question.workload.parallel
         at_once = layout.workload.parallel
         pace = pace_of_text(layout.question, layout.placed, self.machine)
+        if pace.parallel_total is None:
+            # all of them get at least what one sequence gets
+            pace = pace.replace(parallel_total=pace.decode)
         return self._paced(layout, pace.in_turn(users, at_once))
 
 

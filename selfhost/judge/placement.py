@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
 from ..core.records import Record
 from ..machine.record import Machine
-from ..needs import Case, in_batches, needs_in_batches, needs_on
-from ..needs.records import ACCELERATOR, Device, Needs, Split, likely_bytes
+from ..needs import needs_in_batches
+from ..needs.records import ACCELERATOR, Needs, Split, likely_bytes
 from .batches import is_batch_asked
 from .checks import Outcome
 from .checks.space import model_memory_check
@@ -24,7 +24,6 @@ from .devices import (
     End,
     Place,
     emptied,
-    gpu_maker,
     group_by_maker,
     largest_place,
     places,
@@ -34,9 +33,12 @@ from .pace.rates import device_bandwidth
 from .sharing import (
     DivisibleModel,
     LayerShare,
+    case_of,
+    counted_on_card,
     layers_in,
+    layers_in_proportion,
+    on_card,
     parts_in_turn,
-    shares_in_proportion,
     whole_on_one,
     with_terms,
 )
@@ -84,7 +86,7 @@ def placements(
         return
     model = _OnRamAndCards(
         ram_needs=needs,
-        card_needs=_counted_on_card(question, needs, machine),
+        card_needs=counted_on_card(question, needs, machine),
         machine=machine,
         question=question,
         at_any_pace=at_any_pace,
@@ -96,28 +98,11 @@ def _may_use_cards(question: Question, machine: Machine) -> bool:
     """Whether the runtime uses accelerators, and the machine may have some with memory of their
     own.
     """
-    if question.runtime is not None and question.runtime.gpus.unused:
+    if question.program.gpus.unused:
         return False
     if machine.accelerators is None:
         return True
     return bool(places(machine.accelerators))
-
-
-def _counted_on_card(
-    question: Question,
-    needs: Needs,
-    machine: Machine,
-) -> Needs:
-    """The needs counted for an accelerator, before one is chosen."""
-    maker = gpu_maker(machine, question.runtime)
-    return needs_on(needs, _case_of(question, needs), Device(maker=maker))
-
-
-def _case_of(question: Question, needs: Needs) -> Case | None:
-    """The case of the question, with the batch size for which the needs are counted."""
-    if question.case is None:
-        return None
-    return in_batches(question.case, needs.batch_tokens)
 
 
 def _weights_in_ram(placed: Needs) -> int:
@@ -231,17 +216,17 @@ class _OnRamAndCards(Record):
 
     def _with_split_layers(self, group: Sequence[Place]) -> Needs:
         """The layout with a part of each layer on each accelerator."""
-        maker = gpu_maker(self.machine, self.question.runtime)
-        case = _case_of(self.question, self.ram_needs)
         terms = []
         for index, place in enumerate(group):
-            device = Device(devices=len(group), index=index, maker=maker)
-            for term in needs_on(self.ram_needs, case, device).terms:
-                on_card = term.where == ACCELERATOR
-                is_counted_once = not on_card or term.split is Split.FIRST
-                if is_counted_once and index > 0:
+            part = counted_on_card(
+                self.question, self.ram_needs, self.machine, len(group), index
+            )
+            for term in part.terms:
+                is_in_ram = term.where != ACCELERATOR
+                if index > 0 and (is_in_ram or term.split is Split.FIRST):
+                    # counted once
                     continue
-                terms.append(term.replace(where=place.where) if on_card else term)
+                terms.append(on_card(term, place.where))
         return with_terms(self.card_needs, terms)
 
     # -------------------------------------------------------------- layers by free memory
@@ -252,15 +237,16 @@ class _OnRamAndCards(Record):
         runtime divides no layers.
         """
         question = self.question
-        if question.runtime is None or not question.runtime.layers.split:
+        if not question.program.layers.split:
             return None
         if question.workload.task != "generate":
             return None
-        layers = _layers_of(question)
-        if not layers:
+        if not question.layers:
             return None
         return DivisibleModel(
-            ram_needs=self.ram_needs, card_needs=self.card_needs, layers=layers
+            ram_needs=self.ram_needs,
+            card_needs=self.card_needs,
+            layers=question.layers,
         )
 
     def _in_proportion(
@@ -280,7 +266,11 @@ class _OnRamAndCards(Record):
         numbered = model.layers + 1
         if number is not None:
             numbered = min(numbered, number)
-        shares = shares_in_proportion(group, self._proportions(group), numbered)
+        counts = layers_in_proportion(self._proportions(group), numbered)
+        shares = []
+        for place, count in zip(group, counts, strict=True):
+            if count:
+                shares.append(LayerShare(where=place.where, layers=count))
         if not shares:
             return self.ram_needs
         # a division begins with the last layers; the output matrix is not counted as a layer
@@ -342,15 +332,15 @@ class _OnRamAndCards(Record):
         llama.cpp fills layers without experts from its last device to its first (common/fit.cpp,
         08033df0), and the first is the fastest of NVIDIA's.
         """
-        runtime = self.question.runtime
+        program = self.question.program
         model = self.question.spec.architecture
-        if runtime is None or model is None or model.has_experts:
+        if model is None or model.has_experts:
             return known
-        if not runtime.layers.leaves_experts:
+        if not program.layers.leaves_experts:
             # the code that leaves experts in RAM is that which fills the devices
             return known
         makers = {place.maker for place in known}
-        if not makers <= runtime.gpus.numbered_by.keys():
+        if not makers <= program.gpus.numbered_by.keys():
             return known
         return sorted(known, key=self._rate)
 
@@ -364,8 +354,7 @@ class _OnRamAndCards(Record):
             known, key=lambda place: (-place.known_bytes, -self._rate(place))
         )
         fewest = 2
-        runtime = self.question.runtime
-        if runtime is not None and runtime.command_lines.spreads_unless_told:
+        if self.question.program.command_lines.spreads_unless_told:
             fewest = len(by_size)
         for number in range(fewest, len(by_size) + 1):
             group = sorted(by_size[:number], key=lambda place: place.index)
@@ -425,19 +414,17 @@ class _OnRamAndCards(Record):
         All experts in RAM are copied to the GPUs once for each batch.
         """
         question = self.question
-        case = _case_of(question, self.ram_needs)
-        if case is None or question.runtime is None:
-            return
-        if is_batch_asked(case):
+        case = case_of(question, self.ram_needs)
+        if case is None or is_batch_asked(case):
             return
         if not any(term.offload_bytes for term in self.card_needs.terms):
             # without experts in RAM no weights cross to the GPU
             return
-        for tokens in sorted(question.runtime.batches.beside_ram, reverse=True):
+        for tokens in sorted(question.program.batches.beside_ram, reverse=True):
             if tokens > case.setup.tokens:
                 continue
             ram_needs = needs_in_batches(self.ram_needs, case, tokens)
-            card_needs = _counted_on_card(question, ram_needs, self.machine)
+            card_needs = counted_on_card(question, ram_needs, self.machine)
             batched = self.replace(ram_needs=ram_needs, card_needs=card_needs)
             in_batches = batched._on_cards(self.now)
             if in_batches is not None and self._is_as_sure(in_batches, layout):
@@ -462,8 +449,8 @@ class _OnRamAndCards(Record):
 
         None where a layer would lie in RAM, from where it is copied for each token.
         """
-        layers = self._layers_to_spread()
-        if layers is None:
+        layers = self.question.layers
+        if not layers or not self._spreads_layers:
             return None
         model = DivisibleModel(
             ram_needs=self.card_needs, card_needs=self.card_needs, layers=layers
@@ -474,18 +461,13 @@ class _OnRamAndCards(Record):
                 return model.divided(shares)
         return None
 
-    def _layers_to_spread(self) -> int | None:
-        """The number of layers that the runtime spreads over accelerators alone; None where the
-        runtime spreads none.
-        """
+    @property
+    def _spreads_layers(self) -> bool:
+        """Whether the runtime spreads the layers of the model over accelerators alone."""
         question = self.question
         if question.workload.task == "finetune":
-            return None
-        if not question.spec.writes_text:
-            return None
-        if question.runtime is None or not question.runtime.layers.spread:
-            return None
-        return _layers_of(question)
+            return False
+        return question.spec.writes_text and question.program.layers.spread
 
     def _limited_to_even_shares(
         self, group: Sequence[Place], layers: int
@@ -510,12 +492,6 @@ class _OnRamAndCards(Record):
                 filled_bytes = min(filled_bytes, even_bytes)
             limited.append(place.replace(usable_bytes=max(0, filled_bytes)))
         return limited
-
-
-def _layers_of(question: Question) -> int | None:
-    """The number of the model's layers; None where it is not known."""
-    architecture = question.spec.architecture
-    return None if architecture is None else architecture.layers
 
 
 def _free_bytes(place: Place) -> int:

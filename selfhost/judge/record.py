@@ -19,7 +19,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, FLAGS, Workload
 from ..machine.gpus import UNKNOWN
 from ..machine.record import Machine
 from ..needs import MOST_SPLIT
-from ..needs.case import Case, Companions
+from ..needs.case import NO_PROGRAM, Case, Companions
 from ..needs.records import MemoryNeed, Needs
 from ..needs.tensors import (
     UNKNOWN_ROW,
@@ -148,6 +148,11 @@ class Question(Record):
     requires_runtime: bool = False
 
     @property
+    def program(self) -> RuntimeSpec:
+        """The runtime; where there is none, a stand-in without rules and options."""
+        return self.runtime or NO_PROGRAM
+
+    @property
     def making_bytes(self) -> int:
         """The bytes on the disk beside the file while it is made; 0 where nobody has to make it."""
         # a file of unknown size counts as a file
@@ -183,7 +188,7 @@ class Question(Record):
     @property
     def store(self) -> str:
         """The purpose of the disk on which the files lie."""
-        return USUAL_STORE if self.runtime is None else self.runtime.store
+        return self.program.store or USUAL_STORE
 
     @property
     def context_asked(self) -> bool:
@@ -211,6 +216,12 @@ class Question(Record):
         return UNKNOWN_ROW if architecture is None else row_of(architecture)
 
     @property
+    def layers(self) -> int:
+        """The number of the model's layers; 0 where it is not known."""
+        architecture = self.spec.architecture
+        return 0 if architecture is None else architecture.layers
+
+    @property
     def trained_tokens(self) -> int | None:
         """The context length for which the model was trained; None where that is not known.
 
@@ -232,29 +243,26 @@ class Question(Record):
     @property
     def wants_gpu(self) -> bool:
         """Whether the runtime runs the quantization on accelerators only."""
-        if self.runtime is None:
-            return False
-        rule = self.runtime.rule_of(self.workload.quantization)
-        is_gpu_only = rule is not None and rule.gpu_only
-        return self.runtime.gpus.required or is_gpu_only
+        if self.program.gpus.required:
+            return True
+        rule = self.program.rule_of(self.workload.quantization)
+        return rule is not None and rule.gpu_only
 
     @property
     def lets_users_wait(self) -> bool:
         """Whether there are several users, and the runtime lets those who find no room in memory
         wait for their turn.
         """
-        if self.runtime is None or self.step is None:
+        if self.step is None or self.workload.parallel == 1:
             return False
-        return self.workload.parallel > 1 and self.runtime.batches.queues_requests
+        return self.program.batches.queues_requests
 
     @property
     def contexts(self) -> int:
         """The contexts of the stated length that the program keeps: one for each sequence, or one
         that all of them share.
         """
-        if self.runtime is None:
-            return self.workload.parallel
-        return self.runtime.contexts_of(self.workload)
+        return self.program.contexts_of(self.workload)
 
     @property
     def runtime_follows(self) -> tuple[str, ...]:
@@ -291,9 +299,7 @@ class Question(Record):
         """The makers whose GPUs the device may be that a runtime option names; none where the
         option is for the CPU alone, and None where no option names a device.
         """
-        if self.runtime is None:
-            return None
-        return self.runtime.makers_under(self.workload.runtime_options)
+        return self.program.makers_under(self.workload.runtime_options)
 
     def may_be_device(self, maker: str) -> bool:
         """Whether an accelerator of that maker may be the device that a runtime option names. One
@@ -309,41 +315,41 @@ class Question(Record):
         """The most accelerators with memory of their own that the runtime computes on; 0 for any
         number.
         """
-        if self.runtime is None:
-            return 0
         if self.splits_tensors:
             return MOST_SPLIT
-        return self.runtime.gpus.most
+        return self.program.gpus.most
 
     @property
     def missing_bytes(self) -> int | None:
         """The bytes that are still to be downloaded; None where nothing lies on the machine yet, or
         where the size is not known.
         """
-        missing = None if self.here is None else self.here.missing_bytes
         if self.loads_named_files:
-            missing = 0
-        return None if missing is None else missing + self.beside_bytes
+            return self.beside_bytes
+        if self.here is None or self.here.missing_bytes is None:
+            return None
+        return self.here.missing_bytes + self.beside_bytes
 
     @property
     def kernel_rules(self) -> tuple[KernelRule, ...]:
         """The rules that the runtime's kernels set for accelerators, for the quantization and the
         KV cache type of the workload.
         """
-        if self.runtime is None:
-            return ()
+        rules: list[KernelRule] = []
+        of_type = self.program.rule_of(self.workload.quantization)
+        if of_type is not None:
+            rules.append(of_type)
         cache_type = self.workload.kv_cache_type or ""
-        rules = (
-            self.runtime.rule_of(self.workload.quantization),
-            _rule_of_cache(self.runtime.cache_rules.get(cache_type), self.spec),
-        )
-        return tuple(rule for rule in rules if rule is not None)
+        of_cache = self.program.cache_rules.get(cache_type)
+        if of_cache is not None:
+            rules.append(_under_model(of_cache, self.spec))
+        return tuple(rules)
 
 
-def _rule_of_cache(rule: CacheRule | None, spec: ModelSpec) -> CacheRule | None:
-    """The rule of a KV cache type under the model; None where the type has no rule."""
+def _under_model(rule: CacheRule, spec: ModelSpec) -> CacheRule:
+    """The rule of a KV cache type, for the kernels that attend in the model."""
     model = spec.architecture
-    if rule is None or model is None or rule.by_heads_capability is None:
+    if model is None or rule.by_heads_capability is None:
         return rule
     least = rule.compute_capability
     if _attends_by_heads(rule, spec, model):
@@ -394,6 +400,7 @@ class Report(ShownRecord):
         return sorted({*keys, *self._shown_by})
 
 
+_NO_SPEED = Speed(how="")
 # the model fits, but leaves little memory to the system or on the accelerator
 TIGHT_CODES = ("memory-tight", "accelerator-tight")
 # the checks that compare needs with memory
@@ -492,25 +499,30 @@ class Judged(Record):
         return self.needs.offload if self.needs is not None else None
 
     @property
+    def known_speed(self) -> Speed:
+        """The speed; one of which nothing is known where the pace was not worked out."""
+        return self.speed or _NO_SPEED
+
+    @property
     def users_pace(self) -> Range | None:
         """The tokens per second that each user gets; None where they are not known, and for work
         other than text.
         """
-        return None if self.speed is None else self.speed.judged
+        return self.known_speed.judged
 
     @property
     def decode_tokens_per_second(self) -> Range | None:
         """The tokens per second of one sequence; None where they are not known, and for work other
         than text.
         """
-        return None if self.speed is None else self.speed.decode
+        return self.known_speed.decode
 
     @property
     def first_word_seconds(self) -> Range | None:
         """The wait for the first word behind the stated prompt; None where no prompt was stated,
         and where the wait is not known.
         """
-        return None if self.speed is None else self.speed.first_token_seconds
+        return self.known_speed.first_token_seconds
 
     @property
     def stated_wait(self) -> tuple[Wait, ...]:
@@ -799,16 +811,15 @@ class Verdict(Judged, Report):
         """Whether the weights are published and the disk has room for them; None where either is
         not known.
         """
-        outcomes = set()
+        can_download: bool | None = True
         for name in ("weights", "disk"):
             finding = self.finding(name)
-            outcomes.add(None if finding is None else finding.outcome)
-        if Outcome.FAIL in outcomes:
-            return False
-        if None in outcomes or Outcome.UNKNOWN in outcomes:
-            return None
+            if finding is None or finding.outcome is Outcome.UNKNOWN:
+                can_download = None
+            elif finding.outcome is Outcome.FAIL:
+                return False
         # for "weights-yours" nobody stated a source of the weights
-        return None if self.has("weights-yours") else True
+        return None if self.has("weights-yours") else can_download
 
     @property
     def runtime(self) -> str | None:

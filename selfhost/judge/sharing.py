@@ -4,8 +4,8 @@
 these places. Layers are assigned from the last to the first, since the output matrix goes with the
 last layer. The memory in each place is computed with the range of each term.
 
-`card_needs` are the needs as `needs_on` counts them: the terms of the model are not assigned to an
-accelerator yet.
+`card_needs` are the needs as `counted_on_card` counts them: the terms of the model are not assigned
+to an accelerator yet.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..core.records import Record
+from ..machine.record import Machine
+from ..needs import Case, in_batches, needs_on
 from ..needs.records import (
     ACCELERATOR,
+    Device,
     How,
     Needs,
     Size,
@@ -26,7 +30,10 @@ from ..needs.records import (
     summed,
     taken_off,
 )
-from .devices import Place, index_of
+from .devices import Place, gpu_maker, index_of
+
+if TYPE_CHECKING:
+    from .record import Question
 
 
 class LayerShare(Record):
@@ -34,6 +41,28 @@ class LayerShare(Record):
 
     where: str
     layers: int
+
+
+def case_of(question: Question, needs: Needs) -> Case | None:
+    """The case of the question, with the batch size for which the needs are counted."""
+    if question.case is None:
+        return None
+    return in_batches(question.case, needs.batch_tokens)
+
+
+def counted_on_card(
+    question: Question,
+    needs: Needs,
+    machine: Machine,
+    devices: int = 1,
+    index: int = 0,
+) -> Needs:
+    """The needs counted for one of so many accelerators of the machine, before one is chosen:
+    for that of number `index`, where their parts differ.
+    """
+    maker = gpu_maker(machine, question.runtime)
+    device = Device(devices=devices, index=index, maker=maker)
+    return needs_on(needs, case_of(question, needs), device)
 
 
 def with_terms(
@@ -49,10 +78,15 @@ def whole_on_one(card_needs: Needs, where: str) -> Needs:
     """The needs with all terms on one accelerator, except for the runtime itself and what llama.cpp
     keeps in RAM.
     """
-    placed = []
-    for term in card_needs.terms:
-        placed.append(term.replace(where=where) if term.where == ACCELERATOR else term)
+    placed = [on_card(term, where) for term in card_needs.terms]
     return with_terms(card_needs, placed)
+
+
+def on_card(term: Term, where: str) -> Term:
+    """The term on that accelerator, if it lies on any; a term in RAM as it is."""
+    if term.where != ACCELERATOR:
+        return term
+    return term.replace(where=where)
 
 
 def parts_in_turn(
@@ -203,20 +237,6 @@ def part_of_layers(
 def layers_in(shares: Sequence[LayerShare]) -> int:
     """The number of layers in all shares."""
     return sum(share.layers for share in shares)
-
-
-def shares_in_proportion(
-    group: Sequence[Place],
-    proportions: Sequence[int],
-    layers: int,
-) -> list[LayerShare]:
-    """The share of the layers for each place in the given proportions, the first layers first."""
-    shares = []
-    counts = layers_in_proportion(proportions, layers)
-    for place, count in zip(group, counts, strict=True):
-        if count:
-            shares.append(LayerShare(where=place.where, layers=count))
-    return shares
 
 
 def layers_in_proportion(proportions: Sequence[int], layers: int) -> list[int]:

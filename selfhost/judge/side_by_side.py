@@ -107,8 +107,7 @@ class _Member(Record):
     @property
     def maps_files(self) -> bool:
         """Whether the model's process shares the pages of its files with other processes."""
-        runtime = self.question.runtime
-        return runtime is not None and runtime.memory.maps_files
+        return self.question.program.memory.maps_files
 
     def left_of(self, machine: Machine) -> Machine:
         """The machine that is left for the next model.

@@ -26,6 +26,7 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import Device, Needs, PlaceNeed
 from ..devices import (
     LEFT_PERCENT,
+    End,
     SharedMemory,
     amd_gpus,
     computes_on_shared,
@@ -101,9 +102,9 @@ def _missing_named_device(machine: Machine, question: Question) -> Finding | Non
     none: llama.cpp then loads nothing ("invalid device", common/arg.cpp). None where a GPU may be
     the device, and for other options.
     """
-    runtime = question.runtime
+    runtime = question.program
     makers = question.device_makers
-    if runtime is None or not makers:
+    if not makers:
         return None
     if machine.accelerators is None:
         return finding(
@@ -127,9 +128,7 @@ def placing_options(
     settings: Collection[str] = PLACING_SETTINGS,
 ) -> list[str]:
     """The user's options that state where the model lies, by what they change."""
-    if question.runtime is None:
-        return []
-    placing = question.runtime.options_for(*settings)
+    placing = question.program.options_for(*settings)
     return [name for name in question.workload.runtime_options if name in placing]
 
 
@@ -521,12 +520,14 @@ class _OnCards(_Layout):
             return smaller
         return phrase("smaller/placed", names=names, smaller=smaller)
 
-    def _hold(self, end: str = "", *, is_idle: bool = False) -> bool:
-        """Whether each accelerator holds the bytes that decide, or the named end of what may lie
-        there: now or once idle.
+    def _hold(self, end: End | None = None, *, is_idle: bool = False) -> bool:
+        """Whether each accelerator holds the bytes that decide, or that end of what may lie there:
+        now or once idle.
         """
         for share in self.shares:
-            size = getattr(share.need, end) if end else share.deciding_bytes
+            size = share.deciding_bytes
+            if end is not None:
+                size = share.need.size[end]
             if size > share.usable_bytes(is_idle=is_idle):
                 return False
         return True
@@ -547,7 +548,7 @@ class _OnCards(_Layout):
             return left_open
         if not self._hold():
             return self._too_full()
-        if not self._hold("high_bytes"):
+        if not self._hold(End.MOST):
             return warning("accelerator-tight")
         if self._is_lean:
             return warning("accelerator-lean")
@@ -583,11 +584,11 @@ class _OnCards(_Layout):
             variant = "placed"
         else:
             return None
-        if self._hold("high_bytes", is_idle=is_idle):
+        if self._hold(End.MOST, is_idle=is_idle):
             return None
-        if self._hold("total_bytes", is_idle=is_idle):
+        if self._hold(End.LIKELY, is_idle=is_idle):
             return warning("accelerator-tight", variant)
-        if self._hold("low_bytes", is_idle=is_idle):
+        if self._hold(End.LEAST, is_idle=is_idle):
             return undecided("accelerator-close", variant)
         return None
 
@@ -630,8 +631,7 @@ class _OnCards(_Layout):
         layers on one accelerator after another, which is not counted here. 0 for no such number.
         """
         question = self.question
-        runtime = question.runtime
-        if runtime is None or not runtime.account.divides_layers:
+        if not question.program.account.divides_layers:
             return 0
         if question.stated_parts is not None or question.spec.architecture is None:
             return 0
@@ -649,12 +649,10 @@ class _OnCards(_Layout):
 
 def _lean_option(question: Question) -> str:
     """The runtime's options, to be typed, that make it take less memory; "" for none."""
-    if question.runtime is None:
-        return ""
-    options = question.runtime.command_lines.options
+    options = question.program.command_lines.options
     lines: list[str | None] = []
     for name, value in question.workload.runtime_options.items():
-        option = question.runtime.named_options.get(name)
+        option = question.program.named_options.get(name)
         if option is not None and option.changes == "lean":
             lines.append(fill(option.line, {"value": value}))
     if "sequences_sampled" not in question.settings:

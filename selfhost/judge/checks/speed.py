@@ -68,8 +68,10 @@ def pace_checks(
     """Yield the findings on the pace of a layout, and on the wait for the first token where one is
     asked for.
     """
-    check = work_check if question.step is None else speed_check
-    yield check(question, placed, machine, speed)
+    if question.step is None:
+        yield work_check(question, placed, machine, speed)
+    else:
+        yield speed_check(question, placed, machine, speed)
     wait = wait_check(question, speed)
     if wait is not None:
         yield wait
@@ -308,7 +310,7 @@ def _is_on_cpu(
     machine: Machine,
 ) -> bool:
     """Whether no GPU computes the model, not even a GPU that shares the RAM."""
-    if question.runtime is not None and question.runtime.gpus.unused:
+    if question.program.gpus.unused:
         return True
     if placed.placement != "host":
         return False
@@ -516,9 +518,7 @@ def lacks_pace_of_users(judged: Judged) -> bool:
 
 def lacks_pace(judged: Judged) -> bool:
     """Whether nothing tells how fast the model runs here."""
-    if judged.speed is None:
-        return True
-    return judged.speed.judged is None and judged.speed.work is None
+    return judged.users_pace is None and judged.known_speed.work is None
 
 
 def is_slow_work(judged: Judged) -> bool:

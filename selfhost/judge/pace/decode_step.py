@@ -7,13 +7,12 @@ step into seconds on a machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from ... import needs as need
 from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
-from ...catalogue.runtime_parts import QuantizationRule
 from ...catalogue.spec import ModelSpec
 from ...core.records import FrozenDict, Record
 from ...core.workload import Workload
@@ -107,12 +106,16 @@ class Step(Record):
     @property
     def layers(self) -> int:
         """The number of the model's layers; 0 where it is not known."""
-        return 0 if self.architecture is None else self.architecture.layers
+        if self.architecture is None:
+            return 0
+        return self.architecture.layers
 
     @property
     def has_experts(self) -> bool:
         """Whether each token chooses some of the experts."""
-        return self.architecture is not None and self.architecture.has_experts
+        if self.architecture is None:
+            return False
+        return self.architecture.has_experts
 
     def backend_on(self, device: Accelerator) -> str | None:
         """The library that computes on a GPU of that maker; None where it is not told."""
@@ -384,10 +387,16 @@ def step_of(
 
     The step reads no bytes where the bytes are not known. None where a pace makes no sense.
     """
-    if not spec.writes_text or workload.task != "generate":
+    if not spec.writes_text:
+        return None
+    if workload.task != "generate":
         return None
     prompt_tokens = workload.prompt_tokens or 0
     chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
+    # a cache quantized in blocks counts as 16 bits: unpacking takes time too
+    cached_number_bytes = 2
+    if workload.kv_cache_type == "fp8":
+        cached_number_bytes = 1
     step = Step(
         architecture=spec.architecture,
         read_bytes=FrozenDict(),
@@ -395,10 +404,11 @@ def step_of(
         expert_matrices=_matrices_of_expert(spec.architecture),
         depth_tokens=max(chat_tokens, prompt_tokens),
         prompt_tokens=prompt_tokens,
-        # a cache quantized in blocks counts as 16 bits: unpacking takes time too
-        cached_number_bytes=1 if workload.kv_cache_type == "fp8" else 2,
+        cached_number_bytes=cached_number_bytes,
     )
-    return step if runtime is None else _in_program(step, spec, runtime, workload)
+    if runtime is None:
+        return step
+    return _in_program(step, spec, runtime, workload)
 
 
 def _in_program(
@@ -410,33 +420,45 @@ def _in_program(
     rule = runtime.rule_of(type)
     read_bytes = need.decode_bytes_by_type(spec, runtime, format, type)
     shares = need.read_shares(spec, format, type)
+    unpacks_experts = False
+    launched_percent: Sequence[int] = _ALL_LAUNCHED
+    if rule is not None:
+        unpacks_experts = rule.unpacks_experts
+        launched_percent = rule.launched_percent
     launched_layers: Amount | None = None
     if runtime.pace.launches_layers:
-        launched_layers = _launched_layers(spec, rule)
+        launched_layers = _launched_layers(spec, launched_percent)
         read_bytes = read_bytes or _bytes_by_parameters(spec)
-    device = runtime.settings_of(workload.runtime_options).get("device")
+    other_program: str | None = runtime.id
+    if runtime.library == MEASURED_PROGRAM:
+        other_program = None
+    # "SYCL" of "SYCL0"
+    device = runtime.settings_of(workload.runtime_options).get("device", "")
+    backend = device.rstrip("0123456789")
     return step.replace(
         read_bytes=FrozenDict(read_bytes),
         by_recipe=Amount(shares.most, 1.0, shares.least),
-        unpacks_experts=rule is not None and rule.unpacks_experts,
+        unpacks_experts=unpacks_experts,
         replays=runtime.pace.replays_graphs,
-        other_program=None if runtime.library == MEASURED_PROGRAM else runtime.id,
+        other_program=other_program,
         launched_layers=launched_layers,
-        # "SYCL" of "SYCL0"
-        backend=None if device is None else device.rstrip("0123456789"),
+        backend=backend or None,
         backend_on_intel=runtime.pace.backend_on_intel,
     )
 
 
 def _matrices_of_expert(model: Architecture | None) -> int:
     """The number of matrices of an expert."""
-    if model is not None and need.row_of(model).gate == "none":
+    if model is None:
+        return _GATED_MATRICES
+    if need.row_of(model).gate == "none":
         return _UNGATED_MATRICES
     return _GATED_MATRICES
 
 
-def _launched_layers(spec: ModelSpec, rule: QuantizationRule | None) -> Amount | None:
+def _launched_layers(spec: ModelSpec, launched_percent: Sequence[int]) -> Amount | None:
     """The layers that Python launches for one token: the slow end, the likely number, the fast.
+    `launched_percent`: the fewest, usual and most hundredths of them.
 
     For a model whose layers are not known they are estimated from the number of parameters; None
     where that is not known either.
@@ -450,7 +472,7 @@ def _launched_layers(spec: ModelSpec, rule: QuantizationRule | None) -> Amount |
         layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow
         launched: Amount = figures.layers_ends * layers
         return launched
-    fewest, usual, most = _ALL_LAUNCHED if rule is None else rule.launched_percent
+    fewest, usual, most = launched_percent
     # slow end: the experts are launched one after the other
     experts = 0
     for part in model.feed_forward:
@@ -469,7 +491,9 @@ def _bytes_by_parameters(spec: ModelSpec) -> dict[str, int]:
     the number of parameters; {} for other models.
     """
     parameters = spec.parameters.active
-    if spec.architecture is not None or not parameters:
+    if spec.architecture is not None:
+        return {}
+    if not parameters:
         return {}
     type = "bfloat16"
     if spec.needs is not None and spec.needs.dtype:

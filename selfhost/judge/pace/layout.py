@@ -461,7 +461,7 @@ def laid_out(
         may_spill = _share_that_may_spill(placed, weights, machine, left_empty)
         left_empty = NO_SHARE
     at_once = question.splits_tensors
-    if program is not None and "tensor_parallel" in program.command_lines.options:
+    if "tensor_parallel" in question.program.command_lines.options:
         at_once = True
     return LaidOut(
         machine=machine,
@@ -566,8 +566,7 @@ def _leaves_experts(question: Question) -> bool:
     if "gpu_layers" in settings and "experts_in_ram" not in settings:
         # a stated number of GPU layers moves whole layers, with their experts
         return False
-    program = question.runtime
-    return program is not None and program.layers.leaves_experts
+    return question.program.layers.leaves_experts
 
 
 def _share_on_shared(
@@ -597,8 +596,10 @@ def _share_lent(placed: Needs, machine: Machine, layers: int) -> Range:
 
     Where a printed command line raises the limit, only the low end counts without that line.
     """
+    if placed.memory is None:
+        return Range.of(1)
     lent = lent_to_gpu(machine)
-    if lent is None or placed.memory is None or not layers:
+    if lent is None:
         return Range.of(1)
     low = _share_within(lent.least_bytes, placed, layers, End.MOST)
     if placed.on_host.high_bytes <= lent.raised_bytes:

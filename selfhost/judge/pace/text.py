@@ -42,9 +42,7 @@ def _computed(
     """The pace without the effects of options, but with the time to the first token under them."""
     step = question.step
     assert step is not None, "other work than text has a pace of its own"
-    runtime = question.runtime
-    is_lean = "lean" in question.settings
-    if is_lean and runtime is not None and runtime.pace.lean_is_eager:
+    if "lean" in question.settings and question.program.pace.lean_is_eager:
         step = step.replace(is_eager=True)
     if placed.memory is None and not _has_ram_alone(machine):
         # an accelerator with its own memory may hold a model whose need is not known
