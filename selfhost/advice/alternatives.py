@@ -189,7 +189,9 @@ class AlternativeSearch(Asking):
             return False
         if not self.machine.own_memory_cards:
             return False
-        if placing_options(question) or question.loads_named_files:
+        if question.loads_named_files:
+            return False
+        if placing_options(question):
             return False
         return question.step is not None
 

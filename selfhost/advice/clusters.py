@@ -30,7 +30,7 @@ from .launch import Launch, Values
 from .makers import understand_on
 from .notes import notes_on_question
 from .steps import steps
-from .understood import Model, Sentences, judged_in_model_defaults, remark
+from .understood import Model, Sentences, judged_in_model_defaults, remarks
 from .verdicts import Advice, check_with
 
 # the addresses in printed lines: of the link between the machines, in a private network (RFC 1918)
@@ -63,10 +63,9 @@ def check_on_cluster(
     answer = best_on_cluster(usual.question, catalogue, cluster, split)
     if answer.takes_one:
         verdict = check_alone(answer.best_alone.machine, carry=carry)
-        copies: Sentences = ()
-        serves = workload.task == "generate" and verdict.model.writes_text
-        if cluster.are_equal and serves:
-            copies = remark("copies", count=len(cluster.machines))
+        is_served = workload.task == "generate" and verdict.model.writes_text
+        may_copy = is_served and cluster.are_equal
+        copies = remarks({"copies": may_copy}, count=len(cluster.machines))
         first_notes = (*verdict.first_notes, *copies)
         return verdict.replace(cluster=answer, first_notes=first_notes)
     advice = _ClusterAdvice(
@@ -226,11 +225,10 @@ class _ClusterLines(Launch):
         addresses = ", ".join(self.addresses)
         yield f"# the machines' addresses on their link, the main one's first: {addresses}"
         yield from map(self.filled, self.rules.before)
-        for number, address in enumerate(self.addresses):
-            values = {"address": address, "rank": str(number)}
+        for number in range(1, len(self.machines)):
+            values = {"address": _address(number), "rank": str(number)}
             line = self.filled(self.rules.others, values)
-            is_main = number == 0
-            if line and not is_main:
+            if line:
                 yield f"# on machine {number + 1}, {self.machines[number].name}:"
                 yield line
         if self.rules.others:

@@ -75,12 +75,9 @@ def commands(launch: Launch) -> Steps:
     if file is not None:
         return _lines_of_gguf(launch, file)
     found = _with_settings(launch, _usual_line(launch))
-    if not found.commands:
+    if not found.commands or question.missing_bytes == 0:
         return found
-    if question.missing_bytes == 0:
-        return found
-    other = _other_line(launch)
-    return found.replace(commands=found.commands + other)
+    return found.replace(commands=found.commands + _other_line(launch))
 
 
 def _file_to_name(question: Question) -> str | None:
@@ -521,9 +518,7 @@ def training_lines(launch: Launch) -> Steps:
     finetuning = launch.runtime.finetuning
     method = workload.finetune_method or "lora"
     command = finetuning.commands.get(method, "")
-    if not command:
-        return Steps()
-    if spec.repository is None:
+    if not command or spec.repository is None:
         return Steps()
     elsewhere = finetuning.elsewhere.get(spec.modality)
     if elsewhere is not None:

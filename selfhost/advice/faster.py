@@ -46,6 +46,9 @@ def faster_settings(asking: Asking) -> Iterator[FasterSetting]:
     judged = asking.judged
     if not judged.fits or judged.question.step is None:
         return
+    if judged.question.runtime is None:
+        # a spec may state its needs, and no program
+        return
     situation = Situation(judged=judged, machine=asking.machine)
     usual_figures = _figures(judged, asking.machine)
     for setting, asked in neighbours(judged, asking.machine):
@@ -95,7 +98,9 @@ def surer(asking: Asking) -> Judged | None:
     none surely fits.
     """
     judged = asking.judged
-    if not judged.fits or not judged.has("accelerator-tight"):
+    if not judged.fits:
+        return None
+    if not judged.has("accelerator-tight"):
         return None
     situation = Situation(judged=judged, machine=asking.machine)
     for setting in (FEW_SEQUENCES, LEAN, LEAN_FOR_ONE):

@@ -471,7 +471,9 @@ def _memory_share(launch: Launch) -> float | None:
     machine = launch.machine
     memory = launch.judged.memory
     total = machine.memory_total_bytes
-    if not total or memory is None or launch.stated_settings.get("memory_share"):
+    if not total or memory is None:
+        return None
+    if launch.stated_settings.get("memory_share"):
         return None
     if shared_gpu_of(machine, launch.runtime, is_used=True) is None:
         return None

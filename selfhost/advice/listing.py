@@ -196,7 +196,6 @@ class Lister:
         self._today = units.utc_today()
         self._bounds = best_case(machine, workload)
         self._standings = standings or Standings.load(catalogue, self._use)
-        self._estimates_running = _can_estimate(workload)
 
     def all(self, ids: Ids | None = None, *, tell: Tell | None = None) -> Ranking:
         """Judge each of these models. `tell` is called with the number of models judged so far and
@@ -256,11 +255,7 @@ class Lister:
         # where all are asked for, all are judged
         counts = count_rows(rows)
         if waiting or only_running:
-            counts = Counts(
-                models=len(outlines),
-                running=self._likely_running(outlines, rows),
-                is_estimate=self._estimates_running,
-            )
+            counts = self._estimate(outlines, rows)
         shown = self.with_room_first(rows)[:most]
         return self._ranking(shown, refused, counts)
 
@@ -278,16 +273,21 @@ class Lister:
         for outline in sorted(self._outlines(ids), key=self.best_key):
             yield outline.id, self._answer(outline.id)
 
-    def _likely_running(
-        self, outlines: Sequence[Outline], rows: Sequence[Verdict]
-    ) -> int | None:
-        """How many models likely have room; None where the question is not the usual one."""
-        if not self._estimates_running:
-            return None
+    def _estimate(
+        self,
+        outlines: Sequence[Outline],
+        rows: Sequence[Verdict],
+    ) -> Counts:
+        """The counts of a list of which not every model was judged. Where the question is not the
+        usual one, nobody knows how many models run.
+        """
+        counts = Counts(models=len(outlines), running=None)
+        if not _is_usual(self._workload):
+            return counts
         likely = sum(map(self._bounds.has_likely_room, outlines))
         running = sum(row.can_run for row in rows)
         # more of those judged may run
-        return max(likely, running)
+        return counts.replace(running=max(likely, running), is_estimate=True)
 
     # ------------------------------------------------------------ first a model that leaves room
 
@@ -299,10 +299,7 @@ class Lister:
         not worth much more (`least_worth`), and none of them supersedes it.
         """
         taken = self._with_room(rows)
-        if taken is None:
-            return list(rows)
-        others = [row for row in rows if row is not taken]
-        return [taken, *others]
+        return sorted(rows, key=lambda row: row is not taken)
 
     def _with_room(self, rows: Sequence[Verdict]) -> Verdict | None:
         """The best of the rows that leaves room and may be the first; None for no such row."""
@@ -580,9 +577,9 @@ class Lister:
         raise refused[min(refused)]
 
 
-def _can_estimate(workload: Workload) -> bool:
-    """Whether `Counts.running` is estimated: for one sequence of the default context at most, where
-    neither a program nor a type is named.
+def _is_usual(workload: Workload) -> bool:
+    """Whether one sequence of the default context at most is asked for, and neither a program nor a
+    type is named.
     """
     if workload.parallel > 1:
         return False

@@ -327,7 +327,9 @@ class Standings:
         of its knowledge from the model that it was tuned from, if that is of another family.
         """
         origin = self._outlines.get(outline.tuned_from or "")
-        if origin is None or not traits.answers:
+        if origin is None:
+            return outline.released
+        if not traits.answers:
             return outline.released
         if origin.family == outline.family:
             return outline.released

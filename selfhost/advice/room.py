@@ -151,9 +151,9 @@ class Reach(Record):
         else the best such type; None where there is none, or the type cannot be chosen.
         """
         judged_type = self.judged.quantization
-        if self.judged.question.loads_named_files or self._trains:
+        if self.judged.question.loads_named_files:
             return None
-        if judged_type == "F32":
+        if self._trains or judged_type == "F32":
             return None
         for name in self._from_lossless(runtime):
             if name == judged_type and self.judged.fits:

@@ -255,12 +255,6 @@ def _read_log(text: str) -> Run:
         "drafter": drafters,
         "beside": 0 < shared < len(answers),
     }
-    sequences = facts.amount("n_seq_max")
-    states = 1
-    if facts.is_context_shared:
-        # the need counts all sequences as one, which has the states of all
-        states = sequences or 1
-        sequences = 1
     return _run_with(
         facts,
         f"{runtime} log",
@@ -271,9 +265,7 @@ def _read_log(text: str) -> Run:
         figures=tuple(figures),
         notes=sentences("runs", "note", holds, number=shared),
         output_tokens=_output_tokens(facts),
-        context_tokens=_context_tokens(facts),
-        parallel=sequences,
-        states=states,
+        **_sequences(facts),
     )
 
 
@@ -302,18 +294,22 @@ def _rates_behind_answers(facts: _Facts) -> Figures:
     return figures
 
 
-def _context_tokens(facts: _Facts) -> int | None:
-    """Tokens of the context of one sequence, of all where they share it; None where the log does
-    not tell.
+def _sequences(facts: _Facts) -> dict[str, int | None]:
+    """The fields of a run on its sequences: how many decode at once, with how many states, and the
+    context of each. None where the log does not tell.
     """
-    total_tokens = facts.amount("n_ctx")
+    parallel = facts.amount("n_seq_max")
+    context_tokens = facts.count("n_ctx_seq")
+    states = 1
     if facts.is_context_shared:
-        return total_tokens
-    tokens = facts.count("n_ctx_seq")
-    if tokens is None and total_tokens is not None:
-        sequences = facts.count("n_seq_max") or 1
-        return total_tokens // sequences
-    return tokens
+        # the need counts all sequences as one, which has the states of all
+        states = parallel or 1
+        parallel = 1
+        context_tokens = None
+    total_tokens = facts.amount("n_ctx")
+    if context_tokens is None and total_tokens is not None:
+        context_tokens = total_tokens // (parallel or 1)
+    return {"parallel": parallel, "states": states, "context_tokens": context_tokens}
 
 
 class _Buffer(Record):
@@ -504,7 +500,7 @@ def _read_bench(text: str) -> Run | None:
     rows = list(_bench_rows(text))
     if not rows:
         return None
-    first = _first_with_flash_attention(rows)
+    first = min(rows, key=_lacks_flash_attention)
     paces: dict[object, Figure] = {}
     for row in rows:
         if row.setup == first.setup:
@@ -568,12 +564,9 @@ def _tested_pace(test: str, cell: str) -> Figure | None:
     return Figure(term=kind, seen=rate, tokens=tokens, depth_tokens=depth)
 
 
-def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
-    """The first row with flash attention, which is what is predicted; else the first."""
-    for row in rows:
-        if row.cells.get("flash_attention") != "0":
-            return row
-    return rows[0]
+def _lacks_flash_attention(row: _BenchRow) -> bool:
+    """Whether the row was measured without flash attention, which is not what is predicted."""
+    return row.cells.get("flash_attention") == "0"
 
 
 def _ran_on_processor(row: _BenchRow) -> bool | None:

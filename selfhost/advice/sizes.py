@@ -569,7 +569,9 @@ class _Server(Launch):
         most = self.service.prompt_cache_bytes
         all_bytes = likely_bytes(self.memory.terms, "kv_cache", "recurrent_state")
         parallel = self.workload.parallel
-        if not most or not all_bytes:
+        if not most:
+            return
+        if not all_bytes:
             return
         if parallel == 1 and not self.generates:
             return

@@ -101,15 +101,15 @@ def _steps_of(launch: Launch, *, by_tag_first: bool) -> Steps:
             return by_tag
     if not found.commands:
         return _after_installation(launch, lines_of_made_file(launch), _UNLISTED)
-    if _is_listed(launch):
-        answer = _after_installation(launch, found, _LISTED)
-    else:
-        answer = _after_installation(launch, found, _UNLISTED)
-        doubt = "# not verified: whether the repository holds this file"
-        answer = answer.replace(setup=(*answer.setup, doubt))
-    parts = _part_lines(launch)
+    commands_class = _LISTED
+    doubts: Lines = ()
+    if not _is_listed(launch):
+        commands_class = _UNLISTED
+        doubts = ("# not verified: whether the repository holds this file",)
+    answer = _after_installation(launch, found, commands_class)
     numbers = _numbers_of_cards(launch, found.commands)
-    return answer.replace(setup=(*answer.setup, *parts, *numbers))
+    setup = (*answer.setup, *doubts, *_part_lines(launch), *numbers)
+    return answer.replace(setup=setup)
 
 
 def _after_installation(launch: Launch, found: Steps, commands_class: str) -> Steps:

@@ -468,7 +468,9 @@ class _Name(Record):
         ollama = self.ollama
         if self.resolved.quantization is not None:
             return None
-        if stated.task != "generate" or stated.quantization is not None:
+        if stated.quantization is not None:
+            return None
+        if stated.task != "generate":
             return None
         # the stated program may take a name without a tag for its latest tag
         if ":" not in self.typed and stated.runtime != ollama.id:

@@ -461,10 +461,9 @@ class _Prediction(Record):
         """The bytes of the terms that the figure sums up, with the mapped file where the figure
         holds it.
         """
-        parts = []
-        for term in memory.terms:
-            if (term.where == HOST) is is_host and _is_part(term, seen.term):
-                parts.append(term)
+        placed = self.verdict.placed
+        held = placed.on_host if is_host else placed.on_cards
+        parts = [term for term in held.terms if _is_part(term, seen.term)]
         need = MemoryNeed(terms=tuple(parts))
         low = need.low_bytes
         likely = need.total_bytes
