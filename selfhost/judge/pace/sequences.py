@@ -74,7 +74,7 @@ class Sequence(Record):
         times = self._gain_of_draft(draft)
         decode = self.rate * times
         how = (
-            f"{self.alone.how}; with a draft of {tokens} tokens at a time {times.low:.2g} to"
+            f"{self.alone.how}; with a draft of {units.tokens(tokens)} at a time {times.low:.2g} to"
             f" {times.high:.2g} times as fast, by how many of these the model accepts in published"
             " runs: more in code, fewer in free text"
         )
