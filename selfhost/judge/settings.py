@@ -11,7 +11,6 @@ of the pace and the waits is an `Effect` of its row, which counts wherever the o
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from .. import needs as need
@@ -195,23 +194,23 @@ def least_size_with(
     smaller type.
     """
     # settings that make one term smaller do so one after the other
-    shares = defaultdict(lambda: 1.0, smaller)
-    most_shares = defaultdict[str, float](lambda: 1.0)
+    shares = dict(smaller)
+    most_shares = dict[str, float]()
     for setting in settings:
         if setting.least_shares is None:
             return Size(0, 0, 0)
         for name, share in setting.least_shares.items():
-            shares[name] *= share
+            shares[name] = share * shares.get(name, 1.0)
         for name, share in setting.most_shares.items():
-            most_shares[name] *= share
+            most_shares[name] = share * most_shares.get(name, 1.0)
     least: float = 0
     likely: float = 0
     most: float = 0
     for term in terms:
-        share = shares[term.name]
+        share = shares.get(term.name, 1.0)
         least += term.low_bytes * share
         likely += term.bytes * share
-        most += term.high_bytes * share * most_shares[term.name]
+        most += term.high_bytes * share * most_shares.get(term.name, 1.0)
     return Size(int(least), int(likely), int(most))
 
 
