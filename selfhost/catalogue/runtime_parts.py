@@ -648,8 +648,8 @@ class ClusterSplit(Stated):
       for a mixture of experts and for a dense model.
     - `exchange_grows`: an exchange takes longer with each further machine; else all are joined to
       all.
-    - `users_gain`: how many times the tokens of one machine two of them give many users; empty
-      where that is not known.
+    - `users_gain`: how many times the tokens of one machine two of them give many users, and each
+      further doubling again; empty where that is not known.
     - `divides`: what of the model each machine gets an equal part of, so that their number divides
       it.
     - `unlike`: the machines may differ. `by_room`: each gets layers in proportion to its free

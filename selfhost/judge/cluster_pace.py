@@ -15,6 +15,7 @@ The hops and s stand in the program's file in `specs/runtimes/`, the exchanges i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import log2
 
 from ..core.records import Record
 from ..core.units import plural
@@ -257,9 +258,12 @@ class _PaceByTensor(_PaceOfSplit):
     def total(self) -> Range | None:
         total = self.main.parallel_total
         gain = self.model.rules.users_gain
-        if total is None or not gain or self.model.number > 2:
+        if total is None or not gain:
             return None
-        return total * Range(*gain)
+        # the gain was measured on two machines: that each doubling gives as much again is a guess
+        doublings = log2(self.model.number)
+        least, likely, most = gain
+        return total * Range(least**doublings, likely**doublings, most**doublings)
 
     def prompt(self) -> Range | None:
         return self.main.prompt
