@@ -47,6 +47,9 @@ _PLAIN_INDEXER = {
 }
 _PATTERN = "hybrid_override_pattern"
 _TIED = "tie_word_embeddings"
+# layers before this number attend to everything, layers from this number on have the window
+# (configuration_qwen2.py of transformers); a class without a default of the key ignores it
+_FULL_LAYERS = "max_window_layers"
 
 
 class _Groups(Record):
@@ -287,6 +290,8 @@ def _kinds_by_window(keys: Keys) -> list[str]:
         return ["sliding" if flag else "full" for flag in slides]
     if first:
         return _kinds_at(keys, range(0, keys.layers, first), "full", "sliding")
+    if _FULL_LAYERS in keys.defaults:
+        return _kinds_at(keys, range(keys.count(_FULL_LAYERS)), "full", "sliding")
     if type(pattern) is int and pattern > 0:
         return _kinds_at(keys, _every(keys, pattern), "full", "sliding")
     raise unclear("sliding_window", window=window, pattern=short(pattern))
