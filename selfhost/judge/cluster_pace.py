@@ -257,6 +257,7 @@ class _PaceByTensor(_PaceOfSplit):
     def total(self) -> Range | None:
         total = self.main.parallel_total
         gain = self.model.rules.users_gain
+        # the gain was measured on two machines
         if total is None or not gain or self.model.number > 2:
             return None
         return total * Range(*gain)
