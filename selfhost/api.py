@@ -2,7 +2,8 @@
 the answer of the command of its name. This module checks the arguments and fills in their defaults.
 
 Without a machine as argument these functions read this machine; otherwise they read only spec files
-and today's date, and may be called from several threads.
+and today's date, and may be called from several threads. What one function alone needs is imported
+inside it, so that `import selfhost` stays quick.
 """
 
 from __future__ import annotations

@@ -443,7 +443,7 @@ def _batch_tokens(launch: Launch) -> int:
     """
     case = launch.question.case
     if case is not None and case.format == "gguf" and case.row.encoder:
-        batch = case.setup.batch
+        batch = case.setup.micro_batch_limit
         return batch if batch > MICRO_BATCH_TOKENS else 0
     if not launch.runtime.batches.beside_ram:
         return 0

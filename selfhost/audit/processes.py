@@ -6,7 +6,8 @@ results, in the order of the tasks.
 An audit opens no socket and writes no file of its own. So this module chooses how a process begins
 (`_start_method`): by itself, Python 3.14 would ask a server of its own over a socket in a temporary
 folder. Two pipes join a worker to this process. The queues and pools of the standard library have
-locks besides, which are files in shared memory where a system has those at all.
+locks besides, which are files in shared memory where a system has those at all. What starts and
+ends processes is imported only where more than one is used.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 What goes in: a name, and a `NameMatch`, which has the model and the form that the end of the name
 states. What comes out: the `Resolution` with the facts on the files, or None where no size or no
 program is known for such files.
+
+A model trained for 4 bits (QAT) has a wide table where its token table has 16 bits.
 """
 
 from __future__ import annotations
@@ -176,18 +178,18 @@ class _NamedFiles(Record):
     catalogue: Catalogue
 
     @property
-    def is_for_one_program(self) -> bool:
+    def names_type_and_program(self) -> bool:
         """Whether the form names both a quantization and the program that loads it."""
         return bool(self.form.runtime and self.form.quantization)
 
     @property
     def quantization(self) -> str | None:
         """The quantization as its publisher names it; None where the name states none."""
-        if self.is_for_one_program:
+        if self.names_type_and_program:
             listed = self._types_listed
             if len(listed) == 1:
                 return listed[0]
-        if self.is_wide_qat:
+        if self.has_wide_table:
             return f"{TRAINED_FOR}Q4_0"
         stated = self.form.quantization
         publisher = self._publishers.get(account_of(self.name).lower())
@@ -214,7 +216,7 @@ class _NamedFiles(Record):
     @property
     def repository(self) -> str | None:
         """The repository that holds the files; None where the name does not tell it."""
-        if self.is_for_one_program:
+        if self.names_type_and_program:
             name = _without_branch(self.name)
             is_repository = expression("names", "repository").fullmatch(name)
             return name if is_repository else None
@@ -226,7 +228,7 @@ class _NamedFiles(Record):
     @property
     def is_trained_for_4_bits(self) -> bool:
         """Whether the name is of files whose weights were trained for 4 bits."""
-        return self.is_wide_qat or "qat" in self.form.notes
+        return self.has_wide_table or "qat" in self.form.notes
 
     @property
     def is_of_library(self) -> bool:
@@ -253,7 +255,7 @@ class _NamedFiles(Record):
     def notes(self) -> tuple[str, ...]:
         """The sentences on the form."""
         keys = list(self.form.notes)
-        if self.is_wide_qat:
+        if self.has_wide_table:
             keys = ["qat_as_published"]
         elif "qat" in keys:
             keys += self._notes_on_qat()
@@ -272,7 +274,7 @@ class _NamedFiles(Record):
     @property
     def is_by_name_alone(self) -> bool:
         """Whether only the name tells what the repository holds: the spec does not list it."""
-        if self.repository is None or not self.is_for_one_program:
+        if self.repository is None or not self.names_type_and_program:
             return False
         return not self._types_listed
 
@@ -293,11 +295,11 @@ class _NamedFiles(Record):
             return False
         rows = self.catalogue.section("architectures", "architecture")
         row = rows.get(spec.architecture.row, {})
-        wide_until: str = row.get("wide_qat_table", "")
+        wide_until: str = row.get("wide_qat_table_until", "")
         return spec.released < wide_until
 
     @cached_property
-    def is_wide_qat(self) -> bool:
+    def has_wide_table(self) -> bool:
         """Whether the files are Google's own of a model trained for 4 bits whose token table still
         has 16 bits.
         """

@@ -193,7 +193,7 @@ class NameOnly(str):
 # unwrapping a name from commands, addresses and quotes
 
 
-def named_in_command(typed: str) -> str | None:
+def name_in_command(typed: str) -> str | None:
     """The name of the model in a line that runs or downloads one; None for anything else."""
     on_one_line = " ".join(typed.split())
     match = expression("names", "command").fullmatch(on_one_line)
@@ -207,7 +207,7 @@ def bare_name(typed: str) -> str:
     """The name in a command line or in quotes; a name of Ollama's library as it stands there."""
     name = typed.strip(_QUOTES)
     if " " in name:
-        name = named_in_command(name) or name
+        name = name_in_command(name) or name
     return name.removeprefix("library/")
 
 
@@ -292,7 +292,9 @@ def is_bare_weights(name: str) -> bool:
 
 
 def read(typed: str, catalogue: Catalogue) -> Resolution | None:
-    """The model of a name, a line, an address, a repository or a file, looked up as it stands."""
+    """The model of a name, a line, an address, a repository or a file, looked up as it stands, then
+    without the words for the form of its files.
+    """
     if not _may_be_name(typed):
         return None
     is_file = typed.lower().endswith(FILE_ENDINGS)
@@ -408,7 +410,7 @@ def _literal(name: SplitName, catalogue: Catalogue) -> Resolution | None:
         return _of_account(name, catalogue)
     if name.form is not None and name.form.is_file:
         # a file is named after the original model; an alias may mean another model
-        match = _original(name.base, catalogue)
+        match = _by_whole_name(name.base, catalogue)
         if match is not None:
             return match
     return model_named(name.base, catalogue)
@@ -420,7 +422,7 @@ def _of_account(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """
     match = model_named(name.with_owner, catalogue)
     if match is None and _holds_original(name):
-        match = _original(name.base, catalogue)
+        match = _by_whole_name(name.base, catalogue)
     if match is None and name.is_for_one_program:
         # who packs weights may leave out `-it`, so that the name is a family's or an alias
         match = model_named(name.base, catalogue)
@@ -468,7 +470,7 @@ def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
     if match is None and plain in catalogue:
         match = Resolution(spec_id=plain)
     if match is None:
-        match = _named(key, catalogue, "aliases", "whole")
+        match = _by_kinds_of_names(key, catalogue, "aliases", "whole")
     # what Ollama loads by the name counts where the name is written as a tag of its library
     loaded = None
     if ":" in plain:
@@ -507,7 +509,7 @@ def _loaded_by_ollama(
     )
 
 
-def _named(
+def _by_kinds_of_names(
     key: str,
     catalogue: Catalogue,
     *kinds: str,
@@ -544,7 +546,7 @@ def _holds_original(name: SplitName) -> bool:
     return name.form.is_file or not name.form.is_container
 
 
-def _original(name: str, catalogue: Catalogue) -> Resolution | None:
+def _by_whole_name(name: str, catalogue: Catalogue) -> Resolution | None:
     """The model with this whole name; aliases do not count. None where there is none.
 
     Files of bartowski begin with the account, and files in llama.cpp's cache with the repository:
@@ -557,7 +559,7 @@ def _original(name: str, catalogue: Catalogue) -> Resolution | None:
     )
     for name_of_model in names:
         key = canonical(name_of_model)
-        match = _named(key, catalogue, "whole")
+        match = _by_kinds_of_names(key, catalogue, "whole")
         if match is not None:
             return match
     return None

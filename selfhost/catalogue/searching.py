@@ -1,9 +1,10 @@
 """The search from typed text to one model, or to the error for a name that no model has.
 
 `resolve` returns a `names.Resolution` or raises an error. The error for an unknown name tells the
-first of these that holds: that the name means a tool, a hosted model, a maker or some other thing;
-which model's weights the name most likely stands for; that the name belongs to a line of models.
-Else the error has the nearest known names, and the size that follows from the number in the name.
+first of these that holds: that the name means a tool or some other thing, a model of a kind that is
+not judged, a hosted model or a maker; which model's weights the name most likely stands for; that
+the name belongs to a line of models. Else the error has the nearest known names, and the size that
+follows from the number in the name.
 """
 
 from __future__ import annotations
@@ -134,6 +135,7 @@ class _UnknownName(Record):
 
     def _unknown(self) -> UnknownModelError:
         """The error for one name, with the model that it may stand for or the nearest names."""
+        # no model, a kind of model that is not judged, and a model behind an API alone
         for table in ("thing", "uncovered", "hosted"):
             error = self._listed_error(table)
             if error is not None:
@@ -267,7 +269,7 @@ class _UnknownName(Record):
         return None
 
     def _first_row(self, table: str) -> Thing | None:
-        """The first row of the table that has a beginning of the typed name; None where there is
+        """The first row of the table of whose names one begins the typed name; None where there is
         none.
         """
         key = canonical(self.last_part)
@@ -429,7 +431,9 @@ class Thing(Stated):
 
     @cached_property
     def _beginnings(self) -> re.Pattern[str]:
-        """The expression that matches the beginning of a name which begins so."""
+        """The expression of all `names` as beginnings, and of all `whole` to the end; no letter may
+        follow.
+        """
         forms = [f"{_form_of(name)}$" for name in self.whole]
         forms += map(_form_of, self.names)
         any_of_them = "|".join(forms)
@@ -653,10 +657,10 @@ class _KnownNames:
             if abs(difference) <= 1 and is_slip(known, letters):
                 slips.append(self._by_key[key])
         # a slip seldom joins or parts words: `qwen3-8c` means qwen3-8b before qwen3.8
-        number_of_words = typed.count("-")
+        hyphens = typed.count("-")
 
         def place(name: str) -> tuple[bool, str]:
-            return canonical(name).count("-") != number_of_words, name
+            return canonical(name).count("-") != hyphens, name
 
         return sorted(slips, key=place)
 

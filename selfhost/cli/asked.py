@@ -2,6 +2,7 @@
 
 In: the `Options` of a command line. Out: values of `core` and `machine`, or a `UsageError`,
 `WorkloadError` or `MachineFileError`. Other meanings of a machine's name go into `options.notes`.
+What few questions need is imported where it is used.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import MachineFileError, UsageError, WorkloadError
-from ..core.files import input_path
+from ..core.files import Unreadable, input_path, read_file
+from ..core.quoting import shell_word
 from ..core.records import Record, Values, shown
 from ..core.workload import FLAGS, Load, Workload, as_typed
-from ..machine.record import Machine
+from ..machine.record import Machine, json_in
 
 if TYPE_CHECKING:
     from ..machine.clusters import Cluster, NotedCluster
@@ -114,7 +116,7 @@ def machines_of(options: Options) -> tuple[Machine | Cluster, ...]:
             message = f"{flag} is for several machines that serve one model together"
             remedy = "name them: --machine '2x dgx spark', or --machine A --machine B"
             raise UsageError(message, remedy=remedy)
-    return changed(options, _machines_named(options))
+    return changed(options, _told_machines(options))
 
 
 def _cluster_named(options: Options) -> NotedCluster | None:
@@ -125,7 +127,7 @@ def _cluster_named(options: Options) -> NotedCluster | None:
     from ..machine.clusters import NotedCluster, cluster_named, cluster_of
 
     if os.path.isfile(text) and text.endswith(_RECORDS):
-        several = _several_in(text)
+        several = _records_of_several(text)
         if several is None or len(several.machines) == 1:
             return None
         cluster = cluster_of(several.machines, options.link)
@@ -135,13 +137,11 @@ def _cluster_named(options: Options) -> NotedCluster | None:
     return cluster_named(text, _one_named, options.link)
 
 
-def _several_in(path: str) -> NotedMachines | None:
+def _records_of_several(path: str) -> NotedMachines | None:
     """The machines of a file that holds a list of records, or several lines of one each; None for
-    a file of one record, and for a file that is no JSON. Raises `MachineFileError` with the faults
-    of all records.
+    a file of one record, and for a file that begins like neither. Raises `MachineFileError` with
+    the faults of all records.
     """
-    from ..core.files import Unreadable, read_file
-
     try:
         text = read_file(input_path(path), _MOST_FILE_BYTES).decode("utf-8", "replace")
     except Unreadable:
@@ -151,7 +151,7 @@ def _several_in(path: str) -> NotedMachines | None:
     has_lines = len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines)
     if not is_list and not has_lines:
         return None
-    return _machines_in(path)
+    return _machines_at(path)
 
 
 def _one_named(text: str) -> NotedMachine | None:
@@ -163,7 +163,7 @@ def _one_named(text: str) -> NotedMachine | None:
         return None
     from ..machine.profiles import NotedMachine
 
-    found = _machine_in(input_path(text))
+    found = _record_at(input_path(text))
     (machine,) = found.machines
     return NotedMachine(machine, found.notes[0] if found.notes else None)
 
@@ -186,7 +186,7 @@ def changed(options: Options, named: NotedMachines) -> tuple[Machine, ...]:
     return machines
 
 
-def _machines_named(options: Options) -> NotedMachines:
+def _told_machines(options: Options) -> NotedMachines:
     """The machines of a name, a path or a description."""
     text: str | None = options.machine
     if text is None:
@@ -195,16 +195,15 @@ def _machines_named(options: Options) -> NotedMachines:
     if known is not None:
         return NotedMachines(machines=(known.machine,), notes=known.notes)
     if os.path.isdir(text):
-        return _machines_in(text)
+        return _machines_at(text)
     if text.endswith(_RECORDS) and os.path.isfile(text):
         # a list of one record
-        return _several_in(text) or _machine_in(input_path(text))
-    return _machine_in(input_path(text))
+        return _records_of_several(text) or _record_at(input_path(text))
+    return _record_at(input_path(text))
 
 
-def _machine_in(path: str) -> NotedMachines:
+def _record_at(path: str) -> NotedMachines:
     """The machine of a record. Raises `MachineFileError` for a faulty one."""
-    from ..machine.record import json_in
     from ..machine.unread_keys import note_on, unread_keys
 
     record = json_in(path)
@@ -236,13 +235,13 @@ def _machine_called(text: str) -> NotedMachine | None:
     return named(text)
 
 
-def _machines_in(folder: str) -> NotedMachines:
-    """The machines whose records the folder holds. Raises `MachineFileError` for a faulty
-    record.
+def _machines_at(path: str) -> NotedMachines:
+    """The machines whose records the folder or the file holds. Raises `MachineFileError` for a
+    faulty record.
     """
     from ..audit.machines import load_machines
 
-    fleet = load_machines(folder)
+    fleet = load_machines(path)
     problems = (*fleet.problems, *fleet.down)
     if problems:
         grouped = (*fleet.grouped, *fleet.down)
@@ -278,8 +277,6 @@ def options_to_repeat(options: Options, *, alone: str | None = None) -> str:
     """Return the options that a proposed next call needs besides those of the workload, with a
     space before each. `alone` is the one machine to name in place of several.
     """
-    from ..core.quoting import shell_word
-
     words = []
     if options.measure:
         words.append("--measure")

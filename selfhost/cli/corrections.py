@@ -1,5 +1,5 @@
 """Suggestions of what to type instead: the errors for unknown commands, options, values and words,
-each with the most likely meaning.
+each with the most likely meaning. Each suggestion imports what it alone needs.
 """
 
 from __future__ import annotations
@@ -163,6 +163,7 @@ def _option_of_program(name: str) -> str | None:
     own_name = USUAL.long_names.get(name, name)
     catalogue = open_catalogue()
     programs = []
+    # programs that share an option take the same kind of value
     for id in catalogue.runtime_ids():
         runtime = catalogue.runtime(id)
         option = runtime.named_options.get(own_name)

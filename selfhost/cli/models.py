@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..advice import verdicts
 from ..advice.makers import understand_on
 from ..catalogue.index import Catalogue, open_catalogue
-from ..catalogue.names import id_of, named_in_command
+from ..catalogue.names import id_of, name_in_command
 from ..core.errors import SelfhostError, UsageError
 from ..core.records import Record
 from ..judge.record import Verdict
@@ -51,7 +51,7 @@ def names_in(options: Options, words: Sequence[str]) -> list[str]:
     `nothing 7b`, `ollama run llama3.2`. Words that each are a name are not taken together.
     """
     line = " ".join(words)
-    if len(words) == 1 or named_in_command(line):
+    if len(words) == 1 or name_in_command(line):
         return [line]
     catalogue = open_catalogue(options.specs)
     names = []

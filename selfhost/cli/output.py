@@ -4,7 +4,7 @@ and notes to standard error.
 A command calls one of three functions: `present` with blocks, for a person; `write_json` with a
 document; `deliver` with a finished text. A terminal gets blocks in its width and in colour; a pipe
 and a file get plain text or HTML. `complain` and `note` write to standard error, `writing.py`
-writes files.
+writes files. What one form of output needs is imported only for that form.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     tokens = _automatic_tokens(needs, case, machine)
     if tokens is None:
         return needs
-    if tokens == case.setup.batch:
+    if tokens == case.setup.micro_batch_limit:
         return needs.replace(batch_tokens=tokens)
     return needs_in_batches(needs, case, tokens)
 
@@ -70,7 +70,7 @@ def _automatic_tokens(needs: Needs, case: Case, machine: Machine) -> int | None:
     setup = case.setup
     batches = case.runtime.batches
     if case.embeds:
-        most = batches.embedding_tokens or setup.batch
+        most = batches.embedding_tokens or setup.micro_batch_limit
         return min(most, setup.tokens)
     free_bytes = _free_bytes(machine)
     expected_bytes = _expected_bytes(needs, case)

@@ -83,6 +83,7 @@ def best_on_cluster(
     `question` is asked for the main one, in the model's own defaults. A stated `split` asks for
     all machines together.
     """
+    # never empty: the main machine took the question as it is
     alone = []
     for machine in cluster.kinds:
         # defaults may differ, and the program may refuse what was stated
@@ -123,8 +124,9 @@ def _gains(together: Judged, one: Judged | None) -> bool:
         return True
     if rating_of(one) <= rating_of(together):
         return False
-    is_smaller = not (one.question.is_usual_type or way_of(one.question).is_larger)
-    if is_smaller and one.workload.runtime == together.workload.runtime:
+    one_is_smaller = not (one.question.is_usual_type or way_of(one.question).is_larger)
+    # joined machines load the larger type then, which is a gain by itself
+    if one_is_smaller and one.workload.runtime == together.workload.runtime:
         return True
     return not serves(one) or is_a_step_faster(together, one)
 

@@ -158,7 +158,7 @@ class DividedModel(Record):
 
     @cached_property
     def layer_places(self) -> Sequence[LayerPlace]:
-        """The layers of each holder, the last layers first."""
+        """The layers of each holder, the last layers first, unlike `_layers_by_holder`."""
         places = []
         stop = self.layers
         for holder, count in reversed(self._layers_by_holder()):
@@ -246,8 +246,8 @@ class DividedModel(Record):
 
 
 def _is_held(term: Term, place: LayerPlace, *, is_first: bool) -> bool:
-    """Whether the place holds a term that is not divided by layers. Of what one place of a machine
-    has for all, the program itself is on each machine, and the rest on the main one.
+    """Whether the place holds a term that is not divided by layers. A term that a machine has once
+    lies on the machine's first place: the program on every machine, other terms on the main one.
     """
     if term.split is Split.EACH:
         return True

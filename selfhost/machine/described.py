@@ -3,7 +3,8 @@
 What goes in: a `Description`. What comes out: the machine and a note. Three sources tell the facts
 of a machine: first the words of the description, then the things that it names (a product, cards, a
 processor), then what most such machines have. Each fact is taken from the first source that tells
-it. A fact of the last source is marked as assumed in the machine, and the note names it.
+it. A fact of the last source is marked as assumed in the machine, and the note names it. The
+system of named cards, products and guests is named in the note alone.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class _Computer(Record):
     """The things that a description names, or that come with what it names.
 
     `cards` are the cards of the description, else of the product. `processor` is None where the
-    description tells GPUs alone. `ram_gib` is the stated RAM, None where none is stated.
+    description tells GPUs alone. `ram_gib` is the stated RAM, None where none is stated, or where
+    the stated size is a disk's (`tells_ram`).
     """
 
     about: Description
@@ -71,14 +73,14 @@ class _Computer(Record):
         return self.product is not _NO_PRODUCT
 
     @property
-    def is_guest(self) -> bool:
+    def is_unlisted_guest(self) -> bool:
         """Whether it is a virtual machine or a container that is no listed product."""
         return self.about.scope != "host" and not self.is_product
 
     @property
     def is_bare(self) -> bool:
         """Whether the computer is neither a listed product nor a guest."""
-        return not self.is_guest and not self.is_product
+        return not self.is_unlisted_guest and not self.is_product
 
     @property
     def is_cards_alone(self) -> bool:
@@ -195,7 +197,7 @@ def _cards(about: Description, product: Product) -> NamedCards:
 
 
 def _stated_ram_gib(memory: StatedMemory, product: Product) -> float | None:
-    """The stated RAM in GiB; None where none is stated.
+    """The stated RAM in GiB; None where none is stated, or where the stated size is a disk's.
 
     Where the product's row has a size that a system reports, 121.7 for a DGX Spark of 128, the size
     of the row counts. A size above those of a product with soldered memory is a disk's.
@@ -207,6 +209,7 @@ def _stated_ram_gib(memory: StatedMemory, product: Product) -> float | None:
     for gib in product.gib:
         if may_be_reported_as(stated_gib, gib):
             return gib
+    # a row states the bandwidth of soldered memory alone
     if product.gb_per_s is None or stated_gib <= max(product.gib):
         return stated_gib
     return None
@@ -285,7 +288,7 @@ def _facts_in_words(computer: _Computer) -> FactValues:
     elif about.setting.has_no_card:
         facts["accelerators"] = _gpus(computer)
     listed = cpus.cores_of(computer.processor_name)
-    if computer.is_guest or computer.product.guest:
+    if computer.is_unlisted_guest or computer.product.guest:
         facts |= _cores_of_guest(computer, about.stated_cores)
     elif listed is None or not listed.are_known:
         # a processor whose name tells the cores has no others
@@ -310,9 +313,10 @@ def _facts_of_things(computer: _Computer) -> FactValues:
         facts[BANDWIDTH] = _soldered_rate(computer.series)
     if computer.is_cards_alone:
         return facts
-    if not computer.is_guest:
+    if not computer.is_unlisted_guest:
         facts["architecture"] = _architecture(computer)
     if cards or not computer.is_bare:
+        # the usual system of such things counts as told by them
         facts["system"] = _usual_system(computer)
     return facts
 
@@ -325,7 +329,7 @@ def _usual(computer: _Computer) -> FactValues:
         "accelerators": (),
         _RAM: _usual_ram_gib(computer),
     }
-    if computer.is_guest:
+    if computer.is_unlisted_guest:
         facts |= _cores_of_guest(computer, computer.guest_cores)
     return facts
 
@@ -461,7 +465,7 @@ def _usual_system(computer: _Computer) -> str:
     about = computer.about
     if computer.product.system is not None:
         return computer.product.system
-    if computer.is_guest:
+    if computer.is_unlisted_guest:
         return "linux"
     is_line_of_laptops = about.setting.is_line and about.is_laptop
     if is_line_of_laptops or about.phrase.says(_PERSONAL_COMPUTERS):
@@ -497,7 +501,7 @@ def _usual_ram_gib(computer: _Computer) -> float:
     """
     if computer.product.gib:
         return computer.product.gib[0]
-    if computer.is_guest:
+    if computer.is_unlisted_guest:
         return computer.guest_cores * _USUAL_GIB_OF_A_PROCESSOR
     usual_gib = computer.cpu_class.memory_gib
     if computer.cards.label or computer.processor is None:
@@ -586,14 +590,14 @@ def _title(computer: _Computer) -> str:
     """The words for the machine in a sentence: `a machine with AMD Ryzen 5 5600X and RTX 3090`."""
     title = computer.product.title
     parts = _named_processor(computer)
-    if computer.is_guest:
+    if computer.is_unlisted_guest:
         title = "a virtual machine"
         if computer.about.scope == "container":
             title = "a container"
         parts = [units.plural(computer.guest_cores, "processor")]
     if computer.cards.label:
         parts.append(computer.cards.label)
-    elif not computer.is_guest and computer.about.vram_gib is not None:
+    elif not computer.is_unlisted_guest and computer.about.vram_gib is not None:
         parts += [card.name for card in _gpus(computer)]
     if parts:
         return f"{title} with {' and '.join(parts)}"
@@ -628,7 +632,7 @@ def _name(computer: _Computer, facts: FactValues, ram_gib: float) -> str:
     if computer.is_product:
         parts.append(computer.product.words)
     parts += _named_processor(computer)
-    if computer.is_guest:
+    if computer.is_unlisted_guest:
         parts.append(f"{computer.guest_cores} cpus")
     elif computer.is_bare and "cpu_cores_usable" in facts:
         parts.append(f"{facts['cpu_cores_usable']:g} cores")

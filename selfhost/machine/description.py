@@ -446,12 +446,7 @@ def _refuse_counts(
     if not all(named.accelerators for named in cards):
         raise phrase.error("zero_gpus")
     counts = _counts_of_nothing(phrase)
-    numbers = [len(joined(cards).accelerators)]
-    if cards:
-        # a count above the limit is not claimed
-        numbers += map(int, counts.values())
-    if max(numbers) > MOST_CARDS:
-        raise phrase.error("many_gpus", count=max(numbers), most=MOST_CARDS)
+    _refuse_too_many(phrase, cards, counts)
     if phrase.is_of_gpus:
         # `cards_named` refuses whatever word is left
         return
@@ -464,6 +459,20 @@ def _refuse_counts(
         unclear.append(phrase.word(0))
     if unclear:
         raise phrase.error("unclear_count", count=unclear[0], most=MOST_CARDS)
+
+
+def _refuse_too_many(
+    phrase: Phrase,
+    cards: Sequence[NamedCards],
+    counts: Mapping[int, float],
+) -> None:
+    """Refuse more cards than are judged: of those named, or by one of the counts of nothing."""
+    numbers = [len(joined(cards).accelerators)]
+    if cards:
+        # a count above the limit is not claimed
+        numbers += map(int, counts.values())
+    if max(numbers) > MOST_CARDS:
+        raise phrase.error("many_gpus", count=max(numbers), most=MOST_CARDS)
 
 
 def _counts_of_nothing(phrase: Phrase) -> Mapping[int, float]:

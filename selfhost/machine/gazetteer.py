@@ -143,7 +143,7 @@ def _gpu(
     for word in run.words:
         size = quantity_in(word)
         if size is not None and size.is_size:
-            sizes.append(size.number)
+            sizes.append(size.gib)
         elif word not in fillers:
             named.append(word)
     typed = " ".join(named)

@@ -1,5 +1,5 @@
 """The only reader of the real machine: the machine as it is now, one process of it, or a recorded
-tree.
+tree. The probes are imported only when a machine is read: most questions name theirs.
 """
 
 from __future__ import annotations

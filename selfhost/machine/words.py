@@ -70,7 +70,7 @@ def _as_written(table: TomlTable, key: str) -> object:
 
 
 class Spoken(Stated):
-    """Words of another language, and what they mean."""
+    """Words of another language or of everyday speech, and what they mean."""
 
     words: tuple[str, ...]
     means: str = read_by(_as_written, default="")

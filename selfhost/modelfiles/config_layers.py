@@ -5,7 +5,8 @@ What goes in: the `Keys` of the file and how its weights are `Stored`. What come
 
 The keys are those of the transformers configuration classes and of the published files themselves.
 `Unclear` is raised if the keys do not determine the cache; if they do not determine the weights,
-`unknown` says why.
+`unknown` says why. Whoever asks `keys` for a key marks the key as understood; a look at
+`keys.values` does not.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ _PLAIN_INDEXER = {
 }
 _PATTERN = "hybrid_override_pattern"
 _TIED = "tie_word_embeddings"
+# layers before this number attend to everything, layers from this number on have the window
+# (configuration_qwen2.py of transformers); a class without a default of the key ignores it
+_FULL_LAYERS = "max_window_layers"
 
 
 class _Groups(Record):
@@ -69,7 +73,7 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
     row = _row_of(keys, groups)
     tables = _tables(keys, row)
     deepstack = deepstack_layers(keys.outer.get("vision_config"))
-    tied = _ties_embeddings(keys, is_encoder=row.embeds)
+    tied = _ties_embeddings(keys, embeds=row.embeds)
     ngrams = ngrams_of(keys)
     mtp_layers = _predicting_layers(keys)
     cache_layers = _cache_layers(keys)
@@ -137,7 +141,9 @@ def _groups(keys: Keys) -> _Groups:
 
 
 def _layers(keys: Keys) -> list[_Layer]:
-    """The layers of the model, in order, with the sizes that differ from layer to layer."""
+    """The layers of the model, in order. The sizes that differ from layer to layer are put into
+    `keys.values`.
+    """
     kinds = _kinds(keys)
     if keys.type.last_full:
         # in some model types the last layer attends to everything, whatever the file says
@@ -287,6 +293,8 @@ def _kinds_by_window(keys: Keys) -> list[str]:
         return ["sliding" if flag else "full" for flag in slides]
     if first:
         return _kinds_at(keys, range(0, keys.layers, first), "full", "sliding")
+    if _FULL_LAYERS in keys.defaults:
+        return _kinds_at(keys, range(keys.count(_FULL_LAYERS)), "full", "sliding")
     if type(pattern) is int and pattern > 0:
         return _kinds_at(keys, _every(keys, pattern), "full", "sliding")
     raise unclear("sliding_window", window=window, pattern=short(pattern))
@@ -670,9 +678,9 @@ def _predicting_layers(keys: Keys) -> int | None:
     return layers
 
 
-def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
+def _ties_embeddings(keys: Keys, *, embeds: bool) -> bool | None:
     """Whether the output matrix is the token table; None where that is not known."""
-    if is_encoder:
+    if embeds:
         is_untied = keys.values.get(_TIED) is False
         if is_untied and keys.class_name.endswith("ForMaskedLM"):
             # the model then has a head that no row counts

@@ -63,7 +63,8 @@ class GgufModel(Sizes):
       names of a single stack.
     - `blocks`: the number of all blocks; `layers`: the number without multi-token-prediction
       blocks.
-    - `refused`: the reason why llama.cpp refuses the file; None where it does not.
+    - `refused`: the reason why llama.cpp refuses the file, as gguf.py takes it from an `Unclear`
+      that was raised; None where it does not.
     """
 
     def __init__(
@@ -326,6 +327,7 @@ def architecture_of(model: GgufModel) -> Architecture:
         output_matrix=not row.embeds,
         heads=max([part.heads for part in attention], default=None),
         attention=attention,
+        # no looped model keeps states
         recurrent=grouped(model, states, width),
         feed_forward=grouped(model, feeding * loops, width),
         cache_layers=_cache_layers(model),
@@ -348,15 +350,7 @@ def architecture_of(model: GgufModel) -> Architecture:
 
 def _count_layers(model: GgufModel) -> None:
     """Set `blocks` and `layers`. Raises for files that no llama.cpp loads, or not as this model."""
-    name = model.name
-    if model.is_image_model:
-        raise unclear("image-model", name=name)
-    if name not in architectures().architecture:
-        raise unclear("no-architecture", name=name)
-    for key in _TABLE.required:
-        if model.number(key) is None:
-            model.fault(f"its header has no {name}.{key}", None, Malformed)
-    _refuse_tokenizer(model)
+    _refuse_unknown_kinds(model)
     blocks = model.count("block_count")
     predicting = model.count("nextn_predict_layers")
     layers = blocks - predicting
@@ -367,6 +361,21 @@ def _count_layers(model: GgufModel) -> None:
     model.layers = layers
     _refuse_unread_parts(model)
     _refuse_rotation(model)
+
+
+def _refuse_unknown_kinds(model: GgufModel) -> None:
+    """Raise `Unclear` for a model of pictures or of an unknown architecture, and `Malformed` for a
+    header without the keys and the tokenizer that llama.cpp requires.
+    """
+    name = model.name
+    if model.is_image_model:
+        raise unclear("image-model", name=name)
+    if name not in architectures().architecture:
+        raise unclear("no-architecture", name=name)
+    for key in _TABLE.required:
+        if model.number(key) is None:
+            model.fault(f"its header has no {name}.{key}", None, Malformed)
+    _refuse_tokenizer(model)
 
 
 def _refuse_tokenizer(model: GgufModel) -> None:

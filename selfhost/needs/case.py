@@ -151,9 +151,10 @@ class ContextSetup(Record):
     in which they are filled (`llama_context_params` in include/llama.h).
 
     - `tokens`: the context of all sequences together (`n_ctx`).
+    - `sequences`: the most sequences at once (`n_seq_max`).
     - `streams`: one for each sequence; one in all for a unified cache (`n_stream`).
     - `states`: the recurrent states kept of each sequence (1 + `n_rs_seq`).
-    - `batch`: the micro-batch, the tokens computed at once, as set (`n_ubatch`).
+    - `micro_batch_limit`: the micro-batch, the tokens computed at once, as set (`n_ubatch`).
     - `whole_windows`: layers with a window keep the whole context (`swa_full`: the library's
       default, not its programs').
     - `flash`: attention without stored scores.
@@ -164,7 +165,7 @@ class ContextSetup(Record):
     sequences: int = 1
     streams: int = 1
     states: int = 1
-    batch: int = MICRO_BATCH_TOKENS
+    micro_batch_limit: int = MICRO_BATCH_TOKENS
     whole_windows: bool = False
     flash: bool = True
     key_type: str = "f16"
@@ -184,7 +185,7 @@ class ContextSetup(Record):
     @property
     def micro_batch(self) -> int:
         """The number of tokens computed at once, bounded by the context."""
-        return min(self.batch, self.tokens)
+        return min(self.micro_batch_limit, self.tokens)
 
     @property
     def mask_bytes(self) -> int:
@@ -199,7 +200,7 @@ class ContextSetup(Record):
     @property
     def encoder_tokens(self) -> int:
         """The number of tokens that an encoder reads at once, bounded by the padded context."""
-        return min(self.batch, self.cells_per_stream * self.streams)
+        return min(self.micro_batch_limit, self.cells_per_stream * self.streams)
 
     def row_bytes(self, key_elements: int, value_elements: int) -> int:
         """Bytes of one cell in one layer, of a row of keys and a row of values."""
@@ -399,6 +400,9 @@ class Case(Record):
         """
         micro_batch = self.number_set("micro_batch_tokens") or MICRO_BATCH_TOKENS
         tokens = min(micro_batch, self.batch_tokens)
+        if self.row.encoder:
+            # an encoder reads each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
+            tokens = max(tokens, self.context_tokens)
         streams = self.parallel
         if self.settings.get("cache_streams") == ONE_STREAM:
             streams = 1
@@ -412,8 +416,7 @@ class Case(Record):
             sequences=self.parallel,
             streams=streams,
             states=states,
-            # an encoder reads each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
-            batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
+            micro_batch_limit=tokens,
             whole_windows=self.runtime.memory.whole_windows,
             flash=self._has_flash_attention(),
             key_type=self.cache_types.keys,
@@ -432,7 +435,7 @@ class Case(Record):
         with that of one sequence.
         """
         number = 1 if self.row.encoder else self.setup.sequences
-        tokens = min(self.context_tokens, self.setup.batch) * number
+        tokens = min(self.context_tokens, self.setup.micro_batch_limit) * number
         streams = min(number, self.setup.streams)
         return self.setup.replace(tokens=tokens, sequences=number, streams=streams)
 

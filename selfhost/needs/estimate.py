@@ -206,7 +206,7 @@ def in_batches(case: Case, tokens: int | None) -> Case:
     """The case of a program that reads prompts in batches of `tokens` tokens; None: in its own
     batches.
     """
-    if tokens is None or tokens == case.setup.batch:
+    if tokens is None or tokens == case.setup.micro_batch_limit:
         return case
     sizes = dict.fromkeys(("micro_batch_tokens", "batch_tokens"), str(tokens))
     return case.with_draft_alike(settings={**case.settings, **sizes})

@@ -144,8 +144,8 @@ class ArchitectureRow(Stated):
     - `mtp_vocabulary`: what such blocks bring of their own: "embed_tokens", "shared_head_head".
     - `mtp_in_gguf`: published GGUF files bring these blocks; unknown: those converted since
       mid-2026 may.
-    - `wide_qat_table`: the day since which files of weights trained for 4 bits have no token table
-      in 16 bits.
+    - `wide_qat_table_until`: the day since which files of weights trained for 4 bits have no token
+      table in 16 bits.
     - `mtp_in_gguf_since`: the day since which conversions bring these blocks: published files
       of models from before lack them.
     - `mtp_loaded`: what llama.cpp loads of these blocks even where nothing is drafted, by the
@@ -248,7 +248,7 @@ class ArchitectureRow(Stated):
     mtp_vocabulary: tuple[str, ...] = ()
     mtp_in_gguf: bool | None = None
     mtp_in_gguf_since: str = ""
-    wide_qat_table: str = ""
+    wide_qat_table_until: str = ""
     mtp_loaded: tuple[str, ...] = ()
     mtp_cached: bool = False
     norms_of_parts: bool = False

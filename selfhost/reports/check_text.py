@@ -15,8 +15,8 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
 from ..judge.checks.speed import may_be_too_slow, wait_words
 from ..judge.devices import usable_bytes_of
-from ..judge.pace import Wait, clip_words
-from ..judge.pace.words import reader_words
+from ..judge.pace import Wait
+from ..judge.pace.words import clip_words, reader_words
 from ..judge.record import (
     Alternative,
     Finding,
@@ -484,7 +484,7 @@ def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
     """The likely need where `finding.needs` is the most that may be needed, else `finding.needs`.
 
     A finding of memory or of an accelerator counts either RAM or GPU memory: the one whose
-    `high_bytes` add up to its need.
+    `high_bytes` add up to its need, RAM first.
     """
     needs = verdict.needs
     if needs is None or finding.check not in ("memory", "accelerator"):
@@ -529,13 +529,13 @@ def _findings_not_told(verdict: Verdict) -> Iterator[Topic]:
         # findings that matter only if the model runs are left to `-v`
         outcomes += [Outcome.UNKNOWN, Outcome.WARN]
     deciding = [finding.code for finding in verdict.findings if finding.decides]
-    # where the disk alone decides, the remedy for the disk is enough
-    tells_all = deciding == ["disk-too-small"]
+    # a row tells a full disk; its remedy, which is all that is needed, stands in its topic alone
+    needs_disk_alone = deciding == ["disk-too-small"]
     for outcome in outcomes:
         for finding in ordered(verdict):
             if finding.outcome is not outcome:
                 continue
-            if tells_all or not _is_told_above(finding, verdict):
+            if needs_disk_alone or not _is_told_above(finding, verdict):
                 yield AS_TOPIC(finding)
 
 

@@ -67,7 +67,7 @@ def setup_of(record: Mapping[str, Any]) -> needs_case.ContextSetup:
         tokens=record["n_ctx"],
         sequences=record["n_seq_max"],
         streams=1 if record["kv_unified"] else record["n_seq_max"],
-        batch=min(record.get("n_batch", 2048), record["n_ubatch"]),
+        micro_batch_limit=min(record.get("n_batch", 2048), record["n_ubatch"]),
         flash=record["flash_attn"] != 0,
         key_type=record["type_k"],
         value_type=record["type_v"],

@@ -150,7 +150,7 @@ def test_a_layer_that_does_half_the_work_is_launched_as_half_a_layer(
     """
     step = step_for(model)
     assert step.layers == layers
-    assert step.blocks_in_layers() == min(layers, (mixing + feeding) / 2)
+    assert step.layers_by_blocks() == min(layers, (mixing + feeding) / 2)
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,9 @@ def test_processors(text: str, name: str | None) -> None:
         pytest.param("half a dozen 3090", ["6x RTX 3090"], id="half-a-dozen"),
         pytest.param("4060 ti 16gb", ["RTX 4060 Ti 16 GB"], id="size-behind"),
         pytest.param("16gb 4060 ti", ["RTX 4060 Ti 16 GB"], id="size-before"),
+        # sold with 1 and with 2 GB (NVIDIA, GeForce GT 710)
+        pytest.param("gt 2gb 710", ["GT 710 2 GB"], id="size-within"),
+        pytest.param("gt 2tb 710", [], id="TB-are-not-GB"),
         pytest.param("RTX4070TiSUPER", ["RTX 4070 Ti SUPER"], id="in-one-word"),
         pytest.param("3070s", ["RTX 3070"], id="plural"),
         pytest.param("3090 and rtx 4090", ["RTX 3090", "RTX 4090"], id="two-names"),

@@ -261,6 +261,40 @@ def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(
 
 
 @pytest.mark.parametrize(
+    ("changes", "full_layers"),
+    [
+        pytest.param({"max_window_layers": 32}, 32, id="no layer slides"),
+        pytest.param({"max_window_layers": 21}, 21, id="the last layers slide"),
+        pytest.param({"max_window_layers": 0}, 0, id="all layers slide"),
+        # the default of Qwen2Config
+        pytest.param({}, 28, id="not stated"),
+        pytest.param({"use_sliding_window": False}, 32, id="no window is used"),
+    ],
+)
+def test_layers_slide_from_max_window_layers_on(
+    changes: dict[str, object], full_layers: int, tmp_path: Path
+) -> None:
+    """As configuration_qwen2.py of transformers has it."""
+    qwen = {"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 4096}
+    architecture = read_local(config(tmp_path, **(qwen | changes))).spec.architecture
+    assert architecture is not None
+    sliding: list[int] = []
+    for group in architecture.attention:
+        if group.kind == "sliding":
+            assert group.window_tokens == 4096
+            sliding += group.layers
+    assert sliding == list(range(full_layers, 32))
+
+
+def test_a_class_without_max_window_layers_ignores_the_key(tmp_path: Path) -> None:
+    """The class of Qwen3 MoE in transformers does not know it, though its files state it."""
+    window = {"sliding_window": 4096, "max_window_layers": 32}
+    qwen = {"model_type": "qwen3_moe", "use_sliding_window": True}
+    spec = read_local(config(tmp_path, **qwen, **window)).spec
+    assert "sliding_window" in spec.unknown["architecture"]
+
+
+@pytest.mark.parametrize(
     ("value", "told"),
     [
         pytest.param([None], "is [null],", id="null"),

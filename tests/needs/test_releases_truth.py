@@ -65,7 +65,7 @@ def test_parameters_are_those_of_the_published_files(row: dict[str, Any]) -> Non
 def test_caches_are_those_that_were_measured(row: dict[str, Any]) -> None:
     architecture = catalogue().spec(row["model"]).architecture
     assert architecture is not None
-    batch = {"batch": row["batch"]} if "batch" in row else {}
+    batch = {"micro_batch_limit": row["batch"]} if "batch" in row else {}
     setup = ContextSetup(tokens=row["tokens"], **batch)
     counted = [
         [rows.layers, rows.bytes_in(setup)] for rows in cache_rows(architecture, setup)

@@ -1,7 +1,8 @@
 """The checks of the model itself: its weights, its openness, the permissions of its license, and
 the context that it reads.
 
-None of these checks looks at the machine, except for the model's files on it.
+None of these checks looks at the machine, except for the model's files on it. What is known of
+openness is imported only where the workload asks for it.
 """
 
 from __future__ import annotations

@@ -18,15 +18,6 @@ from .ranges import Range
 __all__ = ["PLAIN_TYPES", "Range", "Step"]
 
 
-def clip_words(
-    frames: int,
-    width: int,
-    height: int,
-) -> str:
-    """`81 frames of 832 × 480 pixels`."""
-    return f"{frames} frames of {width} × {height} pixels"
-
-
 # units of the pace of work other than text
 DOCUMENTS = "documents_per_second"
 PICTURES_READ = "pictures_per_second"

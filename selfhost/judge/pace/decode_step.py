@@ -118,7 +118,7 @@ class Step(Record):
         return self.architecture.has_experts
 
     def backend_on(self, device: Accelerator) -> str | None:
-        """The library that computes on a GPU of that maker; None where it is not told."""
+        """The library that computes on GPUs of the device's maker; None where it is not told."""
         if self.backend is None and device.vendor.lower() == "intel":
             return self.backend_on_intel
         return self.backend
@@ -139,7 +139,7 @@ class Step(Record):
         """The bytes of all weights that the step reads."""
         return sum(self.read_bytes.values())
 
-    def reading(self, share: float) -> Step:
+    def with_weights(self, share: float) -> Step:
         """The step with that share of the bytes of weights."""
         read_bytes = {}
         for name, size in self.read_bytes.items():
@@ -162,7 +162,7 @@ class Step(Record):
 
     @property
     def is_in_fp8(self) -> bool:
-        """Whether all weights that the step reads are in FP8."""
+        """Whether all weights that the step reads are in FP8; True where it reads none."""
         return self.read_bytes.keys() <= _FP8_TYPES
 
     @property
@@ -194,7 +194,7 @@ class Step(Record):
             return self.weights_bytes * min(1.0, self.experts.used / self.parameters)
         return size * min(1.0, self.experts.used / parameters)
 
-    def blocks_in_layers(self) -> float:
+    def layers_by_blocks(self) -> float:
         """The number of layers as a device launches them.
 
         A layer that only mixes tokens, or only has a feed-forward network, counts as half of a

@@ -112,8 +112,8 @@ def _by_any_recipe(taken: Seconds, step: Step, layout: LaidOut) -> Seconds:
     shares = step.by_recipe
     if shares.slow == shares.fast:
         return taken
-    with_most_bytes = layout.seconds(step.reading(shares.slow)).likely
-    with_least_bytes = layout.seconds(step.reading(shares.fast)).likely
+    with_most_bytes = layout.seconds(step.with_weights(shares.slow)).likely
+    with_least_bytes = layout.seconds(step.with_weights(shares.fast)).likely
     factor = Amount(
         slow=with_most_bytes / taken.likely,
         likely=1.0,

@@ -101,11 +101,11 @@ def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
     return read_bytes
 
 
-def evenness_of(step: Step) -> Amount | None:
+def seen_evenness_of(step: Step) -> Amount | None:
     """How evenly tokens choose experts, as seen of the architecture; None where it was not."""
     if step.architecture is None:
         return None
-    return pace_tables().batch.uneven.get(step.architecture.row)
+    return pace_tables().batch.evenness_by_architecture.get(step.architecture.row)
 
 
 def experts_of_one_text(
@@ -154,7 +154,7 @@ def experts_of_several_texts(step: Step, tokens: int) -> ReadExperts:
 def _growth(step: Step, tokens: int) -> Amount:
     """The factor by which so many tokens use more experts than one token does."""
     growths = []
-    evenness = evenness_of(step)
+    evenness = seen_evenness_of(step)
     if evenness is not None:
         of_one = experts_of_one_text(step, 1, evenness)
         of_all = experts_of_one_text(step, tokens, evenness)

@@ -451,7 +451,7 @@ def laid_out(
     setup = _context_setup(question, placed)
     tokens_per_crossing = 0
     if setup.copies_weights:
-        tokens_per_crossing = setup.batch
+        tokens_per_crossing = setup.micro_batch_limit
     in_ram_bytes = 0
     left_empty = _left_empty(question, weights)
     may_spill = 0.0
@@ -471,7 +471,7 @@ def laid_out(
         in_ram_bytes=in_ram_bytes,
         tokens_per_crossing=tokens_per_crossing,
         # the micro-batch as set: the prompt bounds each step
-        micro_batch=setup.batch,
+        micro_batch=setup.micro_batch_limit,
         at_once=at_once,
         experts_apart=_leaves_experts(question),
         on_shared=_share_on_shared(question, placed, machine),

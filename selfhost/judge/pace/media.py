@@ -16,13 +16,14 @@ from ...core import units
 from ...core.records import Record, read_by
 from ...needs.quantization import BASE_TYPES
 from ...needs.records import Needs, likely_bytes
-from . import AUDIO, IMAGE, VIDEO, Speed, clip_words
+from . import AUDIO, IMAGE, VIDEO, Speed
 from .decode_step import Step
 from .figures import Figures
 from .job import Job
 from .processor import processor_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .tables import pace_tables
+from .words import clip_words
 
 # the seconds of audio that the encoder of a speech recognizer reads at once
 _WINDOW_SECONDS = 30

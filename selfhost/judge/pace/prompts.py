@@ -21,7 +21,7 @@ from ...machine import gpus
 from ...machine.record import Accelerator
 from ...needs.case import MICRO_BATCH_TOKENS
 from .decode_step import Step
-from .experts import evenness_of, experts_of_one_text
+from .experts import experts_of_one_text, seen_evenness_of
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import Gpu, share_row
 from .tables import ShareRow, pace_tables
@@ -138,7 +138,7 @@ class _Batch(Record):
         """The share of the experts that the batch uses: all, unless models of the architecture were
         seen to leave some out.
         """
-        evenness = evenness_of(self.step)
+        evenness = seen_evenness_of(self.step)
         if evenness is None:
             return Amount.of(1)
         return experts_of_one_text(self.step, self.tokens, evenness)

@@ -233,7 +233,7 @@ class Gpu(Record):
         if self.guessed is not None:
             rate = f"{per_second(peak.low, peak.high)}, {self.guessed}"
         row = self.row(step)
-        share = units.percent(row.share)
+        share = units.percent(row.share_of_memory)
         how = (
             f"{self.device.name} ({rate}); weights are read at {share} of that"
             f" ({row.basis}: {row.called})"
@@ -283,7 +283,7 @@ class Gpu(Record):
 
     def _rate(self, row: DecodingRow) -> Range:
         """The bytes per second that the GPU reads."""
-        return self.peak_bandwidth * row.share
+        return self.peak_bandwidth * row.share_of_memory
 
     def _reading(self, step: Step, row: DecodingRow) -> Seconds:
         """The seconds in which a step reads weights and context. Packed weights take as long as
@@ -377,7 +377,7 @@ def _rate_of_type(name: str, rate: Range, row: DecodingRow) -> Range:
 
 def _launching(step: Step, row: DecodingRow, *, is_split: bool) -> Seconds:
     """The seconds in which the program launches the layers of a step."""
-    layers = step.blocks_in_layers() if row.half_layers else step.layers
+    layers = step.layers_by_blocks() if row.half_layers else step.layers
     launching = Seconds(*row.layer_us) * (layers * 1e-6)
     if step.has_streams and row.program is None:
         launching *= pace_tables().general.streams_layer

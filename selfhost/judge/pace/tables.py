@@ -155,9 +155,10 @@ def _are_as_wanted(*wanted: tuple[object, object]) -> bool:
 
 
 class DecodingRow(DeviceRow):
-    """A row that tells how GPUs decode.
+    """A row of `decode`, which tells how GPUs decode.
 
-    - `share`: the share of the peak of the memory at which weights and context are read.
+    - `share_of_memory`: the share of the peak of the memory at which weights and context are read;
+      in the file `share`.
     - `types`: the rates at which weights of some types are read, as shares of that of others, by
       the name of the type; `FEW_BITS` stands for types of one to three bits.
     - `unpacked_per_cycle`: the bytes of packed weights that a multiprocessor unpacks in a cycle.
@@ -173,7 +174,7 @@ class DecodingRow(DeviceRow):
     """
 
     called: str
-    share: float
+    share_of_memory: float = read_by(name="share")
     types: Mapping[str, Range] = FrozenDict()
     unpacked_per_cycle: float = inf
     multiplied_from: Mapping[str, str] = FrozenDict()
@@ -189,7 +190,8 @@ class DecodingRow(DeviceRow):
 
 
 class SumRow(DeviceRow):
-    """The time in which several GPUs add up the parts of a layer, for `least_parts` GPUs or more.
+    """The time in which several GPUs add up the parts of a layer, for `least_parts` GPUs or more: a
+    row of `together`.
 
     `link_gb_per_s` is the bandwidth of the card's link for which `sum_gb_per_s` holds; None for
     GPUs that have links of their own.
@@ -208,7 +210,7 @@ class StagedRow(DeviceRow):
 
 
 class ShareRow(DeviceRow):
-    """The share of its peak of arithmetic that a GPU reaches.
+    """A row of `share`: the share of its peak of arithmetic that a GPU reaches.
 
     Further figures hold for prompts:
 
@@ -217,7 +219,7 @@ class ShareRow(DeviceRow):
     - `plain`: the share on weights in 16 bits, where it differs.
     - `attended`: the rate of attention, as a share of the rate of matrices.
     - `expert_share`: the rate of experts' matrices beside their tiles, as a share of the rate of
-      matrices.
+      matrices; in the file `expert_matrices`.
     - `in_fp8`: the factor by which matrices in FP8 are faster than in 16 bits, where the runtime
       multiplies in FP8.
     - `in_fp4`: the same of checkpoints in NVFP4.
@@ -352,14 +354,15 @@ class BatchFigures(Figures):
     """The figures of several sequences at once, and of attention to a prompt.
 
     How evenly tokens choose experts: `preferred` of several texts, `evenness` of one text, and
-    `uneven` the same by architecture, where a prompt leaves experts out on a GPU. `gathered`: the
-    factor by which llama.cpp takes longer to read an expert for `gathered_tokens` sequences.
-    `word_seconds`: what its server takes for each word among which it chooses a token.
+    `evenness_by_architecture` the same by architecture, where a prompt leaves experts out on a
+    GPU. `gathered`: the factor by which llama.cpp takes longer to read an expert for
+    `gathered_tokens` sequences. `word_seconds`: what its server takes for each word among which it
+    chooses a token.
     """
 
     preferred: Amount
     evenness: Amount
-    uneven: Mapping[str, Amount]
+    evenness_by_architecture: Mapping[str, Amount]
     attended_on_processor: Range
     attended_on_gpu: Range
     sequence_seconds: Seconds

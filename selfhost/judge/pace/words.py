@@ -1,4 +1,5 @@
-"""The pace of text in words: alone, with its range, beside what was wanted, and beside a reader.
+"""The pace of text in words: alone, with its range, beside what was wanted, and beside a reader;
+and the size of a clip.
 
 What goes in: a `Range` of tokens per second. What comes out: the words, with units.
 """
@@ -8,6 +9,15 @@ from __future__ import annotations
 from ...core import units
 from ...core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND
 from .ranges import Range
+
+
+def clip_words(
+    frames: int,
+    width: int,
+    height: int,
+) -> str:
+    """`81 frames of 832 × 480 pixels`."""
+    return f"{frames} frames of {width} × {height} pixels"
 
 
 def likely_words(pace: Range | None) -> str | None:
@@ -27,7 +37,7 @@ def ranged_words(pace: Range) -> str:
 
 def wanted_words(pace: Range, wanted: float | None) -> str:
     """`7.2 tokens/s likely, 4.9 possible, 5 wanted`; where `wanted` is None or 0, `7.2 tokens/s
-    likely, 4.9 possible: slower than people read`.
+    likely, 4.9 possible: slower than people read`. Called for a pace that is too slow.
     """
     paces = f"{units.speed(pace.likely)} likely, {units.pace(pace.low)} possible"
     if wanted:

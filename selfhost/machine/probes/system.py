@@ -1,6 +1,7 @@
 """The answers of the running system that are not in files, by name: a recorded tree has the same
 names in its facts.json. Answers are JSON values: bytes are hexadecimal. This is the only module
-that starts a process, for the one call that may hang or crash: NVIDIA's library.
+that starts a process, for the one call that may hang or crash: NVIDIA's library. Each answer
+imports the library that it alone needs: a recorded tree needs none.
 """
 
 from __future__ import annotations

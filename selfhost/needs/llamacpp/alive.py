@@ -13,6 +13,8 @@ from ...catalogue.architecture import Attention, FeedForward
 from ..case import Batch
 from ..tensors import alive_in_recurrence, window_of
 
+# kinds of attention whose cells follow from their window
+_CACHED_BY_WINDOW = ("full", "sliding", "latent")
 # kinds of attention whose buffers were measured
 _MEASURED_ATTENTION = ("full", "sliding", "latent")
 
@@ -57,7 +59,8 @@ def _in_every_layer(batch: Batch) -> int:
         numbers += (1 + early_layers) * width
     if not batch.setup.flash and not batch.row.encoder:
         windows = {window_of(model, heads) for heads in model.attention}
-        # a place is 64 bits
+        # without flash attention the cache of values lies transposed, so that each number of a
+        # value has a place of its own, of 64 bits
         numbers += 2 * len(windows) * _longest_values(batch)
     return numbers
 
@@ -83,7 +86,7 @@ def _in_attention(batch: Batch, heads: Attention) -> int:
     cells = setup.cells_per_stream
     if batch.row.encoder:
         cells = batch.tokens
-    elif heads.kind in _MEASURED_ATTENTION:
+    elif heads.kind in _CACHED_BY_WINDOW:
         cells = setup.cells_of_layer(window_of(batch.model, heads))
     scores = _arrays_of_scores(batch) * cells * heads.heads
     if heads.kind == "latent":
@@ -151,8 +154,8 @@ def _in_feed_forward(batch: Batch, feed: FeedForward) -> int:
 
 def _room_of_attention(batch: Batch) -> int:
     """The room that attention leaves empty below a feed-forward, whose tensors are larger: as long
-    as the output of all heads. Recurrences, encoders, and queries from one matrix with keys and
-    values leave none.
+    as the output of all heads, or with latent attention alone as the model is wide. Recurrences,
+    encoders, and queries from one matrix with keys and values leave none.
     """
     model = batch.model
     if batch.row.encoder or model.recurrent:

@@ -172,7 +172,7 @@ def mix_of(case: Case) -> Mix | None:
     """
     name = case.quantization
     released = case.spec.released or ""
-    if name.startswith(TRAINED_FOR) and released >= case.row.wide_qat_table:
+    if name.startswith(TRAINED_FOR) and released >= case.row.wide_qat_table_until:
         # of models from before that day alone the table has another type
         return MIXES[name].replace(tables=None)
     files = case.spec.files_of(case.format, name)

@@ -341,7 +341,8 @@ _NOTHING = _Addend()
 def _program(case: Case) -> Term:
     """The term of the program: the program itself, its vocabulary, the backend's work buffer, the
     RAM of a GPU's driver, and the outputs. The most includes the copies that
-    a server keeps of one prompt that fills each context.
+    a server keeps of one prompt that fills each context. The sum counts as measured as long as work
+    buffer and outputs are no larger than the program and its vocabulary, which were measured.
     """
     memory = case.runtime.memory
     size = middle_of(memory.overhead_low_bytes, memory.overhead_high_bytes)
@@ -384,14 +385,19 @@ def _vocabulary(model: Architecture) -> _Addend:
 
 
 def _outputs(case: Case) -> _Addend:
+    """The outputs, by whether the model embeds, writes by diffusion, or writes token by token."""
+    if case.embeds or case.row.diffusion:
+        return _outputs_of_reader(case)
+    return _outputs_of_writer(case)
+
+
+def _outputs_of_reader(case: Case) -> _Addend:
     """The outputs of a model that embeds, in bytes: a row of logits and a vector of each token of a
     batch, cleared when they are made (src/llama-context.cpp, output_reserve); no vector where a
     model writes by diffusion.
 
         tokens × (vocabulary + width) × 4
     """
-    if not (case.embeds or case.row.diffusion):
-        return _outputs_of_writer(case)
     tokens = case.batch.tokens
     vocabulary = case.model.gguf_tokens
     width = 0 if case.row.diffusion else case.model.embedding_length

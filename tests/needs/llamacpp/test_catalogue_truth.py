@@ -414,7 +414,7 @@ def test_the_buffer_on_a_gpu_is_known(run: GpuContext) -> None:
         tokens=run["context_tokens"],
         sequences=run["sequences"],
         streams=run["sequences"],
-        batch=run["micro_batch"],
+        micro_batch_limit=run["micro_batch"],
         flash=True,
         key_type=run["cache_type"],
         value_type=run["cache_type"],

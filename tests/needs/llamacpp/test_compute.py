@@ -164,7 +164,7 @@ def test_a_longer_context_and_a_larger_batch_never_take_less(model: str) -> None
     assert row.name
 
     def buffer(tokens: int, batch: int) -> int:
-        setup = needs_case.ContextSetup(tokens=tokens, batch=batch)
+        setup = needs_case.ContextSetup(tokens=tokens, micro_batch_limit=batch)
         return buffer_bytes(
             needs_case.Batch(model=made, row=row, setup=setup, logits_rows=1)
         )
