@@ -280,13 +280,13 @@ def _architecture(table: TomlTable, key: str) -> str | None:
     return text
 
 
-def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
+def _facts(class_table: TomlTable, key: str) -> dict[str, StatedFact]:
     """The facts that a class states of its machines, by keys of `FACT_KEYS`."""
-    table = root.get(key, "TomlTable")
+    table = class_table.get(key, "TomlTable")
     if table is None:
         return {}
     place = f"{table.document.file}:{table.document.line(table.path)}"
-    source = f"stated by the policy, {place} (class {root.values.get('name')})"
+    source = f"stated by the policy, {place} (class {class_table.values.get('name')})"
     facts = {}
     for fact_key, text in _texts_of_facts(table).items():
         try:
