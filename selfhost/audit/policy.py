@@ -82,7 +82,7 @@ BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
 _MOST_COMPARED = 500
 # the most models side by side on one machine: each is one more program that runs at the same time
 MOST_TOGETHER = 1_000
-# the keys of a [[together]] table itself; all other keys belong to its models
+# the keys of a [[together]] table itself besides `models`; all other keys belong to its models
 _KEYS_OF_TOGETHER = ("machines", "severity")
 NEEDS = ("private", "commercial", "modify", "auditable")
 # keys of [needs], which belong to no entry, and the remedy for such a key in an entry
@@ -501,6 +501,8 @@ class Wanted(Record):
     """A `[[model]]` or a `[[together]]` of a policy: the model that must run, its workload, and the
     machines; without `machines` every machine.
 
+    The `read_by` fields are keys of `[[model]]` and `[[together]]`; `_model` reads the others.
+
     `asked` includes the `[needs]` of the policy. `label` tells entries of one name apart.
     `index` is the place in `Policy.models`, `path` the place in the file. `members` are the models
     that a `[[together]]` wants side by side, each as its `[[model]]` asks for it; the name of the
@@ -642,8 +644,9 @@ def _refuse_faults(
     models: Iterable[Wanted],
     judge: PolicyJudge | None,
 ) -> None:
-    """Raise `PolicyError` where the policy has faults. The entries of a policy without faults are
-    judged later, where its machines are known.
+    """Raise `PolicyError` where the policy has faults; `judge` adds the entries that it refuses, so
+    that a person sees all faults at once. The entries of a policy without faults are judged later,
+    where its machines are known.
     """
     if document.ok:
         return
