@@ -55,12 +55,12 @@ class AlternativeSearch(Asking):
             found = [*same_model, *self._other_models(most)]
             return tuple(sorted(found, key=serves, reverse=True))
         if self.smaller is not None:
-            return (self._in_better_placed_type(self.smaller),)
+            return (self._alternative_in_type(self.smaller),)
         if not is_slow(self.judged):
             return ()
         return tuple(self._other_models(_MOST_OTHER_MODELS))
 
-    def _in_better_placed_type(self, smaller: Judged) -> Alternative:
+    def _alternative_in_type(self, smaller: Judged) -> Alternative:
         """The smaller type that a GPU holds whole."""
         why = f"fits the GPU whole; {_loss_of(smaller)}"
         file = smaller.question.type_row
@@ -165,12 +165,12 @@ class AlternativeSearch(Asking):
         rows = self._smaller_types()
         in_files = [row for row in rows if not row.is_made_at_load]
         smallest = min(in_files, key=lambda row: row.least_bytes, default=None)
-        if smallest is None or self._in_better_place(smallest) is None:
+        if smallest is None or self._judged_if_better_placed(smallest) is None:
             # where the smallest file lies no better, none does. What a program quantizes at load
             # may leave parts of a model in 16 bits
             rows = [row for row in rows if row.is_made_at_load]
         for row in sorted(rows, key=_is_less_wanted):
-            other = self._in_better_place(row)
+            other = self._judged_if_better_placed(row)
             if other is None:
                 continue
             if self.judged.fits and gains_no_step(other, self.judged):
@@ -181,9 +181,7 @@ class AlternativeSearch(Asking):
 
     @property
     def _may_lie_better(self) -> bool:
-        """Whether files that can be had in other types run here, not all of them on accelerators
-        with memory of their own.
-        """
+        """Whether files of other types can be had and run here, not all of them on accelerators."""
         question = self.judged.question
         if self.judged.is_on_accelerators:
             return False
@@ -214,7 +212,7 @@ class AlternativeSearch(Asking):
                 rows.append(row)
         return rows
 
-    def _in_better_place(self, row: FileRow) -> Judged | None:
+    def _judged_if_better_placed(self, row: FileRow) -> Judged | None:
         """What `check` answers in that type, if the model lies in a better place then."""
         stated = self.judged.question.stated.replace(
             runtime=row.runtime.id, quantization=row.quantization
@@ -294,7 +292,7 @@ def _without_options(
 
 
 def _in_smaller_type(search: AlternativeSearch) -> Workload | None:
-    """The same program in the nearest smaller type that runs."""
+    """The same program in the smaller type of least loss that runs."""
     if search.smaller is None:
         return None
     return search.smaller.question.stated

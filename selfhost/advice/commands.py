@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..catalogue.runtime_parts import Conversion
 from ..core.errors import WorkloadError
@@ -74,7 +74,7 @@ def commands(launch: Launch) -> Steps:
     file = _file_to_name(question)
     if file is not None:
         return _lines_of_gguf(launch, file)
-    found = _with_settings(launch, _usual_line(launch))
+    found = _with_settings(launch, _first_template(launch))
     if not found.commands or question.missing_bytes == 0:
         return found
     return found.replace(commands=found.commands + _other_line(launch))
@@ -107,8 +107,8 @@ def _other_line(launch: Launch) -> Lines:
 def lines_by_tag(launch: Launch) -> Steps:
     """Lines that run the model by its tag in the runtime's library, as Ollama does.
 
-    None where the runtime has no tag for what was judged, fetches or runs no such model on the
-    machine, or may crash there.
+    No lines where the runtime has no tag for what was judged, fetches or runs no such model on
+    the machine, or may crash there.
     """
     question = launch.question
     if question.loads_named_files:
@@ -123,8 +123,7 @@ def lines_by_tag(launch: Launch) -> Steps:
     if template:
         line = launch.filled(template)
         return Steps(commands=(line,) if line else ())
-    line = launch.filled(launch.lines.default)
-    return _with_settings(launch, line)
+    return _with_settings(launch, launch.lines.default)
 
 
 def _template_of_long_texts(launch: Launch) -> str:
@@ -173,13 +172,13 @@ def _can_run(launch: Launch) -> bool:
 # ------------------------------------------------------------------ templates of lines
 
 
-def _usual_line(launch: Launch) -> str:
-    """The first line of the program for such a model that can be filled; "" for none. A line with a
-    tag comes before the line with the name of the file, and the repository last.
+def _first_template(launch: Launch) -> str:
+    """The first template of the program for such a model that can be filled; "" for none. A
+    template with a tag comes before that with the name of the file, and the repository last.
     """
     way = launch.judged.offload
     if way is not None:
-        return launch.filled(_template_in_turn(launch, way))
+        return _template_in_turn(launch, way)
     usual = _usual_template(launch)
     named = launch.template("named")
     templates = [named, usual]
@@ -189,9 +188,8 @@ def _usual_line(launch: Launch) -> str:
     if by_rule and not launch.values["quantized"]:
         templates = [by_rule]
     for template in (*templates, launch.template("repository")):
-        line = launch.filled(template)
-        if line:
-            return line
+        if launch.filled(template):
+            return template
     return ""
 
 
@@ -208,12 +206,16 @@ def _template_in_turn(launch: Launch, way: str) -> str:
 
 
 def _usual_template(launch: Launch) -> str:
-    """The template for the row, the family or the main use; "" where it would load another type."""
+    """The template for the row, the family or the main use, and for as many users as asked; ""
+    where it would load another type.
+    """
     spec = launch.spec
     row = None if spec.architecture is None else spec.architecture.row
     template = launch.runtime.command_of(spec.family, spec.main_use, row)
     if template == launch.lines.default:
         template = launch.default_command
+    elif row is not None:
+        template = launch.for_all_users(f"users_{row}", template)
     if not launch.is_cast:
         return template
     return template if "{cast}" in template else ""
@@ -222,15 +224,21 @@ def _usual_template(launch: Launch) -> str:
 # ------------------------------------------------------------------ what a line has to set
 
 
-def _with_settings(launch: Launch, line: str) -> Steps:
-    """The line with all that has to be set, so that it runs the model as judged: the options that
-    the user stated by name, then those that are needed, as options or as variables of a server.
-    None where something cannot be set, and for no line.
+def _with_settings(
+    launch: Launch,
+    template: str,
+    paths: Mapping[str, str] = {},
+) -> Steps:
+    """The filled template with all that has to be set, so that it runs the model as judged: the
+    options that the user stated by name, then those that are needed, as options or as variables of
+    a server. No lines where something cannot be set, and for a template that cannot be filled.
     """
+    line = launch.filled(template, paths)
     if not line:
         return Steps()
     lines = launch.lines
-    in_command = launch.default_command.replace("total_context", "context")
+    # a place of the template sets its option; that of the total context sets the context
+    places = template.replace("total_context", "context")
     words = [line, *_stated_options(launch)]
     server = {}
     for key in options_needed(launch):
@@ -239,7 +247,7 @@ def _with_settings(launch: Launch, line: str) -> Steps:
             words.append(option)
         elif key in lines.variables:
             server[key] = launch.filled(lines.variables[key])
-        elif key not in _IF_IT_CAN and f"{{{key}}}" not in in_command:
+        elif key not in _IF_IT_CAN and f"{{{key}}}" not in places:
             return Steps()
     if _NOT_TYPED in words:
         return Steps()
@@ -299,8 +307,8 @@ def _variables_of_cards(launch: Launch) -> list[str]:
 
 
 def _lines_of_named_files(launch: Launch) -> Steps:
-    """The lines that run the file or the folder that was named; () where the runtime takes none, or
-    where its path cannot be typed.
+    """The lines that run the file or the folder that was named; no lines where the runtime takes
+    none, or where its path cannot be typed.
     """
     path = launch.spec.origin
     ending = path.lower()
@@ -321,13 +329,12 @@ def _lines_of_named_files(launch: Launch) -> Steps:
     if is_quoted and "'{repository}'" in template:
         # the template is Python code, in which a quoted path would end the string
         return Steps()
-    line = launch.filled(template, {"repository": typed})
-    return _with_settings(launch, line)
+    return _with_settings(launch, template, {"repository": typed})
 
 
 def _lines_of_gguf(launch: Launch, path: str) -> Steps:
-    """The lines that run the judged file; () where the runtime takes no GGUF file, or where a name
-    in its path was replaced.
+    """The lines that run the judged file; no lines where the runtime takes no GGUF file, or where a
+    name in its path was replaced.
     """
     if not path.lower().endswith(".gguf"):
         return Steps()
@@ -360,8 +367,7 @@ def _lines_of_file(
     if projector is not None and launch.has_projector:
         paths["projector_file"] = _shell_path(projector, machine)
         template = template.replace(" -c ", " --mmproj {projector_file} -c ", 1)
-    line = launch.filled(template, paths)
-    return _with_settings(launch, line).replace(setup=setup)
+    return _with_settings(launch, template, paths).replace(setup=setup)
 
 
 # ------------------------------------------------------------------ what a shell takes
@@ -419,9 +425,9 @@ def lines_of_made_file(launch: Launch) -> Steps:
 def _lines_of_recipe(launch: Launch) -> Steps:
     """The lines that make the file that was judged, and run it.
 
-    None where the runtime has no converter, where the publisher's repository is not known, or where
-    the quantization cannot be made so. For a lone config.json the lines take its folder, where the
-    weights have to be put; for one of another name a folder that the user makes.
+    No lines where the runtime has no converter, where the publisher's repository is not known, or
+    where the quantization cannot be made so. For a lone config.json the lines take its folder,
+    where the weights have to be put; for one of another name a folder that the user makes.
     """
     spec = launch.spec
     conversion = launch.runtime.conversion

@@ -43,7 +43,8 @@ from ..needs.records import likely_bytes
 Lines = tuple[str, ...]
 # the value of each place in a template; None: a line with that place cannot be typed
 Values = Mapping[str, str | None]
-# a line is filled in steps: a path first, what was judged later
+# a line is filled in steps: a path first, what was judged later. The text is "" where a value is
+# None; a place without a value stays
 fill_partly = partial(fill, keep_unknown=True)
 # formats that somebody else than the publisher of the weights makes
 CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")

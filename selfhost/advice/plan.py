@@ -448,8 +448,8 @@ def _find_least(
     known: Iterable[KnownMachine],
 ) -> _Found:
     """The least machine on which `check` says that the model runs: one with just enough of
-    everything, else the smallest known machine whose GPUs hold the model. Where there is none, the
-    machine holds the model at least.
+    everything, else the smallest known machine whose GPUs hold the model. Where the model runs on
+    none, the last machine with just enough is taken, whose GPU holds the model.
     """
     question = meant.question(catalogue, _VAST)
     workload = workload_where_users_wait(question, catalogue) or smallest_of_list(

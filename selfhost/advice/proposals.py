@@ -53,7 +53,7 @@ class Proposals(Record):
     def best(self, most: int) -> list[Verdict]:
         """The best `most` models that run here fast enough: those of the same main use, then
         others; of both in the stated program, then in another. The last is one that the spec names,
-        if none before is. None where the machine does not tell what every model needs.
+        if none before is. No models where the machine does not tell what every model needs.
         """
         if self.judged.has(*_UNREAD):
             return []

@@ -285,7 +285,7 @@ def _is_meant(
     key: str,
     machine: Machine,
 ) -> bool:
-    """Whether a key of `install_first` means the card: a vendor, or `below-7.5`, a compute
+    """Whether a key of `[installation.first]` means the card: a vendor, or `below-7.5`, a compute
     capability, with or without the system before it.
     """
     platform, _, least = key.partition("below-")

@@ -68,6 +68,7 @@ def check_with(
         carry=carry,
         day=today or units.utc_today(),
     )
+    # a draft is told beside the pace without it
     return advice.replace(judged=with_undrafted_pace(advice)).verdict(notes)
 
 
@@ -78,6 +79,9 @@ def _loaded_bits(judged: Judged) -> int | None:
 class Advice(AlternativeSearch, DeferredAdvice):
     """The advice on a judged question: commands, alternatives, room, costs, each computed when it
     is read. `day` is the day for prices and dates.
+
+    `alternatives` and `of_same_model` are those of `AlternativeSearch`, which stands first, so that
+    they win over the empty ones of `DeferredAdvice`.
     """
 
     day: str

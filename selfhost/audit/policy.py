@@ -82,7 +82,7 @@ BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
 _MOST_COMPARED = 500
 # the most models side by side on one machine: each is one more program that runs at the same time
 MOST_TOGETHER = 1_000
-# the keys of a [[together]] table itself; all other keys belong to its models
+# the keys of a [[together]] table itself besides `models`; all other keys belong to its models
 _KEYS_OF_TOGETHER = ("machines", "severity")
 NEEDS = ("private", "commercial", "modify", "auditable")
 # keys of [needs], which belong to no entry, and the remedy for such a key in an entry
@@ -280,13 +280,13 @@ def _architecture(table: TomlTable, key: str) -> str | None:
     return text
 
 
-def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
+def _facts(class_table: TomlTable, key: str) -> dict[str, StatedFact]:
     """The facts that a class states of its machines, by keys of `FACT_KEYS`."""
-    table = root.get(key, "TomlTable")
+    table = class_table.get(key, "TomlTable")
     if table is None:
         return {}
     place = f"{table.document.file}:{table.document.line(table.path)}"
-    source = f"stated by the policy, {place} (class {root.values.get('name')})"
+    source = f"stated by the policy, {place} (class {class_table.values.get('name')})"
     facts = {}
     for fact_key, text in _texts_of_facts(table).items():
         try:
@@ -501,6 +501,8 @@ class Wanted(Record):
     """A `[[model]]` or a `[[together]]` of a policy: the model that must run, its workload, and the
     machines; without `machines` every machine.
 
+    The `read_by` fields are keys of `[[model]]` and `[[together]]`; `_model` reads the others.
+
     `asked` includes the `[needs]` of the policy. `label` tells entries of one name apart.
     `index` is the place in `Policy.models`, `path` the place in the file. `members` are the models
     that a `[[together]]` wants side by side, each as its `[[model]]` asks for it; the name of the
@@ -642,8 +644,9 @@ def _refuse_faults(
     models: Iterable[Wanted],
     judge: PolicyJudge | None,
 ) -> None:
-    """Raise `PolicyError` where the policy has faults. The entries of a policy without faults are
-    judged later, where its machines are known.
+    """Raise `PolicyError` where the policy has faults; `judge` adds the entries that it refuses, so
+    that a person sees all faults at once. The entries of a policy without faults are judged later,
+    where its machines are known.
     """
     if document.ok:
         return

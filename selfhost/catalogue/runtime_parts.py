@@ -452,7 +452,8 @@ class Installation(Stated):
 class CommandLines(Stated):
     """The commands that a person types to run a model. `core/templates.py` fills the lines.
 
-    - `default`: the usual command; `by_use`: others, by row, family or main use.
+    - `default`: the usual command; `by_use`: others, by row, family or main use. Those for several
+      users are `users`, `users_file`, and `users_` with the row.
     - `offload`: commands by the way of offloading, in which parts of a model come to an
       accelerator in turn.
     - `devices`, `inputs`, `blanks`: texts for the places of their names in the commands.

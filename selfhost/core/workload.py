@@ -1,7 +1,7 @@
 """The request to a model: a `Workload`, and a `Load`, which is the demand of one day.
 
-Each field of both is also an option of the command line, which `read_by(name=…)` names. Wrong
-values raise one `WorkloadError` with every fault.
+Each field of both with a name in `read_by` or `_option` is also an option of the command line.
+Wrong values raise one `WorkloadError` with every fault.
 """
 
 from __future__ import annotations
@@ -239,7 +239,8 @@ class Workload(Record):
 
     def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed. Another purpose brings its own context, prompt
-        and longest wait, in place of those that the purpose before it brought.
+        and longest wait, in place of those that the purpose before it brought. A stated value that
+        equals what the purpose before brought is replaced, too (`states`).
         """
         if changes.get("purpose", self.purpose) != self.purpose:
             for field in _BY_PURPOSE:
@@ -274,7 +275,9 @@ class Workload(Record):
         return "".join(f" {option}" for option in options)
 
     def states(self, field: str) -> bool:
-        """Whether the field's value differs from its default and from the value of the purpose."""
+        """Whether the field's value differs from its default and from the value of the purpose. A
+        stated value that equals one of them does not count as stated.
+        """
         value = getattr(self, field)
         return value not in (Workload._defaults.get(field), self._by_purpose(field))
 
@@ -574,7 +577,7 @@ _COMMAND_OR_OPTION = (
 )
 # an option without a Python keyword, followed by an alternative that has one
 _OR_ANOTHER = r"--set \S+ or (?=--(?:gpu|machine)\b)"
-# each argument of a row, except the last
+# an argument that another one follows: a comma goes between
 _ARGUMENT = r"(?<==)(\S+) (?=[a-z_]+=)"
 
 

@@ -66,11 +66,12 @@ class WayBounds(Record):
         """
         known = merits.judged
         way = candidate.way
+        # of a way that runs now and is fast, fewer bytes bring less pace than the bits are worth
+        # (`_SIZE_STEPS`): there all of its bytes give the better bound
         share = 1.0
         is_settled = merits.runs is Runs.NOW and not merits.is_slow
         if way.is_larger or merits.unserved or not is_settled:
             share = self._size_share(candidate, known.question)
-        # else a smaller type gains what its size gives at most, which is worth less than the bits
         effect = most_effect(way.settings, known.question)
         gain = effect * self._most_gain(candidate, known, share)
         merits = merits._replace(

@@ -213,7 +213,7 @@ class _Choice(Record):
     # -------------------------------------------------------------- text: the programs
 
     def _best_of_programs(self) -> Judged:
-        """The best way of text: in the program that suits so many accelerators, then in the usual
+        """The best way of text: in the program that suits so many accelerators, else in the usual
         one, then where it does not suit all users in the others that serve many.
         """
         preferred = self._preferred_server
@@ -335,7 +335,8 @@ class _Choice(Record):
         while left:
             bounded = []
             for candidate in left:
-                # the same type tells more, where it lies in the same place
+                # what was judged in the same type tells more than the best way, if it lies in the
+                # same place
                 known = plain.get(candidate.row.quantization, best)
                 if known.judged.placement != best.judged.placement:
                     known = best

@@ -100,8 +100,8 @@ def _smallest_group_first(
     machine: Machine,
     question: Question,
 ) -> list[_Group]:
-    """The largest accelerators in each number that may share the model, or in the stated number
-    alone.
+    """The largest accelerators in each number that may share the model, from one accelerator on, or
+    in the stated number alone.
 
     Only accelerators that suit the runtime count, where some do.
     """
@@ -222,6 +222,7 @@ class _Group(Record):
         terms = []
         for alike in zip(*(needs.terms for needs in by_place), strict=True):
             first = alike[0]
+            # a term may take RAM and a part of each accelerator
             if first.stays_in_ram:
                 terms.append(_of_each_process(first, len(self.places)))
             if first.split is not Split.HOST:

@@ -378,6 +378,7 @@ class _OnMachine(Record):
             return 0
         one_bytes = _cache_bytes(alone.placed.on_cards.terms)
         all_bytes = _cache_bytes(needs.terms)
+        # several users, as `lets_users_wait` says
         next_bytes = (all_bytes - one_bytes) / (self.question.workload.parallel - 1)
         return max(0, min(one_bytes, next_bytes))
 

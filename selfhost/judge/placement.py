@@ -452,6 +452,7 @@ class _OnRamAndCards(Record):
         layers = self.question.layers
         if not layers or not self._spreads_layers:
             return None
+        # no layer lies in RAM, so both needs are those on a card
         model = DivisibleModel(
             ram_needs=self.card_needs, card_needs=self.card_needs, layers=layers
         )
@@ -500,4 +501,6 @@ def _free_bytes(place: Place) -> int:
 
     1 where nothing is known to be free, so that such places get equal parts.
     """
-    return DEVICE_MARGIN_BYTES + place.usable_bytes if place.usable_bytes else 1
+    if not place.usable_bytes:
+        return 1
+    return DEVICE_MARGIN_BYTES + place.usable_bytes

@@ -137,7 +137,7 @@ class Merits(NamedTuple):
         """
         if self.judged.question.speed_stated:
             return False
-        return _is_slower_than_reading(self.pace)
+        return _is_below_reading_pace(self.pace)
 
     @property
     def rating(self) -> Rating:
@@ -170,7 +170,8 @@ class Merits(NamedTuple):
 
         Where the way is too slow, its type counts by its loss alone. Text that comes fast enough
         may be slower for more bits: there the type counts by the bytes read, so that a smaller file
-        must gain more than its size gives.
+        must gain more than its size gives. The two scales are never compared, because `unserved`
+        and `is_slow` decide before.
         """
         worth = steps_between(1.0, max(self.pace or 0.0, _UNKNOWN_PACE))
         if self.wait_seconds is not None:
@@ -242,7 +243,7 @@ def _likely_pace(judged: Judged) -> float | None:
     return None if pace is None else pace.likely
 
 
-def _is_slower_than_reading(pace: float | None) -> bool:
+def _is_below_reading_pace(pace: float | None) -> bool:
     """Whether so many tokens per second are fewer than people read, or not known."""
     return pace is None or units.is_slower(pace, READING_TOKENS_PER_SECOND)
 
@@ -265,7 +266,7 @@ def _is_cramped(judged: Judged) -> bool:
     amounts = amounts_on_accelerators(judged)
     if amounts is None or amounts.share > min(most_share, _MOST_SHARE):
         return True
-    if _is_slower_than_reading(_likely_pace(judged)):
+    if _is_below_reading_pace(_likely_pace(judged)):
         return True
     return judged.has(*_CRAMPED_CODES)
 
@@ -415,7 +416,7 @@ def is_slower_than_reading(judged: Judged) -> bool:
     """
     if judged.question.speed_stated:
         return False
-    return _is_slower_than_reading(_likely_pace(judged))
+    return _is_below_reading_pace(_likely_pace(judged))
 
 
 def has_waiting_users(judged: Judged) -> bool:

@@ -688,6 +688,9 @@ class Verdict(Judged, Report):
       model, with the keys of the JSON.
     - `understood_as`, `notes`, `fine_print`: how the name was understood, and what to know beside
       the answer.
+    - `asked`: the name as typed. What was asked of the model is `question.asked`.
+    - `first_notes`, `further`: the caller's notes, and what works out the advice. Behind a pickle
+      nothing does: the advice is stored, and a copy made by `replace` has none.
     - `loaded_bits`: what one weight takes in memory; None where it takes what it does in the file.
     - `why`: in a list, why the model stands where it does. A list has no commands, alternatives,
       offers or room.
@@ -890,7 +893,8 @@ class Alternative(Verdict):
     """A verdict on something that would fit instead: the same model smaller or with a shorter
     context, or another model.
 
-    `command` asks about the alternative with everything that was asked before.
+    `why` tells what is given up, and what may keep it from running well. `command` asks about the
+    alternative with everything that was asked before.
     """
 
     why: str = ""

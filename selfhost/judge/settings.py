@@ -415,8 +415,11 @@ def _with_split_layers(on: Situation, workload: Workload) -> Workload | None:
 
 
 def _on_more_cards(on: Situation, workload: Workload) -> Workload | None:
+    most = _most_parts(on)
+    if most is None:
+        return None
     names = on.runtime.options_for("parts_of_layers")
-    return with_options(workload, names, str(_most_parts(on)))
+    return with_options(workload, names, str(most))
 
 
 # ------------------------------------------------------------------ the settings in words

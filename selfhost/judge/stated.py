@@ -212,7 +212,13 @@ class _TypedRequest(Request):
         workload = self.workload.with_known(**changes)
         if program is not None:
             workload = workload.with_known(runtime=program.runtime.id)
-        return self.replace(workload=workload, program=program)
+        return Request(
+            table=self.table,
+            files=self.files,
+            workload=workload,
+            program=program,
+            machine=self.machine,
+        )
 
     def _fault(self, option: str, kind: str, /, **figures: Any) -> None:
         """Note that an option makes no sense."""

@@ -202,9 +202,9 @@ class ProgramRow(Record):
     def types_in_turn(self) -> tuple[str, ...]:
         """The types that are tried in turn where the user asks for none.
 
-        That is the usual type alone, except for GGUF files. There the type that the program's own
-        library has and the published types that are nearest to the usual one come first, where
-        nobody publishes that one. A smaller type of four bits (`FOUR_BITS`) comes last, where it
+        That is the usual type alone, except for GGUF files. There, where nobody publishes the usual
+        type, the type that the program's own library has and the published types that are nearest
+        to the usual one come first. A smaller type of four bits (`FOUR_BITS`) comes last, where it
         can be had: a publisher's own mix of it, where nobody publishes the type itself.
         """
         usual = self.usual_type
@@ -301,6 +301,9 @@ def program_row(spec: ModelSpec, runtime: RuntimeSpec) -> ProgramRow:
 class FileRow(Record):
     """One type of a model's files in a program. Files are published in a repository, stand under a
     tag in the program's own library, or are made from the published weights.
+
+    A published type is ready, and a ready type can be had: somebody has the files; nobody has to
+    make them; or a converter does. `is_unlisted` asks of GGUF files alone.
 
     Format and type are None where the program does not load the model.
     """

@@ -46,8 +46,8 @@ class Way(Record):
       memory that it may take.
     - `settings`: the settings that `kv_cache_type` and `runtime_options` ask for.
     - `is_other`: the program is not one that the machine's owner would try first.
-    - `preference`: the place of the way among all of its kind. `turn`: of pictures and training,
-      the place where accelerators hold all of it.
+    - `preference`: the place of the way among all of its kind, for text and where accelerators do
+      not hold all of it. `turn`: of pictures and training, the place where accelerators do.
     """
 
     runtime: RuntimeSpec

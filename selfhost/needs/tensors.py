@@ -119,15 +119,16 @@ class ArchitectureRow(Stated):
       each stack.
     - `token_types`: a token type table.
     - `rope_factors`: "freqs": one table in the GGUF file; "long_short": two.
-    - `per_layer_vocabulary`: rows of the second token table of Gemma 3n and 4 in the published
+    - `per_layer_vocabulary`: rows of that table (`per_layer_embeddings`) in the published
       weights, where the GGUF file pads it.
     - `altup`: Gemma 3n: alternating updates and LAuReL.
     - `hyper_connections`: learned mixing of parallel streams: 2 ways (Hy4), or 3 (DeepSeek V4:
       among themselves too).
     - `routed_shared`: shared experts that the router weighs as well: rows of its matrix.
-    - `relative_reach`: distance in tokens up to which attention adds a learned bias (Inkling).
-    - `indexer_parts`: so many rows as long as a key of the indexer lie in llama.cpp's cache for
-      each token, where tokens share keys (src/llama-kv-cache-kpool.cpp).
+    - `relative_reach`: how many tokens back that bias (`relative_states`) reaches in layers
+      without a window.
+    - `indexer_parts`: with an `indexer_pool`: rows as long as a key that llama.cpp keeps of
+      each token for it (src/llama-kv-cache-kpool.cpp).
     - `embedding_rows_beyond`: rows of the token table that no output belongs to (Llama 3.2
       Vision: image tokens).
     - `encoder`: attends both ways, keeps no cache.
@@ -325,8 +326,9 @@ def row_of(architecture: Architecture) -> ArchitectureRow:
     """The row of a model's architecture, with the features that this model has beside others, and
     without those that it lacks.
 
-    `UNKNOWN_ROW` where no row describes the architecture, or the tensors of the model are to follow
-    from a row whose other models have a part that this model lacks.
+    `UNKNOWN_ROW` where no row describes the architecture. Also where its tensors are not listed
+    and the model lacks attention or a feed-forward that the row's tensors count on
+    (`_lacks_usual_part`).
     """
     row = _row_with(
         architecture.row, architecture.also, architecture.lacks, architecture.gate
@@ -359,6 +361,7 @@ def _row_with(
 
 def _lacks_usual_part(architecture: Architecture, row: ArchitectureRow) -> bool:
     """Whether the model lacks attention or a feed-forward that all other models of the row have."""
+    # T5, BART and MPNet have attention in every model
     always_attends = row.rewrites or row.relative_positions > 0
     if always_attends and not architecture.attention:
         return True
@@ -612,7 +615,8 @@ class _TensorList:
         biased: bool = False,
     ) -> None:
         """Add a tensor, and the bias beside it. A name that begins with `blk.` or a point is added
-        to each stack of an encoder with a decoder.
+        to each stack of an encoder with a decoder. A name without `*` is of no layer; of the others
+        only layers with tensors of their own count.
         """
         if "*" in name:
             layers = self._stored(layers)
@@ -647,6 +651,7 @@ class _TensorList:
         if stacks and name.startswith(("blk.", ".")):
             if "cross_attn" in name:
                 stacks = stacks[-1:]
+            # so GGUF files of T5 call it
             in_stack = plain_name.replace("attn_output.", "attn_o.")
             names = [f"{stack}.{in_stack}" for stack in stacks]
         for stored_name in names:

@@ -231,6 +231,27 @@ def test_several_users_of_mlx_are_served_at_once(model: str, folder: str) -> Non
     assert any(line.startswith("mlx_lm.generate") for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("model", "folder"),
+    [
+        pytest.param("glm-5.3-flash", "mlx-community/GLM-5.3-Flash-4bit", id="GLM"),
+        pytest.param(
+            "qwen3.8-flash-next", "mlx-community/Qwen3.8-Flash-Next-4bit", id="Qwen"
+        ),
+    ],
+)
+def test_several_users_of_mlx_vlm_are_served_at_once(model: str, folder: str) -> None:
+    """server/cli.py of mlx-vlm 0.7.10: `--max-num-seqs` are decoded at once; mlx_vlm.generate
+    answers one prompt and ends.
+    """
+    several = check(
+        model, Workload(runtime="mlx", parallel=4), machine="mac-studio-m3-ultra-512gb"
+    )
+    assert several.commands == (f"mlx_vlm.server --model {folder} --max-num-seqs 4",)
+    alone = check(model, Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+    assert alone.commands == (f"mlx_vlm.generate --model {folder} --prompt Hello",)
+
+
 def test_mlx_is_told_the_usual_name_and_converts_otherwise() -> None:
     """The options are those of mlx_lm/convert.py; mlx-community names its folders so throughout."""
     verdict = check(
