@@ -78,8 +78,8 @@ class _StateRule(Stated):
 class _TensorsTable(Stated):
     """specs/common/tensors.toml.
 
-    - `tensors`: the lines of each part of a model; each becomes a `TensorRule` when it is asked
-      for.
+    - `tensors`: the lines of each part of a model; each becomes a `TensorRule` when it is
+      asked for.
     - `states`: what each kind of recurrent layer keeps.
     """
 
@@ -104,8 +104,8 @@ class ArchitectureRow(Stated):
     - `fused_qkv`: queries, keys and values in one matrix.
     - `attention_bias`: queries, keys and values have a bias.
     - `key_bias`: with attention_bias: keys have one too.
-    - `query_key_norm`: "head": one norm vector of a head; "full": of all heads; "per_head": one
-      for each head.
+    - `query_key_norm`: "head": one norm vector of a head; "full": of all heads;
+      "per_head": one for each head.
     - `window_masks`: windows mask scores alone: keys and values of all tokens are kept.
     - `recomputes`: no cache: every token is made from the whole text again.
     - `gate`: "split": gate and up; "fused": both in one matrix; "none": up alone; RWKV:
@@ -115,99 +115,105 @@ class ArchitectureRow(Stated):
     - `router_bias`: a bias that picks experts.
     - `positions`: a learned position table.
     - `position_offset`: rows of that table before the first position.
-    - `sines`: M2M-100: transformers keeps a computed table instead, with so many rows more, of
-      each stack.
+    - `sines`: M2M-100: transformers keeps a computed table instead, with so many rows
+      more, of each stack.
     - `token_types`: a token type table.
     - `rope_factors`: "freqs": one table in the GGUF file; "long_short": two.
     - `per_layer_vocabulary`: rows of that table (`per_layer_embeddings`) in the published
       weights, where the GGUF file pads it.
     - `altup`: Gemma 3n: alternating updates and LAuReL.
-    - `hyper_connections`: learned mixing of parallel streams: 2 ways (Hy4), or 3 (DeepSeek V4:
-      among themselves too).
+    - `hyper_connections`: learned mixing of parallel streams: 2 ways (Hy4), or 3
+      (DeepSeek V4: among themselves too).
     - `routed_shared`: shared experts that the router weighs as well: rows of its matrix.
-    - `relative_reach`: how many tokens back that bias (`relative_states`) reaches in layers
-      without a window.
-    - `indexer_parts`: with an `indexer_pool`: rows as long as a key that llama.cpp keeps of
-      each token for it (src/llama-kv-cache-kpool.cpp).
-    - `embedding_rows_beyond`: rows of the token table that no output belongs to (Llama 3.2
-      Vision: image tokens).
+    - `relative_reach`: how many tokens back that bias (`relative_states`) reaches in
+      layers without a window.
+    - `indexer_parts`: with an `indexer_pool`: rows as long as a key that llama.cpp keeps
+      of each token for it (src/llama-kv-cache-kpool.cpp).
+    - `embedding_rows_beyond`: rows of the token table that no output belongs to (Llama
+      3.2 Vision: image tokens).
     - `encoder`: attends both ways, keeps no cache.
-    - `idle_cache`: with encoder: llama.cpp alone makes a cache all the same, which is not read.
-    - `stacks`: T5, BART: names in front of its blocks, "enc" and "dec"; those of a decoder
-      attend to the encoder too.
-    - `relative_positions`: T5, MPNet: rows of the table of distances that the first layer has.
+    - `idle_cache`: with encoder: llama.cpp alone makes a cache all the same, which is not
+      read.
+    - `stacks`: T5, BART: names in front of its blocks, "enc" and "dec"; those of a
+      decoder attend to the encoder too.
+    - `relative_positions`: T5, MPNet: rows of the table of distances that the first layer
+      has.
     - `unfused`: llama.cpp stores the scores of attention whatever is asked for.
-    - `biased_scores`: arrays as long as the scores of all heads in which llama.cpp keeps what it
-      adds to them (Inkling 2).
+    - `biased_scores`: arrays as long as the scores of all heads in which llama.cpp keeps
+      what it adds to them (Inkling 2).
     - `diffusion`: an encoder that writes text, all of it in each step.
-    - `mtp_like`: a block for multi-token prediction is like the last layer; or like those with
-      "window", "dense".
-    - `mtp_vocabulary`: what such blocks bring of their own: "embed_tokens", "shared_head_head".
-    - `mtp_in_gguf`: published GGUF files bring these blocks; unknown: those converted since
-      mid-2026 may.
-    - `wide_qat_table_until`: the day since which files of weights trained for 4 bits have no token
-      table in 16 bits.
-    - `mtp_in_gguf_since`: the day since which conversions bring these blocks: published files
-      of models from before lack them.
-    - `mtp_loaded`: what llama.cpp loads of these blocks even where nothing is drafted, by the
-      start of its name.
+    - `mtp_like`: a block for multi-token prediction is like the last layer; or like those
+      with "window", "dense".
+    - `mtp_vocabulary`: what such blocks bring of their own: "embed_tokens",
+      "shared_head_head".
+    - `mtp_in_gguf`: published GGUF files bring these blocks; unknown: those converted
+      since mid-2026 may.
+    - `wide_qat_table_until`: the day since which files of weights trained for 4 bits have
+      no token table in 16 bits.
+    - `mtp_in_gguf_since`: the day since which conversions bring these blocks: published
+      files of models from before lack them.
+    - `mtp_loaded`: what llama.cpp loads of these blocks even where nothing is drafted, by
+      the start of its name.
     - `mtp_cached`: these blocks have room in llama.cpp's cache, drafting or not.
-    - `norms_of_parts`: a layer without attention, or without feed-forward, lacks the norm in
-      front of it.
-    - `rope`: keys are turned by their position; else nothing tells it, or what attention adds
-      (ALiBi).
+    - `norms_of_parts`: a layer without attention, or without feed-forward, lacks the norm
+      in front of it.
+    - `rope`: keys are turned by their position; else nothing tells it, or what attention
+      adds (ALiBi).
     - `rope_share`: of a head that part is turned, in all its models.
-    - `rope_rows`: rows of vLLM's table of sines and cosines for each position: 4 where pictures
-      have axes.
-    - `tokenizer`: "spm", "bpe", "wpm" or "unigram" where all its models have it: the size of
-      the file's header; "varies": not told by its size either.
-    - `full_every`: every so many layers one keeps all tokens, where the header has a window and
-      no pattern (the same in config.json of the publishers); 0: every layer has the window, as
-      publishers say and llama.cpp ignores.
-    - `full_first`: the first of so many layers keeps all tokens, not the last (load_swa_pattern
-      with dense_first).
-    - `window_tokens`: the window where the header states none, with window_cache_layers in a
-      model of so many layers alone: attention_chunk_size of Llama 4, sliding_window of EXAONE
-      4.0 32B in their config.json.
-    - `cache_layers`: layers that own a cache, where the header does not count those that share
-      one: num_hidden_layers - num_kv_shared_layers of both sizes of Gemma 3n in their
-      config.json.
+    - `rope_rows`: rows of vLLM's table of sines and cosines for each position: 4 where
+      pictures have axes.
+    - `tokenizer`: "spm", "bpe", "wpm" or "unigram" where all its models have it: the size
+      of the file's header; "varies": not told by its size either.
+    - `full_every`: every so many layers one keeps all tokens, where the header has a
+      window and no pattern (the same in config.json of the publishers); 0: every layer
+      has the window, as publishers say and llama.cpp ignores.
+    - `full_first`: the first of so many layers keeps all tokens, not the last
+      (load_swa_pattern with dense_first).
+    - `window_tokens`: the window where the header states none, with window_cache_layers
+      in a model of so many layers alone: attention_chunk_size of Llama 4, sliding_window
+      of EXAONE 4.0 32B in their config.json.
+    - `cache_layers`: layers that own a cache, where the header does not count those that
+      share one: num_hidden_layers - num_kv_shared_layers of both sizes of Gemma 3n in
+      their config.json.
     - `gate_varies`: some models have another gate than the row says.
-    - `values_from_keys`: keys are values too in a layer without attn_v (src/models/gemma4.cpp);
-      all others are refused without it.
-    - `length_of_both`: feed_forward_length counts gate and up together: each matrix has half of
-      it.
-    - `state_kind`: the recurrence that the names of tensors do not tell: "delta": of layers
-      with a convolution; "lightning": of layers with attn_norm_2.
-    - `rank_from_width`: ssm.time_step_rank counts the heads of Mamba, and the rank of the time
-      steps follows from the width (src/models/plamo2.cpp, dt_dim).
-    - `loops`: the model runs through its layers num_loops times, each time with a cache of
-      their own (src/models/nanbeige.cpp).
-    - `window_cache`: llama.cpp's cache of layers with a window: "followed": keeps that window;
-      "ignored": keeps every token; "": nobody checked.
+    - `values_from_keys`: keys are values too in a layer without attn_v
+      (src/models/gemma4.cpp); all others are refused without it.
+    - `length_of_both`: feed_forward_length counts gate and up together: each matrix has
+      half of it.
+    - `state_kind`: the recurrence that the names of tensors do not tell: "delta": of
+      layers with a convolution; "lightning": of layers with attn_norm_2.
+    - `rank_from_width`: ssm.time_step_rank counts the heads of Mamba, and the rank of the
+      time steps follows from the width (src/models/plamo2.cpp, dt_dim).
+    - `loops`: the model runs through its layers num_loops times, each time with a cache
+      of their own (src/models/nanbeige.cpp).
+    - `window_cache`: llama.cpp's cache of layers with a window: "followed": keeps that
+      window; "ignored": keeps every token; "": nobody checked.
     - `window_cache_layers`: with "followed": only in a model of so many layers, for which
       llama.cpp fixes the window.
-    - `indexer_values`: an indexer keeps values beside its keys (src/llama-kv-cache-msa.cpp).
-    - `rolls_back`: recurrent states, and those of compressed attention, are kept for every
-      drafted token, to roll back to (src/llama-arch.cpp:1123, llm_arch_supports_rs_rollback).
-    - `keys_stated_once`: the header has one number of key heads for all layers, those without
-      attention too.
-    - `falcon_types`: llama-quantize has rules of its own for it, which it names after Falcon
-      (src/llama-quant.cpp).
-    - `layers_of_70b`: llama.cpp takes a model of so many layers for one of 70B (src/models),
-      which llama-quantize types otherwise.
+    - `indexer_values`: an indexer keeps values beside its keys
+      (src/llama-kv-cache-msa.cpp).
+    - `rolls_back`: recurrent states, and those of compressed attention, are kept for
+      every drafted token, to roll back to (src/llama-arch.cpp:1123,
+      llm_arch_supports_rs_rollback).
+    - `keys_stated_once`: the header has one number of key heads for all layers, those
+      without attention too.
+    - `falcon_types`: llama-quantize has rules of its own for it, which it names after
+      Falcon (src/llama-quant.cpp).
+    - `layers_of_70b`: llama.cpp takes a model of so many layers for one of 70B
+      (src/models), which llama-quantize types otherwise.
     - `shared_keys_of_70b`: with layers_of_70b: only where heads share keys.
     - `torch_scores`: attention that stores its scores: "eager": soft caps or sinks have
-      transformers take it; "only": a class without _supports_sdpa; "one_head": where keys have
-      one head.
-    - `mlx_windows`: layers with a window get a RotatingKVCache: "all" of them, or only "mixed"
-      with layers that have none; "": a cache of all tokens.
-    - `mlx_unpacked`: latent attention is stored as keys and values of every head, but where a
-      router has a bias; else as one row.
-    - `mlx_in_8_bits`: what its class of MLX LM has in 8 bits whatever is asked for, since pull
-      1836 of 2026-09-03 (quant_predicate); published files are older.
-    - `torch_wide_matrix`: a matrix that its class keeps out of bitsandbytes, and in 32 bits
-      beside float16 (_keep_in_fp32_modules of modeling_t5.py), by a part of its name.
+      transformers take it; "only": a class without _supports_sdpa; "one_head": where keys
+      have one head.
+    - `mlx_windows`: layers with a window get a RotatingKVCache: "all" of them, or only
+      "mixed" with layers that have none; "": a cache of all tokens.
+    - `mlx_unpacked`: latent attention is stored as keys and values of every head, but
+      where a router has a bias; else as one row.
+    - `mlx_in_8_bits`: what its class of MLX LM has in 8 bits whatever is asked for, since
+      pull 1836 of 2026-09-03 (quant_predicate); published files are older.
+    - `torch_wide_matrix`: a matrix that its class keeps out of bitsandbytes, and in 32
+      bits beside float16 (_keep_in_fp32_modules of modeling_t5.py), by a part of its
+      name.
     """
 
     name: str
@@ -886,8 +892,8 @@ class CacheGroup(Record):
     of one token and one layer.
 
     - `window_tokens`: None for layers that keep every token.
-    - `indexer_elements`: the keys of a sparse indexer; `indexer_pool`: the number of tokens that
-      share a key.
+    - `indexer_elements`: the keys of a sparse indexer; `indexer_pool`: the number of
+      tokens that share a key.
     - `tokens_per_row`: the number of tokens that share the elements.
     - `latent`: one row is key and value in one, and no values are stored.
     """
