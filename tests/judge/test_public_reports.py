@@ -24,9 +24,6 @@ CATALOGUE = open_catalogue()
 
 # reports that the answers do not hold, by the source of the report
 OFF = {
-    "r/LocalLLaMA 1twfmnw (neighbour): INT4 AutoRound, MTP n=3, no P2P, 230 W: 53.7 t/s": (
-        "2 % below the slow end, on cards that are held to 230 of 350 W"
-    ),
     "conselara.dev/notes/dgx-spark-benchmarks (2026-05): 57 to 60 with Marlin": (
         "a build that packs attention and output too, and reads fewer bytes"
     ),

@@ -308,7 +308,11 @@ class Sequence(Record):
         computed at once.
         """
         factors = pace_tables().token
-        if self.alone.crossing_seconds or not self.layout.gpus:
+        if not self.layout.gpus:
+            return factors.processor
+        if self.alone.crossing_seconds:
+            if self.step.has_experts:
+                return factors.split_experts
             return factors.processor
         row = self.layout.gpus[0].gpu.row(self.step)
         if self.step.has_experts:

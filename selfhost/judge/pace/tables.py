@@ -346,6 +346,7 @@ class TokenFactors(Figures):
     """
 
     processor: Amount
+    split_experts: Amount
     gpu: Amount
     gpu_experts: Amount
 
