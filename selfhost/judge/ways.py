@@ -148,13 +148,18 @@ def larger_types(question: Question, room_bytes: float) -> Iterator[Way]:
 
 
 def usual_and_smaller(question: Question) -> list[Way]:
-    """The type of the question, and the types to try where it does not suit the machine."""
+    """The type of the question, and the types to try where it does not suit the machine. What a
+    server takes of its list is published, or is made as the server loads the model.
+    """
     usual = row_of(question)
     types = [usual.quantization]
     if not _are_files_fixed(question):
         types += question.in_turn
         if question.stated.quantization is None and usual.runtime.gpus.required:
-            types += program_row(usual.spec, usual.runtime).types_on_gpus
+            program = program_row(usual.spec, usual.runtime)
+            for name in program.types_on_gpus:
+                if program.type_row(name).is_ready:
+                    types.append(name)
     ways = []
     for place, name in enumerate(dict.fromkeys(types)):
         way = Way(runtime=usual.runtime, quantization=name, preference=place)

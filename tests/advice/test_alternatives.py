@@ -69,8 +69,8 @@ def test_a_closed_models_nearest_open_weights_are_named_with_their_license() -> 
 @pytest.mark.parametrize(
     ("model", "machine", "workload"),
     [
-        ("llama-3.3-70b", "2x rtx 3090", Workload(runtime="vllm")),
-        ("qwen3-14b", "rtx 3060", Workload(runtime="vllm")),
+        ("llama-3.3-70b", "2x rtx 3090", Workload(runtime="vllm", quantization="fp8")),
+        ("qwen3-14b", "rtx 3060", Workload(runtime="vllm", quantization="fp8")),
         # no room for the weights, whoever of the users waits
         (
             "llama-3.1-8b",

@@ -406,6 +406,45 @@ def test_a_smaller_type_that_is_faster_for_many_stays_with_more_users() -> None:
     assert types[-1] == "fp8"
 
 
+@pytest.mark.parametrize(
+    ("model", "machine", "asked"),
+    [
+        # 65.5 GB in 16 bits, 33 in 8 bits, 19.3 in four (Qwen/Qwen3-32B-AWQ)
+        pytest.param(
+            "qwen3-32b", "rtx 4090", Workload(runtime="vllm"), id="one-user-of-vllm"
+        ),
+        pytest.param(
+            "qwen3-32b", "rtx 4090", Workload(runtime="sglang"), id="one-user-of-sglang"
+        ),
+        # 70.6 GB in 8 bits leave room for the caches of five users
+        pytest.param(
+            "llama-3.3-70b",
+            "h100 80gb hbm3",
+            Workload(runtime="vllm", parallel=50),
+            id="many-users",
+        ),
+    ],
+)
+def test_a_server_takes_four_bits_that_somebody_publishes(
+    model: str, machine: str, asked: Workload
+) -> None:
+    """Such files were only an alternative: the model did not run, or five of 50 users were served
+    at once.
+    """
+    verdict = check(model, asked, machine=machine)
+    by_hand = check(model, asked.replace(quantization="awq"), machine=machine)
+    assert verdict.route is Route.LOCAL
+    assert verdict.quantization == "awq"
+    assert verdict.users_pace == by_hand.users_pace
+
+
+def test_a_server_takes_no_four_bits_that_somebody_would_have_to_make() -> None:
+    """Nobody is known to publish Yi 34B in four bits for servers."""
+    verdict = check("yi-34b-chat", machine="rtx 4090", runtime="vllm")
+    assert verdict.route is not Route.LOCAL
+    assert verdict.alternatives
+
+
 @pytest.mark.parametrize("id", ["llama.cpp", "vllm"])
 def test_the_one_program_that_is_installed_is_taken(id: str) -> None:
     """On four GPUs, where vLLM is the default: of an answer nothing has to be installed first."""
