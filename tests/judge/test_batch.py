@@ -383,6 +383,52 @@ def test_a_server_chooses_each_token_on_the_processor() -> None:
     assert "chosen on the processor" in speed.how
 
 
+def test_who_sends_no_prompt_meanwhile_is_as_fast_with_a_stated_prompt() -> None:
+    """A source that tells decoding alone reads no prompts between, and one over the whole time
+    does: the range holds both, so that a stated prompt lowers the likely total and leaves the high
+    end. 256 tokens are what every pace has before it.
+    """
+    asked = Workload(runtime="vllm", quantization="bf16", parallel=64)
+    between = asked.replace(prompt_tokens=256, context_tokens=4096)
+    alone = asked.replace(context_tokens=4096)
+    totals = []
+    for workload in (between, alone):
+        verdict = check("llama-3.1-8b-instruct", workload, machine="h100 sxm")
+        total = speed_of(verdict).parallel_total
+        assert total is not None
+        totals.append(total)
+    with_prompts, without = totals
+    assert with_prompts.low < without.low
+    assert with_prompts.likely < without.likely
+    assert with_prompts.high == pytest.approx(without.high)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "seen"),
+    [
+        pytest.param(16, 200, id="sixteen"),
+        pytest.param(32, 271, id="thirty-two"),
+    ],
+)
+def test_many_experts_make_a_further_token_no_slower(
+    sequences: int, seen: float
+) -> None:
+    """gpt-oss 120B, of whose 128 experts a batch of 512 tokens gives each 16, on a DGX Spark with
+    so many at once: 220 and 313 tokens/s of llama-batched-bench (speed_batches.json), which chooses
+    none; a server chooses each of 201,088 words in 2.5 ns.
+    """
+    workload = Workload(
+        runtime="llama.cpp",
+        quantization="MXFP4_MOE",
+        parallel=sequences,
+        context_tokens=512,
+    )
+    verdict = check("gpt-oss-120b", workload, machine="dgx spark")
+    total = speed_of(verdict).parallel_total
+    assert total is not None
+    assert total.low < seen < total.high
+
+
 def test_many_requests_to_a_mixture_do_not_outpace_a_server_for_many() -> None:
     """gpt-oss 20B with 16 requests on an H100: 918 tokens/s of llama.cpp (speed_programs.json)."""
     totals = {}

@@ -20,6 +20,9 @@ from .layout import LaidOut
 from .ranges import NO_SECONDS, Amount, Range, Seconds, shortest
 from .tables import pace_tables
 
+# the tokens of a batch so long that the tiles of every expert are full
+_LONG_BATCH_TOKENS = 1 << 20
+
 
 class Draft(Record):
     """What proposes tokens. `step`: a step of another model; None for a block of the model."""
@@ -153,9 +156,8 @@ class Sequence(Record):
 
     def _verifying(self, tokens: int) -> Amount:
         """The time of a step that computes so many tokens of one text, in steps of one token."""
-        another = self._computing_seconds
-        if another is None:
-            another = NO_SECONDS
+        of_experts = pace_tables().token.gpu_experts_of_draft
+        another = self._token_seconds(self._prompt_rate, of_experts)
         taken = self._step_seconds(tokens, Seconds.of(self._alone_seconds), another)
         return Amount(*(taken / self._alone_seconds))
 
@@ -189,18 +191,20 @@ class Sequence(Record):
         and serving, and the experts that more tokens read. Where the length of the prompts is
         stated, steps read the prompts of new requests, too.
         """
-        another = self._computing_seconds
         prompt = self._prompt_rate
-        if another is None or prompt is None:
+        if prompt is None:
             return None
         empty_seconds = likely_seconds(self._empty, self._in_place)
+        another = self._computing_seconds()
         another = another.plus_independent(self._serving_seconds())
         another += Seconds.of(max(0.0, self._alone_seconds - empty_seconds))
         alone = 1 / self.rate
         step = self._step_seconds(users, alone, another)
         # sequences can be decoded one after the other, too
         step = shortest(step.ordered(), alone * users)
-        return users / step.plus_independent(self._new_prompts(users, prompt.likely))
+        with_prompts = step.plus_independent(self._new_prompts(users, prompt.likely))
+        # at the fast end no prompt is read
+        return users / with_prompts._replace(fast=step.fast)
 
     @cached_property
     def _in_place(self) -> LaidOut:
@@ -219,14 +223,25 @@ class Sequence(Record):
         """The rate at which a prompt is read; None where it is not known."""
         return prompt_rate(self._empty, self._in_place)
 
-    @property
-    def _computing_seconds(self) -> Seconds | None:
-        """The seconds in which a further token of a step is computed; None where the speed of
-        reading prompts is not known.
+    def _computing_seconds(self) -> Seconds:
+        """The seconds in which a step computes the token of a further text.
+
+        The tiles of experts count as full: a step of few tokens reads its experts, which
+        `_further_experts` counts, for longer than it computes tiles of few tokens.
         """
-        if self._prompt_rate is None:
-            return None
-        return 1 / self._prompt_rate * self._batch_factor()
+        of_experts = pace_tables().token.gpu_experts
+        if not self.step.has_experts:
+            return self._token_seconds(self._prompt_rate, of_experts)
+        long_batches = self._in_place.replace(micro_batch=_LONG_BATCH_TOKENS)
+        return self._token_seconds(prompt_rate(self._empty, long_batches), of_experts)
+
+    def _token_seconds(self, rate: Range | None, of_experts: Amount) -> Seconds:
+        """The seconds in which a step computes a further token, where prompts are read at `rate`;
+        none where the rate is not known. `of_experts`: as `_batch_factor` has it.
+        """
+        if rate is None:
+            return NO_SECONDS
+        return 1 / rate * self._batch_factor(of_experts)
 
     def _step_seconds(
         self,
@@ -271,9 +286,15 @@ class Sequence(Record):
         """The seconds that a runtime takes for each sequence of a step beside the model; zero
         unless the runtime replays a graph.
         """
-        if self.step.replays:
-            return pace_tables().batch.sequence_seconds
-        return NO_SECONDS
+        if not self.step.replays:
+            return NO_SECONDS
+        figures = pace_tables().batch
+        architecture = self.step.architecture
+        if architecture is None:
+            return figures.sequence_seconds
+        return figures.sequence_seconds_by_architecture.get(
+            architecture.row, figures.sequence_seconds
+        )
 
     def _gathered_factor(self, users: int) -> Amount:
         """The factor by which llama.cpp takes longer to read an expert for a few tokens of several
@@ -303,9 +324,9 @@ class Sequence(Record):
         words = architecture.vocabulary or 0
         return pace_tables().batch.word_seconds * words
 
-    def _batch_factor(self) -> Amount:
+    def _batch_factor(self, of_experts: Amount) -> Amount:
         """The factor by which a token takes longer than a token of a prompt, where several are
-        computed at once.
+        computed at once. `of_experts`: that of a mixture on GPUs without a factor of their own.
         """
         factors = pace_tables().token
         if not self.layout.gpus:
@@ -316,5 +337,5 @@ class Sequence(Record):
             return factors.processor
         row = self.layout.gpus[0].gpu.row(self.step)
         if self.step.has_experts:
-            return row.token_experts or factors.gpu_experts
+            return row.token_experts or of_experts
         return row.token or factors.gpu

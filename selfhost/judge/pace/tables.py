@@ -343,12 +343,17 @@ class GeneralFigures(Figures):
 class TokenFactors(Figures):
     """The factors by which a token takes longer than a token of a long prompt, where several are
     computed at once.
+
+    `gpu_experts`: of a mixture whose experts compute full tiles of the prompt.
+    `gpu_experts_of_draft`: the same of a draft's tokens, beside a prompt in batches of the usual
+    length.
     """
 
     processor: Amount
     split_experts: Amount
     gpu: Amount
     gpu_experts: Amount
+    gpu_experts_of_draft: Amount
 
 
 class BatchFigures(Figures):
@@ -356,9 +361,10 @@ class BatchFigures(Figures):
 
     How evenly tokens choose experts: `preferred` of several texts, `evenness` of one text, and
     `evenness_by_architecture` the same by architecture, where a prompt leaves experts out on a
-    GPU. `gathered`: the factor by which llama.cpp takes longer to read an expert for
-    `gathered_tokens` sequences. `word_seconds`: what its server takes for each word among which it
-    chooses a token.
+    GPU. `sequence_seconds`: what a runtime that replays a graph takes for each sequence of a step,
+    and `sequence_seconds_by_architecture` the same by architecture, where messages differ.
+    `gathered`: the factor by which llama.cpp takes longer to read an expert for `gathered_tokens`
+    sequences. `word_seconds`: what its server takes for each word among which it chooses a token.
     """
 
     preferred: Amount
@@ -367,6 +373,7 @@ class BatchFigures(Figures):
     attended_on_processor: Range
     attended_on_gpu: Range
     sequence_seconds: Seconds
+    sequence_seconds_by_architecture: Mapping[str, Seconds]
     gathered: Amount
     gathered_tokens: int
     gathered_from_gb_per_s: float
