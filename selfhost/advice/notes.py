@@ -321,16 +321,25 @@ def note_on_surer(judged: Judged, surer: Judged | None) -> Sentences:
 
 
 def note_on_users(judged: Judged) -> Sentences:
-    """The note on how many users are served at once while the others wait; () where none waits."""
-    waiting = 0 if judged.speed is None else judged.speed.waiting
-    if not waiting:
+    """The note on how many users are served at once while the others wait, and of how many memory
+    holds the full context; () where that holds the full contexts of all.
+    """
+    speed = judged.speed
+    if speed is None or speed.full_contexts is None:
         return ()
-    users = judged.workload.parallel
+    workload = judged.workload
+    users = workload.parallel
+    at_once = users - (speed.waiting or 0)
+    key = "users-wait"
+    if at_once > speed.full_contexts:
+        key = "requests-fit"
     runtime = judged.question.runtime
     return remark(
-        "users-wait",
-        at_once=users - waiting,
+        key,
+        full_contexts=speed.full_contexts,
+        at_once=at_once,
         users=users,
+        request_tokens=workload.request_tokens,
         program="" if runtime is None else runtime.name,
     )
 

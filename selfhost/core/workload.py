@@ -312,6 +312,16 @@ class Workload(Record):
         # llama.cpp rounds a context up to a multiple of 256
         return min(-(-tokens // 256) * 256, MOST_TOKENS)
 
+    @property
+    def request_tokens(self) -> int | None:
+        """The tokens of a request as stated, with its answer; None where no prompt is stated, and
+        where they fill the context.
+        """
+        if self.prompt_tokens is None or self.context_tokens is None:
+            return None
+        tokens = self.prompt_tokens + ANSWER_TOKENS
+        return tokens if tokens < self.context_tokens else None
+
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
         """The seconds that a download of `size_bytes` takes; None where no speed was stated, or the
         size is not known.

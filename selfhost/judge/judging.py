@@ -86,16 +86,23 @@ def layout_of_users(
     machine: Machine,
 ) -> Judged:
     """The first layout that has room for that number of users, without its pace."""
-    workload = question.workload.with_known(parallel=users)
     case = question.case
     if question.wants_gpu and case is not None and case.draft is None:
         # accelerators count their own parts: the needs in RAM matter where no part lies on one
-        of_users = case.replace(workload=workload)
-        other = question.replace(workload=workload, case=of_users)
-        layout = first_layout_with_room(other, machine)
+        layout = first_layout_with_room(_for_users(users, question), machine)
         if layout.placement != "host":
             return layout
+    workload = question.workload.with_known(parallel=users)
     return first_layout_with_room(recounted(question, workload, machine), machine)
+
+
+def _for_users(users: int, question: Question) -> Question:
+    """The question for that number of users, with its needs in RAM as they were counted."""
+    workload = question.workload.with_known(parallel=users)
+    case = question.case
+    if case is not None:
+        case = case.replace(workload=workload)
+    return question.replace(workload=workload, case=case)
 
 
 def _cache_bytes(terms: Iterable[Term]) -> int:
@@ -393,14 +400,37 @@ class _OnMachine(Record):
         return card_bytes is not None and caches_bytes > card_bytes
 
     def _with_waiting_users(self, layout: Judged) -> Judged:
-        """The layout of the users that are served at once, with its pace, while the others wait."""
+        """The layout of the users whose full contexts have room, with the pace of the users that
+        are served at once, while the others wait.
+        """
         users = self.question.workload.parallel
-        at_once = layout.workload.parallel
-        pace = pace_of_text(layout.question, layout.placed, self.machine)
-        if pace.parallel_total is None:
-            # all of them get at least what one sequence gets
-            pace = pace.replace(parallel_total=pace.decode)
-        return self._paced(layout, pace.in_turn(users, at_once))
+        full_contexts = layout.workload.parallel
+        at_once = max(full_contexts, self._requests_at_once())
+        asked = _for_users(at_once, layout.question)
+        pace = pace_of_text(asked, layout.placed, self.machine)
+        pace = pace.in_turn(users, at_once, full_contexts)
+        return self._paced(layout, pace)
+
+    def _requests_at_once(self) -> int:
+        """The number of requests as stated, with an answer, that have room at once as surely as one
+        has; 0 where no prompt is stated, and where the command lets no more in than have room with
+        their full contexts.
+
+        A program that lets requests wait keeps the tokens of each, and not the context that a
+        request may reach (vllm/v1/core/kv_cache_manager.py, allocate_slots).
+        """
+        question = self.question
+        tokens = question.workload.request_tokens
+        if tokens is None or question.bounds_sequences:
+            return 0
+        workload = question.workload.replace(context_tokens=tokens)
+        requests = _OnMachine(
+            question=recounted(question, workload, self.machine),
+            machine=self.machine,
+        )
+        users = workload.parallel
+        most = most_at_once(requests._of_users, users, requests._of_users(users))
+        return users if most is None else most.workload.parallel
 
 
 # ------------------------------------------------------------------ the wait for the first token

@@ -137,12 +137,23 @@ class _SizedCard(Record):
         return self.memory_gib, self.peak.gb_per_s
 
     @property
-    def order(self) -> tuple[bool, float, float]:
-        """The sort key of the card: first cards with their usual memory, then the smallest and the
-        slowest.
+    def order(self) -> tuple[bool, float, bool, float]:
+        """The sort key of the card: first cards with their usual memory, then the smallest, of
+        these the usual form, then the slowest.
         """
         is_unusual = self.card.usual_gib not in (None, self.memory_gib)
-        return is_unusual, *self.memory
+        is_other_form = not self.card.usual_form
+        return is_unusual, self.memory_gib, is_other_form, self.peak.gb_per_s
+
+    @property
+    def bytes_per_second(self) -> int:
+        """The peak bandwidth of the memory."""
+        return round(self.peak.gb_per_s * units.GB)
+
+    def is_form_of(self, other: _SizedCard) -> bool:
+        """Whether it is another form of the same GPU: as large, and not as fast."""
+        is_as_large = self.memory_gib == other.memory_gib
+        return is_as_large and self.memory != other.memory
 
     @property
     def label(self) -> str:
@@ -172,8 +183,8 @@ def _choose_size(
     typed: str,
     memory_gib: float | None,
 ) -> NamedCards:
-    """The cards that a name means, in their usual size, or else in the smallest and slowest. A note
-    tells what else the name can mean.
+    """The cards that a name means, in their usual size or else the smallest, and in their usual
+    form or else the slowest. A note tells what else the name can mean.
     """
     options = _sized(several, memory_gib)
     if not options:
@@ -188,7 +199,8 @@ def _choose_size(
         name=card.name,
         memory_total_bytes=driver_memory_bytes(card.name, chosen.memory_gib),
         unified=False,
-        memory_bandwidth_bytes_per_second=round(chosen.peak.gb_per_s * units.GB),
+        memory_bandwidth_bytes_per_second=chosen.bytes_per_second,
+        bandwidths_of_other_forms=_bandwidths_of_other_forms(chosen, options),
     )
     return NamedCards(
         accelerators=(accelerator,) * card.devices,
@@ -196,6 +208,19 @@ def _choose_size(
         notes=_other_readings(chosen, options, typed),
         source=f"{label}: bandwidth from {source_called(chosen.peak.source)}",
     )
+
+
+def _bandwidths_of_other_forms(
+    chosen: _SizedCard, options: Sequence[_SizedCard]
+) -> tuple[int, ...]:
+    """The peak bandwidths of the options that differ from the chosen GPU by their form alone, the
+    slowest first.
+    """
+    rates = set()
+    for option in options:
+        if option.is_form_of(chosen):
+            rates.add(option.bytes_per_second)
+    return tuple(sorted(rates))
 
 
 def _other_readings(
@@ -213,8 +238,11 @@ def _other_readings(
     if not others:
         return ()
     which = "the slowest"
+    has_forms = any(option.is_form_of(chosen) for option in options)
     if chosen.card.usual_gib:
         which = "the usual one"
+    elif has_forms and chosen.card.usual_form:
+        which = "the usual form"
     elif any(option.memory_gib > chosen.memory_gib for option in options):
         which = "the smallest"
     names = " or ".join(others)

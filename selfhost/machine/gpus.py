@@ -71,6 +71,7 @@ class GpuRow(Stated):
     called: tuple[str, ...] = ()
     memory_gib: tuple[float, ...] = ()
     usual_gib: float | None = None
+    usual_form: bool = False
     unified: bool = False
     integrated: IntegratedMemory | None = None
     numberless: bool = False

@@ -138,7 +138,8 @@ class Accelerator(Record):
 
     `memory_total_bytes` of an accelerator that shares the RAM is the part of the RAM that it may
     use. `memory_bandwidth_bytes_per_second` is the peak bandwidth of its own memory.
-    `compute_capability` is NVIDIA's (9.0).
+    `bandwidths_of_other_forms` are those of other GPUs that the name may mean: `H100 80GB` means
+    one with 3,352 GB/s, and may mean one with 2,000. `compute_capability` is NVIDIA's (9.0).
     """
 
     vendor: str
@@ -149,6 +150,7 @@ class Accelerator(Record):
     driver: str | None = None
     compute_capability: str | None = None
     memory_bandwidth_bytes_per_second: int | None = _SOME_BYTES
+    bandwidths_of_other_forms: tuple[int, ...] = ()
 
     @property
     def is_part(self) -> bool:
@@ -647,7 +649,8 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return list(map(_plain, value))
     if isinstance(value, Record):
-        return value.__getstate__()
+        parts = value.__getstate__()
+        return {name: _plain(part) for name, part in parts.items()}
     return value
 
 

@@ -667,3 +667,109 @@ def test_as_many_users_are_served_at_once_as_have_room(
     assert not most.failed
     assert most.deciding <= alone.deciding
     assert more.failed or not more.deciding <= alone.deciding
+
+
+# two RTX A6000 hold 65.5 GB of Qwen3 32B and about two contexts of 32,768 tokens, 8.6 GB each
+REQUESTS = {
+    "context_tokens": 32_768,
+    "parallel": 32,
+    "runtime": "vllm",
+    "quantization": "bf16",
+}
+
+
+def of_requests(**more: object) -> Verdict:
+    wanted = Workload(**{**REQUESTS, **more})  # type: ignore[arg-type]
+    return check("qwen3-32b", wanted, machine="2x RTX A6000")
+
+
+def test_requests_shorter_than_the_context_are_served_at_once() -> None:
+    """vLLM keeps the tokens of a request, and not the context that it may reach
+    (vllm/v1/core/kv_cache_manager.py): 32 of 223 tokens got 470 tokens/s on two RTX A6000, and were
+    told 70, for five at a time.
+    """
+    verdict = of_requests(prompt_tokens=223)
+    speed = speed_of(verdict)
+    assert verdict.route is Route.LOCAL
+    assert speed.waiting == 0
+    assert speed.full_contexts is not None
+    assert 1 <= speed.full_contexts < 32
+    assert speed.parallel_total is not None
+    assert speed.parallel_total.low < 470 < speed.parallel_total.high
+    # the command lets in all who are told to be served
+    assert "--max-num-seqs 32" in shown(verdict)
+    # what surely has room with its full context is told, too
+    held = f"full context of {speed.full_contexts} of the 32 users"
+    assert held in " ".join(verdict.notes)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({}, id="no prompt"),
+        pytest.param({"prompt_tokens": 32_768 - 360}, id="the context is full"),
+    ],
+)
+def test_requests_that_may_fill_the_context_wait(more: dict[str, int]) -> None:
+    speed = speed_of(of_requests(**more))
+    assert speed.waiting
+    assert speed.full_contexts == 32 - speed.waiting
+
+
+def test_longer_requests_leave_room_for_fewer() -> None:
+    """The cache holds as many tokens, whoever's they are."""
+    served = []
+    for tokens in (200, 2_000, 8_000, 30_000):
+        speed = speed_of(of_requests(prompt_tokens=tokens, parallel=200))
+        assert speed.waiting is not None
+        served.append(200 - speed.waiting)
+    assert served == sorted(served, reverse=True)
+    assert served[0] > served[-1]
+
+
+def test_a_program_that_keeps_whole_contexts_gains_nothing_by_short_requests() -> None:
+    """llama.cpp takes the cache of each sequence when it starts (src/llama-kv-cache.cpp)."""
+    workload = Workload(
+        context_tokens=16_384,
+        parallel=8,
+        runtime="llama.cpp",
+        quantization="Q4_K_M",
+        kv_cache_type="f16",
+    )
+    whole = check("mistral-7b", workload, machine="rtx 4090")
+    with_prompt = workload.replace(prompt_tokens=223)
+    short = check("mistral-7b", with_prompt, machine="rtx 4090")
+    assert short.needs is not None
+    assert whole.needs is not None
+    assert short.needs.memory == whole.needs.memory
+    assert speed_of(short).full_contexts is None
+
+
+def test_a_command_that_bounds_the_sequences_serves_no_more() -> None:
+    """Beside `--enforce-eager` memory is counted for the sequences that the command states: for 32
+    an option, for 300, which is more than vLLM takes anyway, those with room for their contexts.
+    """
+    options = {"enforce-eager": "yes"}
+    few = of_requests(prompt_tokens=223, runtime_options=options)
+    assert speed_of(few).waiting == 0
+    assert "--max-num-seqs 32 " in shown(few)
+    many = of_requests(prompt_tokens=223, runtime_options=options, parallel=300)
+    waiting = speed_of(many).waiting
+    assert waiting
+    assert speed_of(many).full_contexts == 300 - waiting
+
+
+@pytest.mark.parametrize(
+    "users",
+    [pytest.param(4, id="at once"), pytest.param(400, id="in turn")],
+)
+def test_the_pace_of_users_of_an_unknown_gpu_is_not_known(users: int) -> None:
+    """Nobody knows how fast a GPU computes whose name is not told. Four users were told so, and
+    four hundred who wait in turn that it is too slow.
+    """
+    workload = Workload(context_tokens=4096, parallel=users, runtime="vllm")
+    machine = "24gb vram gpu, 64gb ram"
+    verdict = check("llama-3.1-8b", workload, machine=machine)
+    assert speed_of(verdict).parallel_total is None
+    assert finding_of(verdict, "speed").code == "speed-not-known"
+    assert verdict.route is Route.LOCAL

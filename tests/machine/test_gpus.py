@@ -846,7 +846,7 @@ def test_a_variant_is_never_taken_for_the_plain_card(
             (text, [("NVIDIA GeForce RTX 3090", 24)] * 2)
             for text in ("2x RTX 3090", "RTX 3090 x2", "dual 3090")
         ),
-        ("h100x8", [("NVIDIA H100 PCIe", 80)] * 8),
+        ("h100x8", [("NVIDIA H100 80GB HBM3", 80)] * 8),
         ("RTX 3060, 12 GB", [("NVIDIA GeForce RTX 3060", 12)]),
         (
             "RTX 4090 + RTX 3060 12GB",
@@ -855,7 +855,7 @@ def test_a_variant_is_never_taken_for_the_plain_card(
         ("rtx4070tisuper", [("NVIDIA GeForce RTX 4070 Ti SUPER", 16)]),
         ("2070S", [("NVIDIA GeForce RTX 2070 SUPER", 8)]),
         ("EVGA RTX 3080 FTW3 10GB", [("NVIDIA GeForce RTX 3080", 10)]),
-        ("tesla a100 80gb", [("NVIDIA A100 80GB PCIe", 80)]),
+        ("tesla a100 80gb", [("NVIDIA A100-SXM4-80GB", 80)]),
         ("rtx 4000 sff ada", [("NVIDIA RTX 4000 SFF Ada Generation", 20)]),
         ("none", []),
     ],
@@ -868,6 +868,65 @@ def test_names_as_people_type_them(text: str, expected: list[tuple[str, int]]) -
     assert [card.name for card in beside.accelerators or ()] == [
         name for name, _ in expected
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "named_otherwise"),
+    [
+        # nvidia-smi of six people who wrote of an H100: vllm-project/vllm#6408, #6746, #8665
+        pytest.param("H100", "NVIDIA H100 80GB HBM3", "H100 PCIe 80 GB", id="H100"),
+        pytest.param(
+            "H100 80GB", "NVIDIA H100 80GB HBM3", "H100 PCIe 80 GB", id="with its size"
+        ),
+        # vLLM's own benchmarks: vllm-project/vllm#10026
+        pytest.param(
+            "2x A100 80GB", "NVIDIA A100-SXM4-80GB", "A100 80GB PCIe", id="A100"
+        ),
+    ],
+)
+def test_a_name_without_its_form_means_the_usual_form(
+    text: str, name: str, named_otherwise: str
+) -> None:
+    """Most people who write H100 have SXM. The note says which form is meant, and how to name the
+    other.
+    """
+    cards = cards_named(text)
+    assert cards.accelerators[0].name == name
+    (note,) = cards.notes
+    assert "the usual form" in note
+    assert f'"{named_otherwise}"' in note
+    (other,) = {card.name for card in cards_named(named_otherwise).accelerators}
+    assert other != name
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        # NVIDIA's data sheets: 2.0 TB/s of the H100 PCIe, 3.35 of the SXM
+        pytest.param("H100 80GB", (2000, 3352, 3352), id="the fastest is usual"),
+        # 1,935 GB/s and 2,039
+        pytest.param("A800", (1935, 1935, 2039), id="the slowest is meant"),
+        pytest.param("H100 SXM", (3352, 3352, 3352), id="form told"),
+        pytest.param("H100 PCIe", (2000, 2000, 2000), id="other form told"),
+        # a card of another size is another card: 12 GB of the RTX 3060 have 360 GB/s, 8 GB 240
+        pytest.param("RTX 3060", (360, 360, 360), id="no form"),
+    ],
+)
+def test_the_bandwidth_spans_the_forms_that_a_name_can_mean(
+    text: str, ends: tuple[float, float, float]
+) -> None:
+    card = cards_named(text).accelerators[0]
+    gpu = gpu_of(card)
+    assert gpu is not None
+    peak = gpu.peak_bandwidth
+    in_gb = (peak.low / 1e9, peak.likely / 1e9, peak.high / 1e9)
+    assert in_gb == pytest.approx(ends)
+
+
+def test_the_forms_that_a_name_can_mean_stay_in_the_record() -> None:
+    """A machine written to a file is judged as the name was."""
+    machine = named("H100 80GB").machine
+    assert Machine.from_json(machine.to_json()).accelerators == machine.accelerators
 
 
 @pytest.mark.parametrize(

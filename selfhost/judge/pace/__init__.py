@@ -47,7 +47,8 @@ class Speed(Record):
       on the stated tokens.
     - `parallel_total`: the total rate of all sequences that are computed at once. `each_of`: the
       number of users who share that rate. `waiting`: the number of users who wait for their turn,
-      because memory holds no more; None for one user alone.
+      because memory holds no more; None for one user alone. `full_contexts`: the users of whom
+      memory holds the full context at once, where it does not hold those of all; None elsewhere.
     - `full_context_tokens_per_second`: the decode rate once the context is full, where that is less
       than nine tenths of `decode`. `undrafted_tokens_per_second`: the decode rate without the draft
       that `decode` counts; in an answer, where the same files then lie.
@@ -67,6 +68,7 @@ class Speed(Record):
     parallel_total: Range | None = None
     each_of: int = 1
     waiting: int | None = None
+    full_contexts: int | None = None
     full_context_tokens_per_second: float | None = None
     undrafted_tokens_per_second: float | None = None
     audio_seconds: int | None = None
@@ -84,13 +86,21 @@ class Speed(Record):
             return None
         return self.parallel_total / self.each_of
 
-    def in_turn(self, users: int, at_once: int) -> Speed:
+    def in_turn(
+        self, users: int, at_once: int, full_contexts: int | None = None
+    ) -> Speed:
         """The pace of `at_once` users, where they and others are served in turn: `users` in all,
-        who share the rate of those that are computed at once.
+        who share the rate of those that are computed at once. The full contexts of `full_contexts`
+        have room at once; None for those of all that are computed.
         """
         total = self.decode if at_once == 1 else self.parallel_total
+        if full_contexts is None:
+            full_contexts = at_once
         return self.replace(
-            parallel_total=total, each_of=users, waiting=users - at_once
+            parallel_total=total,
+            each_of=users,
+            waiting=users - at_once,
+            full_contexts=full_contexts,
         )
 
     def work_words(self) -> tuple[str, str]:

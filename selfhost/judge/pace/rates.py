@@ -436,7 +436,7 @@ def gpu_of(device: Accelerator, computer: HostComputer = UNTOLD_COMPUTER) -> Gpu
     """
     rate = device_bandwidth(device)
     if rate is not None:
-        return Gpu(device=device, peak_bandwidth=Range.of(rate), computer=computer)
+        return _gpu_of_rate(device, rate, computer)
     memory_bytes = device.memory_total_bytes
     if device.unified or not memory_bytes:
         return None
@@ -451,6 +451,16 @@ def gpu_of(device: Accelerator, computer: HostComputer = UNTOLD_COMPUTER) -> Gpu
         makers = "all makers'"
     gib = _gib(memory_bytes)
     how = f"a guess by {makers} cards with {gib} GiB"
+    return Gpu(device=device, peak_bandwidth=peak, guessed=how, computer=computer)
+
+
+def _gpu_of_rate(device: Accelerator, rate: float, computer: HostComputer) -> Gpu:
+    """The GPU of that bandwidth, as its likely one where its name may mean other forms."""
+    others = device.bandwidths_of_other_forms
+    if not others:
+        return Gpu(device=device, peak_bandwidth=Range.of(rate), computer=computer)
+    peak = Range(min(rate, *others), rate, max(rate, *others))
+    how = "by the forms that its name can mean"
     return Gpu(device=device, peak_bandwidth=peak, guessed=how, computer=computer)
 
 
