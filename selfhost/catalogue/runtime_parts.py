@@ -46,7 +46,7 @@ SPLIT_BY_LAYER = "layer"
 SPLIT_BY_TENSOR = "tensor"
 ON_ONE_CARD = "none"
 ONE_STREAM = "one"
-# the values of `flash_attention` that switch it off (common/arg.cpp of llama.cpp)
+# values of `flash_attention` that switch it off (common/arg.cpp of llama.cpp)
 SWITCHED_OFF = ("off", "0")
 # the value of `experts_in_ram` for the experts of every layer
 ALL_LAYERS = "all"

@@ -56,7 +56,8 @@ def pace_on_machines(model: DividedModel) -> Speed:
     if model.is_by_tensor:
         return _PaceByTensor(model=model, alone=alone).speed()
     in_ram = None
-    if any(place.holder.is_ram for place in model.layer_places):
+    # the RAM has the first layers, which come last
+    if model.layer_places[-1].holder.is_ram:
         in_ram = _pace_in_ram(model)
         if in_ram.decode is None:
             return Speed(how=in_ram.how)
@@ -78,7 +79,9 @@ def _pace_in_ram(model: DividedModel) -> Speed:
 
 
 def _with_gpu_layers(question: Question, stated: str | None) -> Question:
-    """The question with so many layers on GPUs; None for as many as there are."""
+    """The question with so many layers on GPUs; None for as many as there are. Each machine is
+    asked about one place alone, so that what an option says of all places must not count.
+    """
     case = question.case
     if case is None or "gpu_layers" not in case.settings:
         return question

@@ -237,12 +237,15 @@ class DividedModel(Record):
     def _part_of_layers(self, number: int) -> Needs:
         """The needs of a machine that has whole layers."""
         on_machine = self._places_on(number)
-        placements = {place.holder.whole.placement for place in on_machine}
+        placement = on_machine[0].holder.whole.placement
+        if placement != on_machine[-1].holder.whole.placement:
+            # the RAM has the first layers, and a GPU the last
+            placement = "split"
         terms: list[Term] = []
         for place in on_machine:
             terms += self._terms_at(place, is_first=place is on_machine[0])
         return self.needs.replace(
-            placement="split" if len(placements) > 1 else placements.pop(),
+            placement=placement,
             terms=tuple(terms),
             evictable_bytes=0,
         )

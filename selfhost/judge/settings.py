@@ -420,6 +420,7 @@ def _with_own_draft(on: Situation, workload: Workload) -> Workload | None:
 
 
 def _without_flash(on: Situation, workload: Workload) -> Workload | None:
+    """The workload without flash attention, in a program that has a word for that."""
     names = on.runtime.options_to("flash_attention", SWITCHED_OFF[0])
     return with_options(workload, names, SWITCHED_OFF[0])
 
@@ -486,6 +487,9 @@ def _cards_words(on: Situation) -> str:
 
 
 def _effect_of_flash(case: Case) -> Effect:
+    """What a model loses without flash attention. The ends hold for GPUs and processors, and for
+    prompts of any length: a case tells neither.
+    """
     if case.why_flash_is_off is None:
         return Effect(how="flash attention is left on")
     return Effect(

@@ -270,7 +270,9 @@ def stated_proportions(question: Question, number: int) -> list[int] | None:
     proportions = [0] * number
     for index, share in enumerate(stated.split(",")[:number]):
         proportions[index] = round(float(share) * _PROPORTION_STEPS)
-    return proportions if any(proportions) else None
+    if not any(proportions):
+        return None
+    return proportions
 
 
 # ------------------------------------------------------------------ the terms of each place

@@ -348,7 +348,8 @@ class Case(Record):
     @property
     def why_flash_is_off(self) -> str | None:
         """Why the program computes no flash attention, as a clause behind "flash attention, which";
-        None where it asks each device.
+        None where it asks each device. It then stores the scores of all layers, as for heads of
+        which a device has no kernel.
         """
         if self.settings.get("flash_attention") in SWITCHED_OFF:
             return "is switched off"
