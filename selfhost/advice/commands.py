@@ -37,7 +37,7 @@ from .launch import (
 
 # options that a line may lack: they are typed only where the program has them
 _IF_IT_CAN = ("embedding", "reranking", "context_checkpoints", "sampled", "unpacked",
-              "tensor_parallel", "one_device", "memory_share")  # fmt: skip
+              "tensor_parallel", "one_device", "memory_share", "flash_attention")  # fmt: skip
 # in a list of options: one that the program lacks, or whose value is not known
 _NOT_TYPED = ""
 # the name by which the converters find a config in a folder

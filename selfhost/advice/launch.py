@@ -256,6 +256,7 @@ def _facts(launch: Launch) -> dict[str, object]:
         "key_type": cache_types.keys,
         "value_type": cache_types.values,
         "context_checkpoints": _context_checkpoints(launch),
+        "flash_attention": launch.stated_settings.get("flash_attention"),
         "batch_tokens": _batch_tokens(launch),
         # the machine
         "devices": len(launch.cards_used),
@@ -637,6 +638,7 @@ def options_needed(launch: Launch) -> list[str]:
         **dict.fromkeys(_options_of_draft(launch), True),
         "context_tokens": _would_take_other_context(launch),
         "context_checkpoints": values["context_checkpoints"],
+        "flash_attention": values["flash_attention"],
         "yarn": launch.judged.has("context-scaled"),
         "shared_gpu": _must_name_shared_gpu(launch),
         "unpacked": launch.may_crash,

@@ -637,7 +637,7 @@ class _Server(Launch):
             # the usual type is not set
             stated["kv_cache_type"] = None
         options = [self._bound("share")]
-        for key in ("context_tokens", "parallel", "kv_cache_type"):
+        for key in ("context_tokens", "parallel", "kv_cache_type", "flash_attention"):
             option = self.filled(self.lines.variables.get(key, ""), stated)
             options.append(option)
         return options

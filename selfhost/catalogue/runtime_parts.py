@@ -37,6 +37,7 @@ COMPUTED_SETTINGS = (
     "clip_frames",
     "denoising_steps",
     "drafted_tokens",
+    "flash_attention",
 )
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of
@@ -45,6 +46,8 @@ SPLIT_BY_LAYER = "layer"
 SPLIT_BY_TENSOR = "tensor"
 ON_ONE_CARD = "none"
 ONE_STREAM = "one"
+# values of `flash_attention` that switch it off (common/arg.cpp of llama.cpp)
+SWITCHED_OFF = ("off", "0")
 # the value of `experts_in_ram` for the experts of every layer
 ALL_LAYERS = "all"
 # how a model is divided over several machines: whole layers on each, or a part of every layer

@@ -20,10 +20,11 @@ from math import log2
 from ..core.records import Record
 from ..core.units import plural
 from ..machine.record import Machine
-from .cluster_parts import DividedModel
+from .cluster_parts import DividedModel, LayerPlace
 from .pace import Range, Speed
 from .pace.ranges import NO_SECONDS, Amount, Seconds
 from .pace.text import pace_of_text, with_first_token
+from .record import Question
 
 # tensors are exchanged twice in each layer, after attention and after the feed-forward (vLLM,
 # vllm/model_executor/models: an all-reduce follows each row-parallel product)
@@ -52,19 +53,43 @@ def pace_on_machines(model: DividedModel) -> Speed:
         if speed.decode is None:
             return Speed(how=speed.how)
         alone[machine] = speed
-    pace: _PaceOfSplit
     if model.is_by_tensor:
-        pace = _PaceByTensor(model=model, alone=alone)
-    else:
-        pace = _PaceByLayers(model=model, alone=alone)
-    return pace.speed()
+        return _PaceByTensor(model=model, alone=alone).speed()
+    in_ram = None
+    # the RAM has the first layers, which come last
+    if model.layer_places[-1].holder.is_ram:
+        in_ram = _pace_in_ram(model)
+        if in_ram.decode is None:
+            return Speed(how=in_ram.how)
+    return _PaceByLayers(model=model, alone=alone, in_ram=in_ram).speed()
 
 
 def _pace_alone(model: DividedModel, machine: Machine) -> Speed:
-    """The pace of one machine, as if it had memory enough for all of the model."""
+    """The pace of the devices of one machine, as if they had memory enough for all of the model."""
     if not model.cards_of(machine):
         machine = _roomy(machine)
-    return pace_of_text(model.question, model.whole_on(machine), machine)
+    question = _with_gpu_layers(model.question, None)
+    return pace_of_text(question, model.whole_on(machine), machine)
+
+
+def _pace_in_ram(model: DividedModel) -> Speed:
+    """The pace of the main machine's processor, as if its RAM had room for all of the model."""
+    question = _with_gpu_layers(model.question, "0")
+    return pace_of_text(question, model.needs, _roomy(model.cluster.main))
+
+
+def _with_gpu_layers(question: Question, stated: str | None) -> Question:
+    """The question with so many layers on GPUs; None for as many as there are. Each machine is
+    asked about one place alone, so that what an option says of all places must not count.
+    """
+    case = question.case
+    if case is None or "gpu_layers" not in case.settings:
+        return question
+    settings = dict(case.settings)
+    del settings["gpu_layers"]
+    if stated is not None:
+        settings["gpu_layers"] = stated
+    return question.replace(case=case.replace(settings=settings))
 
 
 def _roomy(machine: Machine) -> Machine:
@@ -192,19 +217,30 @@ class _PaceOfSplit(Record):
 
 
 class _PaceByLayers(_PaceOfSplit):
-    """Machines that compute one after the other, each the layers that it has."""
+    """Machines that compute one after the other, each the layers that it has.
+
+    `in_ram`: the pace of the main machine's processor; None where it computes no layers.
+    """
+
+    in_ram: Speed | None
 
     def computing(self, rate_of: _RateOf) -> Seconds | None:
         places = self.model.layer_places
         layers = max(1, sum(place.layers for place in places))
         seconds = NO_SECONDS
         for place in places:
-            machine = self.model.cluster.machines[place.holder.machine]
-            rate = rate_of(self.alone[machine])
+            rate = rate_of(self._alone_at(place))
             if rate is None:
                 return None
             seconds += 1 / rate * (place.layers / layers)
         return seconds
+
+    def _alone_at(self, place: LayerPlace) -> Speed:
+        """The pace of the place, if it had all layers."""
+        if self.in_ram is not None and place.holder.is_ram:
+            return self.in_ram
+        machine = self.model.cluster.machines[place.holder.machine]
+        return self.alone[machine]
 
     def between(self) -> Seconds:
         hop = Seconds(*self.model.rules.hop_seconds)

@@ -29,6 +29,7 @@ from .sharing import (
     counted_on_card,
     layers_in_proportion,
     part_of_layers,
+    stated_proportions,
     whole_on_one,
 )
 
@@ -38,11 +39,14 @@ class Holder(Record):
 
     - `machine`: the number of its machine. `whole`: the needs, if it held all layers.
     - `room_bytes`: the free bytes, by which layers are divided where the program does so.
+    - `is_ram`: it is the RAM of the main machine, whose processor computes the layers that an
+      option leaves to it.
     """
 
     machine: int
     whole: Needs
-    room_bytes: int
+    room_bytes: int = 0
+    is_ram: bool = False
 
 
 class LayerPlace(Record):
@@ -171,17 +175,34 @@ class DividedModel(Record):
         """Each holder with its number of layers, the holder of the first layers first."""
         holders = list(self._holders())
         if self.rules.by_room:
-            # the output matrix, which the main machine has, counts as a layer (llama.cpp)
-            holders.reverse()
-            rooms = [holder.room_bytes for holder in holders]
-            counts = layers_in_proportion(rooms, self.layers + 1)
-            counts[-1] = max(0, counts[-1] - 1)
-            return list(zip(holders, counts, strict=True))
+            return self._in_proportion(holders)
         counts = layers_in_proportion([1] * len(holders), self.layers)
         if not self.rules.main_first:
             holders.reverse()
             counts.reverse()
         return list(zip(holders, counts, strict=True))
+
+    def _in_proportion(self, holders: list[Holder]) -> list[tuple[Holder, int]]:
+        """The holders in the order of llama.cpp, those of the main machine last, with layers in the
+        stated proportions, else by room. What an option leaves off all devices lies in RAM.
+        """
+        holders.sort(key=lambda holder: holder.machine == 0)
+        rooms = stated_proportions(self.question, len(holders))
+        if rooms is None:
+            rooms = [holder.room_bytes for holder in holders]
+        # the output matrix, which the main machine has, counts as a layer
+        numbered = self.layers + 1
+        stated = self.question.settings.get("gpu_layers")
+        if stated is not None:
+            numbered = min(numbered, int(stated))
+        counts = layers_in_proportion(rooms, numbered)
+        counts[-1] = max(0, counts[-1] - 1)
+        divided = list(zip(holders, counts, strict=True))
+        in_ram = self.layers - sum(counts)
+        if numbered <= self.layers and in_ram:
+            ram = Holder(machine=0, whole=self.needs, is_ram=True)
+            divided.insert(0, (ram, in_ram))
+        return divided
 
     def _holders(self) -> Iterator[Holder]:
         """Yield the places that may hold layers, those of the main machine first."""
@@ -216,11 +237,15 @@ class DividedModel(Record):
     def _part_of_layers(self, number: int) -> Needs:
         """The needs of a machine that has whole layers."""
         on_machine = self._places_on(number)
+        placement = on_machine[0].holder.whole.placement
+        if placement != on_machine[-1].holder.whole.placement:
+            # the RAM has the first layers, and a GPU the last
+            placement = "split"
         terms: list[Term] = []
         for place in on_machine:
             terms += self._terms_at(place, is_first=place is on_machine[0])
         return self.needs.replace(
-            placement=on_machine[-1].holder.whole.placement,
+            placement=placement,
             terms=tuple(terms),
             evictable_bytes=0,
         )

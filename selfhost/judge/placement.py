@@ -39,6 +39,7 @@ from .sharing import (
     layers_in_proportion,
     on_card,
     parts_in_turn,
+    stated_proportions,
     whole_on_one,
     with_terms,
 )
@@ -52,8 +53,6 @@ _LAYER_MARGIN = 1.25
 # the factor by which larger batches may increase the weights in RAM (assumed), unless the answer
 # begins too late otherwise: each token slows down by the same factor
 _MORE_IN_RAM = 1.1
-# stated proportions are decimal numbers: this factor makes whole numbers of them
-_PROPORTION_STEPS = 1_000_000
 # the ends of a need that are compared with the accelerators, in turn: for training also the likely
 # and the least, since trainers differ
 _ENDS_BY_TASK = {
@@ -283,15 +282,8 @@ class _OnRamAndCards(Record):
         """The proportions in which the places get layers: those that an option states, else the
         free bytes of each place.
         """
-        stated = self._setting("gpu_shares")
-        if stated is not None:
-            # an accelerator without a stated number gets no layers
-            proportions = [0] * len(group)
-            for index, number in enumerate(stated.split(",")[: len(group)]):
-                proportions[index] = round(float(number) * _PROPORTION_STEPS)
-            if any(proportions):
-                return proportions
-        return [_free_bytes(place) for place in group]
+        stated = stated_proportions(self.question, len(group))
+        return stated or [_free_bytes(place) for place in group]
 
     def _on_cards_at_any_end(self, group: Sequence[Place]) -> Needs | None:
         """The layout on the accelerators by the most bytes that the model may take; None where

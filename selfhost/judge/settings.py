@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from .. import needs as need
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import SPLIT_BY_TENSOR
+from ..catalogue.runtime_parts import SPLIT_BY_TENSOR, SWITCHED_OFF
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
@@ -36,6 +36,11 @@ SMALLER_CACHES = ("q8_0", "fp8")
 _LARGE_BATCH_TOKENS = 2048
 # vLLM answers so many sequences at once on a small GPU unless told (vllm/engine/arg_utils.py)
 _USUAL_SEQUENCES = 256
+# how much faster text and prompts are without flash attention: 172 pairs of runs on an 8060S had
+# 0.94 to 1.08 and 0.73 to 1.53; an RTX 4090 0.90 to 0.96 and, of prompts of 16,000 tokens, 0.57;
+# Apple's GPUs 0.92 to 0.97. Prompts on processors were as fast, or up to twice as fast
+_TEXT_WITHOUT_FLASH = Range(0.7, 0.97, 1.1)
+_PROMPT_WITHOUT_FLASH = Range(0.55, 0.93, 1.3)
 # no split of each layer is proposed above this pace in tokens a second: dense models of 12 to 51
 # tokens a second gained, one of 175 lost (tests/truth/speed_tensor_split.json); nobody measured one
 # between them
@@ -273,6 +278,11 @@ def _gain_of_small_cache(on: Situation) -> float:
     return read_bytes / (read_bytes - cached_bytes / 2)
 
 
+def _helps_nobody(_: Situation) -> bool:
+    """A setting that is computed where somebody types it, and proposed to nobody."""
+    return False
+
+
 def _does_not_run(on: Situation) -> bool:
     """Whether memory or pace do not let the model run."""
     return not on.judged.fits
@@ -409,6 +419,12 @@ def _with_own_draft(on: Situation, workload: Workload) -> Workload | None:
     return workload.replace(draft=need.OWN_BLOCK)
 
 
+def _without_flash(on: Situation, workload: Workload) -> Workload | None:
+    """The workload without flash attention, in a program that has a word for that."""
+    names = on.runtime.options_to("flash_attention", SWITCHED_OFF[0])
+    return with_options(workload, names, SWITCHED_OFF[0])
+
+
 def _with_split_layers(on: Situation, workload: Workload) -> Workload | None:
     names = on.runtime.options_to("split_mode", SPLIT_BY_TENSOR)
     return with_options(workload, names, SPLIT_BY_TENSOR)
@@ -455,12 +471,35 @@ def _draft_words(on: Situation) -> str:
     return f"{draft.name}, the draft that was published for it"
 
 
+def _flash_words(_: Situation) -> str:
+    return "flash attention switched off"
+
+
 def _split_words(_: Situation) -> str:
     return "each layer split over the GPUs (experimental, prompts may be slower)"
 
 
 def _cards_words(on: Situation) -> str:
     return f"each layer split over {_most_parts(on)} GPUs"
+
+
+# ------------------------------------------------------------------ what a setting changes
+
+
+def _effect_of_flash(case: Case) -> Effect:
+    """What a model loses without flash attention. The ends hold for GPUs and processors, and for
+    prompts of any length: a case tells neither.
+    """
+    if case.why_flash_is_off is None:
+        return Effect(how="flash attention is left on")
+    return Effect(
+        pace=_TEXT_WITHOUT_FLASH,
+        total=_TEXT_WITHOUT_FLASH,
+        prompt=_PROMPT_WITHOUT_FLASH,
+        how="without flash attention, most prompts are slower, long ones by up to half"
+        " (kyuz0/amd-strix-halo-toolboxes@2f2b1b3, matt-c1/llama-cpp-speed-measurements,"
+        " ggml-org/llama.cpp#5021 and #27086)",
+    )
 
 
 # ------------------------------------------------------------------ the rows
@@ -533,6 +572,12 @@ SETTINGS = (
         what=_split_words,
         may_help=_may_split_layers,
         asked=_with_split_layers,
+    ),
+    RunSetting(
+        what=_flash_words,
+        may_help=_helps_nobody,
+        asked=_without_flash,
+        effects={"flash_attention": _effect_of_flash},
     ),
     RunSetting(what=_cards_words, may_help=_has_more_cards, asked=_on_more_cards),
 )

@@ -35,6 +35,9 @@ from .devices import Place, gpu_maker, index_of
 if TYPE_CHECKING:
     from .record import Question
 
+# stated proportions are decimal numbers: this factor makes whole numbers of them
+_PROPORTION_STEPS = 1_000_000
+
 
 class LayerShare(Record):
     """A number of layers that lie in one place, `host` or `accelerator:N`."""
@@ -255,6 +258,21 @@ def layers_in_proportion(proportions: Sequence[int], layers: int) -> list[int]:
         counts.append(stop - start)
         start = stop
     return counts
+
+
+def stated_proportions(question: Question, number: int) -> list[int] | None:
+    """The proportions in which an option gives layers to so many places, in the program's order; 0
+    for a place without a stated number. None where no option states any for these places.
+    """
+    stated = question.settings.get("gpu_shares")
+    if stated is None:
+        return None
+    proportions = [0] * number
+    for index, share in enumerate(stated.split(",")[:number]):
+        proportions[index] = round(float(share) * _PROPORTION_STEPS)
+    if not any(proportions):
+        return None
+    return proportions
 
 
 # ------------------------------------------------------------------ the terms of each place

@@ -368,4 +368,7 @@ def has_picture_ways(question: Question) -> bool:
         return False
     if stated.runtime is not None and not runtime.gpus.quantizations:
         return False
-    return question.spec.modality in PICTURES
+    modality = question.spec.modality
+    if modality == "speech":
+        return bool(runtime.gpus.quantizations)
+    return modality in PICTURES

@@ -9,7 +9,12 @@ from functools import cache, cached_property, lru_cache
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import ONE_STREAM, Account, BuildPlatforms
+from ..catalogue.runtime_parts import (
+    ONE_STREAM,
+    SWITCHED_OFF,
+    Account,
+    BuildPlatforms,
+)
 from ..catalogue.spec import FileTensors, ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Stated, Unread
@@ -340,6 +345,18 @@ class Case(Record):
 
         return heads_without_flash(self.model)
 
+    @property
+    def why_flash_is_off(self) -> str | None:
+        """Why the program computes no flash attention, as a clause behind "flash attention, which";
+        None where it asks each device. It then stores the scores of all layers, as for heads of
+        which a device has no kernel.
+        """
+        if self.settings.get("flash_attention") in SWITCHED_OFF:
+            return "is switched off"
+        if not self.runtime.memory.flash_attention:
+            return f"{self.runtime.name} leaves off by default"
+        return None
+
     def with_draft_alike(self, **changes: object) -> Case:
         """The case with these changes, which its draft model gets too."""
         draft = self.draft
@@ -425,9 +442,7 @@ class Case(Record):
 
     def _has_flash_attention(self) -> bool:
         """Whether attention stores no scores."""
-        if not self.runtime.memory.flash_attention:
-            return False
-        return self.heads_without_flash is None
+        return self.why_flash_is_off is None and self.heads_without_flash is None
 
     @property
     def setup_of_first_batch(self) -> ContextSetup:

@@ -380,7 +380,8 @@ def why_cache_type_refused(case: Case, *, gpu_maker: str) -> str | None:
     if groups:
         return why_cache_refused(groups, types, None, heads_without_flash=heads)
     attention = case.model.attention
-    return why_cache_refused(attention, types, case.runtime, heads_without_flash=heads)
+    why_off = case.why_flash_is_off
+    return why_cache_refused(attention, types, why_off, heads_without_flash=heads)
 
 
 def counted_parameters(spec: ModelSpec) -> ParameterCounts | None:

@@ -289,8 +289,8 @@ def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
         pytest.param(
             "check a --flash-attn",
             "unknown option --flash-attn",
-            "leave the option out",
-            id="what a program does by itself",
+            "for llama.cpp: --runtime-option fa=VALUE",
+            id="a long name of a program's option",
         ),
         pytest.param("check a -vx", "x", "selfhost check --help", id="joined letters"),
         pytest.param(
@@ -722,7 +722,8 @@ def test_no_container_names_no_program_that_refuses_the_model(
         pytest.param("ctk=q8_0", "use --kv-cache in its place", id="cache"),
         pytest.param("np=4", "use --parallel in its place", id="users"),
         pytest.param("ctx-size=8192", "use --context in its place", id="context"),
-        pytest.param("fa=off", "leave it out", id="none"),
+        pytest.param("flash-attn=off", "did you mean fa?", id="long name"),
+        pytest.param("prio=2", "leave it out", id="none"),
     ],
 )
 def test_a_program_option_that_selfhost_has_is_named(

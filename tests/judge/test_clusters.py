@@ -193,13 +193,15 @@ def test_all_layers_lie_on_some_machine(model: str, text: str, runtime: str) -> 
         pytest.param("vllm", "3x dgx spark", [2, 1, 0], id="vllm"),
         pytest.param("sglang", "3x dgx spark", [2, 1, 0], id="sglang"),
         pytest.param("mlx", "3x mac studio m3 ultra 512gb", [0, 1, 2], id="mlx"),
-        pytest.param("llama.cpp", "3x dgx spark", [0, 1, 2], id="llama.cpp"),
+        pytest.param("llama.cpp", "3x dgx spark", [0, 2, 1], id="llama.cpp"),
     ],
 )
 def test_a_program_says_which_machine_has_the_last_layers(
     runtime: str, text: str, last_first: list[int]
 ) -> None:
-    """vLLM's get_pp_indices gives the first layers to the first node, mlx_lm the last ones."""
+    """vLLM's get_pp_indices gives the first layers to the first node, mlx_lm the last ones,
+    llama.cpp (src/llama.cpp) the devices of --rpc in their order, then those of the main machine.
+    """
     machines = cluster(text)
     asked = question("llama-3.3-70b-instruct", machines, runtime=runtime)
     divided = DividedModel(question=asked, cluster=machines, split="layers")
@@ -339,6 +341,71 @@ def test_unlike_machines_get_layers_by_their_memory() -> None:
     assert large.layers is not None
     assert small.layers is not None
     assert large.layers > 2 * small.layers
+
+
+def test_layers_that_no_device_has_lie_in_the_ram_of_the_main_machine() -> None:
+    """1.40 tokens/s with -ngl 23 -ts 14,9 over Thunderbolt (frankenpool, 2026-06-29): 22 layers of
+    80 beside the output matrix, 14 of them on the Mac, which is the first device.
+    """
+    judged = together(
+        "deepseek-r1-distill-llama-70b",
+        "rtx 4070 laptop 32gb ram linux ++ macbook air m1 16gb",
+        runtime="llama.cpp",
+        quantization="Q4_K_M",
+        context_tokens=512,
+        runtime_options={"ngl": "23", "ts": "14,9"},
+    )
+    main, mac = judged.parts
+    assert main.layers == 66
+    assert mac.layers == 14
+    weights = {"host": 0, "accelerator:0": 0}
+    for term in main.placed.terms:
+        if term.name in WEIGHTS:
+            weights[term.where] += term.bytes
+    # 58 layers in RAM; 8 layers and the output matrix on the GPU
+    assert weights["host"] == pytest.approx(58 / 80 * 42.5 * GB, rel=0.05)
+    assert weights["accelerator:0"] == pytest.approx(8 / 80 * 42.5 * GB, rel=0.25)
+    pace = judged.judged.speed
+    assert pace is not None
+    assert pace.decode is not None
+    assert pace.decode.low < 1.40 < pace.decode.high
+    assert pace.decode.likely == pytest.approx(1.40, rel=0.4)
+
+
+def test_all_layers_on_devices_are_those_without_the_option() -> None:
+    def parts(**options: str) -> list[int | None]:
+        judged = together(
+            "qwen3-235b-a22b",
+            "2x dgx spark",
+            split="layers",
+            runtime="llama.cpp",
+            quantization="Q2_K",
+            runtime_options=options,
+        )
+        return [part.layers for part in judged.parts]
+
+    assert parts(ngl="99") == parts()
+    # of 94 layers and the output matrix a quarter is 23.75: layers 0 to 23 (load_tensors)
+    assert parts(ts="1,3") == [70, 24]
+
+
+def test_stated_shares_are_those_of_the_devices_in_order() -> None:
+    """19.4 tokens/s with -ts 7,3 over Ethernet (windows-distributed-inference, 2026-06-29)."""
+    judged = together(
+        "qwen2.5-14b-instruct",
+        "rx 6600 8gb 16gb ram windows ++ rtx 4070 laptop 12gb ram windows",
+        link="1gbe",
+        runtime="llama.cpp",
+        quantization="Q4_K_M",
+        context_tokens=4096,
+        runtime_options={"ts": "7,3"},
+    )
+    main, remote = judged.parts
+    assert (main.layers, remote.layers) == (13, 35)
+    pace = judged.judged.speed
+    assert pace is not None
+    assert pace.decode is not None
+    assert pace.decode.low < 19.4 < pace.decode.high
 
 
 @pytest.mark.parametrize(

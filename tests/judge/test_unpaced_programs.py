@@ -152,6 +152,39 @@ def test_ktransformers_leaves_experts_in_ram() -> None:
     assert not refused.can_run
 
 
+@pytest.mark.parametrize(
+    ("typed", "bits"),
+    [
+        pytest.param("int4", 4, id="int4"),
+        pytest.param("AMXINT4", 4, id="its own name"),
+        pytest.param("int8", 8, id="int8"),
+    ],
+)
+def test_ktransformers_has_the_experts_alone_in_the_types_of_amx(
+    typed: str, bits: int
+) -> None:
+    """Of kt-kernel/README.md, Weight Quantization. Qwen3 235B A22B has 94 layers of 128 experts of
+    three matrices of 4,096 × 1,536, each row with a scale in 32 bits (config.json); its other 7.6
+    billion numbers stay in 16 bits.
+    """
+    verdict = check(
+        "qwen3-235b-a22b",
+        machine="rtx 5090, 512 GB RAM, linux",
+        runtime="ktransformers",
+        quantization=typed,
+    )
+    assert verdict.needs is not None
+    sizes = {term.name: term.bytes for term in verdict.needs.terms}
+    experts = 94 * 128
+    in_ram = experts * 3 * 4096 * 1536 * bits // 8
+    scales = experts * (2 * 1536 + 4096) * 4
+    assert sizes["experts"] == in_ram + scales
+    assert sizes["weights"] == pytest.approx(2 * 8.0e9, rel=0.05)
+    assert verdict.speed is not None
+    assert verdict.speed.decode is None
+    assert f"--kt-method AMXINT{bits}" in verdict.commands[-1]
+
+
 def test_ktransformers_is_for_mixtures_alone() -> None:
     """README.md of kvcache-ai/ktransformers: experts are computed on the processor."""
     verdict = check(

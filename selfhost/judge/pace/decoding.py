@@ -99,12 +99,23 @@ def _on_gpus(step: Step, layout: LaidOut) -> Speed:
     if prompt.crossing.likely:
         how += _crossing_words(step, layout)
     return Speed(
-        decode=1 / taken,
+        decode=_with_ends_of_small(1 / taken, step),
         prompt=prompt.pace,
         crossing_seconds=prompt.crossing.likely,
         full_context_tokens_per_second=_pace_when_full(step, taken, full),
         how=how,
     )
+
+
+def _with_ends_of_small(decode: Range, step: Step) -> Range:
+    """The pace on GPUs, with wider ends where llama.cpp's code computes a small model."""
+    if step.other_program is not None or step.parameters is None:
+        return decode
+    small = pace_tables().general.small
+    if step.parameters >= small.parameters:
+        return decode
+    low, likely, high = decode
+    return Range(low * small.ends.least, likely, high * small.ends.most)
 
 
 def _by_any_recipe(taken: Seconds, step: Step, layout: LaidOut) -> Seconds:

@@ -319,10 +319,22 @@ class DecodingShares(Record):
 # ------------------------------------------------------------------ tables
 
 
+class SmallModels(Figures):
+    """Models so small that launching a step takes about as long as reading their weights.
+
+    - `parameters`: they read fewer parameters a token.
+    - `ends`: the factors of the slow and the fast end of their pace.
+    """
+
+    parameters: int
+    ends: Bounds
+
+
 class GeneralFigures(Figures):
     """The figures that stand in the file outside of any table.
 
     - `unseen`: the ends of a pace that nobody measured, as shares of the pace.
+    - `small`: the models whose pace on GPUs has wider ends.
     - `large_layer`: the factor by which a layer with experts takes longer to launch.
       `streams_layer`: the factor of a layer with several residual streams in llama.cpp.
     - `measured_prompt`: the share of its measured rate on short prompts that a GPU reaches.
@@ -332,6 +344,7 @@ class GeneralFigures(Figures):
     """
 
     unseen: Bounds
+    small: SmallModels
     large_layer: Amount
     streams_layer: Amount
     measured_prompt: Range

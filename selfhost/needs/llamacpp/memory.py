@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...catalogue.architecture import Architecture, Attention
-from ...catalogue.runtime import RuntimeSpec
 from ...core.records import Record, Unread
 from ...core.workload import CacheTypes
 from ..case import Case, ContextSetup, unread_of
@@ -113,13 +112,14 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
     groups = cache_groups(case.model, with_idle=True)
     if not groups:
         return None
+    why_off = case.why_flash_is_off
     heads = case.heads_without_flash
     why = why_cache_refused(
-        groups, case.cache_types, case.runtime, heads_without_flash=heads
+        groups, case.cache_types, why_off, heads_without_flash=heads
     )
     if why is not None:
         remedy = "use --kv-cache f16"
-        if not case.runtime.memory.flash_attention:
+        if why_off is not None:
             remedy += ", or --runtime llama.cpp with flash attention on"
         return unread(why, remedy, "memory.kv_cache")
     setup = case.setup
@@ -290,7 +290,7 @@ def _rows_of_indexer(
 def why_cache_refused(
     groups: Sequence[CacheGroup | Attention],
     types: CacheTypes,
-    runtime: RuntimeSpec | None,
+    why_flash_is_off: str | None,
     *,
     heads_without_flash: str | None = None,
 ) -> str | None:
@@ -305,8 +305,8 @@ def why_cache_refused(
             needed = f"a cache of values in {types.values} needs flash attention, which"
         if heads_without_flash is not None:
             return f"{needed} there is none of on these GPUs for {heads_without_flash}"
-        if runtime is not None and not runtime.memory.flash_attention:
-            return f"{needed} {runtime.name} leaves off by default"
+        if why_flash_is_off is not None:
+            return f"{needed} {why_flash_is_off}"
     key_lengths = [group.key_length for group in groups]
     value_lengths = [group.value_length for group in groups]
     return _why_type_refused(types.keys, key_lengths) or _why_type_refused(

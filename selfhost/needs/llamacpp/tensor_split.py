@@ -81,6 +81,8 @@ def why_not_split(case: Case) -> str | None:
     refused = why_split_refused(case)
     if refused is not None:
         return refused
+    if case.why_flash_is_off is not None:
+        return f"-sm tensor needs flash attention, which {case.why_flash_is_off}"
     heads = case.heads_without_flash
     if heads is not None:
         return f"-sm tensor needs flash attention, which has no kernel here for {heads}"

@@ -90,6 +90,74 @@ def test_a_quantized_cache_is_refused_without_flash_attention(
         assert check("deepseek-v2:16b", workload, machine=machine).needs is not None
 
 
+def compute_mib(**options: str) -> float:
+    """The compute buffer of Qwen3 8B with 32,768 tokens on an RTX 4090."""
+    workload = Workload(
+        runtime="llama.cpp", context_tokens=32_768, runtime_options=options
+    )
+    terms = memory_of(check("qwen3-8b", workload, machine="RTX 4090, 64GB RAM")).terms
+    return max(term.bytes for term in terms if term.name == "compute") / 2**20
+
+
+@pytest.mark.parametrize("value", ["off", "0"])
+def test_switched_off_the_scores_of_all_tokens_are_stored(value: str) -> None:
+    """src/llama-graph.cpp, build_attn_mha: 32 heads × 512 tokens of a batch × 32,768 cells × 4
+    bytes are 2,048 MiB.
+    """
+    assert compute_mib() < 600
+    assert 2048 < compute_mib(fa=value) < 2048 + 600
+    assert compute_mib(fa="on") == compute_mib() == compute_mib(fa="auto")
+
+
+@pytest.mark.parametrize(
+    ("cache", "options"),
+    [
+        pytest.param("q8_0", {"fa": "off"}, id="quantized values"),
+        pytest.param(None, {"fa": "off", "sm": "tensor"}, id="parts of each layer"),
+    ],
+)
+def test_what_needs_flash_attention_says_that_it_is_switched_off(
+    cache: str | None, options: dict[str, str]
+) -> None:
+    """llama.cpp 0c1e570, src/llama-context.cpp, requires flash attention for both."""
+    workload = Workload(
+        runtime="llama.cpp", kv_cache_type=cache, runtime_options=options
+    )
+    verdict = check("qwen3-8b", workload, machine="2x RTX 4090, 64GB RAM")
+    reasons = [finding.reason for finding in verdict.findings]
+    assert any("flash attention, which is switched off" in why for why in reasons)
+
+
+def test_without_flash_attention_text_and_prompts_are_told_slower() -> None:
+    """matt-c1/llama-cpp-speed-measurements: an RTX 4090 kept 0.90 to 0.96 of the pace of text, and
+    0.57 to 0.98 of that of prompts.
+    """
+    plain = Workload(runtime="llama.cpp", quantization="Q8_0", context_tokens=16_384)
+    machine = "RTX 4090, 64GB RAM"
+    with_flash = check("llama-3.1-8b-instruct", plain, machine=machine).speed
+    switched = plain.replace(runtime_options={"fa": "off"})
+    without = check("llama-3.1-8b-instruct", switched, machine=machine).speed
+    assert with_flash is not None
+    assert without is not None
+    assert with_flash.decode is not None
+    assert without.decode is not None
+    assert with_flash.prompt is not None
+    assert without.prompt is not None
+    assert 0.90 < without.decode.likely / with_flash.decode.likely < 1
+    assert 0.57 < without.prompt.likely / with_flash.prompt.likely < 0.98
+
+
+def test_the_command_of_ollama_states_it_as_a_variable() -> None:
+    """ollama/ollama pull 12473."""
+    workload = Workload(
+        runtime="ollama", runtime_options={"OLLAMA_FLASH_ATTENTION": "0"}
+    )
+    verdict = check("qwen3:8b", workload, machine="RTX 4090, 64GB RAM")
+    served = [line for line in verdict.commands if line.endswith("ollama serve")]
+    assert len(served) == 1
+    assert "OLLAMA_FLASH_ATTENTION=0" in served[0]
+
+
 @pytest.mark.parametrize("type", ["f16", "f32", "bf16"])
 def test_values_that_are_not_quantized_need_no_flash_attention(type: str) -> None:
     """llama.cpp asks for it only where values are quantized (src/llama-context.cpp)."""

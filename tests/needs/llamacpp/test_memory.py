@@ -288,10 +288,11 @@ def test_a_short_first_prompt_fills_a_part_of_the_scratch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("types", "program", "heads_stored", "told"),
+    ("types", "why_off", "heads_stored", "told"),
     [
-        pytest.param("f16", "llama.cpp", None, None, id="plain"),
-        pytest.param("q8_0", "llama.cpp", None, None, id="quantized"),
+        pytest.param("f16", "is off", None, None, id="plain"),
+        pytest.param("q8_0", None, None, None, id="quantized"),
+        pytest.param("q8_0", "is off", None, "which is off", id="switched off"),
         pytest.param("q8_0:f16", None, "heads of 80", None, id="keys alone"),
         pytest.param("f16:q8_0", None, "heads of 80", "values in q8_0", id="values"),
         pytest.param("q8_0", None, "heads of 80", "a q8_0 cache needs", id="both"),
@@ -300,12 +301,12 @@ def test_a_short_first_prompt_fills_a_part_of_the_scratch() -> None:
     ],
 )  # fmt: skip
 def test_why_a_cache_is_refused(
-    types: str, program: str | None, heads_stored: str | None, told: str | None
+    types: str, why_off: str | None, heads_stored: str | None, told: str | None
 ) -> None:
     found = why_cache_refused(
         [heads(0, 128, 128)],
         CacheTypes.of(types),
-        None if program is None else runtime(program),
+        why_off,
         heads_without_flash=heads_stored,
     )
     if told is None:
