@@ -46,8 +46,8 @@ class Way(Record):
       memory that it may take.
     - `settings`: the settings that `kv_cache_type` and `runtime_options` ask for.
     - `is_other`: the program is not one that the machine's owner would try first.
-    - `preference`: the place of the way among all of its kind, for text and where accelerators do
-      not hold all of it. `turn`: of pictures and training, the place where accelerators do.
+    - `preference`: of pictures and training, the place of the way among all of its kind where
+      accelerators do not hold all of it. `turn`: the place where accelerators do.
     """
 
     runtime: RuntimeSpec
@@ -155,11 +155,9 @@ def usual_and_smaller(question: Question) -> list[Way]:
         types += question.in_turn
         if question.stated.quantization is None and usual.runtime.gpus.required:
             types += program_row(usual.spec, usual.runtime).types_on_gpus
-    ways = []
-    for place, name in enumerate(dict.fromkeys(types)):
-        way = Way(runtime=usual.runtime, quantization=name, preference=place)
-        ways.append(way)
-    return ways
+    return [
+        Way(runtime=usual.runtime, quantization=name) for name in dict.fromkeys(types)
+    ]
 
 
 def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
