@@ -1,9 +1,10 @@
 """What a way of text is worth at best, told without judging it: a bound.
 
-A `Candidate` is a type of a program with settings. `WayBounds.of` takes a candidate and the best
-way so far, and returns the least rating that the candidate can have: by the least bytes that it
-takes, by the bytes that it reads for a token, and by what it gives up for sure. Where a part is not
-known, the bound has the best value. A candidate whose bound is no better need not be judged.
+A `Candidate` is a type of a program with settings. `WayBounds.of` takes a candidate and a judged
+way, and returns the least rating that the candidate can have: by the least bytes that it takes, by
+the bytes that it reads for a token, and by what it gives up for sure. Where a part is not known,
+the bound has the best value. A candidate whose bound is no better than the best way need not be
+judged.
 """
 
 from __future__ import annotations
@@ -12,25 +13,27 @@ from functools import cached_property
 from math import inf
 from typing import NamedTuple
 
+from ..core import units
 from ..core.records import Record
 from ..machine.record import Machine
 from ..needs import needs_on
 from ..needs.records import Device, Needs, Size, Split, Terms, likely_bytes
 from .checks.space import available_ram
 from .devices import gpu_maker, lent_to_gpu, places, usable_cards
+from .pace.decode_step import Step
 from .rating import (
     Merits,
     Rating,
     Runs,
     cost_of,
-    cost_of_settings,
     has_waiting_users,
+    read_bytes_of,
     runs_of,
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
 from .settings import Situation, least_size_with, most_effect
 from .table import FileRow
-from .ways import Way, row_of
+from .ways import Way, row_of, way_of
 
 # the checks that another type or setting may pass, and those that play no part
 _OPEN_CHECKS = frozenset((*MODEL_CHECKS, *MEMORY_CHECKS, *PACE_CHECKS, "disk"))
@@ -39,17 +42,30 @@ _WEIGHTS = ("weights", "repacked_weights")
 
 
 class Candidate(NamedTuple):
-    """A way of text that is not judged yet. `row`: the files of its type."""
+    """A way of text that is not judged yet. `row`: the files of its type. `step`: a step of
+    decoding in that type; None where it is not known.
+    """
 
     row: FileRow
     way: Way
+    step: Step | None
 
-    @property
-    def order(self) -> float:
-        """The place of the candidate: those that give up least come first. A smaller type gives up
-        about a step.
-        """
-        return self.way.preference + cost_of_settings(self.way)
+
+class Bounded(NamedTuple):
+    """A candidate with the least rating that it can have."""
+
+    bound: Rating
+    candidate: Candidate
+
+
+def tells_of(judged: Judged, candidate: Candidate) -> bool:
+    """Whether a judged way tells a bound of the candidate: one of the same type, with no setting
+    that the candidate lacks. Without such a setting the candidate may be faster.
+    """
+    if judged.quantization != candidate.row.quantization:
+        return False
+    settings = way_of(judged.question).settings
+    return all(setting in candidate.way.settings for setting in settings)
 
 
 class WayBounds(Record):
@@ -60,27 +76,32 @@ class WayBounds(Record):
     first: Judged
     machine: Machine
 
+    def closer(self, bounded: Bounded, known: Merits) -> Bounded:
+        """The candidate with the closer bound, told by a way that was judged too."""
+        candidate = bounded.candidate
+        if not tells_of(known.judged, candidate):
+            return bounded
+        bound = self.of(candidate, known)
+        return bounded._replace(bound=max(bound, bounded.bound))
+
     def of(self, candidate: Candidate, merits: Merits) -> Rating:
-        """The least rating that the candidate can have, told by the merits of a way that was
-        judged.
+        """The least rating that the candidate can have, told by the merits of `first` or of a way
+        that `tells_of` the candidate.
         """
         known = merits.judged
         way = candidate.way
-        # of a way that runs now and is fast, fewer bytes bring less pace than the bits are worth
-        # (`_SIZE_STEPS`): there all of its bytes give the better bound
-        share = 1.0
-        is_settled = merits.runs is Runs.NOW and not merits.is_slow
-        if way.is_larger or merits.unserved or not is_settled:
-            share = self._size_share(candidate, known.question)
         effect = most_effect(way.settings, known.question)
-        gain = effect * self._most_gain(candidate, known, share)
+        gain = effect * self._most_gain(candidate, known)
         merits = merits._replace(
             type=candidate.row.quantization or "",
             is_cramped=False,
-            read_bytes=merits.read_bytes * share,
+            read_bytes=read_bytes_of(candidate.step),
             cost_steps=self._cost_steps(candidate),
+            settings=len(way.settings),
+            download_bytes=0,
         )
-        if _may_serve(known, gain, effect):
+        reads_alike = _reads_prompts_alike(candidate, known)
+        if _may_serve(known, gain, shortens_wait=effect > 1 or not reads_alike):
             merits = merits._replace(unserved=0)
         if gain == inf or merits.runs is not Runs.NOW:
             merits = merits._replace(runs=self._surest_runs(candidate, known))
@@ -88,9 +109,7 @@ class WayBounds(Record):
             return merits._replace(pace=inf, wait_seconds=None).rating
         if merits.pace is not None:
             merits = merits._replace(pace=gain * merits.pace)
-        if way.is_larger or known.placement == "split":
-            # a larger type may be one that the GPU multiplies faster, and where accelerators hold
-            # a part there may be room for larger batches, in which a prompt is read
+        if not reads_alike:
             merits = merits._replace(wait_seconds=None)
         elif merits.wait_seconds is not None:
             merits = merits._replace(wait_seconds=merits.wait_seconds / effect)
@@ -175,21 +194,22 @@ class WayBounds(Record):
 
     # -------------------------------------------------------------- pace
 
-    def _most_gain(self, candidate: Candidate, known: Judged, share: float) -> float:
-        """How many times the pace of the judged way the candidate may have, with that share of the
-        weights; infinite where that is not known.
+    def _most_gain(self, candidate: Candidate, known: Judged) -> float:
+        """How many times the pace of the judged way the candidate may have; infinite where that is
+        not known.
         """
         if runs_of(known) is Runs.NOT:
             return inf
         if has_waiting_users(known):
             # fewer bytes let more users be served at once
             return inf
-        if not share or self._may_lie_better(candidate, known):
+        if self._may_lie_better(candidate, known) or _computes_users_in_ram(known):
             return inf
-        if _computes_users_in_ram(known):
+        step = known.question.step
+        if step is None or candidate.step is None or not candidate.step.weights_bytes:
             return inf
         # a larger type may be as fast, where little of the time is taken by reading weights
-        gain = max(1.0, 1 / share)
+        gain = max(1.0, step.weights_bytes / candidate.step.weights_bytes)
         if known.placement == "split":
             gain = max(gain, self._gain_of_split(candidate, known))
         situation = Situation(judged=known, machine=self.machine)
@@ -213,29 +233,51 @@ class WayBounds(Record):
 
     def _gain_of_split(self, candidate: Candidate, known: Judged) -> float:
         """The gain where accelerators hold a part of the model: RAM computes the layers that are
-        left as fast, and the rest is computed faster.
+        left as fast, and the rest is computed faster. Accelerators hold whole layers, so that one
+        more may find room than the saved bytes tell.
         """
         counted = known.question.needs
         assert counted is not None, "what is split is counted"
         taken_bytes = sum(term.bytes for term in counted.terms)
         least_bytes = self._least_size(candidate, self._needs.terms).likely
-        layers_bytes = _layers_in_ram(known)
-        left_bytes = layers_bytes - (taken_bytes - least_bytes)
+        layers_bytes = _layers_bytes(known.placed.on_host.terms)
+        one_layer_bytes = 0.0
+        step = known.question.step
+        if step is not None and step.layers:
+            one_layer_bytes = _layers_bytes(counted.terms) / step.layers
+        saved_bytes = taken_bytes - least_bytes + one_layer_bytes
+        left_bytes = layers_bytes - saved_bytes
         return layers_bytes / left_bytes if left_bytes > 0 else inf
 
 
-def _may_serve(known: Judged, gain: float, effect: float) -> bool:
-    """Whether a way so many times as fast may serve the stated pace and the longest wait, where
-    options make text and prompts `effect` times as fast.
+def _reads_prompts_alike(candidate: Candidate, known: Judged) -> bool:
+    """Whether the candidate reads a prompt no faster than the judged way in the same place, beside
+    what options of its settings change.
     """
+    if known.placement == "split":
+        # accelerators that hold a part may have room for larger batches
+        return False
+    if candidate.row.quantization == known.quantization:
+        return True
+    if not known.is_on_accelerators:
+        # a processor unpacks each type at a pace of its own
+        return False
+    step = candidate.step
+    if step is None or step.is_in_fp8 or step.is_in_fp4:
+        # the GPU may multiply the type as it is, faster than in 16 bits
+        return False
+    return not candidate.way.is_larger
+
+
+def _may_serve(known: Judged, gain: float, *, shortens_wait: bool) -> bool:
+    """Whether a way so many times as fast may serve the stated pace and the longest wait."""
     pace = known.users_pace
     wanted = known.workload.min_tokens_per_second
     if gain == inf or pace is None or wanted is None:
         return True
-    if "wait" in known.deciding and effect <= 1 and known.placement != "split":
-        # in the same place nothing shortens the wait
+    if "wait" in known.deciding and not shortens_wait:
         return False
-    return pace.high * gain >= wanted
+    return not units.is_slower(pace.high * gain, wanted)
 
 
 def _computes_users_in_ram(judged: Judged) -> bool:
@@ -247,9 +289,8 @@ def _computes_users_in_ram(judged: Judged) -> bool:
     return not judged.is_on_accelerators
 
 
-def _layers_in_ram(judged: Judged) -> int:
-    """The bytes of the layers that RAM holds of a split model."""
-    terms = judged.placed.on_host.terms
+def _layers_bytes(terms: Terms) -> int:
+    """The bytes of the layers among the terms."""
     return sum(term.bytes for term in terms if term.split is Split.LAYERS)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import inf
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -21,8 +21,9 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
-from .bounds import Candidate, WayBounds, card_bytes
+from .bounds import Bounded, Candidate, WayBounds, card_bytes
 from .judging import first_layout_with_room, judge
+from .pace.decode_step import step_of
 from .question import asked_again, recounted
 from .queues import most_in_total
 from .rating import (
@@ -324,107 +325,102 @@ class _Choice(Record):
         """The best way in the program of `first`, which is judged in the program's usual type.
 
         The candidate of the best bound is judged next, until no bound is better than the best way.
-        Of equal ways the one that gives up least is taken.
+        Each judged way tells closer bounds.
         """
         if _is_alike_in_every_way(first):
             return first
         bounds = WayBounds(first=first, machine=self.machine)
-        left = self._candidates(first)
         best = merits_of(first)
-        plain = {first.quantization: best}
+        left = []
+        for candidate in candidates(first, self.machine):
+            left.append(Bounded(bounds.of(candidate, best), candidate))
         while left:
-            bounded = []
-            for candidate in left:
-                # what was judged in the same type tells more than the best way, if it lies in the
-                # same place
-                known = plain.get(candidate.row.quantization, best)
-                if known.judged.placement != best.judged.placement:
-                    known = best
-                bounded.append((bounds.of(candidate, known), candidate))
-            bound, candidate = min(bounded, key=itemgetter(0))
-            if bound >= best.rating:
+            nearest = min(left, key=attrgetter("bound"))
+            if nearest.bound >= best.rating:
                 break
-            left.remove(candidate)
-            judged = self._judged(candidate.way)
+            left.remove(nearest)
+            judged = self._judged(nearest.candidate.way)
             if judged is None:
                 continue
             tried = merits_of(judged)
-            if not candidate.way.settings:
-                plain[candidate.row.quantization] = tried
-            if tried.rating < best.rating and self._leaves_room_to_grow(judged):
+            if tried.rating < best.rating and leaves_room_to_grow(judged, self.machine):
                 best = tried
+            left = [bounds.closer(bounded, tried) for bounded in left]
         return best.judged
 
-    def _candidates(self, first: Judged) -> list[Candidate]:
-        """The larger types, the usual one and the smaller ones, each with each set of settings.
-        Those come first that give up least.
-        """
-        usual = row_of(first.question)
-        in_types = [*self._larger_types(first), *usual_and_smaller(first.question)]
-        ways = self._ways_with_settings(first)
-        candidates = []
-        for in_type in in_types:
-            name = in_type.quantization
-            row = usual.replace(quantization=name)
-            for settled in ways:
-                if name == first.quantization and not settled.settings:
-                    # judged already
-                    continue
-                way = settled.replace(
-                    quantization=name,
-                    most_share=in_type.most_share,
-                    preference=in_type.preference,
-                )
-                candidates.append(Candidate(row, way))
-        candidates.sort(key=attrgetter("order"))
-        return candidates
 
-    def _larger_types(self, first: Judged) -> Sequence[Way]:
-        """The ways in larger types whose files alone leave room, where accelerators hold all of the
-        usual one, and that is not too slow already.
-        """
-        amounts = amounts_on_accelerators(first)
-        if amounts is None or not first.deciding.isdisjoint(PACE_CHECKS):
-            return []
-        room_bytes = max(amounts.has, card_bytes(first.question, self.machine))
-        return list(larger_types(first.question, room_bytes))
+# ------------------------------------------------------------------ the ways of text in a program
 
-    def _ways_with_settings(self, first: Judged) -> list[Way]:
-        """The way of `first` with each set of the settings that may help and may be taken without
-        being asked for.
-        """
-        stated = first.question.stated
-        situation = Situation(judged=first, machine=self.machine)
-        ways = [way_of(first.question)]
-        for setting, _ in neighbours(first, self.machine):
-            if not setting.is_taken:
+
+def candidates(first: Judged, machine: Machine) -> list[Candidate]:
+    """The larger types, the usual one and the smaller ones of the program of `first`, each with
+    each set of settings; `first` is judged in the usual type, without settings.
+    """
+    usual = row_of(first.question)
+    in_types = [*_larger_types(first, machine), *usual_and_smaller(first.question)]
+    ways = _ways_with_settings(first, machine)
+    found = []
+    for in_type in in_types:
+        name = in_type.quantization
+        row = usual.replace(quantization=name)
+        workload = first.workload.replace(quantization=name)
+        step = step_of(usual.spec, usual.runtime, workload)
+        for settled in ways:
+            if name == first.quantization and not settled.settings:
+                # judged already
                 continue
-            for way in list(ways):
-                asked = setting.asked(situation, way.under(stated))
-                # two settings may exclude one another
-                if asked is not None:
-                    settings = (*way.settings, setting)
-                    ways.append(way.with_workload(asked, settings))
-        return ways
+            way = settled.replace(quantization=name, most_share=in_type.most_share)
+            found.append(Candidate(row, way, step))
+    return found
 
-    def _leaves_room_to_grow(self, judged: Judged) -> bool:
-        """Whether accelerators hold the model with a longer context too; True for a type that is no
-        larger than the usual one, and where the user stated a context, or a prompt that needs one
-        as long.
-        """
-        question = judged.question
-        if not way_of(question).is_larger:
-            return True
-        if question.stated.context_tokens is not None:
-            return True
-        trained_tokens = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
-        tokens = min(trained_tokens, _GROWN_CONTEXT_TOKENS)
-        if (judged.workload.context_tokens or 0) >= tokens:
-            return True
-        longer = judged.workload.replace(context_tokens=tokens)
-        grown = recounted(question, longer, self.machine)
-        layout = first_layout_with_room(grown, self.machine)
-        return amounts_on_accelerators(layout) is not None
+
+def _larger_types(first: Judged, machine: Machine) -> Sequence[Way]:
+    """The ways in larger types whose files alone leave room, where accelerators hold all of the
+    usual one, and that is not too slow already.
+    """
+    amounts = amounts_on_accelerators(first)
+    if amounts is None or not first.deciding.isdisjoint(PACE_CHECKS):
+        return []
+    room_bytes = max(amounts.has, card_bytes(first.question, machine))
+    return list(larger_types(first.question, room_bytes))
+
+
+def _ways_with_settings(first: Judged, machine: Machine) -> list[Way]:
+    """The way of `first` with each set of the settings that may help and may be taken without
+    being asked for.
+    """
+    stated = first.question.stated
+    situation = Situation(judged=first, machine=machine)
+    ways = [way_of(first.question)]
+    for setting, _ in neighbours(first, machine):
+        if not setting.is_taken:
+            continue
+        for way in list(ways):
+            asked = setting.asked(situation, way.under(stated))
+            # two settings may exclude one another
+            if asked is not None:
+                settings = (*way.settings, setting)
+                ways.append(way.with_workload(asked, settings))
+    return ways
+
+
+def leaves_room_to_grow(judged: Judged, machine: Machine) -> bool:
+    """Whether accelerators hold the model with a longer context too; True for a type that is no
+    larger than the usual one, and where the user stated a context, or a prompt that needs one as
+    long.
+    """
+    question = judged.question
+    if not way_of(question).is_larger:
+        return True
+    if question.stated.context_tokens is not None:
+        return True
+    trained_tokens = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
+    tokens = min(trained_tokens, _GROWN_CONTEXT_TOKENS)
+    if (judged.workload.context_tokens or 0) >= tokens:
+        return True
+    longer = judged.workload.replace(context_tokens=tokens)
+    layout = first_layout_with_room(recounted(question, longer, machine), machine)
+    return amounts_on_accelerators(layout) is not None
 
 
 def _is_alike_in_every_way(judged: Judged) -> bool:
@@ -475,7 +471,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
         ways = usual_and_smaller(question)
     elif has_picture_ways(question):
         ways = picture_ways(question, catalogue, is_in_ram=False)
-    candidates = []
+    smaller = []
     for way in ways:
         other = in_way(question, way, catalogue, Machine(accelerators=()))
         if other is None or other.wants_gpu:
@@ -483,10 +479,10 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
         # if the file of the usual type is published, the file of the smaller type must be published
         # too
         if question.making_bytes or not other.making_bytes:
-            candidates.append(other)
-    if not candidates:
+            smaller.append(other)
+    if not smaller:
         return stated
-    taken = min(candidates, key=_ram_bytes).workload
+    taken = min(smaller, key=_ram_bytes).workload
     return stated.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 

@@ -18,6 +18,7 @@ from ..core.workload import READING_TOKENS_PER_SECOND
 from ..needs.records import CACHES, likely_bytes
 from .checks import Amounts
 from .checks.speed import is_too_slow
+from .pace.decode_step import Step
 from .quality import AS_PUBLISHED, quality_of
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, TIGHT_CODES, Judged
 from .table import program_row
@@ -87,7 +88,8 @@ class Rating(NamedTuple):
     A field decides where all fields before it are equal. The fields that do not count for a kind of
     ways keep their defaults, so that they are equal.
 
-    - Text: all but the places, `lacking_bytes` and `order`. Of ways that do not run nothing counts.
+    - Text: all but the places, `lacking_bytes` and `order`. Of ways that do not run only `runs`,
+      `unserved` and `settings` count.
     - Pictures and training, whose pace is seldom known: `place`, which says whether the way runs,
       the place if the disk had room, `lacking_bytes`, and `order`, the turn of the way in its
       program's list.
@@ -103,6 +105,7 @@ class Rating(NamedTuple):
     is_cramped: bool = False
     minus_worth: float = 0.0
     order: int = 0
+    settings: int = 0
     download_bytes: float = 0
 
 
@@ -115,8 +118,9 @@ class Merits(NamedTuple):
     - `type`: the type of the weights.
     - `pace`: the likely tokens per second of each user. `wait_seconds`: the likely wait for the
       first word behind a stated prompt. None where they are not known.
-    - `read_bytes`: the bytes of weights that are read for a token.
+    - `read_bytes`: the bytes of weights that are read for a token (`read_bytes_of`).
     - `cost_steps`: what the way gives up beside the bits of its type, in steps of pace.
+    - `settings`: the number of its settings.
     """
 
     judged: Judged
@@ -128,6 +132,7 @@ class Merits(NamedTuple):
     is_cramped: bool
     read_bytes: float
     cost_steps: float
+    settings: int
     download_bytes: float
 
     @property
@@ -143,8 +148,10 @@ class Merits(NamedTuple):
     def rating(self) -> Rating:
         """The rating of a way with these merits."""
         if self._fails_alike:
-            # the first way stays
-            return Rating(runs=self.runs, unserved=self.unserved)
+            # the first way stays, which has no settings
+            return Rating(
+                runs=self.runs, unserved=self.unserved, settings=self.settings
+            )
         return Rating(
             runs=self.runs,
             unserved=self.unserved,
@@ -152,6 +159,7 @@ class Merits(NamedTuple):
             is_rough=is_rough(self.type, self.judged.model),
             is_cramped=self.is_cramped,
             minus_worth=-self._worth,
+            settings=self.settings,
             download_bytes=self.download_bytes,
         )
 
@@ -197,8 +205,9 @@ def merits_of(judged: Judged) -> Merits:
         pace=_likely_pace(judged),
         wait_seconds=None if wait is None else wait.likely,
         is_cramped=_is_cramped(judged),
-        read_bytes=_read_bytes(judged),
+        read_bytes=read_bytes_of(judged.question.step),
         cost_steps=_cost_steps(judged),
+        settings=len(way_of(judged.question).settings),
         download_bytes=judged.placed.download_bytes or inf,
     )
 
@@ -342,20 +351,18 @@ def _lost_steps(quantization: str, spec: ModelSpec) -> float:
     return 0.0 if quality.cost == AS_PUBLISHED else _UNMEASURED_STEPS
 
 
-def _read_bytes(judged: Judged) -> float:
-    """The bytes of weights that are read for each token of one user, of more than 16 bits those of
-    16; 0 where they are not known.
+def read_bytes_of(step: Step | None) -> float:
+    """The bytes of weights that a step of decoding reads for one user, of more than 16 bits those
+    of 16; 0 where they are not known.
     """
-    step = judged.question.step
     if step is None:
         return 0
-    read_bytes = sum(step.read_bytes.values())
     if step.parameters is None:
-        return read_bytes
+        return step.weights_bytes
     if step.architecture is not None and step.architecture.stored_layers is not None:
         # a token reads layers that are run through twice more often than once
-        return read_bytes
-    return min(read_bytes, _PLAIN_BYTES * step.parameters)
+        return step.weights_bytes
+    return min(step.weights_bytes, _PLAIN_BYTES * step.parameters)
 
 
 def steps_between(slower: float, faster: float) -> float:

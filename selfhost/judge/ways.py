@@ -46,8 +46,8 @@ class Way(Record):
       memory that it may take.
     - `settings`: the settings that `kv_cache_type` and `runtime_options` ask for.
     - `is_other`: the program is not one that the machine's owner would try first.
-    - `preference`: the place of the way among all of its kind, for text and where accelerators do
-      not hold all of it. `turn`: of pictures and training, the place where accelerators do.
+    - `preference`: of pictures and training, the place of the way among all of its kind where
+      accelerators do not hold all of it. `turn`: the place where accelerators do.
     """
 
     runtime: RuntimeSpec
@@ -134,9 +134,9 @@ def larger_types(question: Question, room_bytes: float) -> Iterator[Way]:
     if _are_files_fixed(question):
         return
     for name in program_row(usual.spec, runtime).types_on_gpus:
-        if name == usual.quantization:
-            return
         row = usual.replace(quantization=name)
+        if row.least_bytes <= usual.least_bytes:
+            continue
         # the file must be as well known as that of the usual type
         if usual.repository is not None and row.repository is None:
             continue
@@ -160,11 +160,9 @@ def usual_and_smaller(question: Question) -> list[Way]:
             for name in program.types_on_gpus:
                 if program.type_row(name).is_ready:
                     types.append(name)
-    ways = []
-    for place, name in enumerate(dict.fromkeys(types)):
-        way = Way(runtime=usual.runtime, quantization=name, preference=place)
-        ways.append(way)
-    return ways
+    return [
+        Way(runtime=usual.runtime, quantization=name) for name in dict.fromkeys(types)
+    ]
 
 
 def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:

@@ -27,14 +27,23 @@ from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.cli.asked import workload_of
 from selfhost.cli.check import CheckOptions
 from selfhost.core.units import GIB
-from selfhost.judge.choice import best_way, in_way, most_pace, neighbours
+from selfhost.judge.bounds import WayBounds, tells_of
+from selfhost.judge.choice import (
+    best_way,
+    candidates,
+    in_way,
+    most_pace,
+    neighbours,
+)
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.judge.rating import (
     Rating,
+    Runs,
     has_waiting_users,
     is_a_step_faster,
     leaves_room,
+    merits_of,
     rating_of,
     runs_as_well,
 )
@@ -46,7 +55,7 @@ from selfhost.judge.settings import (
     least_size_with,
     most_effect,
 )
-from selfhost.judge.ways import Way, usual_and_smaller
+from selfhost.judge.ways import Way, servers, usual_and_smaller
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.needs.records import How, Term
@@ -336,6 +345,103 @@ def _reads_text_alone(judged: Judged) -> bool:
     """Whether the picture encoder of the model is left out."""
     case = judged.question.case
     return case is not None and case.settings.get("projector") == "none"
+
+
+def _first_ways(id: str, machine: Machine, workload: Workload) -> Iterator[Judged]:
+    """Judge the plain way in the usual program, and in each other that serves many requests."""
+    try:
+        question = ask(CATALOGUE.spec(id), workload, CATALOGUE, machine)
+    except WorkloadError:
+        return
+    if question.runtime is None or question.needs is None:
+        return
+    for runtime in (question.runtime, *servers(question, CATALOGUE)):
+        plain = in_way(question, Way(runtime=runtime), CATALOGUE, machine)
+        if plain is not None:
+            yield judge(plain, machine)
+
+
+@pytest.mark.parametrize(
+    ("id", "machine", "workload"),
+    [
+        *_questions(NUMBER, 10),
+        pytest.param(
+            "goliath-120b",
+            "desktop-2x-rtx3090",
+            Workload(),
+            id="a-layer-finds-room-beside-what-a-smaller-cache-saves",
+        ),
+        pytest.param(
+            "command-r-08-2024",
+            "desktop-rtx4090-24gb",
+            Workload(quantization="Q8_0"),
+            id="a-smaller-cache-leaves-room-for-a-layer",
+        ),
+        pytest.param(
+            "glm-4-9b-0414",
+            "laptop-ddr4-16gb",
+            Workload(purpose="documents"),
+            id="a-processor-reads-a-prompt-faster-in-a-smaller-type",
+        ),
+        pytest.param(
+            "iquest-coder-v1-14b-instruct",
+            "server-8x-h100",
+            Workload(purpose="agent", max_wait_seconds=60),
+            id="a-gpu-reads-a-prompt-faster-in-fp8",
+        ),
+        pytest.param(
+            "qwen2.5-omni-7b",
+            "strix-halo-128gb",
+            Workload(parallel=32, min_tokens_per_second=20),
+            id="a-pace-that-is-shown-as-the-stated-one",
+        ),
+        pytest.param(
+            "nemotron-cascade-2-30b-a3b",
+            "desktop-2x-rtx3090",
+            Workload(runtime="vllm"),
+            id="without-a-setting-that-slows",
+        ),
+    ],
+)
+def test_no_bound_is_worse_than_the_way(
+    id: str, machine: str, workload: Workload
+) -> None:
+    """Law 2: a way whose bound is worse than its rating is hidden, whatever was judged before. Each
+    way is judged here, and each bound that a judged one tells of it is compared.
+    """
+    found = load(machine).machine
+    for first in _first_ways(id, found, workload):
+        bounds = WayBounds(first=first, machine=found)
+        known = [first]
+        for candidate in candidates(first, found):
+            question = in_way(first.question, candidate.way, CATALOGUE, found)
+            if question is None:
+                continue
+            judged = judge(question, found)
+            for other in known:
+                if other is first or tells_of(other, candidate):
+                    bound = bounds.of(candidate, merits_of(other))
+                    assert _is_bound(bound, rating_of(judged)), way_of(judged)
+            known.append(judged)
+
+
+def _is_bound(bound: Rating, rating: Rating) -> bool:
+    """Whether a bound is no worse than a rating. Of ways that do not run nothing counts."""
+    if rating.runs is Runs.NOT:
+        return True
+    # logarithms of equal paces differ in the last digits
+    close = pytest.approx(rating.minus_worth, abs=1e-9)
+    if bound.minus_worth == close:
+        bound = bound._replace(minus_worth=rating.minus_worth)
+    return bound <= rating
+
+
+def test_of_equal_ways_the_one_without_a_setting_is_taken() -> None:
+    """Without CUDA graphs this model is as fast on a GPU that shares the RAM, and needs no less."""
+    verdict = answer("vicuna-13b-v1.5", "strix-halo-128gb", Workload(parallel=100))
+    assert verdict is not None
+    assert verdict.workload.runtime == "vllm"
+    assert not verdict.workload.runtime_options
 
 
 @pytest.mark.parametrize(
