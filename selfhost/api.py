@@ -230,10 +230,10 @@ def rank(
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
     found = machine_found(machine, gpu)
-    from .advice.chosen import chosen
+    from .advice.filters import ids_passing
     from .advice.listing import Lister
 
-    ids = chosen(catalogue, use=use, modality=modality, purpose=stated.purpose)
+    ids = ids_passing(catalogue, use=use, modality=modality, purpose=stated.purpose)
     lister = Lister(catalogue, stated, found.machine, use=use)
     most = len(ids) if top is None else top
     ranking = lister.first(most, ids, only_running=False)

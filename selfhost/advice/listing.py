@@ -2,7 +2,7 @@
 
 A `Lister` judges models and returns a `Ranking`: `Lister.all` judges all of them, and
 `Lister.first` as few as the rows to show take, which are the first rows of `Lister.all`. Which
-models are listed is told by `chosen.py`, and what a model is worth by `ranking.py`.
+models are listed is told by `filters.py`, and what a model is worth by `ranking.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import NamedTuple
 from ..catalogue.abilities import abilities_table
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import snapshot_day
+from ..catalogue.openness import canonical_expression
 from ..catalogue.spec import ModelSpec
 from ..catalogue.uses import uses_table
 from ..core import units
@@ -509,8 +510,6 @@ class Lister:
         """The ids of the models whose license or openness does not meet the workload."""
         workload = self._workload
         if workload.license is not None:
-            from ..catalogue.openness import canonical_expression
-
             workload = workload.replace(license=canonical_expression(workload.license))
         ruled_out = set()
         if any(map(workload.states, _TERMS)):

@@ -38,6 +38,8 @@ from ..judge.record import (
     exit_code,
 )
 from ..machine import gpus
+from ..machine.clusters import cluster_of
+from ..machine.links import are_often_joined
 from ..machine.profiles import Profile, all_profiles, size_order
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import MAKERS_IN_RAM, needs_on
@@ -401,10 +403,8 @@ def _joined(
     """
     if least is None or not meant.spec.writes_text:
         return
-    # imported here: few plans get so far
+    # imported here: every report loads this module, and few plans get so far
     from ..judge.cluster_choice import best_together
-    from ..machine.clusters import cluster_of
-    from ..machine.links import are_often_joined
 
     one_does_not = [known for known in machines if not known.can_run]
     for known in sorted(one_does_not, key=lambda known: size_order(known.machine)):

@@ -551,7 +551,7 @@ class _Server(Launch):
         # told
         counted = self.runtime.memory.context_checkpoints
         kept = self.runtime.memory.kept_context_checkpoints
-        is_bounded = bytes_worth_bounding(self.verdict, self.runtime) > 0
+        is_bounded = bytes_worth_bounding(self) > 0
         allowed = counted if is_bounded else kept
         yield from self._earlier_prompts(allowed * uncounted_bytes // (kept - counted))
         option = self.lines.options.get("context_checkpoints", "")
@@ -602,7 +602,7 @@ class _Server(Launch):
         service = self.runtime.service
         if service is None:
             return _Start()
-        hiding = variables_hiding_cards(self.runtime, self.question, self.machine)
+        hiding = variables_hiding_cards(self)
         environment = {**service.environment, **hiding}
         words = self._words()
         arguments = []

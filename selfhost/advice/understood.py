@@ -200,6 +200,7 @@ def _note_if_not_loaded(asked: str, judged: Judged) -> Sentences:
 
 def _understand_file(typed: str, workload: Workload) -> Understood:
     """The meaning of a path: a spec in TOML, a GGUF file, a folder, or a lone config.json."""
+    # imported here: most models are named, and reading files takes modules of many formats
     from ..modelfiles import read_local, stored_notes
     from ..modelfiles.specfiles import checked_spec
 
@@ -317,6 +318,7 @@ class _Name(Record):
         reading = read(self.typed, self.catalogue)
         if reading is not None:
             return reading
+        # imported here: most names are known without a search
         from ..catalogue.searching import resolve
 
         return resolve(self.typed, self.catalogue)
@@ -568,6 +570,7 @@ def _checked(id: str, catalogue: Catalogue) -> ModelSpec:
     """The spec of that id. Raises `SpecError` with every fault of a user's own file."""
     spec = catalogue.spec(id)
     if not catalogue.is_shipped(spec.id):
+        # imported here: few users have specs of their own
         from ..modelfiles.specfiles import checked_spec
 
         checked_spec(spec.origin)
