@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from .advice.understood import judged_on
+from .advice.understood import judged_on, understand
 from .advice.verdicts import check_with
 from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.runtime_parts import CLUSTER_SPLITS
@@ -194,7 +194,8 @@ def can_run(
         return check_on_cluster(catalogue, model, stated, cluster, split=split).can_run
     found = machine_found(machine, gpu)
     # no verdict is made, since commands, offers and remedies decide nothing here
-    return judged_on(catalogue, model, stated, found.machine).judged.fits
+    understood = understand(catalogue, model, stated)
+    return judged_on(catalogue, understood, found.machine).judged.fits
 
 
 @_with_python_errors

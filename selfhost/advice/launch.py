@@ -34,6 +34,7 @@ from ..judge.devices import (
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
 from ..judge.table import FileRow
+from ..judge.ways import row_of
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.picture_size import STATED_SIZES, PictureSize, resized, size_asked
@@ -136,12 +137,7 @@ class Launch(Record):
     @property
     def type_row(self) -> FileRow:
         """The row of the judged type in the program."""
-        return FileRow(
-            spec=self.spec,
-            runtime=self.runtime,
-            format=self.workload.format,
-            quantization=self.workload.quantization,
-        )
+        return row_of(self.question).replace(runtime=self.runtime)
 
     @property
     def is_cast(self) -> bool:

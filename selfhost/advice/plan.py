@@ -317,7 +317,7 @@ def _known_machines(
     for profile in all_profiles() if profiles is None else profiles:
         machine = profile.machine
         there = meant.for_machine(catalogue, machine)
-        best = judged_on(catalogue, there, there.workload, machine).judged
+        best = judged_on(catalogue, there, machine).judged
         if best.failed and is_offered is None:
             # the offers depend on the model and the question, not on the machine
             is_offered = bool(offers_for(catalogue, best, units.utc_today()))
@@ -530,8 +530,7 @@ class _Search(Record):
 
     def checked(self, machine: Machine) -> Judged:
         """The judgement of `check` on the machine."""
-        workload = self.meant.workload
-        return judged_on(self.catalogue, self.meant, workload, machine).judged
+        return judged_on(self.catalogue, self.meant, machine).judged
 
     # -------------------------------------------------------------- the bytes, at the high end
 

@@ -363,7 +363,7 @@ def _chosen_workload(
     if is_settled and not has_pictures:
         return None
     place = vast if machine.memory_total_bytes is None else machine
-    return judged_on(catalogue, meant, meant.workload, place).judged.workload
+    return judged_on(catalogue, meant, place).judged.workload
 
 
 # ---------------------------------------------------------------- what is sized

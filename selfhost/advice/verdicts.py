@@ -61,10 +61,11 @@ def check_with(
     the present day. `carry` are the options that name the machine and the specs, which go behind
     each proposed `selfhost check …`. `notes` come before the verdict's own notes.
     """
-    meant = understand_on(catalogue, model, workload, machine)
-    understood, judged = judged_on(
-        catalogue, meant, workload, machine, follows_machine=follows_machine
-    )
+    understood = understand_on(catalogue, model, workload, machine)
+    if follows_machine:
+        understood, judged = judged_on(catalogue, understood, machine)
+    else:
+        judged = understood.judged(catalogue, machine)
     advice = Advice(
         judged=judged,
         catalogue=catalogue,
