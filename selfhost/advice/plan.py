@@ -465,15 +465,15 @@ def _find_least(
     if not just_enough:
         return _Found(judged=judge(question, vast))
     # where the model runs on none, it fits at least on the one with a GPU, which comes last
-    chosen = just_enough[-1]
+    taken = just_enough[-1]
     for machine in (*just_enough, *_on_gpus(known)):
         if search.checked(machine).fits:
-            chosen = machine
+            taken = machine
             break
-    judged = judge(question, chosen)
+    judged = judge(question, taken)
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
         return _Found(judged=judged)
-    return _Found(judged=judged, least=search.least_machine(chosen, judged))
+    return _Found(judged=judged, least=search.least_machine(taken, judged))
 
 
 def _on_gpus(known: Iterable[KnownMachine]) -> list[Machine]:
