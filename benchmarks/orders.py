@@ -44,7 +44,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from boards import fit  # noqa: E402
 from boards.abilities import as_shipped  # noqa: E402
-from selfhost.advice.chosen import chosen  # noqa: E402
+from selfhost.advice.filters import ids_passing  # noqa: E402
 from selfhost.advice.listing import Answer, Lister  # noqa: E402
 from selfhost.advice.ranking import Standings  # noqa: E402
 from selfhost.catalogue.abilities import Abilities, years  # noqa: E402
@@ -212,7 +212,7 @@ class Machine(Models):
         self._use = use
         self._listed = LISTED[use]
         self._judged: dict[str, Answer] = {}
-        ids = measured_at(use) & set(chosen(catalogue(), use=self._listed))
+        ids = measured_at(use) & set(ids_passing(catalogue(), use=self._listed))
         answers = self._lister(None).all(sorted(ids))
         self._running = {}
         for row in answers.models:

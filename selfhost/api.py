@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from .advice.understood import judged_on
+from .advice.understood import judged_on, understand
 from .advice.verdicts import check_with
 from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.runtime_parts import CLUSTER_SPLITS
@@ -194,7 +194,8 @@ def can_run(
         return check_on_cluster(catalogue, model, stated, cluster, split=split).can_run
     found = machine_found(machine, gpu)
     # no verdict is made, since commands, offers and remedies decide nothing here
-    return judged_on(catalogue, model, stated, found.machine).judged.fits
+    understood = understand(catalogue, model, stated)
+    return judged_on(catalogue, understood, found.machine).judged.fits
 
 
 @_with_python_errors
@@ -230,10 +231,10 @@ def rank(
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
     found = machine_found(machine, gpu)
-    from .advice.chosen import chosen
+    from .advice.filters import ids_passing
     from .advice.listing import Lister
 
-    ids = chosen(catalogue, use=use, modality=modality, purpose=stated.purpose)
+    ids = ids_passing(catalogue, use=use, modality=modality, purpose=stated.purpose)
     lister = Lister(catalogue, stated, found.machine, use=use)
     most = len(ids) if top is None else top
     ranking = lister.first(most, ids, only_running=False)

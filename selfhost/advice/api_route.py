@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import date
 from functools import lru_cache
 from itertools import chain
 from math import inf
@@ -358,9 +359,6 @@ def shutdown_of(
         last_day = max(last_day, offer.ends)
     if not last_day:
         return None
-    # imported here: few models have an announced end
-    from datetime import date
-
     left = date.fromisoformat(last_day) - date.fromisoformat(today)
     if left.days > _DAYS_OF_NOTICE:
         return None

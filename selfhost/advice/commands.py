@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from ..catalogue.runtime_parts import Conversion
 from ..core.errors import WorkloadError
+from ..core.files import first_numbered_file
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK
@@ -298,7 +299,7 @@ def _variables_of_cards(launch: Launch) -> list[str]:
             names = {card.name for card in cards}
             if len(names) > 1:
                 variables.append(variable)
-    hiding = variables_hiding_cards(launch.runtime, launch.question, launch.machine)
+    hiding = variables_hiding_cards(launch)
     variables += [f"{name}={value}" for name, value in hiding.items()]
     return variables
 
@@ -346,8 +347,6 @@ def _lines_of_gguf(launch: Launch, path: str) -> Steps:
         if not set(folders).isdisjoint(_REPLACED_NAMES):
             return Steps()
     if "-of-" in path:
-        from ..core.files import first_numbered_file
-
         # llama.cpp finds the other parts of a split file from the first alone, in its file
         # src/llama-model-loader.cpp
         path = first_numbered_file(path)

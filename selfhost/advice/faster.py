@@ -3,8 +3,8 @@ that surely fits.
 
 `faster_settings` takes what was judged, as an `Asking`. It asks about each neighbour of the judged
 way: the same way with one more setting of the table in `judge.settings`. It returns those that
-still run and gain a step that a person feels. `surer` returns a mode that surely fits, and
-`with_undrafted_pace` tells what a draft is compared with.
+still run and gain a step that a person feels. `mode_that_surely_fits` looks for the slower mode,
+and `with_undrafted_pace` tells what a draft is compared with.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _figures(judged: Judged, machine: Machine) -> dict[int | None, Range]:
     return figures
 
 
-def surer(asking: Asking) -> Judged | None:
+def mode_that_surely_fits(asking: Asking) -> Judged | None:
     """The judgement of a mode that surely fits, where the judged way only likely fits: with
     sequences for the users alone, else the slower mode. None where the program has no such mode, or
     none surely fits.

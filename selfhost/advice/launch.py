@@ -34,6 +34,7 @@ from ..judge.devices import (
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
 from ..judge.table import FileRow
+from ..judge.ways import row_of
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.picture_size import STATED_SIZES, PictureSize, resized, size_asked
@@ -136,12 +137,7 @@ class Launch(Record):
     @property
     def type_row(self) -> FileRow:
         """The row of the judged type in the program."""
-        return FileRow(
-            spec=self.spec,
-            runtime=self.runtime,
-            format=self.workload.format,
-            quantization=self.workload.quantization,
-        )
+        return row_of(self.question).replace(runtime=self.runtime)
 
     @property
     def is_cast(self) -> bool:
@@ -231,16 +227,12 @@ def _facts(launch: Launch) -> dict[str, object]:
     spec = launch.spec
     runtime = launch.runtime
     workload = launch.workload
-    files = _files(launch)
     tokens = workload.context_tokens or 0
     cache_types = CacheTypes.of(workload.kv_cache_type or "f16")
     return {
         # the files
         "model_name": spec.name,
-        "repository": files.repository,
-        "quantized": files.quantized,
-        "quantization": files.type_name,
-        "file_name": files.file_name,
+        **_facts_of_files(launch),
         "parts": _part_options(launch),
         "tag": _tag(launch),
         "draft": _draft(launch),
@@ -271,22 +263,12 @@ def _facts(launch: Launch) -> dict[str, object]:
 # ------------------------------------------------------------------ facts of the files
 
 
-class _Files(Record):
-    """The files that a line downloads; None for what is not known.
-
-    `quantized` is the repository of a conversion for which the runtime has a rule. `type_name` is
-    the publisher's word for the type, or the one that the program computes in.
-    """
-
-    repository: str | None
-    quantized: str | None
-    file_name: str | None
-    type_name: str
-
-
-def _files(launch: Launch) -> _Files:
+def _facts_of_files(launch: Launch) -> dict[str, object]:
     """The files that a line downloads: those on this machine, the listed ones, or those of the
     publisher.
+
+    `quantized` is the repository of a conversion for which the runtime has a rule. `quantization`
+    is the publisher's word for the type, or the one that the program computes in.
     """
     spec = launch.spec
     row = launch.type_row
@@ -312,12 +294,12 @@ def _files(launch: Launch) -> _Files:
         type_name = spec.needs.dtype or ""
     if device_word(launch) == launch.lines.devices.get("host"):
         type_name = launch.lines.processor_types.get(type_name, type_name)
-    return _Files(
-        repository=repository,
-        quantized=None if launch.rule is None else found,
-        file_name=file_name,
-        type_name=type_name.removeprefix(TRAINED_FOR),
-    )
+    return {
+        "repository": repository,
+        "quantized": None if launch.rule is None else found,
+        "quantization": type_name.removeprefix(TRAINED_FOR),
+        "file_name": file_name,
+    }
 
 
 def _called_in(listing: PublishedFiles, quantization: str) -> str:
@@ -421,20 +403,22 @@ def _context_checkpoints(launch: Launch) -> int | None:
     """The number of copies of a conversation that the need counts; None where the server keeps only
     a few more.
     """
-    if not bytes_worth_bounding(launch.judged, launch.runtime):
+    if not bytes_worth_bounding(launch):
         return None
     return launch.runtime.memory.context_checkpoints
 
 
-def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
+def bytes_worth_bounding(launch: Launch) -> int:
     """The bytes that a server may keep of long conversations in addition to the need; 0 where they
     are few.
     """
-    question = judged.question
-    if judged.memory is None:
+    memory = launch.judged.memory
+    if memory is None:
         return 0
-    growth_bytes = need.more_in_conversation(question.spec, runtime, question.workload)
-    if growth_bytes < _WORTH_BOUNDING * judged.memory.high_bytes:
+    growth_bytes = need.more_in_conversation(
+        launch.spec, launch.runtime, launch.workload
+    )
+    if growth_bytes < _WORTH_BOUNDING * memory.high_bytes:
         return 0
     return growth_bytes
 
@@ -512,10 +496,9 @@ def _devices(launch: Launch) -> list[str]:
             keys.append("one_of_several")
         return [*keys, launch.cards[first].vendor]
     for gpu in launch.cards:
-        computes = computes_on_shared if gpu.vendor == "amd" else may_compute_on
         if not gpu.unified:
             continue
-        if not computes(launch.runtime, gpu):
+        if not _computes_on(launch.runtime, gpu):
             continue
         keys.append(f"{gpu.vendor}-unified")
         if gpu.vendor == "nvidia":
@@ -524,18 +507,24 @@ def _devices(launch: Launch) -> list[str]:
     return [*keys, "host"]
 
 
-def variables_hiding_cards(
-    runtime: RuntimeSpec,
-    question: Question,
-    machine: Machine,
-) -> dict[str, str]:
+def _computes_on(runtime: RuntimeSpec, gpu: Accelerator) -> bool:
+    """Whether the runtime computes on a GPU that shares the RAM."""
+    if gpu.vendor == "amd":
+        # ROCm has builds for few of AMD's GPUs that share the RAM (`gpus.sharing`); PyTorch
+        # computes on all of Apple's and NVIDIA's
+        return computes_on_shared(runtime, gpu)
+    return may_compute_on(runtime, gpu)
+
+
+def variables_hiding_cards(launch: Launch) -> dict[str, str]:
     """The variables that hide accelerators from the runtime, where it would see more of one maker
     than it computes on: `{"CUDA_VISIBLE_DEVICES": "0,1"}`.
     """
-    most = question.most_cards
+    most = launch.question.most_cards
+    own_memory_cards = launch.machine.own_memory_cards
     variables = {}
-    for maker, variable in runtime.gpus.hidden_by.items():
-        cards = [card for card in machine.own_memory_cards if card.vendor == maker]
+    for maker, variable in launch.runtime.gpus.hidden_by.items():
+        cards = [card for card in own_memory_cards if card.vendor == maker]
         if 0 < most < len(cards):
             variables[variable] = ",".join(map(str, range(most)))
     return variables
@@ -597,6 +586,7 @@ def _components_to_quantize(spec: ModelSpec) -> str | None:
     """The names of the large components, as a list in Python; None where there are none."""
     if not spec.components:
         return None
+    # imported here: few models are pipelines of components
     from ..needs.pictures import quantized_components
 
     names = list(quantized_components(spec.components))

@@ -2,7 +2,7 @@
 
 A `Lister` judges models and returns a `Ranking`: `Lister.all` judges all of them, and
 `Lister.first` as few as the rows to show take, which are the first rows of `Lister.all`. Which
-models are listed is told by `chosen.py`, and what a model is worth by `ranking.py`.
+models are listed is told by `filters.py`, and what a model is worth by `ranking.py`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from collections.abc import (
 )
 from functools import cached_property
 from heapq import heapify, heappop, heappush
-from math import inf
 from typing import NamedTuple
 
 from ..catalogue.abilities import abilities_table
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import snapshot_day
+from ..catalogue.openness import canonical_expression
 from ..catalogue.spec import ModelSpec
 from ..catalogue.uses import uses_table
 from ..core import units
@@ -38,11 +38,11 @@ from ..core.workload import (
 from ..judge.checks import Outcome
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
-from ..judge.choice import best_way, most_pace
+from ..judge.choice import best_way
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.rating import leaves_room
-from ..judge.record import DeferredAdvice, Judged, Report, Route, Verdict
+from ..judge.record import DeferredAdvice, Report, Route, Verdict
 from ..machine.record import Machine
 from .api_route import offers_for
 from .measured import ModelQuality, quality_of_model
@@ -99,12 +99,11 @@ class ListPlace(NamedTuple):
 
 
 class _Waiting(NamedTuple):
-    """A model that may be among the first rows, and the best place that it can get, as far as it is
-    judged: not at all, in its usual way, or with a verdict, whose place is its own.
+    """A model that may be among the first rows: the best place that it can get before it is judged,
+    or its own place with its verdict.
     """
 
     place: ListPlace
-    usual: Judged | None = None
     verdict: Verdict | None = None
 
 
@@ -218,8 +217,8 @@ class Lister:
         `tell` hears how many were judged, and how many there are.
         """
         outlines = self._outlines(ids)
-        # a heap: a model has the best place that it can get as far as it was judged. So a model
-        # that comes out with its verdict is better than all models left.
+        # a heap: a model that was not judged has the best place that it can get. So a model that
+        # comes out with its verdict is better than all models left.
         waiting = [_Waiting(self.best_key(outline)) for outline in outlines]
         heapify(waiting)
         rows: list[Verdict] = []
@@ -229,20 +228,14 @@ class Lister:
         while waiting and self._takes_more(rows, most, waiting[0].place):
             if judged_models == most_in_vain and not runs_any:
                 break
-            place, usual, verdict = heappop(waiting)
+            place, verdict = heappop(waiting)
             if verdict is not None:
                 rows.append(verdict)
                 continue
             if only_running and place.route != _ROUTES.index(Route.LOCAL):
                 # no model that is left runs
                 break
-            if usual is None:
-                usual = self._usual_of_several(place.id)
-                if usual is not None:
-                    usual_place = self._place_by_usual(place, usual)
-                    heappush(waiting, _Waiting(usual_place, usual))
-                    continue
-            answer = self._answer(place.id, usual)
+            answer = self._answer(place.id)
             judged_models += 1
             if tell is not None:
                 tell(judged_models, len(outlines))
@@ -251,7 +244,7 @@ class Lister:
             elif answer is not None and (answer.can_run or not only_running):
                 runs_any = True
                 own_place = self.key(answer)
-                heappush(waiting, _Waiting(own_place, verdict=answer))
+                heappush(waiting, _Waiting(own_place, answer))
         # where all are asked for, all are judged
         counts = count_rows(rows)
         if waiting or only_running:
@@ -378,18 +371,6 @@ class Lister:
                 route = Route.UNKNOWN
         return self._place(route, outline, worth)
 
-    def _place_by_usual(self, place: ListPlace, usual: Judged) -> ListPlace:
-        """The best place that `key` can give a model of several users, told by its usual way.
-        `place` is the place by its outline.
-        """
-        pace = most_pace(usual, self._catalogue, self._machine)
-        if pace == inf:
-            return place
-        outline = self._catalogue.outlines[place.id]
-        worth = self._standing(place.id).worth * share_of_pace(pace)
-        later = self._place(Route.LOCAL, outline, worth)
-        return max(place, later._replace(is_slow=pace < self._least_pace))
-
     @cached_property
     def _least_pace(self) -> float:
         """The tokens per second below which a model is too slow."""
@@ -464,26 +445,14 @@ class Lister:
 
     # ------------------------------------------------------------ answers
 
-    def _answer(self, id: str, usual: Judged | None = None) -> Answer:
-        """The answer for a model, which is judged once. `usual` is the judgement in its usual way,
-        where that is known.
-        """
+    def _answer(self, id: str) -> Answer:
+        """The answer for a model, which is judged once."""
         if id not in self._answers:
-            judged = usual or self._judged_in_usual(id)
-            self._answers[id] = self._concluded(id, judged)
+            self._answers[id] = self._found_answer(id)
         return self._answers[id]
 
-    def _usual_of_several(self, id: str) -> Judged | None:
-        """The judgement of a model in its usual way, where several users ask: the search for the
-        best way judges many ways then. None where it is short, and where there is no judgement.
-        """
-        if self._workload.parallel == 1 or id in self._answers:
-            return None
-        usual = self._judged_in_usual(id)
-        return usual if isinstance(usual, Judged) else None
-
-    def _judged_in_usual(self, id: str) -> Judged | WorkloadError | None:
-        """The judgement of a model in its usual way; None where its spec is faulty."""
+    def _found_answer(self, id: str) -> Answer:
+        """The verdict on the best way of a model, or why there is none."""
         catalogue = self._catalogue
         try:
             spec = catalogue.spec(id)
@@ -492,16 +461,11 @@ class Lister:
             return None
         except WorkloadError as error:
             return error
-        return judge(question, self._machine)
-
-    def _concluded(self, id: str, usual: Judged | WorkloadError | None) -> Answer:
-        """The verdict on the best way of a model, of which `usual` is the usual way."""
-        if not isinstance(usual, Judged):
-            return usual
-        judged = best_way(usual, self._catalogue, self._machine)
+        usual = judge(question, self._machine)
+        judged = best_way(usual, catalogue, self._machine)
         is_offered = False
         if judged.failed:
-            is_offered = bool(offers_for(self._catalogue, judged, self._today))
+            is_offered = bool(offers_for(catalogue, judged, self._today))
         return Verdict.conclude(judged, self._machine, asked=id, offered=is_offered)
 
     @cached_property
@@ -509,8 +473,6 @@ class Lister:
         """The ids of the models whose license or openness does not meet the workload."""
         workload = self._workload
         if workload.license is not None:
-            from ..catalogue.openness import canonical_expression
-
             workload = workload.replace(license=canonical_expression(workload.license))
         ruled_out = set()
         if any(map(workload.states, _TERMS)):

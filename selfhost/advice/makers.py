@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..catalogue.index import Catalogue
+from ..catalogue.makers import MOST_NAMED, maker_called
 from ..core.errors import NotAModelError, WorkloadError
 from ..core.workload import Workload
 from ..machine.record import Machine
@@ -29,9 +30,6 @@ def understand_on(
     except NotAModelError as error:
         if error.maker is None:
             raise
-        # imported only for a maker's name
-        from ..catalogue.makers import maker_called
-
         maker = maker_called(error.maker, catalogue)
         if maker is None:
             raise
@@ -48,7 +46,7 @@ def _best_on(
     """The ids of the models that run on the machine, the best first as in `list`; () where none
     runs as asked.
     """
-    from ..catalogue.makers import MOST_NAMED
+    # imported here: a maker's name is rare, and what lists models takes long to load
     from .listing import Lister
 
     lister = Lister(catalogue, workload, machine)

@@ -303,15 +303,14 @@ def note_on_clock(machine: Machine, today: str) -> Sentences:
     return remark("future", day=day, today=today)
 
 
-def note_on_surer(judged: Judged, surer: Judged | None) -> Sentences:
+def note_on_sure_mode(judged: Judged, sure_mode: Judged | None) -> Sentences:
     """The note on the mode that surely fits, with both paces where they differ; () for none."""
-    if surer is None:
+    if sure_mode is None:
         return ()
-    pace = likely_words(surer.users_pace)
+    pace = likely_words(sure_mode.users_pace)
     usual = likely_words(judged.users_pace)
-    option = dict(
-        surer.workload.runtime_options.items() - judged.workload.runtime_options.items()
-    )
+    usual_options = judged.workload.runtime_options
+    option = dict(sure_mode.workload.runtime_options.items() - usual_options.items())
     return remark(
         "surer",
         option=" ".join(f"{name}={value}" for name, value in option.items()),

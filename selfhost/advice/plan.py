@@ -38,6 +38,8 @@ from ..judge.record import (
     exit_code,
 )
 from ..machine import gpus
+from ..machine.clusters import cluster_of
+from ..machine.links import are_often_joined
 from ..machine.profiles import Profile, all_profiles, size_order
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import MAKERS_IN_RAM, needs_on
@@ -315,7 +317,7 @@ def _known_machines(
     for profile in all_profiles() if profiles is None else profiles:
         machine = profile.machine
         there = meant.for_machine(catalogue, machine)
-        best = judged_on(catalogue, there, there.workload, machine).judged
+        best = judged_on(catalogue, there, machine).judged
         if best.failed and is_offered is None:
             # the offers depend on the model and the question, not on the machine
             is_offered = bool(offers_for(catalogue, best, units.utc_today()))
@@ -401,10 +403,8 @@ def _joined(
     """
     if least is None or not meant.spec.writes_text:
         return
-    # imported here: few plans get so far
+    # imported here: every report loads this module, and few plans get so far
     from ..judge.cluster_choice import best_together
-    from ..machine.clusters import cluster_of
-    from ..machine.links import are_often_joined
 
     one_does_not = [known for known in machines if not known.can_run]
     for known in sorted(one_does_not, key=lambda known: size_order(known.machine)):
@@ -465,15 +465,15 @@ def _find_least(
     if not just_enough:
         return _Found(judged=judge(question, vast))
     # where the model runs on none, it fits at least on the one with a GPU, which comes last
-    chosen = just_enough[-1]
+    taken = just_enough[-1]
     for machine in (*just_enough, *_on_gpus(known)):
         if search.checked(machine).fits:
-            chosen = machine
+            taken = machine
             break
-    judged = judge(question, chosen)
+    judged = judge(question, taken)
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
         return _Found(judged=judged)
-    return _Found(judged=judged, least=search.least_machine(chosen, judged))
+    return _Found(judged=judged, least=search.least_machine(taken, judged))
 
 
 def _on_gpus(known: Iterable[KnownMachine]) -> list[Machine]:
@@ -530,8 +530,7 @@ class _Search(Record):
 
     def checked(self, machine: Machine) -> Judged:
         """The judgement of `check` on the machine."""
-        workload = self.meant.workload
-        return judged_on(self.catalogue, self.meant, workload, machine).judged
+        return judged_on(self.catalogue, self.meant, machine).judged
 
     # -------------------------------------------------------------- the bytes, at the high end
 

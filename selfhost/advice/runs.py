@@ -296,7 +296,8 @@ def _rates_behind_answers(facts: _Facts) -> Figures:
 
 def _sequences(facts: _Facts) -> dict[str, int | None]:
     """The fields of a run on its sequences: how many decode at once, with how many states, and the
-    context of each. None where the log does not tell.
+    context of each. None where the run does not tell; a context of 0 tokens (-c 0) stands for as
+    many as the model was trained for.
     """
     parallel = facts.amount("n_seq_max")
     context_tokens = facts.count("n_ctx_seq")
@@ -306,9 +307,10 @@ def _sequences(facts: _Facts) -> dict[str, int | None]:
         states = parallel or 1
         parallel = 1
         context_tokens = None
-    total_tokens = facts.amount("n_ctx")
+    # the context of all sequences together
+    total_tokens = facts.count("n_ctx")
     if context_tokens is None and total_tokens is not None:
-        context_tokens = total_tokens // (parallel or 1)
+        context_tokens = total_tokens // (parallel or 1) or None
     return {"parallel": parallel, "states": states, "context_tokens": context_tokens}
 
 
@@ -733,8 +735,8 @@ def run_of_process(number: str) -> Run:
             facts["size"] = str(os.path.getsize(file))
     elif "name" not in facts:
         raise refusal("runs", "no-model-open", number=number)
-    # -c counts the tokens of all sequences together; a unified cache counts as one sequence
-    parallel = 1 if "unified" in facts else facts.count("parallel") or 1
+    # a program serves one sequence unless told
+    facts["n_seq_max"] = str(facts.count("n_seq_max") or 1)
     # `ollama runner`, the program that Ollama starts for a model
     is_ollama = "runner" in seen.words[1:3]
     is_in_ram = facts.get("gpu_layers") == "0"
@@ -742,21 +744,12 @@ def run_of_process(number: str) -> Run:
         facts,
         "process",
         runtime="ollama" if is_ollama else "llama.cpp",
-        context_tokens=_context_of_one(facts, parallel),
-        parallel=parallel,
         # layers may be asked for a GPU that the machine does not have
         on_processor=True if is_in_ram else None,
         drafts="draft" in facts,
         figures=tuple(_memory_of_process(seen)),
+        **_sequences(facts),
     )
-
-
-def _context_of_one(facts: _Facts, parallel: int) -> int | None:
-    """Tokens of one sequence; None, as with -c 0, for as many as the model was trained for."""
-    total = facts.count("context")
-    if total is None:
-        return None
-    return total // parallel or None
 
 
 def _memory_of_process(seen: Process) -> Iterator[Figure]:

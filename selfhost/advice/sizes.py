@@ -9,6 +9,7 @@ What goes in: a model, a workload and the machine that the container is for. Wha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -315,12 +316,12 @@ def size_with(
     )
     question = judged.question
     notes: tuple[str, ...] = ()
-    chosen = _chosen_workload(catalogue, meant, question, machine, vast)
-    if chosen is not None:
-        type_name = chosen.quantization
+    fitting = _fitting_workload(catalogue, meant, question, machine, vast)
+    if fitting is not None:
+        type_name = fitting.quantization
         if type_name != workload.quantization and not _states_memory(machine):
             notes = (_SMALLEST,)
-        changed = workload.replace(runtime=chosen.runtime, quantization=type_name)
+        changed = workload.replace(runtime=fitting.runtime, quantization=type_name)
         meant = meant.replace(workload=changed)
         question = meant.question(catalogue, vast)
     if meant.files.is_tag:
@@ -343,7 +344,7 @@ def _states_memory(machine: Machine) -> bool:
     return machine.memory_total_bytes is not None
 
 
-def _chosen_workload(
+def _fitting_workload(
     catalogue: Catalogue,
     meant: Understood,
     question: Question,
@@ -363,7 +364,7 @@ def _chosen_workload(
     if is_settled and not has_pictures:
         return None
     place = vast if machine.memory_total_bytes is None else machine
-    return judged_on(catalogue, meant, meant.workload, place).judged.workload
+    return judged_on(catalogue, meant, place).judged.workload
 
 
 # ---------------------------------------------------------------- what is sized
@@ -405,7 +406,6 @@ def _sized(
         catalogue=catalogue,
         machine=verdict.machine,
         runtime=runtime,
-        verdict=verdict,
         memory=memory,
         prompt_cache_bytes=prompt_cache_bytes,
     )
@@ -421,22 +421,12 @@ def _refused(
     return refusal("sizes", key, model=name, asked=verdict.asked, **figures)
 
 
-class _Start(Record):
-    """The start of the server: the arguments behind its program, its environment, and the line that
-    downloads the model once the server runs, as `ContainerSize` has them.
-    """
-
-    arguments: Words = ()
-    environment: Mapping[str, str] = {}
-    fetch: str | None = None
-
-
 class _Server(Launch):
     """The program of a verdict as a server, whose lines are filled as a `Launch` fills them.
     `prompt_cache_bytes`: as in `size_with`.
     """
 
-    verdict: Verdict
+    judged: Verdict
     memory: MemoryNeed
     prompt_cache_bytes: int | None
 
@@ -452,9 +442,9 @@ class _Server(Launch):
 
     def size(self) -> ContainerSize:
         """The size of the container, computed from the terms of the need and the growths."""
-        verdict = self.verdict
+        verdict = self.judged
         service = self.service
-        accelerators = _accelerators(self.memory, self.machine)
+        accelerators = self.accelerators
         vendor = accelerators[0].vendor if accelerators else ""
         page_cache = service.mapped_program_bytes
         # all that the server holds in RAM, the page cache with it
@@ -465,11 +455,6 @@ class _Server(Launch):
                 page_cache += term.bytes
         if accelerators:
             host_bytes += service.accelerator_host_bytes
-        growths = [*self._conversations(), *self._uncertainty()]
-        shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
-        if shared:
-            growths.append(_growth("shared_memory", shared, "/dev/shm"))
-        start = self._start(growths)
         return ContainerSize(
             asked=verdict.asked,
             model=verdict.model,
@@ -478,41 +463,69 @@ class _Server(Launch):
             needs=verdict.placed,
             unreclaimable_bytes=host_bytes - page_cache,
             page_cache_bytes=page_cache,
-            growths=tuple(growths),
+            growths=self.growths,
             accelerators=accelerators,
-            shared_memory_bytes=shared,
+            shared_memory_bytes=self.shared_memory_bytes,
             image=service.images.get(vendor, service.image) or None,
-            arguments=start.arguments,
-            environment=start.environment,
-            fetch=start.fetch,
+            arguments=self.arguments,
+            environment=self.environment,
+            fetch=self.fetch,
             needs_login=verdict.has("weights-gated"),
-            notes=tuple(self._notes(start)),
+            notes=tuple(self._notes()),
         )
 
     def _is_mapped(self, term: Term) -> bool:
         """Whether the term lies in the page cache, as the pages of a file."""
         return self.service.maps_files and term.may_be_mapped
 
-    def _notes(self, start: _Start) -> Iterator[str]:
+    def _notes(self) -> Iterator[str]:
         """Yield the notes: how the name was understood, the users who wait, the loss of the
         quantization, the purpose of the variables of the command, and a warning where a card may
         not hold the high end of the need.
         """
-        verdict = self.verdict
+        verdict = self.judged
         service = self.service
         yield from verdict.understood_as
         yield from note_on_users(verdict)
         warning = None if verdict.loss is None else verdict.loss.warning
         if warning is not None:
             yield warning
-        has_variables = service.environment.keys() <= start.environment.keys()
+        has_variables = service.environment.keys() <= self.environment.keys()
         if has_variables and service.environment_why:
             yield service.environment_why
         for finding in verdict.findings:
             if finding.code == "accelerator-tight":
                 yield finding.reason
 
+    @cached_property
+    def accelerators(self) -> tuple[CardMemory, ...]:
+        """The accelerators that hold a part of the model, each with the high end of the bytes
+        there.
+        """
+        high_bytes = {place.where: place.high_bytes for place in self.memory.places}
+        accelerators = []
+        for number, card in enumerate(self.cards):
+            most = high_bytes.get(f"accelerator:{number}")
+            if most is not None:
+                used = CardMemory(vendor=card.vendor, name=card.name, memory_bytes=most)
+                accelerators.append(used)
+        return tuple(accelerators)
+
     # ------------------------------------------------------------ growths
+
+    @cached_property
+    def growths(self) -> tuple[Growth, ...]:
+        """All that the server may come to hold in addition to its request."""
+        growths = [*self._conversations(), *self._uncertainty()]
+        shared_bytes = self.shared_memory_bytes
+        if shared_bytes:
+            growths.append(_growth("shared_memory", shared_bytes, "/dev/shm"))
+        return tuple(growths)
+
+    @property
+    def shared_memory_bytes(self) -> int:
+        """The shared memory through which processes on several accelerators talk."""
+        return self.service.shared_memory_bytes if len(self.accelerators) > 1 else 0
 
     def _uncertainty(self) -> Iterator[Growth]:
         """Yield the sum by which the high ends of unmapped memory exceed the likely figures;
@@ -520,7 +533,7 @@ class _Server(Launch):
         the program, the difference is added.
         """
         terms = []
-        for term in self.verdict.placed.on_host.terms:
+        for term in self.judged.placed.on_host.terms:
             if not self._is_mapped(term):
                 terms.append(term)
         spread = sum(map(_spread, terms))
@@ -551,7 +564,7 @@ class _Server(Launch):
         # told
         counted = self.runtime.memory.context_checkpoints
         kept = self.runtime.memory.kept_context_checkpoints
-        is_bounded = bytes_worth_bounding(self.verdict, self.runtime) > 0
+        is_bounded = bytes_worth_bounding(self) > 0
         allowed = counted if is_bounded else kept
         yield from self._earlier_prompts(allowed * uncounted_bytes // (kept - counted))
         option = self.lines.options.get("context_checkpoints", "")
@@ -597,41 +610,45 @@ class _Server(Launch):
 
     # ------------------------------------------------------------ how it is started
 
-    def _start(self, growths: Sequence[Growth]) -> _Start:
-        """The start of the server, with the options that bound the growths."""
-        service = self.runtime.service
-        if service is None:
-            return _Start()
-        hiding = variables_hiding_cards(self.runtime, self.question, self.machine)
-        environment = {**service.environment, **hiding}
-        words = self._words()
-        arguments = []
-        # a server that is set by its environment gets no arguments: a later request names the model
-        if not self.lines.variables:
-            if not words:
-                # options without the name of the model would serve another model
-                return _Start(environment=environment)
-            arguments += words
-        options = self._options()
-        for growth in growths:
-            options.append(growth.bound or "")
-        for option in options:
+    @cached_property
+    def arguments(self) -> Words:
+        """The arguments behind the program; () for a server that is set by its environment alone,
+        where a later request names the model.
+        """
+        arguments = [] if self.lines.variables else list(self._words)
+        for option in self._options:
+            if "=" not in option and _is_missing(option, arguments):
+                arguments += option.split()
+        return tuple(arguments)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """The environment of the server."""
+        if self.runtime.service is None:
+            return {}
+        environment = {**self.service.environment, **variables_hiding_cards(self)}
+        for option in self._options:
             if "=" in option:
                 for variable in option.split():
                     name, _, value = variable.partition("=")
                     environment[name] = value
-            elif _is_missing(option, arguments):
-                arguments += option.split()
-        fetch = None
-        if words and service.fetch:
-            name = shell_word(words[0])
-            fetch = fill(service.fetch, {"name": name})
-        return _Start(arguments=tuple(arguments), environment=environment, fetch=fetch)
+        return environment
 
+    @property
+    def fetch(self) -> str | None:
+        """The line that downloads the model once the server runs; None where it needs none."""
+        if not self._words or not self.service.fetch:
+            return None
+        return fill(self.service.fetch, {"name": shell_word(self._words[0])})
+
+    @cached_property
     def _options(self) -> list[str]:
-        """The settings of a server that reads these from its environment, and the share of the
-        memory that it takes.
+        """The settings of a server that reads these from its environment, the share of the memory
+        that it takes, and what bounds the growths. An option with `=` is a variable or several.
+        [] for a server whose line has no model: it would serve another one.
         """
+        if not self.lines.variables and not self._words:
+            return []
         stated: dict[str, None] = {}
         if self.workload.kv_cache_type == "f16":
             # the usual type is not set
@@ -640,12 +657,17 @@ class _Server(Launch):
         for key in ("context_tokens", "parallel", "kv_cache_type", "flash_attention"):
             option = self.filled(self.lines.variables.get(key, ""), stated)
             options.append(option)
+        for growth in self.growths:
+            options.append(growth.bound or "")
         return options
 
+    @cached_property
     def _words(self) -> list[str]:
-        """The arguments of the program by which it loads the model."""
+        """The arguments of the program by which it loads the model; [] where it serves none."""
+        if self.runtime.service is None:
+            return []
         program = f" {self.service.program} "
-        for line in self.verdict.commands:
+        for line in self.judged.commands:
             _, found, rest = f" {line} ".partition(program)
             if found:
                 return _with_own_files(shell_words(rest), self.runtime)
@@ -654,18 +676,6 @@ class _Server(Launch):
         template = self.template("file")
         line = self.filled(template, {"file": f"{MODELS_FOLDER}/{name}"})
         return line.split()[len(program.split()) :]
-
-
-def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[CardMemory, ...]:
-    """The accelerators that hold a part of the model, each with the high end of the bytes there."""
-    high_bytes = {place.where: place.high_bytes for place in memory.places}
-    accelerators = []
-    for number, card in enumerate(machine.cards):
-        most = high_bytes.get(f"accelerator:{number}")
-        if most is not None:
-            used = CardMemory(vendor=card.vendor, name=card.name, memory_bytes=most)
-            accelerators.append(used)
-    return tuple(accelerators)
 
 
 def _growth(

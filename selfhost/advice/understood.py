@@ -1,7 +1,7 @@
 """How the caller named a model, by a name, a path or a spec, and the question that this makes.
 
 `understand` returns the spec of the model, the workload with the facts that the name itself states,
-and the files that the user named. `judged_on` judges that question on a machine.
+and the files that the user named. `judged_on` judges the question of this meaning on a machine.
 """
 
 from __future__ import annotations
@@ -81,6 +81,12 @@ class Understood(Record):
         """The question for that machine, with every default filled in. Raises `WorkloadError`."""
         return ask(self.spec, self.workload, catalogue, machine, self.files)
 
+    def judged(self, catalogue: Catalogue, machine: Machine) -> Judged:
+        """The judgement in the model's own defaults and the files that the name implies. Raises
+        `WorkloadError`.
+        """
+        return judge(self.question(catalogue, machine), machine)
+
     def for_machine(self, catalogue: Catalogue, machine: Machine) -> Understood:
         """The meaning for one of several machines. Where no program that has the stated type has a
         build for that machine, the program is the one for other machines, so that the machine gets
@@ -132,12 +138,12 @@ def judged_in_model_defaults(
     """
     without_implied = understood.without_implied
     if without_implied is None:
-        return _judged_as_named(catalogue, understood, machine)
+        return JudgedMeaning(understood, understood.judged(catalogue, machine))
     try:
-        meaning = _judged_as_named(catalogue, understood, machine)
-        note = _note_if_not_loaded(understood.typed_name, meaning.judged)
+        judged = understood.judged(catalogue, machine)
+        note = _note_if_not_loaded(understood.typed_name, judged)
         if not note:
-            return meaning
+            return JudgedMeaning(understood, judged)
     except WorkloadError as error:
         if any(problem.key != "quantization" for problem in error.problems):
             raise
@@ -145,36 +151,15 @@ def judged_in_model_defaults(
         why = f"{error.problems[0].message}."
         note = remark("other-files", asked=understood.typed_name, why=why)
     in_other_files = without_implied.replace(notes=without_implied.notes + note)
-    return _judged_as_named(catalogue, in_other_files, machine)
-
-
-def _judged_as_named(
-    catalogue: Catalogue,
-    understood: Understood,
-    machine: Machine,
-) -> JudgedMeaning:
-    """The meaning, judged with the model's own defaults and the files that the name implies. Raises
-    `WorkloadError`.
-    """
-    question = understood.question(catalogue, machine)
-    return JudgedMeaning(understood, judge(question, machine))
+    return JudgedMeaning(in_other_files, in_other_files.judged(catalogue, machine))
 
 
 def judged_on(
     catalogue: Catalogue,
-    model: Model | Understood,
-    workload: Workload,
+    understood: Understood,
     machine: Machine,
-    *,
-    follows_machine: bool = True,
 ) -> JudgedMeaning:
-    """The meaning, judged with the defaults that suit the machine. Without `follows_machine` it is
-    judged with the model's own defaults and the files that the name implies, whatever the machine.
-    Raises `WorkloadError`.
-    """
-    understood = understand(catalogue, model, workload)
-    if not follows_machine:
-        return _judged_as_named(catalogue, understood, machine)
+    """The meaning on that machine, judged in the best way there. Raises `WorkloadError`."""
     meaning = judged_in_model_defaults(catalogue, understood, machine)
     judged = best_way(meaning.judged, catalogue, machine)
     return meaning._replace(judged=judged)
@@ -200,6 +185,7 @@ def _note_if_not_loaded(asked: str, judged: Judged) -> Sentences:
 
 def _understand_file(typed: str, workload: Workload) -> Understood:
     """The meaning of a path: a spec in TOML, a GGUF file, a folder, or a lone config.json."""
+    # imported here: most models are named, and reading files takes modules of many formats
     from ..modelfiles import read_local, stored_notes
     from ..modelfiles.specfiles import checked_spec
 
@@ -317,6 +303,7 @@ class _Name(Record):
         reading = read(self.typed, self.catalogue)
         if reading is not None:
             return reading
+        # imported here: most names are known without a search
         from ..catalogue.searching import resolve
 
         return resolve(self.typed, self.catalogue)
@@ -568,6 +555,7 @@ def _checked(id: str, catalogue: Catalogue) -> ModelSpec:
     """The spec of that id. Raises `SpecError` with every fault of a user's own file."""
     spec = catalogue.spec(id)
     if not catalogue.is_shipped(spec.id):
+        # imported here: few users have specs of their own
         from ..modelfiles.specfiles import checked_spec
 
         checked_spec(spec.origin)

@@ -22,7 +22,12 @@ from ..machine.record import Machine
 from .alternatives import AlternativeSearch
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
 from .commands import Steps
-from .faster import FasterSetting, faster_settings, surer, with_undrafted_pace
+from .faster import (
+    FasterSetting,
+    faster_settings,
+    mode_that_surely_fits,
+    with_undrafted_pace,
+)
 from .launch import Lines
 from .makers import understand_on
 from .measured import ModelQuality, quality_of_model
@@ -30,7 +35,7 @@ from .notes import (
     fine_print,
     note_on_clock,
     note_on_idle_cards,
-    note_on_surer,
+    note_on_sure_mode,
     note_on_tag,
     note_on_users,
     notes_on_question,
@@ -56,10 +61,11 @@ def check_with(
     the present day. `carry` are the options that name the machine and the specs, which go behind
     each proposed `selfhost check …`. `notes` come before the verdict's own notes.
     """
-    meant = understand_on(catalogue, model, workload, machine)
-    understood, judged = judged_on(
-        catalogue, meant, workload, machine, follows_machine=follows_machine
-    )
+    understood = understand_on(catalogue, model, workload, machine)
+    if follows_machine:
+        understood, judged = judged_on(catalogue, understood, machine)
+    else:
+        judged = understood.judged(catalogue, machine)
     advice = Advice(
         judged=judged,
         catalogue=catalogue,
@@ -201,9 +207,9 @@ class Advice(AlternativeSearch, DeferredAdvice):
         ]
         if machine.accelerators:
             notes += note_on_users(judged)
-            notes += note_on_surer(judged, surer(self))
-        chosen = judged.question.chosen
-        if chosen is not None and judged.workload.task == "finetune":
+            notes += note_on_sure_mode(judged, mode_that_surely_fits(self))
+        why_chosen = judged.question.chosen
+        if why_chosen is not None and judged.workload.task == "finetune":
             # no fine print, because the length of the examples decides what is learned
-            notes.append(chosen)
+            notes.append(why_chosen)
         return tuple(notes)

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from functools import cached_property, partial
+from pathlib import Path
 
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of, read
@@ -253,8 +254,6 @@ def _name_beside(
 
 def _by_files(run: Run, catalogue: Catalogue) -> Identified:
     """The model that the run itself names. Raises `UnknownModelError` where it names none."""
-    from pathlib import Path
-
     file = run.file or ""
     if file.lower().endswith(".gguf") and os.path.isfile(file):
         return Identified(model=Path(file), by="file", states_quantization=True)

@@ -18,7 +18,7 @@ from collections.abc import (
 )
 from time import monotonic
 
-from ..advice.chosen import words_in_names, words_typed
+from ..advice.filters import words_in_names, words_typed
 from ..advice.listing import Answer, ListPlace, Ranking, count_rows
 from ..advice.verdicts import check_with
 from ..catalogue.index import Catalogue, open_catalogue

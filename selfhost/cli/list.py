@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
-from ..advice.chosen import (
-    chosen,
+from ..advice.filters import (
+    ids_passing,
     kinds_in,
     named_by_words,
     words_in_names,
@@ -165,7 +165,7 @@ def chosen_ids(
     families = set()
     if options.family:
         families = _families_named(options.family, catalogue)
-    return chosen(
+    return ids_passing(
         catalogue,
         words=options.words,
         families=families,

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from selfhost import check, compare, rank
-from selfhost.advice.chosen import chosen
+from selfhost.advice.filters import ids_passing
 from selfhost.advice.listing import Lister
 from selfhost.advice.measured import (
     ESTIMATED,
@@ -160,7 +160,7 @@ def test_scores_of_another_kind_of_model_are_shown_too() -> None:
 def test_old_data_say_their_day(days_later: int, is_told: bool) -> None:
     """Boards that are older than 90 days: their order may have changed since."""
     catalogue = open_catalogue()
-    ids = chosen(catalogue, use="code")
+    ids = ids_passing(catalogue, use="code")
     listing = Lister(catalogue, Workload(), named(MACHINE)[0], use="code").first(3, ids)
     as_of = abilities_table().as_of
     today = date.fromisoformat(as_of) + timedelta(days=days_later)

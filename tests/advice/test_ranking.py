@@ -14,7 +14,7 @@ from helpers.machines import USUAL
 from helpers.paths import TESTS
 from judge.small import GIB, MACHINE, SPEC, work
 from selfhost import Machine, Verdict, Workload
-from selfhost.advice.chosen import chosen, kinds_in, named_by_words
+from selfhost.advice.filters import ids_passing, kinds_in, named_by_words
 from selfhost.advice.listing import Lister, Ranking
 from selfhost.advice.ranking import Standings, best_case, share_on
 from selfhost.catalogue.abilities import Abilities, Ability, abilities
@@ -222,7 +222,7 @@ def test_a_list_for_many_users_begins_as_that_of_judging_all() -> None:
     """
     catalogue = open_catalogue()
     machine = load("desktop-rtx4090-24gb").machine
-    chat = chosen(catalogue, modality="text", use="chat")
+    chat = ids_passing(catalogue, modality="text", use="chat")
     ids = Random(3).sample(chat, 40)
     lister = Lister(catalogue, Workload(parallel=1_000), machine)
     first = lister.first(5, ids)
@@ -255,7 +255,7 @@ def test_who_builds_an_agent_is_shown_general_models_first(machine: str) -> None
     """
     catalogue = open_catalogue()
     lister = Lister(catalogue, Workload(), named(machine)[0], use="function-calling")
-    first = lister.first(5, chosen(catalogue, use="function-calling")).models
+    first = lister.first(5, ids_passing(catalogue, use="function-calling")).models
     assert len(first) == 5
     for row in first:
         assert not row.model.uses or row.model.uses[0] != "function-calling"
@@ -265,7 +265,7 @@ def test_what_was_made_for_a_kind_of_work_is_shown_first() -> None:
     """Before general models, which are better at all else."""
     catalogue = open_catalogue()
     lister = Lister(catalogue, Workload(), named("rtx 4070")[0], use="medical")
-    first = lister.first(3, chosen(catalogue, use="medical")).models
+    first = lister.first(3, ids_passing(catalogue, use="medical")).models
     assert len(first) == 3
     for row in first:
         assert row.model.uses
@@ -277,7 +277,7 @@ def test_general_models_stand_among_those_made_for_code() -> None:
     begin with those (OpenHands and Arena code, 2026).
     """
     catalogue = open_catalogue()
-    ids = chosen(catalogue, use="code")
+    ids = ids_passing(catalogue, use="code")
     lister = Lister(catalogue, Workload(), named("rtx 3090 64gb")[0], use="code")
     first = lister.first(20, ids).models
     made_for_it = [row for row in first if "code" in (row.model.uses or ())]
@@ -300,7 +300,7 @@ def on_gpu() -> tuple[Lister, Ranking]:
     """The models of text of the catalogue on a machine with 24 GB of GPU memory."""
     catalogue = open_catalogue()
     lister = Lister(catalogue, Workload(), named("rtx 3090 64gb")[0])
-    return lister, lister.all(chosen(catalogue, purpose="chat"))
+    return lister, lister.all(ids_passing(catalogue, purpose="chat"))
 
 
 def _follows_here(lister: Lister, row: Verdict, rows: dict[str, Verdict]) -> str | None:
@@ -376,7 +376,7 @@ def test_who_is_not_known_to_call_functions_is_not_ruled_out() -> None:
     """
     catalogue = open_catalogue()
     workload = Workload(purpose="agent")
-    ids = chosen(catalogue, purpose="agent")
+    ids = ids_passing(catalogue, purpose="agent")
     lister = Lister(catalogue, workload, named("rtx 3090 64gb")[0])
     # a law of any list: a quarter of the models is enough
     rows = [row for row in lister.all(ids[::4]).models if row.can_run]
@@ -412,7 +412,7 @@ def _rows_of_table(first: Sequence[Verdict], use: str) -> list[Cells]:
 def test_a_word_that_names_have_puts_those_first(typed: str, in_names: bool) -> None:
     """`list coder` began with ornith and laguna, whose names do not show why."""
     catalogue = open_catalogue()
-    ids = chosen(catalogue, words=[typed])
+    ids = ids_passing(catalogue, words=[typed])
     held = named_by_words([typed], catalogue)
     assert bool(held) is in_names
     lister = Lister(catalogue, Workload(), named("rtx 4070")[0], use="code", named=held)

@@ -19,13 +19,13 @@ MACHINE = "RTX 4090"
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the models that were judged."""
     ids: list[str] = []
-    judge = Lister._judged_in_usual
+    judge = Lister._found_answer
 
     def counted(self: Lister, id: str) -> Any:
         ids.append(id)
         return judge(self, id)
 
-    monkeypatch.setattr(Lister, "_judged_in_usual", counted)
+    monkeypatch.setattr(Lister, "_found_answer", counted)
     return ids
 
 

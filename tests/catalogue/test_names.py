@@ -14,7 +14,7 @@ from helpers.cases import case_id
 from helpers.paths import DATA
 from helpers.written import Golden
 from selfhost import Verdict, Workload, check
-from selfhost.advice.chosen import holds_words, words_in_names, words_typed
+from selfhost.advice.filters import holds_words, words_in_names, words_typed
 from selfhost.advice.understood import understand_name
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.name_table import NameTable

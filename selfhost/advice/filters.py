@@ -1,7 +1,7 @@
 """Which models of a catalogue are meant: by filters, and by words as people type them.
 
-`chosen` returns the ids of the models that pass every filter. The functions of words tell which
-kind of work the words mean, and what to search for where they find nothing.
+`ids_passing` returns the ids of the models that pass every filter. The functions of words tell
+which kind of work the words mean, and what to search for where they find nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from ..catalogue.index import Catalogue
 from ..catalogue.name_table import NAME_TABLE
 from ..catalogue.names import latin_spelling
+from ..catalogue.searching import resolve
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, MODALITIES, USES
 from ..catalogue.uses import kind_meant, uses_table
@@ -28,7 +29,7 @@ Words = tuple[str, ...]
 _MOST_NAMED = 3
 
 
-def chosen(
+def ids_passing(
     catalogue: Catalogue,
     *,
     words: Sequence[str] = (),
@@ -184,8 +185,6 @@ def words_in_names(words: Sequence[str], catalogue: Catalogue) -> Words:
             found.append(word)
     if found:
         return tuple(found)
-    from ..catalogue.searching import resolve
-
     try:
         resolve(" ".join(words), catalogue)
     except UnknownModelError as error:
