@@ -44,7 +44,9 @@ def faster_settings(asking: Asking) -> Iterator[FasterSetting]:
     for a model that does not run.
     """
     judged = asking.judged
-    if not judged.fits or judged.question.step is None:
+    if not judged.fits:
+        return
+    if judged.question.step is None:
         return
     if judged.question.runtime is None:
         # a spec may state its needs, and no program
@@ -122,7 +124,10 @@ def with_undrafted_pace(asking: Asking) -> Judged:
     if speed is None or speed.undrafted_tokens_per_second is None:
         return judged
     alone = asking.in_same_type(judged.question.asked.replace(draft=None))
-    if alone is None or alone.decode_tokens_per_second is None:
+    if alone is None:
         return judged
-    undrafted = alone.decode_tokens_per_second.likely
-    return judged.replace(speed=speed.replace(undrafted_tokens_per_second=undrafted))
+    undrafted = alone.decode_tokens_per_second
+    if undrafted is None:
+        return judged
+    speed = speed.replace(undrafted_tokens_per_second=undrafted.likely)
+    return judged.replace(speed=speed)

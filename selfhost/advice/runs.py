@@ -709,7 +709,9 @@ def _rates_by_sequences(text: str) -> dict[int, list[float]]:
         is_steady = running == before
         before = running
         reads_prompt = float(prompt_rate) > 0
-        if not is_steady or reads_prompt:
+        if not is_steady:
+            continue
+        if reads_prompt:
             continue
         pace = float(rate)
         if running and pace:

@@ -637,7 +637,9 @@ class _Server(Launch):
     @property
     def fetch(self) -> str | None:
         """The line that downloads the model once the server runs; None where it needs none."""
-        if not self._words or not self.service.fetch:
+        if not self._words:
+            return None
+        if not self.service.fetch:
             return None
         return fill(self.service.fetch, {"name": shell_word(self._words[0])})
 

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Sequence
 from functools import cached_property, partial
-from pathlib import Path
 
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of, read
@@ -254,6 +253,9 @@ def _name_beside(
 
 def _by_files(run: Run, catalogue: Catalogue) -> Identified:
     """The model that the run itself names. Raises `UnknownModelError` where it names none."""
+    # imported here: few runs name a file, and the module takes long to load
+    from pathlib import Path
+
     file = run.file or ""
     if file.lower().endswith(".gguf") and os.path.isfile(file):
         return Identified(model=Path(file), by="file", states_quantization=True)
