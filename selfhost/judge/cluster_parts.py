@@ -238,7 +238,7 @@ class DividedModel(Record):
         """The needs of a machine that has whole layers."""
         on_machine = self._places_on(number)
         placement = on_machine[0].holder.whole.placement
-        if placement != on_machine[-1].holder.whole.placement:
+        if on_machine[-1].holder.is_ram and self.cards_of(self.cluster.main):
             # the RAM has the first layers, and a GPU the last
             placement = "split"
         terms: list[Term] = []
