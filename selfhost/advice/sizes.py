@@ -630,7 +630,8 @@ class _Server(Launch):
 
     def _options(self) -> list[str]:
         """The settings of a server that reads these from its environment, and the share of the
-        memory that it takes.
+        memory that it takes. A setting that the program has no variable for is left out, as one
+        that nobody stated.
         """
         stated: dict[str, None] = {}
         if self.workload.kv_cache_type == "f16":

@@ -199,7 +199,7 @@ class DividedModel(Record):
         counts[-1] = max(0, counts[-1] - 1)
         divided = list(zip(holders, counts, strict=True))
         in_ram = self.layers - sum(counts)
-        if numbered <= self.layers and in_ram:
+        if in_ram > 0:
             ram = Holder(machine=0, whole=self.needs, is_ram=True)
             divided.insert(0, (ram, in_ram))
         return divided
