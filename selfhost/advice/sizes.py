@@ -646,7 +646,8 @@ class _Server(Launch):
     @cached_property
     def _options(self) -> list[str]:
         """The settings of a server that reads these from its environment, the share of the memory
-        that it takes, and what bounds the growths. An option with `=` is a variable or several.
+        that it takes, and what bounds the growths. An option with `=` is a variable or several. A
+        setting that the program has no variable for is left out, as one that nobody stated.
         [] for a server whose line has no model: it would serve another one.
         """
         if not self.lines.variables and not self._words:

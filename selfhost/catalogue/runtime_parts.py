@@ -136,7 +136,8 @@ class RuntimeOption(Stated):
     The value is `yes` for a switch, which sets `changes` to the value of `to`; else one of
     `choices`; else, with `place`, patterns of the names of tensors, each with `=` and the place,
     with commas between them; else up to `most_numbers` numbers with commas between them. Without a
-    `line` other lines of the command state the value.
+    `line` other lines of the command state the value: an option or a variable of `CommandLines`
+    that has a place for the setting.
 
     `uncounted`: choices under which the memory is not computed, each with the reason. `makers`:
     choices that name a device, each with the makers whose GPUs the device may be. `adds`: beside

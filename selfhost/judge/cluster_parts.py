@@ -199,7 +199,7 @@ class DividedModel(Record):
         counts[-1] = max(0, counts[-1] - 1)
         divided = list(zip(holders, counts, strict=True))
         in_ram = self.layers - sum(counts)
-        if numbered <= self.layers and in_ram:
+        if in_ram > 0:
             ram = Holder(machine=0, whole=self.needs, is_ram=True)
             divided.insert(0, (ram, in_ram))
         return divided
@@ -238,7 +238,7 @@ class DividedModel(Record):
         """The needs of a machine that has whole layers."""
         on_machine = self._places_on(number)
         placement = on_machine[0].holder.whole.placement
-        if placement != on_machine[-1].holder.whole.placement:
+        if on_machine[-1].holder.is_ram and self.cards_of(self.cluster.main):
             # the RAM has the first layers, and a GPU the last
             placement = "split"
         terms: list[Term] = []

@@ -442,7 +442,9 @@ class Case(Record):
 
     def _has_flash_attention(self) -> bool:
         """Whether attention stores no scores."""
-        return self.why_flash_is_off is None and self.heads_without_flash is None
+        if self.why_flash_is_off is not None:
+            return False
+        return self.heads_without_flash is None
 
     @property
     def setup_of_first_batch(self) -> ContextSetup:

@@ -109,9 +109,11 @@ def _on_gpus(step: Step, layout: LaidOut) -> Speed:
 
 def _with_ends_of_small(decode: Range, step: Step) -> Range:
     """The pace on GPUs, with wider ends where llama.cpp's code computes a small model."""
-    if step.other_program is not None or step.parameters is None:
+    if step.other_program is not None:
         return decode
     small = pace_tables().general.small
+    if step.parameters is None:
+        return decode
     if step.parameters >= small.parameters:
         return decode
     low, likely, high = decode

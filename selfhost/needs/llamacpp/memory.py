@@ -297,7 +297,9 @@ def why_cache_refused(
     """The reason why llama.cpp refuses a cache of these types; None where it accepts them.
 
     Blocks have to fill each head, and attention with quantized values works only without stored
-    scores (src/llama-context.cpp).
+    scores (src/llama-context.cpp). Scores are stored where flash attention is off
+    (`why_flash_is_off`, a clause), and where a GPU has no kernel for the heads
+    (`heads_without_flash`).
     """
     if types.values not in _PLAIN_CACHE_TYPES:
         needed = f"a {types.values} cache needs flash attention, which"

@@ -74,7 +74,7 @@ def why_split_refused(case: Case) -> str | None:
 
 def why_not_split(case: Case) -> str | None:
     """The reason why the parts of the model are not known; None where they are known, or no option
-    splits the model.
+    splits the model. Attention that stores its scores is not split (src/llama-context.cpp).
     """
     if not splits_tensors(case):
         return None
