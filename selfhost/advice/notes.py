@@ -324,7 +324,9 @@ def note_on_users(judged: Judged) -> Sentences:
     holds the full context; () where that holds the full contexts of all.
     """
     speed = judged.speed
-    if speed is None or speed.full_contexts is None:
+    if speed is None:
+        return ()
+    if speed.full_contexts is None:
         return ()
     workload = judged.workload
     users = workload.parallel

@@ -317,10 +317,14 @@ class Workload(Record):
         """The tokens of a request as stated, with its answer; None where no prompt is stated, and
         where they fill the context.
         """
-        if self.prompt_tokens is None or self.context_tokens is None:
+        if self.prompt_tokens is None:
+            return None
+        if self.context_tokens is None:
             return None
         tokens = self.prompt_tokens + ANSWER_TOKENS
-        return tokens if tokens < self.context_tokens else None
+        if tokens >= self.context_tokens:
+            return None
+        return tokens
 
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
         """The seconds that a download of `size_bytes` takes; None where no speed was stated, or the

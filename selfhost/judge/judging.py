@@ -421,7 +421,9 @@ class _OnMachine(Record):
         """
         question = self.question
         tokens = question.workload.request_tokens
-        if tokens is None or question.bounds_sequences:
+        if tokens is None:
+            return 0
+        if question.bounds_sequences:
             return 0
         workload = question.workload.replace(context_tokens=tokens)
         requests = _OnMachine(

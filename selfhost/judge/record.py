@@ -263,7 +263,9 @@ class Question(Record):
         those that have room with their full contexts.
         """
         settings = self.settings
-        if "lean" not in settings or "sequences_sampled" in settings:
+        if "lean" not in settings:
+            return False
+        if "sequences_sampled" in settings:
             return False
         return "sampled" in self.program.command_lines.options
 

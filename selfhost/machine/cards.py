@@ -152,8 +152,9 @@ class _SizedCard(Record):
 
     def is_form_of(self, other: _SizedCard) -> bool:
         """Whether it is another form of the same GPU: as large, and not as fast."""
-        is_as_large = self.memory_gib == other.memory_gib
-        return is_as_large and self.memory != other.memory
+        if self.memory_gib != other.memory_gib:
+            return False
+        return self.peak.gb_per_s != other.peak.gb_per_s
 
     @property
     def label(self) -> str:
@@ -237,17 +238,22 @@ def _other_readings(
             others[f'"{option.label}"'] = None
     if not others:
         return ()
-    which = "the slowest"
-    has_forms = any(option.is_form_of(chosen) for option in options)
-    if chosen.card.usual_gib:
-        which = "the usual one"
-    elif has_forms and chosen.card.usual_form:
-        which = "the usual form"
-    elif any(option.memory_gib > chosen.memory_gib for option in options):
-        which = "the smallest"
     names = " or ".join(others)
+    which = _which_of(options, chosen)
     judged = f'"{typed}" is judged as {chosen.label}, {which}'
     return (f"{judged}; otherwise name {names}.",)
+
+
+def _which_of(options: Sequence[_SizedCard], chosen: _SizedCard) -> str:
+    """The words that say which of the GPUs was chosen."""
+    if chosen.card.usual_gib:
+        return "the usual one"
+    is_usual_form = chosen.card.usual_form
+    if is_usual_form and _bandwidths_of_other_forms(chosen, options):
+        return "the usual form"
+    if any(option.memory_gib > chosen.memory_gib for option in options):
+        return "the smallest"
+    return "the slowest"
 
 
 @lru_cache(maxsize=4096)

@@ -649,8 +649,10 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return list(map(_plain, value))
     if isinstance(value, Record):
-        parts = value.__getstate__()
-        return {name: _plain(part) for name, part in parts.items()}
+        parts = {}
+        for name, part in value.__getstate__().items():
+            parts[name] = _plain(part)
+        return parts
     return value
 
 
