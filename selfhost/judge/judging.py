@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from math import inf, isqrt
+from math import inf
 
 from ..core.purposes import purposes_table
 from ..core.records import Record
 from ..machine.record import Machine
-from ..needs.records import CACHES, Needs, Term, likely_bytes
+from ..needs.records import Needs
 from .batches import with_automatic_batch
 from .checks import in_order
 from .checks.accelerator import accelerator_check
@@ -29,6 +29,7 @@ from .pace import Wait
 from .pace.decode_step import step_of
 from .pace.text import pace_of_text
 from .question import recounted
+from .queues import cache_bytes, most_at_once
 from .record import MEMORY_CHECKS, PACE_CHECKS, Judged, Question, Speed
 
 
@@ -98,63 +99,6 @@ def layout_of_users(
     return first_layout_with_room(recounted(question, workload, machine), machine)
 
 
-def _cache_bytes(terms: Iterable[Term]) -> int:
-    """The bytes of the memory that each user has."""
-    return likely_bytes(terms, *CACHES)
-
-
-def most_at_once(
-    of_users: Callable[[int], Judged],
-    users: int,
-    all_at_once: Judged | None = None,
-    least_growth: float = 0,
-) -> Judged | None:
-    """Return the layout of the most users that have room as surely as one has, of fewer than
-    `users`; None where not even one has room, or all have as surely.
-
-    `of_users` gives the layout of a number of users. `all_at_once` is that of all; None where they
-    surely lack room. `least_growth` are the bytes by which memory grows at least with each user; 0
-    where that is not known. Two layouts tell how memory grows, so that a million users take as few
-    layouts as ten.
-    """
-    most = of_users(1)
-    checks_of_one = most.deciding
-
-    def has_room(layout: Judged) -> bool:
-        return not layout.failed and layout.deciding <= checks_of_one
-
-    if not has_room(most):
-        return None
-    more = all_at_once
-    if more is not None and has_room(more):
-        return None
-    held = 1
-    too_many = users
-    takes_middle = False
-    while too_many - held > 1:
-        left_bytes = _left_bytes(most)
-        if 0 <= left_bytes < least_growth:
-            break
-        growth = least_growth or inf
-        if more is not None:
-            growth = _growth_between(most, more)
-        tried = max(held + 1, isqrt(held * too_many))
-        if not takes_middle and growth < inf and left_bytes < inf:
-            by_growth = held + int(left_bytes // growth)
-            tried = min(max(held + 1, by_growth), too_many - 1)
-        span = too_many - held
-        layout = of_users(tried)
-        if has_room(layout):
-            most = layout
-            held = tried
-        else:
-            more = layout
-            too_many = tried
-        # memory may grow in steps: then every second number is the middle by ratio
-        takes_middle = not takes_middle and too_many - held > span // 2
-    return most
-
-
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
     """The best of layouts that are or may be too slow: the first that may be fast enough, else the
     first of all.
@@ -188,22 +132,6 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     if in_ram.lacking_bytes() == inf:
         return in_ram
     return min((in_ram, *seen), key=Judged.lacking_bytes)
-
-
-def _growth_between(fewer: Judged, more: Judged) -> float:
-    """The bytes by which memory grows for each user, if evenly between the two layouts; infinite
-    where the layouts do not tell.
-    """
-    grown_bytes = _left_bytes(fewer) - _left_bytes(more)
-    growth = grown_bytes / (more.workload.parallel - fewer.workload.parallel)
-    return growth if growth > 0 else inf
-
-
-def _left_bytes(layout: Judged) -> float:
-    """The bytes that the tighter one of RAM and accelerators has left; below 0 where that lacks
-    some, infinite where nothing is known of either.
-    """
-    return min((amounts.left for amounts in layout.memory_amounts), default=inf)
 
 
 def _machine_for(question: Question, machine: Machine) -> Machine:
@@ -376,8 +304,8 @@ class _OnMachine(Record):
         alone = self._alone
         if alone.failed or not alone.is_on_accelerators:
             return 0
-        one_bytes = _cache_bytes(alone.placed.on_cards.terms)
-        all_bytes = _cache_bytes(needs.terms)
+        one_bytes = cache_bytes(alone.placed.on_cards.terms)
+        all_bytes = cache_bytes(needs.terms)
         # several users, as `lets_users_wait` says
         next_bytes = (all_bytes - one_bytes) / (self.question.workload.parallel - 1)
         return max(0, min(one_bytes, next_bytes))
