@@ -64,9 +64,10 @@ def judge(question: Question, machine: Machine) -> Judged:
 
 def layout_for_all_users(question: Question, machine: Machine) -> Judged:
     """The layout where all users are served at once, with the findings of memory, accelerators and
-    pace only; `judge` also lets users wait. A layout without room has no pace.
+    pace only; `judge` also lets users wait, which is no answer to how many have room. A layout
+    without room has no pace.
     """
-    return _OnMachine.of(question, machine).layout_for_all_users()
+    return _OnMachine.of(question, machine).all_at_once
 
 
 def first_layout_with_room(question: Question, machine: Machine) -> Judged:
@@ -159,10 +160,10 @@ class _OnMachine(Record):
         room as surely as one has, if the runtime lets the others wait.
         """
         if not self.question.lets_users_wait:
-            return self._all_at_once
+            return self.all_at_once
         all_at_once = None
         if not self._caches_exceed_card:
-            all_at_once = self._all_at_once
+            all_at_once = self.all_at_once
             if all_at_once.deciding.isdisjoint(MEMORY_CHECKS):
                 return all_at_once
         at_once = most_at_once(
@@ -172,14 +173,11 @@ class _OnMachine(Record):
             self._least_growth,
         )
         if at_once is None:
-            return self._all_at_once
+            return self.all_at_once
         return self._with_waiting_users(at_once)
 
     @cached_property
-    def _all_at_once(self) -> Judged:
-        return self.layout_for_all_users()
-
-    def layout_for_all_users(self) -> Judged:
+    def all_at_once(self) -> Judged:
         """The layout where all users are served at once; `layout` also lets users wait. It is the
         first layout that has room and is fast enough, with its pace.
 
@@ -220,7 +218,8 @@ class _OnMachine(Record):
         """Yield each layout with the findings of memory and accelerators only, in the order in
         which layouts are judged.
 
-        `at_any_pace` leaves out layouts that only read prompts faster than another layout.
+        `at_any_pace`: pace plays no part, so that layouts which only read prompts faster than
+        another layout are left out.
         """
         question = self.question
         machine = self.machine
