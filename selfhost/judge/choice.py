@@ -25,7 +25,6 @@ from .bounds import Bounded, Candidate, WayBounds, card_bytes
 from .judging import first_layout_with_room, judge
 from .pace.decode_step import step_of
 from .question import asked_again, recounted
-from .queues import most_in_total
 from .rating import (
     RunPlace,
     amounts_on_accelerators,
@@ -35,7 +34,7 @@ from .rating import (
 )
 from .reasons import with_reason
 from .record import MODEL_CHECKS, PACE_CHECKS, Judged, Question
-from .settings import SETTINGS, RunSetting, Situation, most_effect
+from .settings import SETTINGS, RunSetting, Situation
 from .table import names_of_type, program_row
 from .ways import (
     Way,
@@ -74,27 +73,6 @@ def best_way(
     usual = usual.replace(question=in_way)
     choice = _Choice(usual=usual, catalogue=catalogue, machine=machine)
     return with_reason(choice.best(), usual, machine)
-
-
-def most_pace(
-    usual: Judged,
-    catalogue: Catalogue,
-    machine: Machine,
-) -> float:
-    """The most tokens per second that each of several users likely gets in any way, told by the
-    judgement in the model's own defaults alone; infinite where that does not tell.
-    """
-    question = usual.question
-    if not question.wants_gpu or servers(question, catalogue):
-        return inf
-    row = row_of(question)
-    sizes = []
-    for way in usual_and_smaller(question):
-        sizes.append(row.replace(quantization=way.quantization).least_bytes)
-    total = most_in_total(usual, sizes, card_bytes(question, machine))
-    if total is None:
-        return inf
-    return total / question.workload.parallel * most_effect(SETTINGS, question)
 
 
 def best_under(

@@ -28,9 +28,10 @@ from .checks.speed import no_pace_finding, pace_checks, why_no_pace
 from .cluster_pace import pace_on_machines
 from .cluster_parts import DividedModel
 from .devices import usable_cards
-from .judging import most_at_once, waits_at
+from .judging import waits_at
 from .pace import Speed, Wait
 from .question import recounted
+from .queues import most_at_once
 from .record import MEMORY_CHECKS, Judged, Question
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from math import inf, isqrt
+from math import inf
 
 from ..core.purposes import purposes_table
 from ..core.records import Record
 from ..machine.record import Machine
-from ..needs.records import CACHES, Needs, Term, likely_bytes
+from ..needs.records import Needs
 from .batches import with_automatic_batch
 from .checks import in_order
 from .checks.accelerator import accelerator_check
@@ -29,6 +29,7 @@ from .pace import Wait
 from .pace.decode_step import step_of
 from .pace.text import pace_of_text
 from .question import recounted
+from .queues import cache_bytes, most_at_once
 from .record import MEMORY_CHECKS, PACE_CHECKS, Judged, Question, Speed
 
 
@@ -63,9 +64,10 @@ def judge(question: Question, machine: Machine) -> Judged:
 
 def layout_for_all_users(question: Question, machine: Machine) -> Judged:
     """The layout where all users are served at once, with the findings of memory, accelerators and
-    pace only; `judge` also lets users wait. A layout without room has no pace.
+    pace only; `judge` also lets users wait, which is no answer to how many have room. A layout
+    without room has no pace.
     """
-    return _OnMachine.of(question, machine).layout_for_all_users()
+    return _OnMachine.of(question, machine).all_at_once
 
 
 def first_layout_with_room(question: Question, machine: Machine) -> Judged:
@@ -105,63 +107,6 @@ def _for_users(users: int, question: Question) -> Question:
     return question.replace(workload=workload, case=case)
 
 
-def _cache_bytes(terms: Iterable[Term]) -> int:
-    """The bytes of the memory that each user has."""
-    return likely_bytes(terms, *CACHES)
-
-
-def most_at_once(
-    of_users: Callable[[int], Judged],
-    users: int,
-    all_at_once: Judged | None = None,
-    least_growth: float = 0,
-) -> Judged | None:
-    """Return the layout of the most users that have room as surely as one has, of fewer than
-    `users`; None where not even one has room, or all have as surely.
-
-    `of_users` gives the layout of a number of users. `all_at_once` is that of all; None where they
-    surely lack room. `least_growth` are the bytes by which memory grows at least with each user; 0
-    where that is not known. Two layouts tell how memory grows, so that a million users take as few
-    layouts as ten.
-    """
-    most = of_users(1)
-    checks_of_one = most.deciding
-
-    def has_room(layout: Judged) -> bool:
-        return not layout.failed and layout.deciding <= checks_of_one
-
-    if not has_room(most):
-        return None
-    more = all_at_once
-    if more is not None and has_room(more):
-        return None
-    held = 1
-    too_many = users
-    takes_middle = False
-    while too_many - held > 1:
-        left_bytes = _left_bytes(most)
-        if 0 <= left_bytes < least_growth:
-            break
-        growth = least_growth or inf
-        if more is not None:
-            growth = _growth_between(most, more)
-        tried = max(held + 1, isqrt(held * too_many))
-        if not takes_middle and growth < inf and left_bytes < inf:
-            by_growth = held + int(left_bytes // growth)
-            tried = min(max(held + 1, by_growth), too_many - 1)
-        span = too_many - held
-        layout = of_users(tried)
-        if has_room(layout):
-            most = layout
-            held = tried
-        else:
-            more = layout
-            too_many = tried
-        # memory may grow in steps: then every second number is the middle by ratio
-        takes_middle = not takes_middle and too_many - held > span // 2
-    return most
-
-
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
     """The best of layouts that are or may be too slow: the first that may be fast enough, else the
     first of all.
@@ -197,22 +142,6 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     return min((in_ram, *seen), key=Judged.lacking_bytes)
 
 
-def _growth_between(fewer: Judged, more: Judged) -> float:
-    """The bytes by which memory grows for each user, if evenly between the two layouts; infinite
-    where the layouts do not tell.
-    """
-    grown_bytes = _left_bytes(fewer) - _left_bytes(more)
-    growth = grown_bytes / (more.workload.parallel - fewer.workload.parallel)
-    return growth if growth > 0 else inf
-
-
-def _left_bytes(layout: Judged) -> float:
-    """The bytes that the tighter one of RAM and accelerators has left; below 0 where that lacks
-    some, infinite where nothing is known of either.
-    """
-    return min((amounts.left for amounts in layout.memory_amounts), default=inf)
-
-
 def _machine_for(question: Question, machine: Machine) -> Machine:
     """The machine, without its accelerators where an option is for the CPU alone."""
     if question.device_makers == ():
@@ -238,10 +167,10 @@ class _OnMachine(Record):
         room as surely as one has, if the runtime lets the others wait.
         """
         if not self.question.lets_users_wait:
-            return self._all_at_once
+            return self.all_at_once
         all_at_once = None
         if not self._caches_exceed_card:
-            all_at_once = self._all_at_once
+            all_at_once = self.all_at_once
             if all_at_once.deciding.isdisjoint(MEMORY_CHECKS):
                 return all_at_once
         at_once = most_at_once(
@@ -251,14 +180,11 @@ class _OnMachine(Record):
             self._least_growth,
         )
         if at_once is None:
-            return self._all_at_once
+            return self.all_at_once
         return self._with_waiting_users(at_once)
 
     @cached_property
-    def _all_at_once(self) -> Judged:
-        return self.layout_for_all_users()
-
-    def layout_for_all_users(self) -> Judged:
+    def all_at_once(self) -> Judged:
         """The layout where all users are served at once; `layout` also lets users wait. It is the
         first layout that has room and is fast enough, with its pace.
 
@@ -299,7 +225,8 @@ class _OnMachine(Record):
         """Yield each layout with the findings of memory and accelerators only, in the order in
         which layouts are judged.
 
-        `at_any_pace` leaves out layouts that only read prompts faster than another layout.
+        `at_any_pace`: pace plays no part, so that layouts which only read prompts faster than
+        another layout are left out.
         """
         question = self.question
         machine = self.machine
@@ -383,8 +310,8 @@ class _OnMachine(Record):
         alone = self._alone
         if alone.failed or not alone.is_on_accelerators:
             return 0
-        one_bytes = _cache_bytes(alone.placed.on_cards.terms)
-        all_bytes = _cache_bytes(needs.terms)
+        one_bytes = cache_bytes(alone.placed.on_cards.terms)
+        all_bytes = cache_bytes(needs.terms)
         # several users, as `lets_users_wait` says
         next_bytes = (all_bytes - one_bytes) / (self.question.workload.parallel - 1)
         return max(0, min(one_bytes, next_bytes))

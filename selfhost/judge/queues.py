@@ -1,52 +1,124 @@
-"""The most tokens per second that a program gives users who wait for their turn: a bound.
+"""Users who wait for their turn, because memory does not hold all of them at once.
 
-What goes in: a way of several users in a program on accelerators alone, judged in the model's usual
-type. What comes out: what all users together get at most in any type and with any setting, so that
-a list of models for very many users need not look for the best way of each.
+`most_at_once` finds the layout of the most users that have room.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from math import inf, isqrt
 
-from ..needs.records import likely_bytes
+from ..needs.records import CACHES, Term, likely_bytes
 from .record import Judged
 
-# a smaller type of the cache takes half the bytes, and half the time to read, at least
-_SMALLER_CACHE = 0.5
+# memory may grow in steps: after so many tries that leave more than half of the numbers, the middle
+# by ratio is tried
+_MOST_SHORT_STEPS = 2
+# the check of the memory in which the caches lie, by the place of a model that lies in one
+_CHECK_OF_CACHES = {"accelerator": "accelerator", "host": "memory"}
 
 
-def most_in_total(
-    first: Judged, sizes: Sequence[int], room_bytes: float
-) -> float | None:
-    """The most tokens per second that all users together likely get in types whose weights have at
-    least these `sizes` in bytes, on accelerators with `room_bytes`.
+def most_at_once(
+    of_users: Callable[[int], Judged],
+    users: int,
+    all_at_once: Judged | None = None,
+    least_growth: float = 0,
+) -> Judged | None:
+    """Return the layout of the most users that have room as surely as one has, of fewer than
+    `users`; None where not even one has room, or all have as surely.
 
-    None where `first` serves nobody, or all users at once.
+    `of_users` gives the layout of a number of users. `all_at_once` is that of all; None where they
+    surely lack room. `least_growth` are the bytes by which memory grows at least with each user; 0
+    where that is not known. A layout or two tell how memory grows, so that a million users take as
+    few layouts as ten.
     """
-    speed = first.speed
-    if speed is None or not speed.waiting:
+    most = of_users(1)
+    checks_of_one = most.deciding
+
+    def has_room(layout: Judged) -> bool:
+        return not layout.failed and layout.deciding <= checks_of_one
+
+    if not has_room(most):
         return None
-    if speed.decode is None or speed.parallel_total is None:
+    if all_at_once is not None and has_room(all_at_once):
         return None
-    terms = first.placed.terms
-    weights_bytes = likely_bytes(terms, "weights")
-    users = speed.each_of - speed.waiting
-    cache_bytes = likely_bytes(terms, "kv_cache") * _SMALLER_CACHE
-    user_bytes = (cache_bytes + likely_bytes(terms, "recurrent_state")) / users
-    if not weights_bytes or not user_bytes or not min(sizes):
-        return None
-    # a step of decoding that computes one token for each of these users
-    step_seconds = users / speed.parallel_total.likely
-    next_seconds = 0.0
-    if first.model.is_dense:
-        # another user of a mixture may read no further experts
-        next_seconds = step_seconds - 1 / speed.decode.likely
-        next_seconds *= _SMALLER_CACHE / max(1, users - 1)
-    totals = []
-    for size in sizes:
-        at_once = max(1.0, (room_bytes - size) / user_bytes)
-        seconds = step_seconds * min(_SMALLER_CACHE, size / weights_bytes)
-        seconds += max(0.0, at_once - users) * next_seconds
-        totals.append(at_once / seconds)
-    return max(totals)
+    held = 1
+    too_many = users
+    other = all_at_once
+    short_steps = 0
+    while too_many - held > 1:
+        if 0 <= _left_bytes(most) < least_growth:
+            break
+        by_growth = _users_by_growth(most, other)
+        takes_middle = short_steps == _MOST_SHORT_STEPS
+        if takes_middle or not held <= by_growth < too_many:
+            tried = isqrt(held * too_many)
+        else:
+            tried = int(by_growth)
+        tried = max(held + 1, tried)
+        span = too_many - held
+        layout = of_users(tried)
+        lies_alike = _lie_alike(most, layout)
+        if has_room(layout):
+            other = most
+            most = layout
+            held = tried
+        else:
+            too_many = tried
+            if lies_alike:
+                other = layout
+        is_halved = too_many - held <= span // 2
+        if takes_middle or is_halved or not lies_alike:
+            short_steps = 0
+        else:
+            short_steps += 1
+    return most
+
+
+def cache_bytes(terms: Iterable[Term]) -> int:
+    """The likely bytes of the memory that each user has."""
+    return likely_bytes(terms, *CACHES)
+
+
+def _users_by_growth(layout: Judged, other: Judged | None) -> float:
+    """The number of users that have room where those of the layout lie; infinite where nothing
+    tells that. Memory grows evenly from or to another layout in the same place, else by the caches.
+    """
+    users = layout.workload.parallel
+    left_bytes = _left_bytes(layout)
+    growth: float = 0
+    if other is not None and _lie_alike(layout, other):
+        grown_bytes = left_bytes - _left_bytes(other)
+        growth = grown_bytes / (other.workload.parallel - users)
+    elif layout.needs is not None:
+        growth = cache_bytes(layout.needs.terms) / users
+    if left_bytes == inf or not 0 < growth < inf:
+        return inf
+    return users + left_bytes // growth
+
+
+def _lie_alike(layout: Judged, other: Judged) -> bool:
+    """Whether two layouts take the same accelerators, or both none. Those of several machines,
+    which have findings alone, count as alike.
+    """
+    return _places_of(layout) == _places_of(other)
+
+
+def _places_of(layout: Judged) -> set[str]:
+    """The accelerators on which a part lies."""
+    if layout.needs is None:
+        return set()
+    return {term.where for term in layout.needs.on_cards.terms}
+
+
+def _left_bytes(layout: Judged) -> float:
+    """The bytes that are left where the caches of the users lie; below 0 where memory lacks some,
+    infinite where that is not known. A GPU that shares the RAM may be given more of it.
+    """
+    compared = layout.memory_amounts
+    check = _CHECK_OF_CACHES.get(layout.placement or "")
+    if check is not None:
+        finding = layout.finding(check)
+        if finding is not None and finding.amounts is not None:
+            compared = [finding.amounts]
+    return min((amounts.left for amounts in compared), default=inf)

@@ -29,10 +29,8 @@ from selfhost.cli.check import CheckOptions
 from selfhost.core.units import GIB
 from selfhost.judge.bounds import WayBounds, tells_of
 from selfhost.judge.choice import (
-    best_way,
     candidates,
     in_way,
-    most_pace,
     neighbours,
 )
 from selfhost.judge.judging import judge
@@ -932,31 +930,6 @@ def test_a_gpu_that_serves_as_many_users_as_it_holds_leaves_room() -> None:
     assert judged.speed is not None
     assert judged.speed.waiting
     assert leaves_room(judged)
-
-
-@pytest.mark.parametrize(
-    ("id", "machine", "users"),
-    [
-        pytest.param("qwen3-8b", "desktop-rtx4090-24gb", 1_000, id="dense"),
-        pytest.param("ling-3.0-tiny", "desktop-rtx4090-24gb", 1_000, id="mixture"),
-        pytest.param("jamba-reasoning-3b", "server-a100-80gb", 3_000, id="recurrent"),
-        pytest.param("qwen2.5-3b-instruct", "desktop-rtx3060-12gb", 300, id="small"),
-        pytest.param("qwen3-14b", "desktop-rtx4090-24gb", 1_000, id="too-large"),
-        pytest.param("ling-mini-2.0", "desktop-rtx4090-24gb", 50, id="large-mixture"),
-        pytest.param("nemotron-nano-9b-v2", "server-a100-80gb", 3_000, id="states"),
-    ],
-)
-def test_no_way_of_many_users_is_faster_than_the_bound(
-    id: str, machine: str, users: int
-) -> None:
-    """By this bound a list does not look for a model's best way."""
-    found = load(machine).machine
-
-    question = ask(CATALOGUE.spec(id), Workload(parallel=users), CATALOGUE, found)
-    usual = judge(question, found)
-    best = best_way(usual, CATALOGUE, found).users_pace
-    assert best is not None
-    assert best.likely <= most_pace(usual, CATALOGUE, found)
 
 
 def test_the_neighbours_are_settings_of_the_table() -> None:
