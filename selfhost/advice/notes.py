@@ -379,8 +379,8 @@ def fine_print(
     if workload.task == "finetune":
         if not question.spec.closed:
             yield from remark("training")
-    elif question.chosen is not None:
-        yield question.chosen
+    elif question.why_chosen is not None:
+        yield question.why_chosen
     if runtime is not None and workload.task != "finetune":
         yield from _note_on_batches(judged, runtime)
         yield from _notes_on_loading(understood, question, runtime)

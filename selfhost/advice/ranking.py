@@ -26,18 +26,18 @@ from ..judge.checks.space import available_ram
 from ..judge.pace import Speed
 from ..judge.pace.rates import gpu_of, shared_gpu_of
 from ..judge.pace.reading import BANDWIDTH_SHARE, bandwidth
-from ..judge.record import TIGHT_CODES, Judged
+from ..judge.record import CRAMPED_CODES, TIGHT_CODES, Judged
 from ..machine.record import Machine
 from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.quantization import BLOCKS
 
 # no server likely writes so many tokens a second for all its users together: at the fast end each
-# takes 20 microseconds of a step (`sequence_seconds` of pace.toml); twice that, as ranges are wide
+# takes 15 microseconds of a step (`sequence_seconds` of pace.toml); half as many more, for ranges
+# are wide
 _MOST_SERVED_PER_SECOND = 100_000
 _LEAST_BITS = min(8 * size / count for count, size in BLOCKS.values())
 _LEAST_PICTURE_BITS = 8 * BLOCKS["Q2_K"][1] / BLOCKS["Q2_K"][0]
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
-_CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
 # what a spec says that a model is for; None where it says nothing
 Uses = tuple[str, ...] | None
 # sections of `Standing`; before all of them, and of the kinds, comes what was asked for
@@ -476,7 +476,7 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
         share *= _share_by_crossing(judged.speed)
     if judged.has("license-not-known", "license-unconfirmed"):
         share *= FACTORS.unlicensed
-    if judged.has(*_CROWDED_CODES) or judged.waits_for_setting:
+    if judged.has(*CRAMPED_CODES) or judged.waits_for_setting:
         share *= FACTORS.crowded
     return share
 

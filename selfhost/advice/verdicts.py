@@ -208,7 +208,7 @@ class Advice(AlternativeSearch, DeferredAdvice):
         if machine.accelerators:
             notes += note_on_users(judged)
             notes += note_on_sure_mode(judged, mode_that_surely_fits(self))
-        why_chosen = judged.question.chosen
+        why_chosen = judged.question.why_chosen
         if why_chosen is not None and judged.workload.task == "finetune":
             # no fine print, because the length of the examples decides what is learned
             notes.append(why_chosen)

@@ -20,7 +20,14 @@ from .checks import Amounts
 from .checks.speed import is_too_slow
 from .pace.decode_step import Step
 from .quality import AS_PUBLISHED, quality_of
-from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, TIGHT_CODES, Judged
+from .record import (
+    CRAMPED_CODES,
+    MEMORY_CHECKS,
+    MODEL_CHECKS,
+    PACE_CHECKS,
+    TIGHT_CODES,
+    Judged,
+)
 from .table import program_row
 from .ways import Way, has_picture_ways, way_of
 
@@ -52,8 +59,6 @@ _PLAIN_BYTES = 2
 _LEAST_BITS = 4
 # the bits that a GGUF type names: Q3_K_M, IQ4_XS, UD-Q2_K_XL
 _BITS_IN_NAME = r"(?:UD-)?I?Q(\d)"
-# codes that a type larger than the usual one and the first model of a list must not bring
-_CRAMPED_CODES = (*TIGHT_CODES, "memory-not-now", "accelerator-not-now")
 # codes of a way that runs only once something else is done
 _ONCE_CODES = ("memory-not-now", "accelerator-not-now")
 
@@ -277,7 +282,7 @@ def _is_cramped(judged: Judged) -> bool:
         return True
     if _is_below_reading_pace(_likely_pace(judged)):
         return True
-    return judged.has(*_CRAMPED_CODES)
+    return judged.has(*CRAMPED_CODES)
 
 
 def amounts_on_accelerators(judged: Judged) -> Amounts | None:
@@ -502,7 +507,7 @@ def leaves_room(judged: Judged) -> bool:
     """
     if has_waiting_users(judged):
         return _leaves_room_for_caches(judged)
-    if judged.has(*_CRAMPED_CODES):
+    if judged.has(*CRAMPED_CODES):
         return False
     for amounts in (amounts_on_accelerators(judged), _amounts_of("memory", judged)):
         if amounts is not None and amounts.share > _MOST_SHARE:

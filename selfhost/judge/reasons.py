@@ -37,7 +37,7 @@ def with_reason(best: Judged, usual: Judged, machine: Machine) -> Judged:
     why = _Reason(usual=usual, best=best, machine=machine).why()
     if why is None:
         return best
-    return best.replace(question=best.question.replace(chosen=why))
+    return best.replace(question=best.question.replace(why_chosen=why))
 
 
 class _Reason(Record):

@@ -120,7 +120,7 @@ class Question(Record):
       download for them.
     - `made_of_bytes`: the sizes of the files of which the file is made, the published weights
       first; None for a size that is not known. () where nobody has to make the file.
-    - `chosen`: why runtime, quantization or method differ from the model's own defaults.
+    - `why_chosen`: why runtime, quantization or method differ from the model's own defaults.
     - `in_turn`: the types to try where the model does not run in its default type. `usual_type`:
       the model's usual type in the program, published or not; None for no program.
     - `requires_runtime`: the runtime must be installed already.
@@ -142,7 +142,7 @@ class Question(Record):
     companions: Companions | None = None
     beside_bytes: int = 0
     made_of_bytes: tuple[int | None, ...] = ()
-    chosen: str | None = None
+    why_chosen: str | None = None
     in_turn: tuple[str, ...] = ()
     usual_type: str | None = None
     requires_runtime: bool = False
@@ -415,6 +415,9 @@ class Report(ShownRecord):
 _NO_SPEED = Speed(how="")
 # the model fits, but leaves little memory to the system or on the accelerator
 TIGHT_CODES = ("memory-tight", "accelerator-tight")
+# codes of a model beside which little memory is left, now or for good: a type larger than the usual
+# one and the first model of a list must not bring them
+CRAMPED_CODES = (*TIGHT_CODES, "memory-not-now", "accelerator-not-now")
 # the checks that compare needs with memory
 MEMORY_CHECKS = ("memory", "accelerator")
 # the checks of waiting times: a model that fails one of them runs, but too slowly

@@ -370,7 +370,7 @@ def test_a_busy_machine_gets_what_fits_beside_its_open_programs(
     way = verdict.workload
     assert (way.quantization, way.kv_cache_type) == taken
     assert not verdict.has("memory-not-now")
-    chosen = verdict.question.chosen or ""
+    chosen = verdict.question.why_chosen or ""
     assert "only once other programs are closed" in chosen
 
 

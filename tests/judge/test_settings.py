@@ -343,7 +343,7 @@ def test_the_choice_takes_it_where_it_is_worth_its_cost(
     assert way is not None
     assert way.settings == (row,)
     assert verdict.workload.runtime_options == {"turbo": "4"}
-    assert re.search(f"With {WORDS}: {gain}\\.$", verdict.question.chosen or "")
+    assert re.search(f"With {WORDS}: {gain}\\.$", verdict.question.why_chosen or "")
     pinned = workload.replace(quantization=verdict.quantization)
     assert answer(model, by_hand(pinned)).speed == verdict.speed
     machine = load(DESKTOP).machine
@@ -365,7 +365,7 @@ def test_the_pace_in_another_program_says_nothing_of_the_setting() -> None:
     assert verdict.runtime == "vllm"
     assert verdict.users_pace is not None
     told = f": about {verdict.users_pace.likely:.0f} tokens/s."
-    assert (verdict.question.chosen or "").endswith(told)
+    assert (verdict.question.why_chosen or "").endswith(told)
 
 
 def test_it_is_not_taken_where_it_costs_more_than_it_gains(add_row: AddRow) -> None:
