@@ -167,7 +167,7 @@ def test_the_lines_of_macs_are_not_told_of_others(
 def test_two_hosts_of_eight_gpus_divide_layers_inside_and_between(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = "check deepseek-v3.1 --runtime vllm"
+    words = "check deepseek-v3.1 --runtime vllm --quant fp8"
     _, out, _ = run(capsys, *words.split(), "--machine", "2x server-8x-h100")
     assert "--tensor-parallel-size 8 --pipeline-parallel-size 2 --nnodes 2" in out
 
