@@ -1,10 +1,10 @@
 """What a way of text is worth at best, told without judging it: a bound.
 
-A `Candidate` is a type of a program with settings. `WayBounds.of` takes a candidate and a judged
-way, and returns the least rating that the candidate can have: by the least bytes that it takes, by
-the bytes that it reads for a token, and by what it gives up for sure. Where a part is not known,
-the bound has the best value. A candidate whose bound is no better than the best way need not be
-judged.
+A `Candidate` is a type of a program with settings. `WayBounds.bound_of` takes a candidate and the
+merits of a judged way, and returns the least rating that the candidate can have: by the least bytes
+that it takes, by the bytes that it reads for a token, and by what it gives up for sure. Where a
+part is not known, the bound has the best value. A candidate whose bound is no better than the best
+way need not be judged.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from .settings import Situation, least_size_with, most_effect
 from .table import FileRow
 from .ways import Way, row_of, way_of
 
-# the checks that another type or setting may pass, and those that play no part
+# the checks that another type or setting may pass. The checks of the model and of the disk are
+# among them: what fails these fails in every type, and the memory alone tells the types apart
 _OPEN_CHECKS = frozenset((*MODEL_CHECKS, *MEMORY_CHECKS, *PACE_CHECKS, "disk"))
 # the terms that a smaller type makes smaller
 _WEIGHTS = ("weights", "repacked_weights")
@@ -81,10 +82,10 @@ class WayBounds(Record):
         candidate = bounded.candidate
         if not tells_of(known.judged, candidate):
             return bounded
-        bound = self.of(candidate, known)
+        bound = self.bound_of(candidate, known)
         return bounded._replace(bound=max(bound, bounded.bound))
 
-    def of(self, candidate: Candidate, merits: Merits) -> Rating:
+    def bound_of(self, candidate: Candidate, merits: Merits) -> Rating:
         """The least rating that the candidate can have, told by the merits of `first` or of a way
         that `tells_of` the candidate.
         """
@@ -134,7 +135,10 @@ class WayBounds(Record):
     # -------------------------------------------------------------- memory
 
     def _surest_runs(self, candidate: Candidate, known: Judged) -> Runs:
-        """How surely the candidate can run, by its least bytes."""
+        """How surely the candidate can run, by its least bytes. For a program that needs a GPU
+        these are the weights alone: users may wait, and what else it takes depends on how many do
+        not.
+        """
         if not self.first.deciding <= _OPEN_CHECKS:
             # every type fails alike
             return runs_of(self.first)
@@ -146,7 +150,6 @@ class WayBounds(Record):
         size = self._least_size(candidate, self._needs.terms)
         least_bytes: float = size.least
         if wants_gpu:
-            # caches play no part: users may wait
             weights_bytes = likely_bytes(self.first.placed.terms, "weights")
             least_bytes = weights_bytes * self._size_share(candidate, self._question)
         lent = lent_to_gpu(self.machine)

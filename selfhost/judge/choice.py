@@ -259,9 +259,9 @@ class _Choice(Record):
         return self._best_in_program(first)
 
     def _may_suit_servers(self) -> bool:
-        """Whether a program that serves many requests may be better than the usual one: where that
-        is only too slow, or memory does not hold all of several users at once, or does not run the
-        stated type, or would not take that type by itself.
+        """Whether the programs that serve many requests are worth judging. The machine has
+        accelerators, and the usual program does not suit the users or does not take the type by
+        itself. For one user who stated no type, the pace alone may be at fault.
         """
         if not self.machine.accelerators:
             return False
@@ -282,9 +282,9 @@ class _Choice(Record):
 
     @property
     def _usual_suits_users(self) -> bool:
-        """Whether in the usual way each user likely gets text as fast as people read, and of
-        several users the caches of all lie on the accelerators. One user may have a pace that is
-        not known: the program limits that of a small model.
+        """Whether in the usual way each user likely gets text as fast as people read, and a model
+        for several users is not split between accelerators and RAM. One user may have a pace that
+        is not known: the program limits that of a small model.
         """
         usual = self.usual
         if not usual.fits:
@@ -311,7 +311,7 @@ class _Choice(Record):
         best = merits_of(first)
         left = []
         for candidate in candidates(first, self.machine):
-            left.append(Bounded(bounds.of(candidate, best), candidate))
+            left.append(Bounded(bounds.bound_of(candidate, best), candidate))
         while left:
             nearest = min(left, key=attrgetter("bound"))
             if nearest.bound >= best.rating:
@@ -321,7 +321,9 @@ class _Choice(Record):
             if judged is None:
                 continue
             tried = merits_of(judged)
-            if tried.rating < best.rating and leaves_room_to_grow(judged, self.machine):
+            if tried.rating < best.rating and _leaves_room_to_grow(
+                judged, self.machine
+            ):
                 best = tried
             left = [bounds.closer(bounded, tried) for bounded in left]
         return best.judged
@@ -334,20 +336,20 @@ def candidates(first: Judged, machine: Machine) -> list[Candidate]:
     """The larger types, the usual one and the smaller ones of the program of `first`, each with
     each set of settings; `first` is judged in the usual type, without settings.
     """
-    usual = row_of(first.question)
-    in_types = [*_larger_types(first, machine), *usual_and_smaller(first.question)]
-    ways = _ways_with_settings(first, machine)
+    usual_row = row_of(first.question)
+    typed = [*_larger_types(first, machine), *usual_and_smaller(first.question)]
+    with_settings = _ways_with_settings(first, machine)
     found = []
-    for in_type in in_types:
-        name = in_type.quantization
-        row = usual.replace(quantization=name)
+    for of_type in typed:
+        name = of_type.quantization
+        row = usual_row.replace(quantization=name)
         workload = first.workload.replace(quantization=name)
-        step = step_of(usual.spec, usual.runtime, workload)
-        for settled in ways:
+        step = step_of(usual_row.spec, usual_row.runtime, workload)
+        for settled in with_settings:
             if name == first.quantization and not settled.settings:
                 # judged already
                 continue
-            way = settled.replace(quantization=name, most_share=in_type.most_share)
+            way = settled.replace(quantization=name, most_share=of_type.most_share)
             found.append(Candidate(row, way, step))
     return found
 
@@ -382,7 +384,7 @@ def _ways_with_settings(first: Judged, machine: Machine) -> list[Way]:
     return ways
 
 
-def leaves_room_to_grow(judged: Judged, machine: Machine) -> bool:
+def _leaves_room_to_grow(judged: Judged, machine: Machine) -> bool:
     """Whether accelerators hold the model with a longer context too; True for a type that is no
     larger than the usual one, and where the user stated a context, or a prompt that needs one as
     long.

@@ -87,7 +87,9 @@ def layout_of_users(
     question: Question,
     machine: Machine,
 ) -> Judged:
-    """The first layout that has room for that number of users, without its pace."""
+    """The first layout that has room for that number of users, without its pace; where no layout
+    has room, the layout that lacks the least memory.
+    """
     case = question.case
     if question.wants_gpu and case is not None and case.draft is None:
         # accelerators count their own parts: the needs in RAM matter where no part lies on one
@@ -340,8 +342,8 @@ class _OnMachine(Record):
 
     def _requests_at_once(self) -> int:
         """The number of requests as stated, with an answer, that have room at once as surely as one
-        has; 0 where no prompt is stated, and where the command lets no more in than have room with
-        their full contexts.
+        has. It is 0 where no prompt is stated, where a request fills its context, and where the
+        command caps the sequences at those whose full contexts have room.
 
         A program that lets requests wait keeps the tokens of each, and not the context that a
         request may reach (vllm/v1/core/kv_cache_manager.py, allocate_slots).
@@ -359,7 +361,10 @@ class _OnMachine(Record):
         )
         users = workload.parallel
         most = most_at_once(requests._of_users, users, requests._of_users(users))
-        return users if most is None else most.workload.parallel
+        if most is None:
+            # one full context has room, so one request has: all of them have
+            return users
+        return most.workload.parallel
 
 
 # ------------------------------------------------------------------ the wait for the first token

@@ -29,8 +29,8 @@ def most_at_once(
 
     `of_users` gives the layout of a number of users. `all_at_once` is that of all; None where they
     surely lack room. `least_growth` are the bytes by which memory grows at least with each user; 0
-    where that is not known. A layout or two tell how memory grows, so that a million users take as
-    few layouts as ten.
+    where that is not known. One or two layouts tell how memory grows. So a search among a million
+    users needs about as many layouts as one among ten.
     """
     most = of_users(1)
     checks_of_one = most.deciding
@@ -58,17 +58,17 @@ def most_at_once(
         tried = max(held + 1, tried)
         span = too_many - held
         layout = of_users(tried)
-        lies_alike = _lie_alike(most, layout)
+        uses_same_cards = _use_same_cards(most, layout)
         if has_room(layout):
             other = most
             most = layout
             held = tried
         else:
             too_many = tried
-            if lies_alike:
+            if uses_same_cards:
                 other = layout
         is_halved = too_many - held <= span // 2
-        if takes_middle or is_halved or not lies_alike:
+        if takes_middle or is_halved or not uses_same_cards:
             short_steps = 0
         else:
             short_steps += 1
@@ -76,18 +76,19 @@ def most_at_once(
 
 
 def cache_bytes(terms: Iterable[Term]) -> int:
-    """The likely bytes of the memory that each user has."""
+    """The likely bytes of the caches and states of all users."""
     return likely_bytes(terms, *CACHES)
 
 
 def _users_by_growth(layout: Judged, other: Judged | None) -> float:
     """The number of users that have room where those of the layout lie; infinite where nothing
-    tells that. Memory grows evenly from or to another layout in the same place, else by the caches.
+    tells that. This is an estimate: between two layouts on the same accelerators memory is taken to
+    grow evenly, and with one layout each user is taken to add the caches of one user.
     """
     users = layout.workload.parallel
     left_bytes = _left_bytes(layout)
     growth: float = 0
-    if other is not None and _lie_alike(layout, other):
+    if other is not None and _use_same_cards(layout, other):
         grown_bytes = left_bytes - _left_bytes(other)
         growth = grown_bytes / (other.workload.parallel - users)
     elif layout.needs is not None:
@@ -97,9 +98,9 @@ def _users_by_growth(layout: Judged, other: Judged | None) -> float:
     return users + left_bytes // growth
 
 
-def _lie_alike(layout: Judged, other: Judged) -> bool:
-    """Whether two layouts take the same accelerators, or both none. Those of several machines,
-    which have findings alone, count as alike.
+def _use_same_cards(layout: Judged, other: Judged) -> bool:
+    """Whether two layouts use the same accelerators, whole or split, or both use none. Layouts of
+    several machines have findings alone, and count as such.
     """
     return _places_of(layout) == _places_of(other)
 

@@ -418,7 +418,7 @@ def test_no_bound_is_worse_than_the_way(
             judged = judge(question, found)
             for other in known:
                 if other is first or tells_of(other, candidate):
-                    bound = bounds.of(candidate, merits_of(other))
+                    bound = bounds.bound_of(candidate, merits_of(other))
                     assert _is_bound(bound, rating_of(judged)), way_of(judged)
             known.append(judged)
 
