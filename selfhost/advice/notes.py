@@ -310,10 +310,10 @@ def note_on_sure_mode(judged: Judged, sure_mode: Judged | None) -> Sentences:
     pace = likely_words(sure_mode.users_pace)
     usual = likely_words(judged.users_pace)
     usual_options = judged.workload.runtime_options
-    option = dict(sure_mode.workload.runtime_options.items() - usual_options.items())
+    options = sorted(sure_mode.workload.runtime_options.items() - usual_options.items())
     return remark(
         "surer",
-        option=" ".join(f"{name}={value}" for name, value in option.items()),
+        options=" ".join(f"--runtime-option {name}={value}" for name, value in options),
         pace=pace,
         usual=None if usual == pace else usual,
     )

@@ -96,7 +96,7 @@ class WayBounds(Record):
         merits = merits._replace(
             type=candidate.row.quantization or "",
             is_cramped=False,
-            read_bytes=read_bytes_of(candidate.step),
+            read_bytes=read_bytes_of(candidate.step, candidate.row),
             cost_steps=self._cost_steps(candidate),
             settings=len(way.settings),
             download_bytes=0,
@@ -154,7 +154,8 @@ class WayBounds(Record):
             least_bytes = weights_bytes * self._size_share(candidate, self._question)
         lent = lent_to_gpu(self.machine)
         has_bytes: float = self._card_bytes
-        if lent is not None or not wants_gpu:
+        shares_ram = any(card.unified for card in self.machine.cards)
+        if shares_ram or not wants_gpu:
             ram = available_ram(self.machine, self._question.workload).ceiling_bytes
             has_bytes += inf if ram is None else ram
         if least_bytes > has_bytes:

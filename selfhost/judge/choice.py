@@ -28,6 +28,7 @@ from .question import asked_again, recounted
 from .rating import (
     RunPlace,
     amounts_on_accelerators,
+    is_a_step_faster,
     merits_of,
     place_of,
     rating_of,
@@ -210,7 +211,9 @@ class _Choice(Record):
         if self._may_suit_servers():
             for runtime in self._servers:
                 if runtime is not preferred:
-                    best = self._better(best, self._best_in(runtime, is_other=True))
+                    other = self._best_in(runtime, is_other=True)
+                    if self._is_worth_another_program(best, other):
+                        best = self._better(best, other)
         taken = way_of(best.question)
         if taken.runtime is not self.runtime or taken.settings:
             return best
@@ -260,17 +263,33 @@ class _Choice(Record):
 
     def _may_suit_servers(self) -> bool:
         """Whether the programs that serve many requests are worth judging. The machine has
-        accelerators, and the usual program does not suit the users or does not take the type by
-        itself. For one user who stated no type, the pace alone may be at fault.
+        accelerators, and there are several users, or the usual program does not suit the user or
+        does not take the type by itself. For one user who stated no type, the pace alone may be at
+        fault.
         """
         if not self.machine.accelerators:
             return False
-        if self._usual_suits_users and self._is_own_type:
-            return False
         stated = self.question.stated
-        if stated.parallel > 1 or stated.quantization is not None:
+        if stated.parallel > 1:
+            return True
+        if self._does_usual_suit:
+            return False
+        if stated.quantization is not None:
             return True
         return self.usual.deciding.issubset(PACE_CHECKS)
+
+    def _is_worth_another_program(self, best: Judged, other: Judged | None) -> bool:
+        """Whether another program may be taken. Where the usual one suits, more bits alone are no
+        reason to install another: its users must feel the gain of pace.
+        """
+        if not self._does_usual_suit:
+            return True
+        return other is not None and is_a_step_faster(other, best)
+
+    @cached_property
+    def _does_usual_suit(self) -> bool:
+        """Whether the usual program suits the users, and takes the type by itself."""
+        return self._usual_suits_users and self._is_own_type
 
     @property
     def _is_own_type(self) -> bool:

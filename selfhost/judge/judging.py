@@ -352,8 +352,6 @@ class _OnMachine(Record):
         tokens = question.workload.request_tokens
         if tokens is None:
             return 0
-        if question.bounds_sequences:
-            return 0
         workload = question.workload.replace(context_tokens=tokens)
         requests = _OnMachine(
             question=recounted(question, workload, self.machine),

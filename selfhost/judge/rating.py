@@ -28,8 +28,8 @@ from .record import (
     TIGHT_CODES,
     Judged,
 )
-from .table import program_row
-from .ways import Way, has_picture_ways, way_of
+from .table import FileRow, program_row
+from .ways import Way, has_picture_ways, row_of, way_of
 
 # a person feels a pace that is a fifth faster (assumed)
 STEP = 1.2
@@ -210,7 +210,7 @@ def merits_of(judged: Judged) -> Merits:
         pace=_likely_pace(judged),
         wait_seconds=None if wait is None else wait.likely,
         is_cramped=_is_cramped(judged),
-        read_bytes=read_bytes_of(judged.question.step),
+        read_bytes=read_bytes_of(judged.question.step, row_of(judged.question)),
         cost_steps=_cost_steps(judged),
         settings=len(way_of(judged.question).settings),
         download_bytes=judged.placed.download_bytes or inf,
@@ -356,9 +356,12 @@ def _lost_steps(quantization: str, spec: ModelSpec) -> float:
     return 0.0 if quality.cost == AS_PUBLISHED else _UNMEASURED_STEPS
 
 
-def read_bytes_of(step: Step | None) -> float:
+def read_bytes_of(step: Step | None, row: FileRow) -> float:
     """The bytes of weights that a step of decoding reads for one user, of more than 16 bits those
-    of 16; 0 where they are not known.
+    of 16; 0 where they are not known. `row`: the files that are read.
+
+    A packed mixture may keep in 16 bits what each token reads, which is little of the file. Such
+    bits are no quality of the type, so that the mean bits of the file are the most that count.
     """
     if step is None:
         return 0
@@ -367,7 +370,11 @@ def read_bytes_of(step: Step | None) -> float:
     if step.architecture is not None and step.architecture.stored_layers is not None:
         # a token reads layers that are run through twice more often than once
         return step.weights_bytes
-    return min(step.weights_bytes, _PLAIN_BYTES * step.parameters)
+    bytes_each: float = _PLAIN_BYTES
+    stored = row.spec.parameters.total
+    if row.least_bytes and stored:
+        bytes_each = min(bytes_each, row.least_bytes / stored)
+    return min(step.weights_bytes, bytes_each * step.parameters)
 
 
 def steps_between(slower: float, faster: float) -> float:

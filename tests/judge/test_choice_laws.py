@@ -814,7 +814,6 @@ _COMPARED = {"placement", "users_pace", "likely", "first_word_seconds"}
 _EXCEPTIONS = {
     "judge/bounds.py": "tells what a way can be at best",
     "judge/choice.py": "ends the search",
-    "judge/cluster_parts.py": "names the place of one way",
     "judge/judging.py": "takes the first layout that has room and is fast enough",
     "judge/placement.py": "lists the layouts of one way",
     "judge/rating.py": "is the order",

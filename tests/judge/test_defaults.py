@@ -16,7 +16,7 @@ from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.judge.choice import best_way
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
-from selfhost.judge.rating import merits_of
+from selfhost.judge.rating import is_a_step_faster, merits_of
 from selfhost.machine.profiles import all_profiles, load
 from selfhost.machine.record import Machine, PresentModel, PresentRuntime
 from selfhost.needs.records import Term
@@ -407,34 +407,51 @@ def test_a_smaller_type_that_is_faster_for_many_stays_with_more_users() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "machine", "asked"),
+    ("model", "machine", "asked", "taken"),
     [
         # 65.5 GB in 16 bits, 33 in 8 bits, 19.3 in four (Qwen/Qwen3-32B-AWQ)
         pytest.param(
-            "qwen3-32b", "rtx 4090", Workload(runtime="vllm"), id="one-user-of-vllm"
+            "qwen3-32b", "rtx 4090", Workload(runtime="vllm"), "awq", id="one"
         ),
         pytest.param(
-            "qwen3-32b", "rtx 4090", Workload(runtime="sglang"), id="one-user-of-sglang"
+            "qwen3-32b", "rtx 4090", Workload(runtime="sglang"), "awq", id="one-sglang"
         ),
         # 70.6 GB in 8 bits leave room for the caches of five users
         pytest.param(
             "llama-3.3-70b",
             "h100 80gb hbm3",
             Workload(runtime="vllm", parallel=50),
-            id="many-users",
+            "awq",
+            id="many",
+        ),
+        # 141 GB in 16 bits; no type was tried on a GPU that shares the RAM
+        pytest.param(
+            "llama-3.3-70b",
+            "dgx spark",
+            Workload(runtime="vllm"),
+            "nvfp4",
+            id="shared-ram",
+        ),
+        # 366 of 640 GB: four bits are no faster, since attention stays in 16
+        pytest.param(
+            "glm-4.7",
+            "server-8x-h100",
+            Workload(runtime="vllm"),
+            "fp8",
+            id="room-for-8",
         ),
     ],
 )
-def test_a_server_takes_four_bits_that_somebody_publishes(
-    model: str, machine: str, asked: Workload
+def test_a_server_takes_smaller_types_that_somebody_publishes(
+    model: str, machine: str, asked: Workload, taken: str
 ) -> None:
-    """Such files were only an alternative: the model did not run, or five of 50 users were served
-    at once.
+    """Four bits were only an alternative: the model did not run, or five of 50 users were served at
+    once.
     """
     verdict = check(model, asked, machine=machine)
-    by_hand = check(model, asked.replace(quantization="awq"), machine=machine)
+    by_hand = check(model, asked.replace(quantization=taken), machine=machine)
     assert verdict.route is Route.LOCAL
-    assert verdict.quantization == "awq"
+    assert verdict.quantization == taken
     assert verdict.users_pace == by_hand.users_pace
 
 
@@ -443,6 +460,26 @@ def test_a_server_takes_no_four_bits_that_somebody_would_have_to_make() -> None:
     verdict = check("yi-34b-chat", machine="rtx 4090", runtime="vllm")
     assert verdict.route is not Route.LOCAL
     assert verdict.alternatives
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "users", "program"),
+    [
+        # it had 13 tokens/s for each in llama.cpp, and vLLM was not named
+        pytest.param("qwen3-32b", "h100 80gb hbm3", 50, "vllm", id="many-on-a-server"),
+        pytest.param("mistral-7b", "rtx 4090", 2, "llama.cpp", id="two-at-home"),
+    ],
+)
+def test_several_users_get_another_program_where_it_is_faster(
+    model: str, machine: str, users: int, program: str
+) -> None:
+    """Law 2 for the program: typed by hand no program gives the users more by a fifth."""
+    free = check(model, machine=machine, parallel=users)
+    assert free.runtime == program
+    assert free.users_pace is not None
+    for runtime in ("llama.cpp", "vllm"):
+        stated = check(model, machine=machine, parallel=users, runtime=runtime)
+        assert not is_a_step_faster(stated, free)
 
 
 @pytest.mark.parametrize("id", ["llama.cpp", "vllm"])
