@@ -342,8 +342,7 @@ class _OnMachine(Record):
 
     def _requests_at_once(self) -> int:
         """The number of requests as stated, with an answer, that have room at once as surely as one
-        has. It is 0 where no prompt is stated, where a request fills its context, and where the
-        command caps the sequences at those whose full contexts have room.
+        has. It is 0 where no prompt is stated, and where a request fills its context.
 
         A program that lets requests wait keeps the tokens of each, and not the context that a
         request may reach (vllm/v1/core/kv_cache_manager.py, allocate_slots).

@@ -258,18 +258,6 @@ class Question(Record):
         return self.program.batches.queues_requests
 
     @property
-    def bounds_sequences(self) -> bool:
-        """Whether the command bounds the sequences to save memory, though nobody stated how many:
-        those that have room with their full contexts.
-        """
-        settings = self.settings
-        if "lean" not in settings:
-            return False
-        if "sequences_sampled" in settings:
-            return False
-        return "sampled" in self.program.command_lines.options
-
-    @property
     def contexts(self) -> int:
         """The contexts of the stated length that the program keeps: one for each sequence, or one
         that all of them share.

@@ -271,11 +271,11 @@ def test_the_names_of_unsloths_mixes_are_known() -> None:
         assert not isinstance(size, Unread), mix
 
 
-def test_nvfp4_is_proposed_on_a_dgx_spark() -> None:
+def test_nvfp4_is_taken_on_a_dgx_spark() -> None:
     """The recipe for Nemotron 3 Super runs its NVFP4 files there; nf4 was proposed."""
     workload = Workload(runtime="vllm")
     verdict = check("nemotron-3-super-120b-a12b", workload, machine="dgx spark")
-    assert verdict.alternatives[0].quantization == "nvfp4"
+    assert (verdict.route, verdict.quantization) == ("local", "nvfp4")
 
 
 def test_the_option_that_makes_nvfp4_fit_is_named() -> None:
@@ -441,7 +441,13 @@ def test_a_shorter_context_is_named_where_a_share_of_shared_memory_is_too_small(
 ):
     """The weights lie within the share, and the cache of the context does not."""
     options = {"gpu-memory-utilization": "0.16"}
-    workload = Workload(runtime="vllm", context_tokens=40_960, runtime_options=options)
+    workload = Workload(
+        runtime="vllm",
+        quantization="bfloat16",
+        kv_cache_type="f16",
+        context_tokens=40_960,
+        runtime_options=options,
+    )
     verdict = check("qwen3-8b", workload, machine="dgx spark")
     (found,) = [each for each in verdict.findings if each.check == "accelerator"]
     assert found.code == "accelerator-too-small"
