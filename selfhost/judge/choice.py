@@ -32,6 +32,7 @@ from .rating import (
     merits_of,
     place_of,
     rating_of,
+    runs_as_well,
 )
 from .reasons import with_reason
 from .record import MODEL_CHECKS, PACE_CHECKS, Judged, Question
@@ -280,11 +281,13 @@ class _Choice(Record):
 
     def _is_worth_another_program(self, best: Judged, other: Judged | None) -> bool:
         """Whether another program may be taken. Where the usual one suits, more bits alone are no
-        reason to install another: its users must feel the gain of pace.
+        reason to install another: it must run as surely, and its users must feel the gain of pace.
         """
         if not self._does_usual_suit:
             return True
-        return other is not None and is_a_step_faster(other, best)
+        if other is None or not runs_as_well(other, best):
+            return False
+        return is_a_step_faster(other, best)
 
     @cached_property
     def _does_usual_suit(self) -> bool:
