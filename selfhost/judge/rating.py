@@ -360,8 +360,9 @@ def read_bytes_of(step: Step | None, row: FileRow) -> float:
     """The bytes of weights that a step of decoding reads for one user, of more than 16 bits those
     of 16; 0 where they are not known. `row`: the files that are read.
 
-    A packed mixture may keep in 16 bits what each token reads, which is little of the file. Such
-    bits are no quality of the type, so that the mean bits of the file are the most that count.
+    A mixture that others packed may keep in 16 bits what each token reads, which is little of the
+    file. Such bits are no quality of the type, so that the mean bits of the file are the most that
+    count.
     """
     if step is None:
         return 0
@@ -372,8 +373,9 @@ def read_bytes_of(step: Step | None, row: FileRow) -> float:
         return step.weights_bytes
     bytes_each: float = _PLAIN_BYTES
     stored = row.spec.parameters.total
-    if row.least_bytes and stored:
-        bytes_each = min(bytes_each, row.least_bytes / stored)
+    is_as_published = quality_of(row.quantization, row.spec).cost == AS_PUBLISHED
+    if row.likely_bytes and stored and not is_as_published:
+        bytes_each = min(bytes_each, row.likely_bytes / stored)
     return min(step.weights_bytes, bytes_each * step.parameters)
 
 

@@ -324,6 +324,12 @@ class FileRow(Record):
         size = self.size
         return size.low_bytes if isinstance(size, Term) else 0
 
+    @cached_property
+    def likely_bytes(self) -> int:
+        """The likely bytes of the files; 0 where the size is not known."""
+        size = self.size
+        return size.bytes if isinstance(size, Term) else 0
+
     @property
     def is_sized(self) -> bool:
         """Whether the program gets the files, downloaded or made, and their size is known."""
