@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from .advice.understood import judged_on, understand
-from .advice.verdicts import check_with
+from .advice.makers import understand_on
+from .advice.understood import judged_on
+from .advice.verdicts import check_with, verdict_on
 from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.runtime_parts import CLUSTER_SPLITS
 from .catalogue.spec import ModelSpec
@@ -130,29 +131,28 @@ def check(
     _expect_model(model)
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
-    together = _cluster_found(machine, machines, link, split, gpu)
-    if together is not None:
-        from .advice.clusters import check_on_cluster
-
-        cluster = together.cluster
-        link = None if cluster.link.is_assumed else cluster.link.option
-        return check_on_cluster(
+    found = _place_found(machine, machines, link, split, gpu)
+    understood = understand_on(catalogue, model, stated, found.main)
+    if isinstance(found, _FoundMachine):
+        return verdict_on(
             catalogue,
-            model,
-            stated,
-            cluster,
-            split=split,
-            carry=_options_to_repeat(cluster.names, gpu, specs, link=link, split=split),
-            carry_alone=_options_to_repeat(cluster.names[:1], gpu, specs),
-            notes=together.notes,
+            understood,
+            found.machine,
+            carry=_options_to_repeat(found.names, gpu, specs),
+            notes=found.notes,
         )
-    found = machine_found(machine, gpu)
-    return check_with(
+    # imported here: most questions are about one machine
+    from .advice.clusters import verdict_on_cluster
+
+    cluster = found.cluster
+    link = None if cluster.link.is_assumed else cluster.link.option
+    return verdict_on_cluster(
         catalogue,
-        model,
-        stated,
-        found.machine,
-        carry=_options_to_repeat(found.names, gpu, specs),
+        understood,
+        cluster,
+        split=split,
+        carry=_options_to_repeat(cluster.names, gpu, specs, link=link, split=split),
+        carry_alone=_options_to_repeat(cluster.names[:1], gpu, specs),
         notes=found.notes,
     )
 
@@ -186,16 +186,15 @@ def can_run(
     _expect_model(model)
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
-    together = _cluster_found(machine, machines, link, split, gpu)
-    if together is not None:
-        from .advice.clusters import check_on_cluster
+    found = _place_found(machine, machines, link, split, gpu)
+    understood = understand_on(catalogue, model, stated, found.main)
+    if isinstance(found, _FoundMachine):
+        # no verdict is made, since commands, offers and remedies decide nothing here
+        return judged_on(catalogue, understood, found.machine).judged.fits
+    from .advice.clusters import verdict_on_cluster
 
-        cluster = together.cluster
-        return check_on_cluster(catalogue, model, stated, cluster, split=split).can_run
-    found = machine_found(machine, gpu)
-    # no verdict is made, since commands, offers and remedies decide nothing here
-    understood = understand(catalogue, model, stated)
-    return judged_on(catalogue, understood, found.machine).judged.fits
+    verdict = verdict_on_cluster(catalogue, understood, found.cluster, split=split)
+    return verdict.can_run
 
 
 @_with_python_errors
@@ -426,9 +425,28 @@ class _FoundMachine(Record):
         return self.machine.name if is_known else None
 
     @property
+    def main(self) -> Machine:
+        """The machine, as that of several on which other models are looked for."""
+        return self.machine
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The name for a command to repeat; () for none."""
         return () if self.name is None else (self.name,)
+
+
+def _place_found(
+    machine: Machine | str | None,
+    machines: Sequence[Machine | str] | None,
+    link: str | None,
+    split: str | None,
+    gpu: str | None,
+) -> _FoundMachine | NotedCluster:
+    """The machine, or the machines that serve a model together. Raises what `_cluster_found` and
+    `machine_found` raise.
+    """
+    together = _cluster_found(machine, machines, link, split, gpu)
+    return machine_found(machine, gpu) if together is None else together
 
 
 def _cluster_found(

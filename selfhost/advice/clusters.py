@@ -1,4 +1,4 @@
-"""A question about several machines becomes a verdict: `check_with` of machines that serve one
+"""A question about several machines becomes a verdict: `verdict_on` of machines that serve one
 model together.
 
 The verdict is that of one machine with the field `cluster`: the link, the part of each machine, and
@@ -15,7 +15,6 @@ from itertools import chain
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime_parts import ClusterSplit
 from ..core import units
-from ..core.workload import Workload
 from ..judge.checks import phrase
 from ..judge.cluster_choice import ClusterAnswer, best_on_cluster
 from ..judge.clusters import waits_on_cluster
@@ -27,20 +26,18 @@ from ..machine.record import Machine
 from .commands import Steps
 from .faster import FasterSetting
 from .launch import Launch, Values
-from .makers import understand_on
 from .notes import notes_on_question
 from .steps import steps
-from .understood import Model, Sentences, judged_in_model_defaults, remarks
-from .verdicts import Advice, check_with
+from .understood import Sentences, Understood, judged_in_model_defaults, remarks
+from .verdicts import Advice, verdict_on
 
 # the addresses in printed lines: of the link between the machines, in a private network (RFC 1918)
 _ADDRESS = "10.0.0.{number}"
 
 
-def check_on_cluster(
+def verdict_on_cluster(
     catalogue: Catalogue,
-    model: Model,
-    workload: Workload,
+    understood: Understood,
     cluster: Cluster,
     *,
     split: str | None = None,
@@ -51,19 +48,18 @@ def check_on_cluster(
     """The verdict on machines that serve the model together. `split` is `layers` or `tensor`; None
     takes the best way, which may be one of the machines alone. `carry_alone` are the options that
     name the main machine alone, for which other models are looked for. The other arguments are
-    those of `check_with`.
+    those of `verdict_on`.
     """
     main = cluster.main
-    meant = understand_on(catalogue, model, workload, main)
-    understood, usual = judged_in_model_defaults(catalogue, meant, main)
-    check_alone = partial(check_with, catalogue, meant, workload, notes=notes)
+    verdict_alone = partial(verdict_on, catalogue, understood, notes=notes)
+    understood, usual = judged_in_model_defaults(catalogue, understood, main)
     if usual.needs is None or usual.question.runtime is None:
         # a closed model, or one that no program loads: others are looked for on the main machine
-        return check_alone(main, carry=carry_alone)
+        return verdict_alone(main, carry=carry_alone)
     answer = best_on_cluster(usual.question, catalogue, cluster, split)
     if answer.takes_one:
-        verdict = check_alone(answer.best_alone.machine, carry=carry)
-        is_served = workload.task == "generate" and verdict.model.writes_text
+        verdict = verdict_alone(answer.best_alone.machine, carry=carry)
+        is_served = usual.workload.task == "generate" and verdict.model.writes_text
         may_copy = is_served and cluster.are_equal
         copies = remarks({"copies": may_copy}, count=len(cluster.machines))
         first_notes = (*verdict.first_notes, *copies)

@@ -18,7 +18,7 @@ from .understood import Model, Understood, understand
 
 def understand_on(
     catalogue: Catalogue,
-    model: Model | Understood,
+    model: Model,
     workload: Workload,
     machine: Machine,
 ) -> Understood:

@@ -47,7 +47,7 @@ from ..needs.records import Device, Needs
 from .api_route import offers_for
 from .sizes import disks_of, least_card
 from .understood import Model, Understood, judged_on, remarks, understand
-from .verdicts import check_with
+from .verdicts import verdict_on
 
 # the bandwidths that are tried, in steps of 0.1 GB/s, to 2,000 GB/s: more than any processor reads
 # from RAM today (assumed)
@@ -267,7 +267,7 @@ def plan_with(
     meant = understand(catalogue, model, workload)
     # judged on no machine for the notes that hold on every machine
     anywhere = Machine(planning=True)
-    checked = check_with(catalogue, meant, workload, anywhere, follows_machine=False)
+    checked = verdict_on(catalogue, meant, anywhere, follows_machine=False)
     machines = _known_machines(catalogue, meant, profiles)
     found = _find_least(meant.for_machine(catalogue, _VAST), catalogue, machines)
     question = found.judged.question

@@ -48,7 +48,7 @@ from .understood import (
     judged_on,
     understand,
 )
-from .verdicts import check_with
+from .verdicts import verdict_on
 
 # words of a command line
 Words = tuple[str, ...]
@@ -332,7 +332,7 @@ def size_with(
         card_bytes = smallest_device_bytes(question.needs, question.case)
         card = least_card(question, card_bytes, "")
         vast = vast.replace(accelerators=(card,))
-    verdict = check_with(catalogue, meant, workload, vast)
+    verdict = verdict_on(catalogue, meant, vast)
     size = _sized(verdict, catalogue, prompt_cache_bytes).size()
     return size.replace(notes=size.notes + notes)
 

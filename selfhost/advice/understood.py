@@ -104,14 +104,12 @@ class Understood(Record):
 
 def understand(
     catalogue: Catalogue,
-    model: Model | Understood,
+    model: Model,
     workload: Workload,
 ) -> Understood:
-    """The meaning of a spec, a path or a name; what was understood already stays as it is. Raises
-    `UnknownModelError` for a name, and `SpecError` for a file.
+    """The meaning of a spec, a path or a name. Raises `UnknownModelError` for a name, and
+    `SpecError` for a file.
     """
-    if isinstance(model, Understood):
-        return model
     if isinstance(model, ModelSpec):
         return Understood(spec=model, typed_name=model.id, workload=workload)
     typed = os.fsdecode(model)

@@ -1,8 +1,9 @@
 """A question becomes a verdict, with everything beside it.
 
-`check_with` takes a model, a workload and a machine. The verdict has at once what decides. Its
-commands, room, alternatives, offers, costs and notes take most of the time of a check: they are
-worked out when somebody reads them.
+`check_with` takes a model, a workload and a machine. `verdict_on` takes what these words mean.
+
+The verdict has at once what decides. Its commands, room, alternatives, offers, costs and notes take
+most of the time of a check: they are worked out when somebody reads them.
 """
 
 from __future__ import annotations
@@ -47,8 +48,30 @@ from .understood import Model, Sentences, Understood, judged_on
 
 def check_with(
     catalogue: Catalogue,
-    model: Model | Understood,
+    model: Model,
     workload: Workload,
+    machine: Machine,
+    *,
+    today: str | None = None,
+    follows_machine: bool = True,
+    carry: str = "",
+) -> Verdict:
+    """The verdict of `check` on the machine. The arguments behind the machine are those of
+    `verdict_on`.
+    """
+    return verdict_on(
+        catalogue,
+        understand_on(catalogue, model, workload, machine),
+        machine,
+        today=today,
+        follows_machine=follows_machine,
+        carry=carry,
+    )
+
+
+def verdict_on(
+    catalogue: Catalogue,
+    understood: Understood,
     machine: Machine,
     *,
     today: str | None = None,
@@ -56,12 +79,14 @@ def check_with(
     carry: str = "",
     notes: Sentences = (),
 ) -> Verdict:
-    """The verdict of `check` on the machine. Without `follows_machine` the defaults are the model's
-    own, the same on every machine. `today` is the day for prices and dates, as YYYY-MM-DD; None for
-    the present day. `carry` are the options that name the machine and the specs, which go behind
-    each proposed `selfhost check …`. `notes` come before the verdict's own notes.
+    """The verdict on the machine of what the caller's words mean.
+
+    - `today`: the day for prices and dates, as YYYY-MM-DD; None for the present day.
+    - `follows_machine`: without it the defaults are the model's own, the same on every machine.
+    - `carry`: the options that name the machine and the specs, which go behind each proposed
+      `selfhost check …`.
+    - `notes`: come before the verdict's own notes.
     """
-    understood = understand_on(catalogue, model, workload, machine)
     if follows_machine:
         understood, judged = judged_on(catalogue, understood, machine)
     else:

@@ -109,12 +109,13 @@ def _judge_together(
 ) -> Verdict:
     """The verdict on a model on several machines together."""
     # imported here: most questions are about one machine
-    from ..advice.clusters import check_on_cluster
+    from ..advice.clusters import verdict_on_cluster
 
-    return check_on_cluster(
-        open_catalogue(options.specs),
-        name,
-        workload_of(options),
+    catalogue = open_catalogue(options.specs)
+    understood = understand_on(catalogue, name, workload_of(options), cluster.main)
+    return verdict_on_cluster(
+        catalogue,
+        understood,
         cluster,
         split=options.split,
         carry=carry,
@@ -130,7 +131,7 @@ def judge_models(
     carry: str,
 ) -> Answers:
     """Judge every model on each machine. `carry` is added to each proposed command, as in
-    `check_with`.
+    `verdict_on`.
     """
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
@@ -158,10 +159,9 @@ def judge_models(
                     # an unknown name or a closed model needs no measurement
                     if not meant.spec.closed:
                         judged_machine = measured_where_unknown(options, judged_machine)
-                    verdict = verdicts.check_with(
+                    verdict = verdicts.verdict_on(
                         catalogue,
                         meant,
-                        workload,
                         judged_machine,
                         carry=carry,
                     )

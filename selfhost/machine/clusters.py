@@ -128,6 +128,11 @@ class NotedCluster(Record):
     cluster: Cluster
     notes: tuple[str, ...]
 
+    @property
+    def main(self) -> Machine:
+        """The main machine."""
+        return self.cluster.main
+
 
 class _Counted(Record):
     """A number of machines of one name, and the machine."""
