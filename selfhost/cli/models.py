@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..advice import verdicts
 from ..advice.makers import understand_on
+from ..advice.understood import Understood
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.names import id_of, name_in_command
 from ..core.errors import SelfhostError, UsageError
@@ -101,79 +102,71 @@ def _is_known(name: str, catalogue: Catalogue) -> bool:
     return is_maker or thing_called(name, catalogue) is not None
 
 
-def _judge_together(
-    name: str,
-    cluster: Cluster,
-    options: Options,
-    carry: str,
-) -> Verdict:
-    """The verdict on a model on several machines together."""
-    # imported here: most questions are about one machine
-    from ..advice.clusters import verdict_on_cluster
-
-    catalogue = open_catalogue(options.specs)
-    understood = understand_on(catalogue, name, workload_of(options), cluster.main)
-    return verdict_on_cluster(
-        catalogue,
-        understood,
-        cluster,
-        split=options.split,
-        carry=carry,
-        carry_alone=options_to_repeat(options, alone=cluster.names[0]),
-    )
-
-
 def judge_models(
     options: Options,
     names: Sequence[str],
-    machines: Sequence[Machine | Cluster],
+    places: Sequence[Machine | Cluster],
     *,
     carry: str,
 ) -> Answers:
-    """Judge every model on each machine. `carry` is added to each proposed command, as in
-    `verdict_on`.
+    """Judge every model on each machine, or on machines that serve it together. `carry` is added to
+    each proposed command, as in `verdict_on`.
     """
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
     answers = Answers(by_machine=[], errors={})
-    total = len(names) * len(machines)
+    total = len(names) * len(places)
     done = 0
     with Progress("judging models") as tell:
-        for machine in machines:
-            judged_machine = machine
-            of_machine: list[Verdict] = []
-            answers.by_machine.append(of_machine)
+        for place in places:
+            judged_place = place
+            on_place: list[Verdict] = []
+            answers.by_machine.append(on_place)
             for name in names:
                 tell(done, total)
                 done += 1
                 if name in answers.errors:
                     # an error found on an earlier machine is reported once
                     continue
+                main = place if isinstance(place, Machine) else place.main
                 try:
-                    if not isinstance(judged_machine, Machine):
-                        of_machine.append(
-                            _judge_together(name, judged_machine, options, carry)
-                        )
-                        continue
-                    meant = understand_on(catalogue, name, workload, judged_machine)
+                    meant = understand_on(catalogue, name, workload, main)
                     # an unknown name or a closed model needs no measurement
-                    if not meant.spec.closed:
-                        judged_machine = measured_where_unknown(options, judged_machine)
-                    verdict = verdicts.verdict_on(
-                        catalogue,
-                        meant,
-                        judged_machine,
-                        carry=carry,
-                    )
+                    if isinstance(judged_place, Machine) and not meant.spec.closed:
+                        judged_place = measured_where_unknown(options, judged_place)
+                    verdict = _verdict(meant, judged_place, options, carry)
                 except SelfhostError as error:
                     answers.errors[name] = error
                     continue
-                of_machine.append(verdict)
+                on_place.append(verdict)
     # notes on a whole folder of machines are told once, beside the report
-    if len(machines) == 1 and options.notes:
+    if len(places) == 1 and options.notes:
         notes = options.take_notes()
-        (of_machine,) = answers.by_machine
-        for place, verdict in enumerate(of_machine):
+        (on_place,) = answers.by_machine
+        for number, verdict in enumerate(on_place):
             understood_as = (*verdict.understood_as, *notes)
-            of_machine[place] = verdict.replace(understood_as=understood_as)
+            on_place[number] = verdict.replace(understood_as=understood_as)
     return answers
+
+
+def _verdict(
+    meant: Understood,
+    place: Machine | Cluster,
+    options: Options,
+    carry: str,
+) -> Verdict:
+    """The verdict on a model on a machine, or on machines that serve it together."""
+    catalogue = open_catalogue(options.specs)
+    if isinstance(place, Machine):
+        return verdicts.verdict_on(catalogue, meant, place, carry=carry)
+    # imported here: most questions are about one machine
+    from ..advice.clusters import verdict_on_cluster
+
+    return verdict_on_cluster(
+        catalogue,
+        meant,
+        place,
+        split=options.split,
+        carry=carry,
+        carry_alone=options_to_repeat(options, alone=place.names[0]),
+    )
