@@ -152,14 +152,15 @@ def _suited(candidates: Sequence[Place], question: Question) -> list[Place]:
 def _smallest_and_largest_with_room(groups: Sequence[_Group]) -> Iterator[_Group]:
     """Yield the smallest group if it has room, and the largest group that has room.
 
-    Each accelerator has a process that takes RAM. Where the RAM may not hold the processes of the
-    largest group, the largest group of which memory is surer comes before it.
+    Before each come the groups of which memory is surer. More accelerators hold less of the model
+    each, and fewer have fewer processes that take RAM.
 
     A larger group is faster, and leaves more of each accelerator for requests (vLLM documentation,
     parallelism and scaling: as many as the machine has).
     """
     for group in groups[:1]:
         if group.has_room:
+            yield from _surer_than(group, groups)
             yield group
     for group in reversed(groups[1:]):
         if group.has_room:
@@ -168,17 +169,17 @@ def _smallest_and_largest_with_room(groups: Sequence[_Group]) -> Iterator[_Group
             return
 
 
-def _surer_than(largest: _Group, groups: Sequence[_Group]) -> Iterator[_Group]:
-    """Yield the groups of which memory is surer than of `largest`, the surest first: of equally
-    sure groups the largest.
+def _surer_than(taken: _Group, groups: Sequence[_Group]) -> Iterator[_Group]:
+    """Yield the groups of which memory is surer than of `taken`, the surest first: of equally sure
+    groups the largest.
     """
-    if largest.severity == 0:
+    if taken.severity == 0:
         return
     by_severity: dict[int, _Group] = {}
     for group in reversed(groups):
         by_severity.setdefault(group.severity, group)
     for severity in sorted(by_severity):
-        if severity < largest.severity:
+        if severity < taken.severity:
             yield by_severity[severity]
 
 

@@ -171,6 +171,31 @@ def test_more_gpus_are_never_worse(
     assert routes == sorted(routes, key=from_worst.index)
 
 
+@pytest.mark.parametrize(
+    ("model", "quantization", "gpus", "used"),
+    [
+        pytest.param("gpt-oss-120b", None, "2x H100", 2, id="one-of-80gb-is-tight"),
+        pytest.param("qwen3.6-27b", "awq", "2x RTX 3090", 2, id="one-of-24gb-is-tight"),
+        pytest.param("llama-3.1-8b", None, "2x RTX 3090", 1, id="one-surely-holds-it"),
+    ],
+)
+def test_gpus_that_surely_hold_it_come_before_one_that_may_not(
+    model: str,
+    quantization: str | None,
+    gpus: str,
+    used: int,
+) -> None:
+    """Of GPUs of the same machine, those are taken that surely hold the model: vLLM's page on
+    parallelism takes one where the model fits, else more.
+    """
+    workload = Workload(runtime="vllm", quantization=quantization)
+    verdict = check(model, workload, machine=f"{gpus} 256GB ram")
+    assert verdict.route is Route.LOCAL
+    assert not verdict.has("accelerator-tight")
+    places = {place.where for place in memory_of(verdict).places}
+    assert len(places - {"host"}) == used
+
+
 def test_a_split_takes_as_many_whole_layers_as_fit() -> None:
     """Of 32, as many as 22 GiB hold; the accelerator alone where it holds all."""
     machine = MACHINE.replace(accelerators=(GPU,))
