@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import Offer, provider_name
+from ..catalogue.spec_values import PACKED
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
@@ -590,7 +591,9 @@ def _no_command_words(verdict: Verdict) -> str:
     model = verdict.model
     words = "selfhost knows no command that runs it"
     page = model.repository and f"https://huggingface.co/{model.repository}"
-    if verdict.workload.format == "gguf" and model.conversions_page:
+    is_packed = verdict.workload.quantization in PACKED
+    if verdict.workload.format == "gguf" or is_packed:
+        # others than the maker publish such files
         page = model.conversions_page
     return f"{words}. See {page}" if page else f"{words}."
 

@@ -779,3 +779,20 @@ def test_a_context_is_told_as_the_program_divides_it(option: str, words: str) ->
 )
 def test_hours_for_a_picture_are_no_bare_check_mark(model: str, headline: str) -> None:
     assert shown(model, machine="laptop with 16gb").startswith(headline)
+
+
+@pytest.mark.parametrize("quantization", ["awq", "gptq"])
+def test_a_type_that_others_pack_names_the_page_of_such_files(
+    quantization: str,
+) -> None:
+    """The maker's page has no such file: Hugging Face lists who packed its weights
+    (`other=base_model:quantized:…`).
+    """
+    told = shown(
+        "qwen3.6-27b",
+        "2x RTX 3090 64GB ram",
+        runtime="vllm",
+        quantization=quantization,
+    )
+    page = "https://huggingface.co/models?other=base_model:quantized:Qwen/Qwen3.6-27B"
+    assert page in told
