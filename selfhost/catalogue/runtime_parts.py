@@ -76,6 +76,8 @@ _MOST_REPEATS = 4
 class QuantizationRule(Stated):
     """The rule for one quantization of safetensors or MLX files in one program.
 
+    `instruction_sets`: by architecture of the processor, the sets without which the program's
+    kernels for the quantization do not run.
     `unpacks_experts`: a step unpacks all experts of each layer to 16 bits, whichever are used.
     `mixtures_on_amd`: the AMD GPUs with kernels for mixtures of experts, as in `amd_gpus` of
     `GpuSupport` (empty: all).
@@ -84,6 +86,7 @@ class QuantizationRule(Stated):
     also: tuple[str, ...] = ()
     at_load: bool = False
     gpu_only: bool = False
+    instruction_sets: Mapping[str, tuple[str, ...]] = {}
     compute_capability: str | None = None
     vendors: tuple[str, ...] = ()
     vendors_untold: tuple[str, ...] = ()

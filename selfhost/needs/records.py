@@ -278,14 +278,25 @@ class PlaceNeed(MemoryNeed):
     where: str
 
 
+class KernelNeed(Record):
+    """The instruction sets, by architecture, that a runtime's kernels for a quantization use."""
+
+    quantization: str
+    instruction_sets: Mapping[str, tuple[str, ...]]
+    source: str
+
+
 class CpuNeed(Record):
     """The CPU that a runtime requires: the architectures it is built for, and for each architecture
-    the instruction sets without which the build crashes.
+    the instruction sets without which the build crashes or has no kernels for the quantization.
+
+    `kernels`: those of the required sets that the quantization alone asks for; None for none.
     """
 
     architectures: tuple[str, ...] = ()
     instruction_sets: Mapping[str, tuple[str, ...]] = {}
     recommended: Mapping[str, tuple[str, ...]] = {}
+    kernels: KernelNeed | None = None
 
 
 class Offloaded(Record):
