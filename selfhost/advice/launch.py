@@ -36,7 +36,7 @@ from ..judge.record import Judged, Question
 from ..judge.table import FileRow
 from ..judge.ways import row_of
 from ..machine.record import Accelerator, Machine
-from ..needs.case import MICRO_BATCH_TOKENS
+from ..needs.case import MICRO_BATCH_TOKENS, stored_type
 from ..needs.picture_size import STATED_SIZES, PictureSize, resized, size_asked
 from ..needs.records import likely_bytes
 
@@ -239,6 +239,7 @@ def _facts(launch: Launch) -> dict[str, object]:
         "drafted_tokens": _drafted_tokens(launch),
         "remote_code": spec.safety.remote_code,
         "cast": launch.is_cast,
+        "input_type": _input_type(launch),
         # the tokens and the users
         "context_tokens": tokens,
         "total_context_tokens": tokens * runtime.contexts_of(workload),
@@ -300,6 +301,16 @@ def _facts_of_files(launch: Launch) -> dict[str, object]:
         "quantization": type_name.removeprefix(TRAINED_FOR),
         "file_name": file_name,
     }
+
+
+def _input_type(launch: Launch) -> str | None:
+    """What the line that makes the judged type calls the type of the published weights; None where
+    no rule says it.
+    """
+    if launch.rule is None:
+        return None
+    published = stored_type(launch.spec.architecture)
+    return launch.rule.made_from.get(published)
 
 
 def _called_in(listing: PublishedFiles, quantization: str) -> str:

@@ -14,6 +14,7 @@ from ..core.records import Stated, Values, read_by
 from ..core.templates import fill
 from ..core.workload import FINETUNE_METHODS
 from .spec import Denoising
+from .spec_values import PLAIN_DTYPES
 
 # the settings that needs, placement or pace compute with, as an option's `changes` names them. A
 # word that nothing reads would do nothing, so that any other word is told as a fault of the file.
@@ -77,7 +78,10 @@ class QuantizationRule(Stated):
     """The rule for one quantization of safetensors or MLX files in one program.
 
     `instruction_sets`: by architecture of the processor, the sets without which the program's
-    kernels for the quantization do not run.
+    kernels for the quantization do not run. `made_from`: the types of published weights of which
+    the program makes the quantization, each with what `command` calls it; where none is stated,
+    every type of 16 or 32 bits. `is_stored`: `command` writes the made weights to the disk, beside
+    the published ones.
     `unpacks_experts`: a step unpacks all experts of each layer to 16 bits, whichever are used.
     `mixtures_on_amd`: the AMD GPUs with kernels for mixtures of experts, as in `amd_gpus` of
     `GpuSupport` (empty: all).
@@ -85,6 +89,8 @@ class QuantizationRule(Stated):
 
     also: tuple[str, ...] = ()
     at_load: bool = False
+    made_from: Mapping[str, str] = {}
+    is_stored: bool = False
     gpu_only: bool = False
     instruction_sets: Mapping[str, tuple[str, ...]] = {}
     compute_capability: str | None = None
@@ -101,6 +107,10 @@ class QuantizationRule(Stated):
     # the noun for this rule in sentences, and the field of a workload that selects the rule
     subject = "that quantization"
     asked_by = "quantization"
+
+    def is_made_from(self, published_type: str) -> bool:
+        """Whether the program makes the quantization of weights published in that type."""
+        return published_type in (self.made_from or PLAIN_DTYPES)
 
 
 class CacheRule(Stated):

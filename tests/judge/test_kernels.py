@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selfhost import Route, Verdict, Workload, check
+from selfhost import Route, SelfhostError, Verdict, Workload, check
 from selfhost.judge.checks import Finding
 from selfhost.machine.changes import planned
 from selfhost.machine.named import named
@@ -105,6 +105,87 @@ def test_a_processor_known_by_name_has_the_sets_of_its_series(
     sets = planned(named(f"{processor} 64gb").machine).instruction_sets or ()
     assert has in sets
     assert lacks not in sets
+
+
+# kt-kernel/README.md, Prepare Weights: the GPU weights and the converted weights of the processor
+# are both needed, and scripts/convert_cpu_weights.py copies what is no expert. Qwen3 30B A3B has
+# 30,532,122,624 parameters, of which 48 × 128 × 3 × 2048 × 768 are in experts (its config.json)
+@pytest.mark.parametrize(
+    ("quantization", "expert_bytes"),
+    [
+        pytest.param("amxint4", 0.5, id="four bits"),
+        pytest.param("amxint8", 1, id="eight bits"),
+    ],
+)
+def test_converted_weights_lie_beside_the_published_ones(
+    quantization: str, expert_bytes: float
+) -> None:
+    needs = of_ktransformers("xeon gold 6454s", quantization).needs
+    assert needs is not None
+    parameters = 30_532_122_624
+    in_experts = 48 * 128 * 3 * 2048 * 768
+    published = 2 * parameters
+    converted = expert_bytes * in_experts + 2 * (parameters - in_experts)
+    assert needs.download_bytes == pytest.approx(published, rel=0.005)
+    assert needs.disk_bytes == pytest.approx(published + converted, rel=0.005)
+
+
+def test_published_types_need_no_second_copy() -> None:
+    """--kt-weight-path is the folder of --model (kt-kernel/README.md, Native Backend)."""
+    needs = of_ktransformers("xeon gold 6454s", "bfloat16").needs
+    assert needs is not None
+    assert needs.disk_bytes == needs.download_bytes
+
+
+def test_weights_in_fp8_become_types_for_amx() -> None:
+    """doc/en/kt-kernel/deepseek-v3.2-sglang-tutorial.md: DeepSeek V3.2 takes about 1 TB of disk
+    (FP8 and INT4), 27 GB of a GPU with one expert a layer, which is 1.3 GB, and 350 GB of RAM.
+    """
+    workload = Workload(runtime="ktransformers", quantization="amxint4")
+    machine = "2x xeon platinum 8488c 2048gb l40s"
+    verdict = check("deepseek-v3.2", workload, machine=machine)
+    assert verdict.can_run
+    assert "--input-type fp8" in verdict.commands[-1]
+    needs = verdict.needs
+    assert needs is not None
+    assert needs.disk_bytes == pytest.approx(1e12, rel=0.1)
+    memory = verdict.placed.memory
+    assert memory is not None
+    places = {place.where: place for place in memory.places}
+    in_ram = places["host"]
+    on_gpu = places["accelerator:0"]
+    assert in_ram.total_bytes == pytest.approx(350e9, rel=0.1)
+    assert on_gpu.low_bytes <= 27e9 - 1.3e9 <= on_gpu.high_bytes
+
+
+@pytest.mark.parametrize(
+    ("model", "type"),
+    [
+        pytest.param("qwen3-30b-a3b", "bf16", id="BF16"),
+        pytest.param("deepseek-r1", "fp8", id="FP8 in blocks"),
+    ],
+)
+def test_the_script_is_told_the_published_type(model: str, type: str) -> None:
+    """scripts/convert_cpu_weights.py has --input-type fp8, fp16 or bf16."""
+    workload = Workload(runtime="ktransformers", quantization="amxint8")
+    machine = "2x xeon platinum 8488c 2048gb 2x l40s"
+    verdict = check(model, workload, machine=machine)
+    assert f"--input-type {type} --output" in verdict.commands[-1]
+
+
+# the published experts are in 4 bits already, and scripts/convert_cpu_weights.py reads FP8, FP16
+# and BF16 (kt-kernel/README.md, Supported input formats)
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param("gpt-oss-120b", id="MXFP4"),
+        pytest.param("kimi-k2-thinking", id="INT4"),
+    ],
+)
+def test_narrower_experts_are_not_converted(model: str) -> None:
+    workload = Workload(runtime="ktransformers", quantization="amxint4")
+    with pytest.raises(SelfhostError, match="not available in amxint4"):
+        check(model, workload, machine="xeon gold 6454s 1024gb rtx 4090")
 
 
 def test_the_least_machine_names_what_the_kernels_need() -> None:
