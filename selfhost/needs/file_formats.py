@@ -396,6 +396,7 @@ EVERY_QUANTIZATION: tuple[str, ...] = (
     *weight_files.DTYPES,
     *PACKED,
     *MLX_QUANTIZATIONS,
+    *CTRANSLATE2_TYPES,
 )
 
 
