@@ -347,12 +347,17 @@ class Case(Record):
         return heads_without_flash(self.model)
 
     @property
+    def switches_flash_off(self) -> bool:
+        """Whether an option of the program switches flash attention off."""
+        return self.settings.get("flash_attention") in SWITCHED_OFF
+
+    @property
     def why_flash_is_off(self) -> str | None:
         """Why the program computes no flash attention, as a clause behind "flash attention, which";
         None where it asks each device. It then stores the scores of all layers, as for heads of
         which a device has no kernel.
         """
-        if self.settings.get("flash_attention") in SWITCHED_OFF:
+        if self.switches_flash_off:
             return "is switched off"
         if not self.runtime.memory.flash_attention:
             return f"{self.runtime.name} leaves off by default"

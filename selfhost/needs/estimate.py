@@ -391,17 +391,18 @@ def why_cache_type_refused(case: Case, *, gpu_maker: str) -> str | None:
     files, or by the case's program on such GPUs. None where the type is accepted.
 
     A model without a cache is still refused types for the sizes of its heads
-    (llama_init_from_model).
+    (llama_init_from_model). Flash attention that is off by default refuses no type of a cache,
+    because the user may have switched it on.
     """
     if case.format != "gguf" or not case.has_row:
         return None
     types = case.cache_types
     heads = case.replace(gpu_maker=gpu_maker).heads_without_flash
     groups = cache_groups(case.model, with_idle=True)
-    if groups:
-        return why_cache_refused(groups, types, None, heads_without_flash=heads)
-    attention = case.model.attention
     why_off = case.why_flash_is_off
+    if groups and not case.switches_flash_off:
+        why_off = None
+    attention = groups or case.model.attention
     return why_cache_refused(attention, types, why_off, heads_without_flash=heads)
 
 
