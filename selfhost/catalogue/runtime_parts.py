@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ..core.records import Stated, Values, read_by
 from ..core.templates import fill
@@ -72,6 +73,8 @@ _LISTED_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 # parts repeat, so that no pattern takes long.
 _PATTERN = r"(?!.*\)[*+])[\w.\\*+?|()\[\]^$-]{1,300}"
 _MOST_REPEATS = 4
+# a device: the backend and the number
+_DEVICE = r"(?P<backend>[A-Za-z]+)(?P<number>0|[1-9][0-9]?)"
 
 
 class QuantizationRule(Stated):
@@ -140,6 +143,13 @@ class CacheRule(Stated):
 KernelRule = QuantizationRule | CacheRule
 
 
+class NamedDevice(NamedTuple):
+    """A device as a program numbers the devices of a backend: ROCm1 is the second of ROCm's."""
+
+    backend: str
+    number: int
+
+
 class RuntimeOption(Stated):
     """An option of a program, as `--runtime-option` names it.
 
@@ -152,8 +162,9 @@ class RuntimeOption(Stated):
     `line` other lines of the command state the value: an option or a variable of `CommandLines`
     that has a place for the setting.
 
-    `uncounted`: choices under which the memory is not computed, each with the reason. `makers`:
-    choices that name a device, each with the makers whose GPUs the device may be. `adds`: beside
+    `uncounted`: choices under which the memory is not computed, each with the reason. `devices`: by
+    the name of a backend, the makers whose GPUs it computes on; the value is one of `choices`, or
+    devices of one backend with commas between them, such as ROCm0,ROCm1. `adds`: beside
     another option for the same setting, both count. `contradicts`: an option that says the
     opposite.
     """
@@ -164,7 +175,7 @@ class RuntimeOption(Stated):
     choices: tuple[str, ...] = ()
     place: str = ""
     uncounted: Mapping[str, str] = {}
-    makers: Mapping[str, tuple[str, ...]] = {}
+    devices: Mapping[str, tuple[str, ...]] = {}
     most_numbers: int = read_by(minimum=1, default=1)
     least: float = 1.0
     most: float = 1.0
@@ -175,7 +186,7 @@ class RuntimeOption(Stated):
     @property
     def is_number(self) -> bool:
         """Whether the option's value is one number."""
-        return not (self.to or self.choices or self.place or self.is_list)
+        return not (self.to or self.listed or self.place or self.is_list)
 
     @property
     def is_list(self) -> bool:
@@ -186,8 +197,8 @@ class RuntimeOption(Stated):
         """Whether the option accepts that value."""
         if self.to:
             return text == "yes"
-        if self.choices:
-            return text in self.choices
+        if self.listed:
+            return text in self.choices or bool(self.devices_named(text))
         if self.place:
             return all(map(self._takes_pattern, text.split(",")))
         if self.is_list:
@@ -195,6 +206,29 @@ class RuntimeOption(Stated):
         # a share of something is at most 1; any other number is whole
         form = _WHOLE_NUMBER if self.most > 1 else _SHARE
         return self._takes_number(text, form)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The values that the option takes, with the first device of each backend."""
+        first = [f"{backend}0" for backend in self.devices]
+        return (*first, *self.choices)
+
+    def devices_named(self, text: str) -> tuple[NamedDevice, ...]:
+        """The devices that a value names; () where the text is no list of devices of one backend,
+        each named once.
+        """
+        devices = list[NamedDevice]()
+        for name in text.split(","):
+            match = re.fullmatch(_DEVICE, name)
+            if match is None or match["backend"] not in self.devices:
+                return ()
+            device = NamedDevice(match["backend"], int(match["number"]))
+            if device in devices:
+                return ()
+            devices.append(device)
+            if device.backend != devices[0].backend:
+                return ()
+        return tuple(devices)
 
     def _takes_list(self, numbers: list[str]) -> bool:
         """Whether each of the texts is a number, and not all are 0: a list of zeros gives no GPU a
