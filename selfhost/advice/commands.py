@@ -292,7 +292,7 @@ def _variables_of_cards(launch: Launch) -> list[str]:
     accelerators, where the program would see more than it computes on.
     """
     variables = []
-    if launch.keeps_to_one_card or "gpu_shares" in launch.stated_settings:
+    if launch.numbers_cards:
         for maker, variable in launch.runtime.gpus.numbered_by.items():
             # unlike accelerators, which the driver lists in another order
             cards = [card for card in launch.cards if card.vendor == maker]

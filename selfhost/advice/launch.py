@@ -30,13 +30,14 @@ from ..judge.devices import (
     index_of,
     lent_to_gpu,
     may_compute_on,
+    named_cards,
 )
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
 from ..judge.table import FileRow
 from ..judge.ways import row_of
 from ..machine.record import Accelerator, Machine
-from ..needs.case import MICRO_BATCH_TOKENS
+from ..needs.case import MICRO_BATCH_TOKENS, stored_type
 from ..needs.picture_size import STATED_SIZES, PictureSize, resized, size_asked
 from ..needs.records import likely_bytes
 
@@ -191,6 +192,18 @@ class Launch(Record):
         return self.question.settings.get("split_mode") == ON_ONE_CARD
 
     @property
+    def numbers_cards(self) -> bool:
+        """Whether options state numbers of accelerators, or shares in their order. The first device
+        alone is the fastest, whatever its number.
+        """
+        if "gpu_shares" in self.stated_settings:
+            return True
+        devices = self.question.named_devices
+        if devices is None:
+            return self.keeps_to_one_card
+        return bool(devices) and not self.question.names_first_device
+
+    @property
     def may_crash(self) -> bool:
         """Whether the processor computes a part of the model and the runtime may crash on this
         processor.
@@ -239,6 +252,7 @@ def _facts(launch: Launch) -> dict[str, object]:
         "drafted_tokens": _drafted_tokens(launch),
         "remote_code": spec.safety.remote_code,
         "cast": launch.is_cast,
+        "input_type": _input_type(launch),
         # the tokens and the users
         "context_tokens": tokens,
         "total_context_tokens": tokens * runtime.contexts_of(workload),
@@ -252,12 +266,26 @@ def _facts(launch: Launch) -> dict[str, object]:
         "batch_tokens": _batch_tokens(launch),
         # the machine
         "devices": len(launch.cards_used),
-        # the number of the first that holds a part of the model
-        "card": next(map(str, launch.cards_used), None),
+        "card": _first_card(launch),
         "gpu_layers": _layers_on_gpus(launch),
         "memory_share": _memory_share(launch),
         **_facts_of_pipeline(launch),
     }
+
+
+def _first_card(launch: Launch) -> str | None:
+    """The number of the first accelerator that holds a part of the model, as the program numbers
+    those that it sees: an option that names devices leaves it these alone.
+    """
+    if not launch.cards_used:
+        return None
+    first = launch.cards_used[0]
+    if launch.question.names_one_device:
+        return "0"
+    seen = named_cards(launch.question, launch.machine)
+    if seen is None:
+        return str(first)
+    return str(seen.index(first))
 
 
 # ------------------------------------------------------------------ facts of the files
@@ -300,6 +328,16 @@ def _facts_of_files(launch: Launch) -> dict[str, object]:
         "quantization": type_name.removeprefix(TRAINED_FOR),
         "file_name": file_name,
     }
+
+
+def _input_type(launch: Launch) -> str | None:
+    """What the line that makes the judged type calls the type of the published weights; None where
+    no rule says it.
+    """
+    if launch.rule is None:
+        return None
+    published = stored_type(launch.spec.architecture)
+    return launch.rule.made_from.get(published)
 
 
 def _called_in(listing: PublishedFiles, quantization: str) -> str:

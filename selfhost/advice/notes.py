@@ -425,12 +425,32 @@ def _notes_on_loading(
     program = runtime.name
     if need.takes_text_alone(spec, runtime):
         yield from remark("text-alone", runtime=program, model=spec.name)
-    if need.loads_sixteen_bits(spec, runtime, workload.format, type):
-        bits = _published_bits(spec)
-        yield from remark("made-while-loading", runtime=program, bits=bits, type=type)
     rule = runtime.rule_of(type)
+    if need.loads_published(spec, runtime, workload.format, type):
+        if rule is not None and rule.is_stored:
+            yield from _note_on_made_weights(question, program, type)
+        else:
+            bits = _published_bits(spec)
+            yield from remark(
+                "made-while-loading", runtime=program, bits=bits, type=type
+            )
     if rule is not None and rule.needs:
         yield from remark("packages", packages=rule.needs)
+
+
+def _note_on_made_weights(question: Question, program: str, type: str) -> Sentences:
+    """The note on weights that a script of the program makes, and stores beside the published
+    ones.
+    """
+    written_bytes = 0 if question.needs is None else question.needs.written_bytes
+    is_narrow = not need.is_in_plain_type(question.spec.architecture)
+    return remark(
+        "made-before-loading",
+        runtime=program,
+        type=type,
+        written=written_bytes,
+        narrow=is_narrow,
+    )
 
 
 def _published_bits(spec: ModelSpec) -> int:

@@ -17,10 +17,10 @@ from ..core.files import Unreadable, value_at
 from ..core.records import Record
 from ..core.templates import fill
 from ..core.units import words_of
-from ..machine import cpus, gpus, profiles, rented
+from ..machine import gpus, profiles, rented
 from ..machine.cards import MOST_CARDS
 from ..machine.description import cards_named
-from ..machine.instruction_sets import instruction_sets, with_implied
+from ..machine.instruction_sets import sets_of_series
 from ..machine.record import FACTS, PURPOSES, SCHEMA, FactValues, Machine
 from ..machine.words import PartOfMachineError, UnknownGpuError
 from .answers import UNITS, count_of, plain, table_of, whole_number
@@ -240,14 +240,10 @@ class MachineDraft:
         """State the instruction sets of the processor's series, where the answer states none."""
         if "instruction_sets" in self.values:
             return
-        series = cpus.series_called(self.values.get("cpu_model") or "")
-        if series is None:
-            return
-        architecture, *sets = instruction_sets().series[series.vectors]
-        if self.values.get("architecture") == architecture:
-            all_sets = sorted(with_implied(sets, architecture))
-            source = f"assumed: what processors of the series {series.name} have"
-            self.put("instruction_sets", all_sets, source)
+        name = self.values.get("cpu_model") or ""
+        guess = sets_of_series(name, self.values.get("architecture"))
+        if guess is not None:
+            self.put("instruction_sets", sorted(guess.sets), f"assumed: {guess.why}")
             self.assumed.append("instruction_sets")
 
     def _complete_limit(self) -> None:

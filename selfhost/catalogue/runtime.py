@@ -24,6 +24,7 @@ from .runtime_parts import (
     LibraryTags,
     MemoryRules,
     ModelParts,
+    NamedDevice,
     PaceRules,
     QuantizationRule,
     RuntimeOption,
@@ -157,16 +158,28 @@ class RuntimeSpec(Stated):
                 reasons[f"{name}={value}"] = option.uncounted[value]
         return reasons
 
+    def devices_under(self, options: _Options) -> tuple[NamedDevice, ...] | None:
+        """The devices that the requested options name, () for the CPU alone; None where they name
+        no device.
+        """
+        for name in self.options_for("device"):
+            if name in options:
+                return self.named_options[name].devices_named(options[name])
+        return None
+
     def makers_under(self, options: _Options) -> tuple[str, ...] | None:
-        """The makers whose GPUs the device may be that the requested options name; None where they
+        """The makers whose GPUs the devices may be that the requested options name; None where they
         name no device.
         """
-        for name, value in options.items():
-            option = self.named_options.get(name)
-            if option is None:
-                continue
-            if value in option.makers:
-                return option.makers[value]
+        devices = self.devices_under(options)
+        if devices is None:
+            return None
+        if not devices:
+            return ()
+        for name in self.options_for("device"):
+            makers = self.named_options[name].devices.get(devices[0].backend)
+            if makers is not None:
+                return makers
         return None
 
     def keeps_cache_in(self, kv_cache_type: str) -> bool:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ..core.records import Stated, Values, read_by
 from ..core.templates import fill
 from ..core.workload import FINETUNE_METHODS
 from .spec import Denoising
+from .spec_values import PLAIN_DTYPES
 
 # the settings that needs, placement or pace compute with, as an option's `changes` names them. A
 # word that nothing reads would do nothing, so that any other word is told as a fault of the file.
@@ -71,11 +73,18 @@ _LISTED_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 # parts repeat, so that no pattern takes long.
 _PATTERN = r"(?!.*\)[*+])[\w.\\*+?|()\[\]^$-]{1,300}"
 _MOST_REPEATS = 4
+# a device: the backend and the number
+_DEVICE = r"(?P<backend>[A-Za-z]+)(?P<number>0|[1-9][0-9]?)"
 
 
 class QuantizationRule(Stated):
     """The rule for one quantization of safetensors or MLX files in one program.
 
+    `instruction_sets`: by architecture of the processor, the sets without which the program's
+    kernels for the quantization do not run. `made_from`: the types of published weights of which
+    the program makes the quantization, each with what `command` calls it; where none is stated,
+    every type of 16 or 32 bits. `is_stored`: `command` writes the made weights to the disk, beside
+    the published ones.
     `unpacks_experts`: a step unpacks all experts of each layer to 16 bits, whichever are used.
     `mixtures_on_amd`: the AMD GPUs with kernels for mixtures of experts, as in `amd_gpus` of
     `GpuSupport` (empty: all).
@@ -83,7 +92,10 @@ class QuantizationRule(Stated):
 
     also: tuple[str, ...] = ()
     at_load: bool = False
+    made_from: Mapping[str, str] = {}
+    is_stored: bool = False
     gpu_only: bool = False
+    instruction_sets: Mapping[str, tuple[str, ...]] = {}
     compute_capability: str | None = None
     vendors: tuple[str, ...] = ()
     vendors_untold: tuple[str, ...] = ()
@@ -98,6 +110,10 @@ class QuantizationRule(Stated):
     # the noun for this rule in sentences, and the field of a workload that selects the rule
     subject = "that quantization"
     asked_by = "quantization"
+
+    def is_made_from(self, published_type: str) -> bool:
+        """Whether the program makes the quantization of weights published in that type."""
+        return published_type in (self.made_from or PLAIN_DTYPES)
 
 
 class CacheRule(Stated):
@@ -127,6 +143,13 @@ class CacheRule(Stated):
 KernelRule = QuantizationRule | CacheRule
 
 
+class NamedDevice(NamedTuple):
+    """A device as a program numbers the devices of a backend: ROCm1 is the second of ROCm's."""
+
+    backend: str
+    number: int
+
+
 class RuntimeOption(Stated):
     """An option of a program, as `--runtime-option` names it.
 
@@ -139,8 +162,9 @@ class RuntimeOption(Stated):
     `line` other lines of the command state the value: an option or a variable of `CommandLines`
     that has a place for the setting.
 
-    `uncounted`: choices under which the memory is not computed, each with the reason. `makers`:
-    choices that name a device, each with the makers whose GPUs the device may be. `adds`: beside
+    `uncounted`: choices under which the memory is not computed, each with the reason. `devices`: by
+    the name of a backend, the makers whose GPUs it computes on; the value is one of `choices`, or
+    devices of one backend with commas between them, such as ROCm0,ROCm1. `adds`: beside
     another option for the same setting, both count. `contradicts`: an option that says the
     opposite.
     """
@@ -151,7 +175,7 @@ class RuntimeOption(Stated):
     choices: tuple[str, ...] = ()
     place: str = ""
     uncounted: Mapping[str, str] = {}
-    makers: Mapping[str, tuple[str, ...]] = {}
+    devices: Mapping[str, tuple[str, ...]] = {}
     most_numbers: int = read_by(minimum=1, default=1)
     least: float = 1.0
     most: float = 1.0
@@ -162,7 +186,7 @@ class RuntimeOption(Stated):
     @property
     def is_number(self) -> bool:
         """Whether the option's value is one number."""
-        return not (self.to or self.choices or self.place or self.is_list)
+        return not (self.to or self.listed or self.place or self.is_list)
 
     @property
     def is_list(self) -> bool:
@@ -173,8 +197,8 @@ class RuntimeOption(Stated):
         """Whether the option accepts that value."""
         if self.to:
             return text == "yes"
-        if self.choices:
-            return text in self.choices
+        if self.listed:
+            return text in self.choices or bool(self.devices_named(text))
         if self.place:
             return all(map(self._takes_pattern, text.split(",")))
         if self.is_list:
@@ -182,6 +206,29 @@ class RuntimeOption(Stated):
         # a share of something is at most 1; any other number is whole
         form = _WHOLE_NUMBER if self.most > 1 else _SHARE
         return self._takes_number(text, form)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The values that the option takes, with the first device of each backend."""
+        first = [f"{backend}0" for backend in self.devices]
+        return (*first, *self.choices)
+
+    def devices_named(self, text: str) -> tuple[NamedDevice, ...]:
+        """The devices that a value names; () where the text is no list of devices of one backend,
+        each named once.
+        """
+        devices = list[NamedDevice]()
+        for name in text.split(","):
+            match = re.fullmatch(_DEVICE, name)
+            if match is None or match["backend"] not in self.devices:
+                return ()
+            device = NamedDevice(match["backend"], int(match["number"]))
+            if device in devices:
+                return ()
+            devices.append(device)
+            if device.backend != devices[0].backend:
+                return ()
+        return tuple(devices)
 
     def _takes_list(self, numbers: list[str]) -> bool:
         """Whether each of the texts is a number, and not all are 0: a list of zeros gives no GPU a

@@ -56,9 +56,12 @@ FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
 TRAINED_FORMATS = ("safetensors", "pickle")
 # types in which a model runs without conversion
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
-# the types in which CTranslate2 computes, whatever type the file has; the types that MLX's own
-# converter makes; best first
-CTRANSLATE2_TYPES = ("float32", "float16", "int8")
+# the types in which CTranslate2 computes, whatever type the file has: the usual ones, then those
+# that a user may ask for; best first
+CTRANSLATE2_TYPES = (
+    "float32", "float16", "int8", "bfloat16", "int8_float32", "int8_bfloat16", "int8_float16",
+)  # fmt: skip
+# the types that MLX's own converter makes, best first
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 
 

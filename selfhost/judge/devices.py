@@ -416,6 +416,29 @@ def usable_cards(
     return tuple(usable)
 
 
+def named_cards(question: Question, machine: Machine) -> list[int] | None:
+    """The numbers of the accelerators that a runtime option names, in its order; None where no
+    option names a device.
+
+    The first device alone may be any accelerator of its makers. Others are numbered as the machine
+    lists the accelerators of these makers.
+    """
+    devices = question.named_devices
+    if devices is None:
+        return None
+    of_makers = []
+    for number, card in enumerate(machine.cards):
+        if question.may_be_device(card.vendor):
+            of_makers.append(number)
+    if question.names_first_device:
+        return of_makers
+    named = []
+    for device in devices:
+        if device.number < len(of_makers):
+            named.append(of_makers[device.number])
+    return named
+
+
 # ------------------------------------------------------------------ GPUs that share the RAM
 
 

@@ -25,7 +25,9 @@ from .devices import (
     Place,
     emptied,
     group_by_maker,
+    index_of,
     largest_place,
+    named_cards,
     places,
 )
 from .equal_parts import lacking_bytes, layouts_of_gpu_programs, unread_places
@@ -102,6 +104,16 @@ def _may_use_cards(question: Question, machine: Machine) -> bool:
     if machine.accelerators is None:
         return True
     return bool(places(machine.accelerators))
+
+
+def _numbered(candidates: Sequence[Place], numbers: Sequence[int]) -> Sequence[Place]:
+    """The accelerators of these numbers, in that order."""
+    numbered = []
+    for number in numbers:
+        for place in candidates:
+            if index_of(place.where) == number:
+                numbered.append(place)
+    return numbered
 
 
 def _weights_in_ram(placed: Needs) -> int:
@@ -197,14 +209,13 @@ class _OnRamAndCards(Record):
         return None
 
     def _allowed(self, candidates: Sequence[Place]) -> Sequence[Place]:
-        """The accelerators that the user's options allow: one or all."""
-        if self.question.device_makers is not None:
-            candidates = [
-                place
-                for place in candidates
-                if self.question.may_be_device(place.maker)
-            ]
-        elif self._setting("split_mode") != ON_ONE_CARD:
+        """The accelerators that the user's options allow: one, those that are named, or all."""
+        is_one = self._setting("split_mode") == ON_ONE_CARD
+        numbers = named_cards(self.question, self.machine)
+        if numbers is not None:
+            candidates = _numbered(candidates, numbers)
+            is_one = is_one or self.question.names_one_device
+        if not is_one:
             return candidates
         one = self._fastest_that_holds(candidates) or largest_place(candidates)
         return candidates if one is None else [one]

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from ..catalogue.architecture import Architecture
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import SPLIT_BY_TENSOR, CacheRule, KernelRule
+from ..catalogue.runtime_parts import (
+    SPLIT_BY_TENSOR,
+    CacheRule,
+    KernelRule,
+    NamedDevice,
+)
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..core.records import Record, ShownRecord, reports
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, FLAGS, Workload
@@ -293,6 +298,27 @@ class Question(Record):
     def splits_tensors(self) -> bool:
         """Whether a runtime option splits each tensor over the accelerators."""
         return self.settings.get("split_mode") == SPLIT_BY_TENSOR
+
+    @property
+    def named_devices(self) -> tuple[NamedDevice, ...] | None:
+        """The devices that a runtime option names; None where no option names a device."""
+        return self.program.devices_under(self.workload.runtime_options)
+
+    @property
+    def names_one_device(self) -> bool:
+        """Whether a runtime option names a single device."""
+        devices = self.named_devices
+        return devices is not None and len(devices) == 1
+
+    @property
+    def names_first_device(self) -> bool:
+        """Whether a runtime option names the first device alone: programs number the fastest
+        first.
+        """
+        devices = self.named_devices
+        if not devices or not self.names_one_device:
+            return False
+        return devices[0].number == 0
 
     @property
     def device_makers(self) -> tuple[str, ...] | None:

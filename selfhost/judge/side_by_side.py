@@ -207,13 +207,13 @@ class _SideBySide(Record):
             terms += needs.terms
             placements.add(needs.placement)
             evictable_bytes += needs.evictable_bytes
-        checkpoint_bytes = 0
+        written_bytes = 0
         for member in self.storing:
-            checkpoint_bytes += member.undownloaded.checkpoint_bytes or 0
+            written_bytes += member.undownloaded.written_bytes or 0
         downloads = [member.undownloaded.download_bytes for member in self.storing]
         return Needs(
             files=_all_files(downloads),
-            checkpoint_bytes=checkpoint_bytes,
+            written_bytes=written_bytes,
             cpu=self.needs_of_members[0].cpu,
             placement=placements.pop() if len(placements) == 1 else "split",
             terms=tuple(terms),

@@ -26,6 +26,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record, Unread
 from ..core.units import nearest
 from ..core.workload import Workload
+from ..machine.gpus import UNKNOWN
 from ..machine.record import Machine
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
@@ -459,6 +460,23 @@ class _TypedRequest(Request):
             none=not (flag or others or guess),
         )
 
+    def _devices_instead(self, option: RuntimeOption, value: str) -> list[str]:
+        """The names of the machine's devices of the backend that the value names, where the machine
+        has devices of the backend, and lacks a named one; else [].
+        """
+        devices = option.devices_named(value)
+        if not devices or self.machine.accelerators is None:
+            return []
+        backend = devices[0].backend
+        makers = (*option.devices[backend], UNKNOWN)
+        here = list[str]()
+        for card in self.machine.cards:
+            if card.vendor in makers:
+                here.append(f"{backend}{len(here)}")
+        if set(value.split(",")).issubset(here):
+            return []
+        return here
+
     def _check_value(
         self,
         name: str,
@@ -472,15 +490,22 @@ class _TypedRequest(Request):
         if option.changes == "sequences_sampled":
             option = option.replace(least=workload.parallel)
             waiting = workload.parallel if workload.parallel > 1 else None
-        if not option.takes(value):
+        choices: Sequence[str] = option.listed
+        guess = nearest(value, choices)
+        instead = self._devices_instead(option, value)
+        if instead:
+            choices = instead
+            guess = ",".join(instead)
+        if instead or not option.takes(value):
             self._fault(
                 "runtime_options",
                 "option-value",
                 name=name,
                 typed=value,
                 switch=bool(option.to),
-                choices=option.choices,
-                guess=nearest(value, option.choices),
+                choices=choices,
+                several=bool(option.devices),
+                guess=guess,
                 listed=option.is_list,
                 most_numbers=option.most_numbers,
                 place=option.place,

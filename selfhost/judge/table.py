@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import Conversion
+from ..catalogue.runtime_parts import Conversion, QuantizationRule
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import PLAIN_DTYPES, QUANTIZATION_NAMES, SAME_TYPES
 from ..core.records import Record, Stated, Unread
@@ -340,7 +340,7 @@ class FileRow(Record):
         rule = self.runtime.rule_of(self.quantization)
         if self.format not in ("gguf", "mlx") and rule is None:
             return False
-        if self.is_made_at_load and self._is_quantized:
+        if rule is not None and rule.at_load and not self._makes_it(rule):
             return False
         return isinstance(self.size, Term)
 
@@ -360,14 +360,13 @@ class FileRow(Record):
             return False
         return self.quantization != stored_type(self.spec.architecture)
 
-    @property
-    def _is_quantized(self) -> bool:
-        """Whether the published weights are quantized already; False for components, whose size
-        says so.
+    def _makes_it(self, rule: QuantizationRule) -> bool:
+        """Whether the program makes the type of the published weights; True for components, whose
+        size says so.
         """
         if self.spec.components:
-            return False
-        return not need.is_in_plain_type(self.spec.architecture)
+            return True
+        return need.is_made_of(self.spec.architecture, rule)
 
     # ------------------------------------------------------------------ who has the files
 
@@ -423,7 +422,7 @@ class FileRow(Record):
         spec = self.spec
         if self.is_published:
             return True
-        if need.loads_sixteen_bits(spec, self.runtime, self.format, self.quantization):
+        if need.loads_published(spec, self.runtime, self.format, self.quantization):
             return True
         return quality_of(self.quantization, spec).cost == AS_PUBLISHED
 

@@ -30,6 +30,7 @@ CORE_OF = {
     "sse": "avx",
     "avx2": "avx2",
     "avx512": "avx512",
+    "amx": "amx",
     "arm": "arm",
 }
 # the fewest and the usual cores as shares of the largest processor in a series of servers: a guess

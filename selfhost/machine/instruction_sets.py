@@ -96,6 +96,34 @@ class AssumedSets(Record):
     why: str
 
 
+def sets_of_series(cpu_name: str, architecture: str | None) -> AssumedSets | None:
+    """Return the instruction sets that every processor of the named processor's series has; None
+    where the series is not known, or is of another architecture.
+    """
+    series = cpus.series_called(cpu_name)
+    if series is None:
+        return None
+    of_series, *sets = instruction_sets().series[series.vectors]
+    if of_series != architecture:
+        return None
+    why = f"what processors of the series {series.name} have"
+    return AssumedSets(sets=with_implied(sets, architecture), why=why)
+
+
+def sets_left_open(machine: Machine, names: Iterable[str]) -> frozenset[str]:
+    """Return those of the named instruction sets of which nothing tells whether the processor has
+    them: the sets of the machine are only assumed, and no series of processors lists the name, or
+    the processor's series is not known.
+    """
+    if "instruction_sets" not in machine.assumed:
+        return frozenset()
+    told = set(machine.instruction_sets or ())
+    if sets_of_series(machine.cpu_name, machine.architecture) is not None:
+        for _, *sets in instruction_sets().series.values():
+            told.update(sets)
+    return frozenset(names) - told
+
+
 def assumed_sets(machine: Machine) -> AssumedSets | None:
     """Return the instruction sets that processors of such machines are assumed to have; None where
     nothing tells.
@@ -103,15 +131,18 @@ def assumed_sets(machine: Machine) -> AssumedSets | None:
     table = instruction_sets()
     architecture = machine.architecture
     name = machine.cpu_name
-    least = cpus.class_of(name).least_vectors
-    if least is not None and cpus.series_called(name) is None:
-        row = table.least[least]
-        why = f"many processors of that name lack {row.lack}"
-        return AssumedSets(sets=with_implied(row.have, "x86_64"), why=why)
     for card in machine.cards:
         if card.unified and card.name in table.beside_gpu:
             why = f"what the processor beside an {card.name} has"
             return AssumedSets(sets=table.beside_gpu[card.name], why=why)
+    of_series = sets_of_series(name, architecture)
+    if of_series is not None:
+        return of_series
+    least = cpus.class_of(name).least_vectors
+    if least is not None:
+        row = table.least[least]
+        why = f"many processors of that name lack {row.lack}"
+        return AssumedSets(sets=with_implied(row.have, "x86_64"), why=why)
     # one system may run on fewer processors of an architecture than another
     for key in (machine.platform, architecture or ""):
         sets = table.assumed.get(key)

@@ -7,7 +7,8 @@ from .case import (
     Companions,
     is_cast,
     is_in_plain_type,
-    loads_sixteen_bits,
+    is_made_of,
+    loads_published,
 )
 from .estimate import (
     case_for,

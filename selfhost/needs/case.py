@@ -14,6 +14,7 @@ from ..catalogue.runtime_parts import (
     SWITCHED_OFF,
     Account,
     BuildPlatforms,
+    QuantizationRule,
 )
 from ..catalogue.spec import FileTensors, ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
@@ -346,12 +347,17 @@ class Case(Record):
         return heads_without_flash(self.model)
 
     @property
+    def switches_flash_off(self) -> bool:
+        """Whether an option of the program switches flash attention off."""
+        return self.settings.get("flash_attention") in SWITCHED_OFF
+
+    @property
     def why_flash_is_off(self) -> str | None:
         """Why the program computes no flash attention, as a clause behind "flash attention, which";
         None where it asks each device. It then stores the scores of all layers, as for heads of
         which a device has no kernel.
         """
-        if self.settings.get("flash_attention") in SWITCHED_OFF:
+        if self.switches_flash_off:
             return "is switched off"
         if not self.runtime.memory.flash_attention:
             return f"{self.runtime.name} leaves off by default"
@@ -578,6 +584,15 @@ def is_in_plain_type(architecture: Architecture | None) -> bool:
     return stored_type(architecture) in PLAIN_DTYPES
 
 
+def is_made_of(architecture: Architecture | None, rule: QuantizationRule) -> bool:
+    """Whether a runtime makes the rule's quantization of the model's published weights. False
+    without an architecture.
+    """
+    if architecture is None:
+        return False
+    return rule.is_made_from(stored_type(architecture))
+
+
 def stored_type(architecture: Architecture | None) -> str:
     """The stored type by which people name the weights; bfloat16 where the spec does not say."""
     if architecture is None:
@@ -601,21 +616,21 @@ def is_cast(
     return all(quantization not in files.bytes for files in spec.files)
 
 
-def loads_sixteen_bits(
+def loads_published(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     format: str | None,
     quantization: str | None,
 ) -> bool:
-    """Whether the runtime downloads the weights in 16 or 32 bits and makes them smaller while it
-    loads them: it quantizes them, or it loads 32 bits as 16.
+    """Whether the published weights are downloaded, and the runtime makes them smaller: it
+    quantizes them, or it loads 32 bits as 16.
     """
     if is_cast(spec, runtime, quantization):
         return True
     rule = runtime.rule_of(quantization)
     if rule is None or not rule.at_load:
         return False
-    if not spec.components and not is_in_plain_type(spec.architecture):
+    if not spec.components and not is_made_of(spec.architecture, rule):
         return False
     if spec.repository_of(format, quantization) is not None:
         return False

@@ -30,6 +30,7 @@ from .records import (
     CpuNeed,
     Device,
     How,
+    KernelNeed,
     MemoryNeed,
     Needs,
     Size,
@@ -123,8 +124,8 @@ def _with_least_memory(needs: Needs) -> Needs:
 
 
 def _cpu_of(case: Case) -> CpuNeed:
-    """The CPU that the program's builds require; without a program, the instruction sets that the
-    model's spec states.
+    """The CPU that the program's builds, and its kernels for the quantization, require; without a
+    program, the instruction sets that the model's spec states.
     """
     runtime = case.runtime
     if runtime is NO_PROGRAM:
@@ -138,10 +139,30 @@ def _cpu_of(case: Case) -> CpuNeed:
         _, dash, architecture = system.partition("-")
         if dash:
             architectures.append(architecture)
+    kernels = _kernels_of(case)
+    sets = dict(platforms.instruction_sets)
+    if kernels is not None:
+        for architecture, names in kernels.instruction_sets.items():
+            sets[architecture] = (*sets.get(architecture, ()), *names)
     return CpuNeed(
         architectures=tuple(dict.fromkeys(architectures)),
-        instruction_sets=platforms.instruction_sets,
+        instruction_sets=sets,
         recommended=platforms.recommended_instruction_sets,
+        kernels=kernels,
+    )
+
+
+def _kernels_of(case: Case) -> KernelNeed | None:
+    """The instruction sets that the program's kernels for the case's quantization use; None where
+    they use no more than the program's builds.
+    """
+    rule = case.runtime.rule_of(case.quantization)
+    if rule is None or not rule.instruction_sets:
+        return None
+    return KernelNeed(
+        quantization=case.quantization,
+        instruction_sets=rule.instruction_sets,
+        source=rule.source,
     )
 
 
@@ -370,17 +391,18 @@ def why_cache_type_refused(case: Case, *, gpu_maker: str) -> str | None:
     files, or by the case's program on such GPUs. None where the type is accepted.
 
     A model without a cache is still refused types for the sizes of its heads
-    (llama_init_from_model).
+    (llama_init_from_model). Flash attention that is off by default refuses no type of a cache,
+    because the user may have switched it on.
     """
     if case.format != "gguf" or not case.has_row:
         return None
     types = case.cache_types
     heads = case.replace(gpu_maker=gpu_maker).heads_without_flash
     groups = cache_groups(case.model, with_idle=True)
-    if groups:
-        return why_cache_refused(groups, types, None, heads_without_flash=heads)
-    attention = case.model.attention
     why_off = case.why_flash_is_off
+    if groups and not case.switches_flash_off:
+        why_off = None
+    attention = groups or case.model.attention
     return why_cache_refused(attention, types, why_off, heads_without_flash=heads)
 
 

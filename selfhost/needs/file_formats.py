@@ -33,7 +33,7 @@ from .case import (
     Case,
     components_type,
     is_cast,
-    is_in_plain_type,
+    is_made_of,
     stored_type,
 )
 from .llamacpp import files as gguf_files
@@ -349,8 +349,10 @@ def _possible_quantizations(
         return *published, *runtime.quantizations
     casts = _casts_of(spec, runtime)
     # weights stored in fewer than 16 bits lose twice if they are quantized again
-    if spec.modality in GENERATING and is_in_plain_type(spec.architecture):
-        casts += runtime.quantizations
+    if spec.modality in GENERATING:
+        for name, rule in runtime.quantizations.items():
+            if is_made_of(spec.architecture, rule):
+                casts.append(name)
     # others make files for one program each
     loaded = [name for name in listed if runtime.rule_of(name) is not None]
     return stored_type(spec.architecture), *casts, *loaded
@@ -394,6 +396,7 @@ EVERY_QUANTIZATION: tuple[str, ...] = (
     *weight_files.DTYPES,
     *PACKED,
     *MLX_QUANTIZATIONS,
+    *CTRANSLATE2_TYPES,
 )
 
 

@@ -15,7 +15,7 @@ from ..core import units
 from ..core.records import Record, Unread
 from . import weight_files
 from .cache import TORCH, as_unpacked, cache_terms
-from .case import Case, is_cast, loads_sixteen_bits, overhead, stored_type, unread_of
+from .case import Case, is_cast, loads_published, overhead, stored_type, unread_of
 from .records import (
     NO_BYTES,
     How,
@@ -66,6 +66,8 @@ def needs_of_case(case: Case) -> Needs:
         distinct = dict.fromkeys(needs.unknown)
         return needs.replace(terms=tuple(others), unknown=tuple(distinct))
     if is_narrowed:
+        if _is_stored(case):
+            needs = needs.replace(written_bytes=loaded.bytes)
         weights = _narrowed_weights(case, loaded)
     else:
         weights = _weights(case, loaded)
@@ -101,10 +103,16 @@ def _files_as_published(case: Case) -> Term | Unread:
 
 
 def _is_narrowed(case: Case) -> bool:
-    """Whether the program quantizes published 16-bit weights while it loads them."""
+    """Whether the program quantizes the published weights, as a rule while it loads them."""
     if case.is_as_published:
         return False
-    return loads_sixteen_bits(case.spec, case.runtime, case.format, case.quantization)
+    return loads_published(case.spec, case.runtime, case.format, case.quantization)
+
+
+def _is_stored(case: Case) -> bool:
+    """Whether the weights that the program makes are written to the disk before they are loaded."""
+    rule = case.runtime.rule_of(case.quantization)
+    return rule is not None and rule.is_stored
 
 
 def _cast_while_loaded(case: Case) -> Needs:
@@ -165,8 +173,8 @@ def _beside_weights(case: Case) -> list[Term]:
 
 
 def _narrowed_weights(case: Case, narrow: Term) -> Term:
-    """The weights of 16-bit files after their linear layers were quantized one by one while
-    loading; all other tensors stay as they are. `narrow`: the size of files in that quantization.
+    """The weights of published files after their linear layers were quantized one by one; all other
+    tensors stay as they are. `narrow`: the size of files in that quantization.
     """
     line = narrow.arithmetic
     wide_bytes = 0
@@ -178,7 +186,8 @@ def _narrowed_weights(case: Case, narrow: Term) -> Term:
     likely = narrow.bytes + wide_bytes
     most = max(narrow.high_bytes, int(likely * 1.005))
     size = Size(narrow.low_bytes, likely, most)
-    source = f"{narrow.source}, made while loading"
+    made = "made before loading" if _is_stored(case) else "made while loading"
+    source = f"{narrow.source}, {made}"
     return term("weights", size, source, line, narrow.how)
 
 

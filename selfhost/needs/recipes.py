@@ -31,6 +31,7 @@ class CheckpointRecipe(Stated):
     until: str = "9999"
     type: str = ""
     wide: frozenset[str] = frozenset()
+    wide_as_published: bool = False
     eight: frozenset[str] = frozenset()
     packed: frozenset[str] = frozenset()
     last_in_eight: int = 0

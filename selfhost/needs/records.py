@@ -278,14 +278,25 @@ class PlaceNeed(MemoryNeed):
     where: str
 
 
+class KernelNeed(Record):
+    """The instruction sets, by architecture, that a runtime's kernels for a quantization use."""
+
+    quantization: str
+    instruction_sets: Mapping[str, tuple[str, ...]]
+    source: str
+
+
 class CpuNeed(Record):
     """The CPU that a runtime requires: the architectures it is built for, and for each architecture
-    the instruction sets without which the build crashes.
+    the instruction sets without which the build crashes or has no kernels for the quantization.
+
+    `kernels`: those of the required sets that the quantization alone asks for; None for none.
     """
 
     architectures: tuple[str, ...] = ()
     instruction_sets: Mapping[str, tuple[str, ...]] = {}
     recommended: Mapping[str, tuple[str, ...]] = {}
+    kernels: KernelNeed | None = None
 
 
 class Offloaded(Record):
@@ -307,7 +318,8 @@ class Needs(Record):
     in `unknown`.
 
     - `files`: the download; `missing_bytes` is the part not downloaded yet.
-    - `checkpoint_bytes`: the checkpoints that training writes beside the files.
+    - `written_bytes`: what the work writes beside the files: the checkpoints of training, or
+      weights that are made of the files before they are loaded.
     - `largest_file_bytes`: the largest single file (file systems have limits).
     - `terms`: the memory, or the known part of it.
     - `tensor_parallel`: the numbers of devices, beside one, over which the runtime can divide
@@ -320,7 +332,7 @@ class Needs(Record):
 
     files: Term | None = None
     missing_bytes: int | None = None
-    checkpoint_bytes: int | None = 0
+    written_bytes: int | None = 0
     largest_file_bytes: int | None = None
     cpu: CpuNeed = CpuNeed()
     placement: str = "host"
@@ -371,10 +383,10 @@ class Needs(Record):
 
     @property
     def disk_bytes(self) -> int | None:
-        """The bytes that files and checkpoints occupy on disk; None where not known."""
-        if self.files is None or self.checkpoint_bytes is None:
+        """The bytes of the files and of what the work writes on disk; None where not known."""
+        if self.files is None or self.written_bytes is None:
             return None
-        return self.files.bytes + self.checkpoint_bytes
+        return self.files.bytes + self.written_bytes
 
     @cached_property
     def memory(self) -> MemoryNeed | None:

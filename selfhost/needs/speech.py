@@ -8,6 +8,7 @@ memory. The constants are in specs/common/memory.toml; triples are least, likely
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ..catalogue.architecture import Audio
 from ..core.records import Record, Stated, Unread
@@ -55,6 +56,7 @@ class _FasterWhisperTable(Stated):
     source: str
     weights_source: str
     seconds: int
+    types: Mapping[str, tuple[int, ...]]
     spectrum_bytes: int
     kept_bytes: int
     text_cells: int
@@ -320,30 +322,46 @@ def _ctranslate2(
     )
 
 
+class _Ct2Type(NamedTuple):
+    """The bytes of each number of a matrix, and of each other number, in a compute type."""
+
+    matrix_bytes: int
+    other_bytes: int
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether only matrices are narrow, with a scale for each row."""
+        return self.matrix_bytes == 1
+
+
+def _ct2_type(case: Case) -> _Ct2Type:
+    """The compute type of a case."""
+    return _Ct2Type(*_CT2.types[case.quantization])
+
+
 def _computes_on_cpu(case: Case) -> bool:
-    """Whether the model is computed on a CPU. Files in float16 never are, because no processor
-    computes in 16 bits.
-    """
+    """Whether the model is computed on a CPU. No processor computes in 16 bits."""
     if case.is_on_device:
         return False
-    return case.quantization != "float16"
+    return _ct2_type(case).other_bytes != 2
 
 
 def _ct2_weights(case: Case) -> Term:
-    """The weights: all parameters in one type. In int8 only matrices are narrow, with a scale for
-    each row.
+    """The weights: all parameters in one type. In int8 only matrices are narrow, with a scale in 32
+    bits for each row.
     """
     numbers = _numbers_of(case, 1)
     total = numbers.matrices + numbers.convolutions + numbers.others
-    if case.quantization == "int8":
+    type = _ct2_type(case)
+    if type.is_int8:
         plain = total - numbers.matrices
-        size = numbers.matrices + 4 * (numbers.rows + plain)
-        line = f"{numbers.matrices:,} bytes"
-        line += f" + ({numbers.rows:,} scales + {plain:,} numbers) × 4 bytes"
+        width = type.other_bytes
+        size = numbers.matrices + 4 * numbers.rows + width * plain
+        line = f"{numbers.matrices:,} bytes + {numbers.rows:,} scales × 4 bytes"
+        line += f" + {plain:,} numbers × {width} bytes"
     else:
-        width = 2 if case.quantization == "float16" else 4
-        size = total * width
-        line = f"{total:,} parameters × {width} bytes"
+        size = total * type.matrix_bytes
+        line = f"{total:,} parameters × {type.matrix_bytes} bytes"
     return computed_term("weights", size, _CT2.weights_source, line)
 
 
@@ -385,9 +403,10 @@ def _ct2_caches(case: Case, audio: Audio) -> int:
     cells = _CT2.text_cells if is_long else _CT2.piece_cells
     # while beams change places, the cells of a beam are held this often
     copies = _CT2.plain
-    if on_cpu and case.quantization == "int8":
+    type = _ct2_type(case)
+    if on_cpu and type.is_int8:
         copies = _CT2.reordered
-    is_in_32_bits = on_cpu or case.quantization == "float32"
+    is_in_32_bits = on_cpu or type.matrix_bytes == 4
     width = 4 if is_in_32_bits else 2
     cell_bytes = 2 * case.model.embedding_length * width
     held_cells = audio.positions + cells * (_BEAMS * copies)
@@ -407,7 +426,7 @@ def _ct2_work_on_cpu(
     """
     sound = _sound(case)
     parallel = case.parallel
-    if case.quantization != "int8":
+    if not _ct2_type(case).is_int8:
         narrowed_bytes = 0
     kept = 4 * _CT2.arrays * audio.positions * audio.embedding_length * parallel
     kept += sound.frames * _CT2.kept_bytes + int(_CT2.holes * narrowed_bytes)
@@ -424,7 +443,7 @@ def _ct2_work_on_cpu(
 
 def _ct2_work_on_gpu(case: Case, caches: int) -> Term:
     """The caches with the buffers and the libraries of CUDA."""
-    buffers = _CT2.gpu[case.quantization]
+    buffers = _CT2.gpu[str(_ct2_type(case).matrix_bytes)]
     size = caches + buffers
     line = f"{caches:,} bytes of caches + {buffers:,} bytes of buffers and CUDA"
     ends = Size(int(0.75 * size), size, int(1.3 * size))
@@ -443,7 +462,7 @@ def _ct2_in_ram(
     least = sound.spectrum_bytes
     libraries = _CT2.cuda_libraries
     likely = least + libraries // 2
-    if case.quantization == "int8":
+    if _ct2_type(case).is_int8:
         likely = least + weights.bytes
     most = max(likely, files.bytes) + libraries
     line = f"{likely:,} bytes of audio, weights and CUDA's libraries{sound.remark}"

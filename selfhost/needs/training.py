@@ -145,7 +145,7 @@ def finetune_needs(case: Case) -> Needs:
     largest_shard = min(max(trained_bytes, download or 0), SHARD_BYTES)
     return needs.replace(
         files=files,
-        checkpoint_bytes=kept * checkpoint,
+        written_bytes=kept * checkpoint,
         terms=(*states, _activations(training), case.program),
         largest_file_bytes=max(optimizer_bytes, largest_shard),
     )
@@ -156,7 +156,7 @@ def _without_memory(needs: Needs, refusal: TrainingRefusal) -> Needs:
     first = "disk_bytes" if needs.download_bytes else "download_bytes"
     disk = unread(refusal.why, refusal.remedy or None, first)
     needs = needs.without(disk, disk.replace(fact="memory"))
-    return needs.replace(checkpoint_bytes=None)
+    return needs.replace(written_bytes=None)
 
 
 def _download(case: Case) -> Needs:

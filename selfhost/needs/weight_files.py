@@ -378,7 +378,10 @@ def _types_by(case: Case, recipe: CheckpointRecipe | None) -> StoredTypes:
         if recipe.type and "-" not in packed:
             # the name states no group of its own
             packed = recipe.type
-        by_part |= dict.fromkeys(recipe.wide, "bfloat16")
+        wide = "bfloat16"
+        if recipe.wide_as_published and case.model.matrix_dtype:
+            wide = case.model.matrix_dtype
+        by_part |= dict.fromkeys(recipe.wide, wide)
         by_part |= dict.fromkeys(recipe.eight, _eight_bits(case))
         by_part |= dict.fromkeys(recipe.packed, packed)
         if recipe.head:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from ...catalogue.runtime import RuntimeSpec
 from ...core.records import Record
 from ...core.workload import FLAGS
+from ...machine.instruction_sets import sets_left_open
 from ...machine.record import Machine, PresentRuntime
 from ...needs.records import CpuNeed
 from ..record import Question
@@ -62,7 +63,8 @@ def cpu_check(
     guesses = []
     if "architecture" in machine.assumed:
         guesses.append("architecture")
-    if demand.assumes_sets and ruling.code != "cpu-no-build":
+    is_decided = ruling.outcome in (Outcome.UNKNOWN, Outcome.FAIL)
+    if demand.assumes_sets and not is_decided:
         guesses.append("instruction sets")
     if not guesses:
         return found
@@ -179,18 +181,41 @@ class _CpuDemand(Record):
         common = _COMMON_SETS.get(self._processor, ())
         unseen = asked.difference(machine.instruction_sets, common)
         missing = unseen - _unread_sets(machine)
-        perhaps = "instruction_sets" in machine.assumed
-        lacking = [name for name in self.required if name in missing]
+        left_open = sets_left_open(machine, unseen)
+        surely_missing = missing - left_open
+        lacking = [name for name in self.required if name in surely_missing]
         if lacking:
-            return failing("cpu-lacks-instructions", perhaps=perhaps, missing=lacking)
+            return self._lacking_ruling(lacking)
         untold = [name for name in self.required if name in unseen]
         if untold:
+            if left_open.issuperset(untold):
+                return undecided("cpu-unread", "series", sets=untold)
             why = machine.why_unread(f"instruction_sets.{untold[0]}")
             return undecided("cpu-unread", "set", why=why, sets=untold)
         slowing = [name for name in self.recommended if name in missing]
         if slowing:
+            perhaps = "instruction_sets" in machine.assumed
             return warning("cpu-slow", perhaps=perhaps, missing=slowing)
         return passing("cpu-suits")
+
+    def _lacking_ruling(self, lacking: Sequence[str]) -> Ruling:
+        """The ruling for a processor without these required instruction sets: the build crashes, or
+        has no kernels for the quantization.
+        """
+        kernels = self.needs.kernels
+        of_kernels: Sequence[str] = ()
+        if kernels is not None:
+            of_kernels = kernels.instruction_sets.get(self._processor, ())
+        of_build = [name for name in lacking if name not in of_kernels]
+        if of_build or kernels is None:
+            return failing("cpu-lacks-instructions", missing=of_build)
+        return failing(
+            "cpu-lacks-instructions",
+            "kernels",
+            missing=lacking,
+            quantization=kernels.quantization,
+            source=kernels.source,
+        )
 
 
 def _unread_sets(machine: Machine) -> set[str]:

@@ -591,7 +591,7 @@ def bytes_to_store(needs: Needs, missing_bytes: int | None) -> Size | None:
 
     `missing_bytes` is None where all files are still to be downloaded.
     """
-    written = needs.checkpoint_bytes or 0
+    written = needs.written_bytes or 0
     if missing_bytes is not None:
         likely = missing_bytes + written
         return Size(likely, likely, likely)

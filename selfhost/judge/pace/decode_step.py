@@ -432,9 +432,10 @@ def _in_program(
     other_program: str | None = runtime.id
     if runtime.library == MEASURED_PROGRAM:
         other_program = None
-    # "SYCL" of "SYCL0"
-    device = runtime.settings_of(workload.runtime_options).get("device", "")
-    backend = device.rstrip("0123456789")
+    backend: str | None = None
+    devices = runtime.devices_under(workload.runtime_options)
+    if devices:
+        backend = devices[0].backend
     return step.replace(
         read_bytes=FrozenDict(read_bytes),
         by_recipe=Amount(shares.most, 1.0, shares.least),
@@ -442,7 +443,7 @@ def _in_program(
         replays=runtime.pace.replays_graphs,
         other_program=other_program,
         launched_layers=launched_layers,
-        backend=backend or None,
+        backend=backend,
         backend_on_intel=runtime.pace.backend_on_intel,
     )
 

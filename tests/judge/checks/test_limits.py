@@ -560,7 +560,7 @@ def test_a_shorter_context_is_advised_where_it_helps(
 
 def test_a_training_writes_its_checkpoints_beside_the_files_that_are_missing() -> None:
     """1 GB of the files is missing, and 3 GB of checkpoints are written."""
-    needs = needs_of(disk=4 * GB).replace(checkpoint_bytes=3 * GB)
+    needs = needs_of(disk=4 * GB).replace(written_bytes=3 * GB)
     assert bytes_to_store(needs, None) == as_size(7 * GB)
     assert bytes_to_store(needs, 1 * GB) == as_size(4 * GB)
     assert bytes_to_store(needs, 0) == as_size(3 * GB)

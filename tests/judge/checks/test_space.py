@@ -422,7 +422,7 @@ def test_a_smaller_type_is_advised_where_one_fits(
 def test_what_is_written_of_a_range_lies_beside_the_checkpoints() -> None:
     """8 to 12 GB of files, and 3 GB of checkpoints."""
     files = stated_range("files", 8 * GB, 12 * GB, "test").replace(how=How.ASSUMED)
-    needs = needs_of().replace(files=files, checkpoint_bytes=3 * GB)
+    needs = needs_of().replace(files=files, written_bytes=3 * GB)
     size = bytes_to_store(needs, None)
     assert size is not None
     assert (size.least, size.most) == (11 * GB, 15 * GB)
@@ -504,7 +504,7 @@ def test_what_is_there_already_is_told_beside_the_missing_part() -> None:
 
 def test_checkpoints_are_stored_though_nothing_is_missing() -> None:
     """All files are there, and 3 GB of checkpoints are written: nothing of them is there."""
-    needs = needs_of(disk=4 * GB).replace(checkpoint_bytes=3 * GB)
+    needs = needs_of(disk=4 * GB).replace(written_bytes=3 * GB)
     finding = found("disk", question(needs=needs, here=part_of(0, 4 * GB)))
     assert finding.needs == 3 * GB
     assert "Everything stored needs 3.00 GB" in finding.reason

@@ -110,19 +110,43 @@ def test_switched_off_the_scores_of_all_tokens_are_stored(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cache", "options"),
+    ("cache", "value", "is_refused"),
     [
-        pytest.param("q8_0", {"fa": "off"}, id="quantized values"),
-        pytest.param(None, {"fa": "off", "sm": "tensor"}, id="parts of each layer"),
+        pytest.param("q8_0", "off", True, id="quantized"),
+        pytest.param("f16:q8_0", "0", True, id="values quantized"),
+        pytest.param("q8_0:f16", "off", False, id="keys quantized"),
+        pytest.param("f16", "off", False, id="16 bits"),
+        pytest.param("q8_0", "on", False, id="switched on"),
+        pytest.param("q8_0", "auto", False, id="asked of the device"),
     ],
 )
-def test_what_needs_flash_attention_says_that_it_is_switched_off(
-    cache: str | None, options: dict[str, str]
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param("RTX 4090, 64GB RAM", id="GPU"),
+        pytest.param("64GB RAM, no GPU", id="processor"),
+    ],
+)
+def test_switched_off_flash_attention_refuses_quantized_values(
+    machine: str, cache: str, value: str, is_refused: bool
 ) -> None:
-    """llama.cpp 0c1e570, src/llama-context.cpp, requires flash attention for both."""
+    """llama.cpp 0c1e570: src/llama-context.cpp, llama_init_from_model returns nothing: V cache
+    quantization requires flash_attn.
+    """
     workload = Workload(
-        runtime="llama.cpp", kv_cache_type=cache, runtime_options=options
+        runtime="llama.cpp", kv_cache_type=cache, runtime_options={"fa": value}
     )
+    if is_refused:
+        with pytest.raises(WorkloadError, match="flash attention, which is switched"):
+            check("qwen3-8b", workload, machine=machine)
+    else:
+        assert check("qwen3-8b", workload, machine=machine).can_run
+
+
+def test_parts_of_each_layer_need_flash_attention() -> None:
+    """llama.cpp 0c1e570, src/llama-context.cpp: split mode tensor requires flash attention."""
+    options = {"fa": "off", "sm": "tensor"}
+    workload = Workload(runtime="llama.cpp", runtime_options=options)
     verdict = check("qwen3-8b", workload, machine="2x RTX 4090, 64GB RAM")
     reasons = [finding.reason for finding in verdict.findings]
     assert any("flash attention, which is switched off" in why for why in reasons)
