@@ -260,7 +260,11 @@ def _table_lines(
         for segment in segments:
             line.append(segment.text.translate(_FINAL), segment.style)
         yield line
-    left_out = [table.columns[at].title for at in widths if at not in shown]
+    left_out = []
+    for at in widths:
+        title = table.columns[at].title
+        if title and at not in shown:
+            left_out.append(title)
     if table.tells_left_out and left_out:
         all_widths = _needed_widths(table, widths, is_narrow=False)
         # the columns of a terminal are its cells

@@ -325,6 +325,18 @@ def test_columns_left_out_are_named(width: int, told: bool) -> None:
     assert "why" in drawn([table], 74).splitlines()[0]
 
 
+def test_a_column_without_a_title_is_not_named_among_those_left_out() -> None:
+    """`list --wide` at 60 columns told that `license, , parameters` were left out."""
+    columns = (
+        Column(title="model"),
+        Column(drop=1),
+        Column(title="why", drop=2),
+    )
+    row = ("qwen3-coder-30b", "replaced" * 4, "superseded" * 4)
+    table = Table(columns=columns, rows=(row,), tells_left_out=True)
+    assert drawn([table], 36).splitlines()[-1].endswith(" also shows: why")
+
+
 def test_models_side_by_side_stand_one_below_the_other() -> None:
     """At 40 columns three of them broke `paramete / rs`."""
     columns = (
