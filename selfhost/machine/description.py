@@ -15,7 +15,14 @@ from collections.abc import Mapping, Sequence
 
 from ..core.records import Record, shortened
 from . import cpus, gpus
-from .cards import MOST_CARDS, NamedCards, joined, unknown_gpu
+from .cards import (
+    MOST_CARDS,
+    NamedCards,
+    joined,
+    not_sold_so,
+    sizes_of,
+    unknown_gpu,
+)
 from .gazetteer import NamedGpu, names_in
 from .graphics import cards_of, chosen_cards
 from .macs import find_chip
@@ -47,6 +54,9 @@ _MOST_WORDS = 80
 _MOST_LETTERS = 200
 # a larger number is no count of computers: `32x` ends a processor's name
 _MOST_COMPUTERS = 16
+# a size behind the name of a GPU that is at most this share of the memory of the GPU is not taken
+# for the RAM of its computer (assumed: such computers are rare)
+_LITTLE_RAM_SHARE = 0.5
 
 
 class Setting(Record):
@@ -275,6 +285,7 @@ def _described_by(phrase: Phrase) -> Description:
     _refuse_gaps(description)
     _refuse_changed_gpus(phrase, gpus_named)
     _refuse_counts(phrase, gpus_named, cards)
+    _refuse_little_ram(description, gpus_named)
     return description
 
 
@@ -418,6 +429,23 @@ def _refuse_changed_gpus(phrase: Phrase, gpus_named: Sequence[NamedGpu]) -> None
         suffix = phrase.free_word(gpu.run.end)
         if suffix in words.suffixes:
             raise unknown_gpu([*name, suffix])
+
+
+def _refuse_little_ram(about: Description, gpus_named: Sequence[NamedGpu]) -> None:
+    """Refuse a plain size behind a GPU that is not sold with it, where a computer of so little RAM
+    would be rare: `h100 40gb`. The size is most likely that of a GPU which does not exist.
+    """
+    if about.is_processor_told or about.memory.ram_kind is not None:
+        return
+    for gpu in gpus_named:
+        run = about.phrase.with_fillers(gpu.run)
+        size = quantity_in(about.phrase.word(run.end))
+        sold_gib = sizes_of(gpu.rows)
+        if size is None or not size.is_size or size.of or not sold_gib:
+            continue
+        is_little = size.gib <= _LITTLE_RAM_SHARE * sold_gib[0]
+        if is_little and size.gib == about.memory.ram_gib:
+            raise not_sold_so(gpu.rows, size.gib, may_be_ram=True)
 
 
 def _word_before(phrase: Phrase, gpu: NamedGpu) -> str:
