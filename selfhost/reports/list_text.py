@@ -231,7 +231,7 @@ def _count_words(counts: Counts) -> str:
     models = units.plural(counts.models, "model")
     if counts.running is None:
         return f"{models}, best first,"
-    is_one = counts.running == 1
+    is_one = counts.running == 1 or counts.models == 1
     if counts.is_estimate:
         verb = "fits" if is_one else "fit"
         return f"About {counts.running:,} of {models} {verb} in memory"

@@ -9,10 +9,11 @@ import pytest
 from helpers import report_samples as samples
 from helpers.paths import RECORDS
 from helpers.screens import drawn
-from selfhost import Workload, check
+from selfhost import Machine, Workload, check
 from selfhost.advice.listing import Lister
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli.main import main
+from selfhost.machine.changes import apply
 from selfhost.machine.named import named
 from selfhost.reports import words
 from selfhost.reports.check_text import check_document
@@ -250,3 +251,27 @@ def test_a_download_that_the_user_converts_is_marked(
     (row,) = [line for line in out.splitlines() if f"  {model} " in line]
     assert ("GB*" in row) is is_marked
     assert ("*: the published weights, which you convert" in out) is is_marked
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param(named("64gb").machine, id="described"),
+        pytest.param(
+            apply(Machine.from_file(RECORD), ["memory=64GiB"]), id="changed record"
+        ),
+    ],
+)
+def test_no_machine_of_the_users_own_is_said_to_be_in_the_catalogue(
+    machine: Machine,
+) -> None:
+    """Both were "a machine from the catalogue"."""
+    told = words.planned_words(machine)
+    assert "catalogue" not in told
+    assert "its memory counts as free" in told
+
+
+def test_one_model_of_one_that_does_not_run_is_told_in_the_singular() -> None:
+    """`list code 70b` said that 0 of 1 model run."""
+    listing = samples.listed([check("codellama-70b-instruct", machine=LAPTOP)])
+    assert "0 of 1 model runs" in plain(list_document(listing))
