@@ -135,8 +135,8 @@ def _memory_rows(size: ContainerSize) -> Iterator[FigureRow]:
         if len(cards) > 1:
             memory = f"{len(cards)} × {memory}"
         likely = units.binary(_likely_on_fullest_card(size))
-        why = f"at most, of {name}; `selfhost check` shows the likely {likely}"
-        yield "accelerator", memory, why
+        # `check` shows the likely figure
+        yield "accelerator", memory, f"at most, of {name}; likely {likely}"
 
 
 def _likely_on_fullest_card(size: ContainerSize) -> int:

@@ -119,7 +119,7 @@ def test_a_size_tells_the_figure_that_check_shows() -> None:
     terms = [term for term in own.needs.terms if term.where != "host"]
     likely = units.binary(sum(term.bytes for term in terms))
     (row,) = [text for text in str(own).splitlines() if "accelerator" in text]
-    assert row.endswith(f"`selfhost check` shows the likely {likely}")
+    assert row.endswith(f"; likely {likely}")
     shown = plain(check_document([check("gemma2:9b", machine="rtx 4090")]))
     assert f"GPU {likely.removesuffix(' GiB')} of" in " ".join(shown.split())
 
