@@ -435,17 +435,33 @@ def _refuse_little_ram(about: Description, gpus_named: Sequence[NamedGpu]) -> No
     """Refuse a plain size behind a GPU that is not sold with it, where a computer of so little RAM
     would be rare: `h100 40gb`. The size is most likely that of a GPU which does not exist.
     """
-    if about.is_processor_told or about.memory.ram_kind is not None:
+    ram_gib = about.memory.ram_gib
+    if about.is_processor_told:
+        return
+    if about.memory.ram_kind is not None:
         return
     for gpu in gpus_named:
         run = about.phrase.with_fillers(gpu.run)
-        size = quantity_in(about.phrase.word(run.end))
-        sold_gib = sizes_of(gpu.rows)
-        if size is None or not size.is_size or size.of or not sold_gib:
+        beside_gib = _plain_gib(about.phrase.word(run.end))
+        if beside_gib is None:
             continue
-        is_little = size.gib <= _LITTLE_RAM_SHARE * sold_gib[0]
-        if is_little and size.gib == about.memory.ram_gib:
-            raise not_sold_so(gpu.rows, size.gib, may_be_ram=True)
+        if beside_gib != ram_gib:
+            # the size is that of the GPU
+            continue
+        # a GPU inside a processor is sold with no size
+        least_gib = min(sizes_of(gpu.rows), default=0.0)
+        if beside_gib <= _LITTLE_RAM_SHARE * least_gib:
+            raise not_sold_so(gpu.rows, beside_gib, may_be_ram=True)
+
+
+def _plain_gib(word: str) -> float | None:
+    """The GiB of a size that no word calls RAM, GPU memory or a disk; None for any other word."""
+    size = quantity_in(word)
+    if size is None:
+        return None
+    if not size.is_size:
+        return None
+    return None if size.of else size.gib
 
 
 def _word_before(phrase: Phrase, gpu: NamedGpu) -> str:
