@@ -178,7 +178,12 @@ def _row(score: Score, released: str | None) -> MeasuredRow:
     since = board.public_since if board.was_public(released) else None
     # a board that tells of no use holds what makers state of tests of their choice
     is_claim = not board.uses
-    name = score.test if is_claim else f"{board.title} {score.test}".strip()
+    name = f"{board.title} {score.test}".strip()
+    setting = score.setting
+    if is_claim:
+        name = score.test
+        # makers state in one field the version of a test and how the model was asked
+        setting = score.setting or score.version
     return MeasuredRow(
         board=name,
         measures=board.measures,
@@ -188,7 +193,7 @@ def _row(score: Score, released: str | None) -> MeasuredRow:
         score=score.score,
         unit=board.unit,
         ci95=score.ci95,
-        setting=score.setting,
+        setting=setting,
         date=score.date,
         date_of=source.date_of,
         is_independent=score.is_independent,

@@ -7,6 +7,7 @@ and give the figures that fill them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from os.path import dirname
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -177,7 +178,8 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
         )
     unlisted = len(files) - MAX_PROBLEMS
     if unlisted > 0:
-        yield from remark("unread-more", files=unlisted)
+        folder = dirname(files[0]) or "."
+        yield from remark("unread-more", files=unlisted, folder=folder)
 
 
 # ------------------------------------------------------------------ options without effect

@@ -38,6 +38,7 @@ class NameTable(Stated):
     converters: tuple[str, ...]
     see_names: str
     see_folder: str
+    see_faults: str
     other_repository: Mapping[str, str]
     expressions: Mapping[str, str]
     rewritten: Mapping[str, str]

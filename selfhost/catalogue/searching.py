@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from math import inf
-from os.path import join
+from os.path import dirname, join
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
@@ -157,15 +157,30 @@ class _UnknownName(Record):
             return UnknownModelError(
                 f"{self._not_in_catalogue()}: {hint.why}",
                 nearest=(hint.spec_id,),
-                remedy=f"{self._own_folder()}{command}",
+                remedy=f"{self._own_files()}{command}",
             )
         if of_line is not None:
             return of_line
         return UnknownModelError(
             self._not_in_catalogue() + self._size_by_name(),
             nearest=partial(near_names, self.split.base, self.catalogue),
-            remedy=f"{self._own_folder()}{SEE_NAMES}",
+            remedy=f"{self._own_files()}{SEE_NAMES}",
         )
+
+    def _own_files(self) -> str:
+        """The lines to type about the user's own files, each with its end; "" where nothing is to
+        be said about them.
+        """
+        return f"{self._own_folder()}{self._own_faults()}"
+
+    def _own_faults(self) -> str:
+        """The line that tells every fault of the user's own specs; "" where they have none."""
+        files = self._faulty_files()
+        if not files:
+            return ""
+        folders = dict.fromkeys(dirname(file) or "." for file in files)
+        paths = " ".join(map(shell_word, folders))
+        return f"{fill(NAME_TABLE.see_faults, {'paths': paths})}\n"
 
     def _own_folder(self) -> str:
         """The line that judges the folder of a model that lies here under the typed name; "" where
@@ -185,12 +200,16 @@ class _UnknownName(Record):
         if is_bare_weights(self.name) and not isinstance(self.typed, NameOnly):
             missing = "does not exist here and "
         message = f"{self.quoted} {missing}is not in the catalogue"
-        faults = self.catalogue.own_faults
-        if not faults:
+        if not self.catalogue.own_faults:
             return message
-        files = list(dict.fromkeys(fault.file for fault in faults))
-        listed = ", ".join(files[: _SEARCHED.most_files])
+        listed = units.listed(self._faulty_files(), _SEARCHED.most_files)
         return f"{message}; faulty files of yours were ignored: {listed}"
+
+    def _faulty_files(self) -> list[str]:
+        """The user's own spec files that have faults, each once."""
+        return list(
+            dict.fromkeys(problem.file for problem in self.catalogue.own_faults)
+        )
 
     def _size_by_name(self) -> str:
         """The clause on the size of the weights, computed from the number of parameters in the

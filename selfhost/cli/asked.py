@@ -175,13 +175,14 @@ def changed(options: Options, named: NotedMachines) -> tuple[Machine, ...]:
     machines = named.machines
     notes = named.notes
     if options.set or options.gpu:
-        from ..machine.changes import apply
+        from ..machine.changes import apply, notes_on_cards
         from ..machine.description import cards_named
 
         gpus = [cards_named(text) for text in options.gpu]
         for cards in gpus:
             notes += cards.notes
         machines = tuple(apply(machine, options.set, gpus) for machine in machines)
+        notes += notes_on_cards(options.set)
     options.notes = tuple(dict.fromkeys(notes))
     return machines
 

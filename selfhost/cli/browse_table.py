@@ -22,7 +22,12 @@ from textual.strip import Strip
 from ..judge.record import Outcome, Verdict
 from ..reports.layout import Cells, Span, clean
 from ..reports.list_text import row_cells
-from ..reports.model_figures import figures_of, have_paces, table_of_paces
+from ..reports.model_figures import (
+    figures_of,
+    have_paces,
+    programs_of,
+    table_of_paces,
+)
 from ..reports.screen import kept_columns, rich_style
 
 # marks a model that does not run as asked but fits under a condition
@@ -30,9 +35,10 @@ FITS_IF = Span("↓", Outcome.WARN)
 # the gap between two columns
 _GAP = "  "
 # the columns, by their places in `[tables."listed wide"]` of specs/common/labels.toml: the memory
-# that holds the model (GPU, RAM or both), and the pace
+# that holds the model (GPU, RAM or both), the program, and the pace
 _PLACEMENT_COLUMN = 3
-_PACE_COLUMN = 5
+_PROGRAM_COLUMN = 5
+_PACE_COLUMN = 6
 # the last column there, the reason for the order, is too wide for this screen
 _COLUMNS_LEFT_OUT = 1
 
@@ -110,6 +116,8 @@ class ModelTable(ScrollView):
         self._hidden_columns = set()
         if len({row.placement for row in rows}) < 2:
             self._hidden_columns.add(_PLACEMENT_COLUMN)
+        if len(programs_of(rows)) < 2:
+            self._hidden_columns.add(_PROGRAM_COLUMN)
         if not have_paces(rows):
             self._hidden_columns.add(_PACE_COLUMN)
         self.virtual_size = Size(0, len(rows) + 1)

@@ -104,8 +104,9 @@ def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
     `names` have no dashes. Where help.toml or a program tells what to type for the first, this is
     told alone; else the nearest option for each.
     """
-    flags = [option.flag.removeprefix("--") for option in options_of(command)]
-    flags += ["json", "help"]
+    flags = ["json", "help"]
+    for option in options_of(command):
+        flags += [name.removeprefix("--") for name in option.long_names]
     first = names[0]
     texts = help_texts()
     if first in texts.instead:

@@ -74,9 +74,14 @@ class Option(Record):
     states: bool = True
 
     @property
+    def long_names(self) -> list[str]:
+        """The names that begin with two dashes: `["--parallel", "--users"]`."""
+        return [name for name in self.names if name.startswith("--")]
+
+    @property
     def flag(self) -> str:
         """The long name of the option."""
-        return next(name for name in self.names if name.startswith("--"))
+        return self.long_names[0]
 
     @property
     def short_help(self) -> str:

@@ -327,12 +327,33 @@ def _names_near(text: str) -> list[str]:
     return all_near(text, labels)
 
 
-def not_sold_so(several: Sequence[GpuRow], memory_gib: float) -> Exception:
-    """The error for a size that none of the cards is sold with."""
+def sizes_of(several: Iterable[GpuRow]) -> list[float]:
+    """The sizes in GiB that the cards are sold with, the least first. GPUs inside a processor have
+    none.
+    """
     sizes: set[float] = set()
     for card in several:
         sizes.update(card.memory_gib)
-    sold = [f"{size:g}" for size in sorted(sizes)]
+    return sorted(sizes)
+
+
+def not_sold_so(
+    several: Sequence[GpuRow],
+    memory_gib: float,
+    *,
+    may_be_ram: bool = False,
+) -> Exception:
+    """The error for a size that none of the cards is sold with. `may_be_ram`: the size may be the
+    RAM of the computer.
+    """
+    sold = [f"{size:g}" for size in sizes_of(several)]
     first = several[0]
     near = map(first.label_with, first.memory_gib)
-    return bad_name("gpu_size", first.label, near, gib=f"{memory_gib:g}", sold=sold)
+    return bad_name(
+        "gpu_size",
+        first.label,
+        near,
+        gib=f"{memory_gib:g}",
+        sold=sold,
+        ram=may_be_ram,
+    )

@@ -124,13 +124,18 @@ def _cores(text: str) -> float:
 
 
 def _gpu(text: str) -> tuple[Accelerator, ...]:
+    """The GPUs of names or of sizes, as `_named_or_sized` reads them."""
+    return _named_or_sized(text).accelerators
+
+
+def _named_or_sized(text: str) -> NamedCards:
     """The GPUs of names as `--gpu` takes them, else of sizes: `24GiB`, `2x24GiB:NAME`,
     `24GiB:NAME:900GB/s`.
     """
     counted = re.fullmatch(_COUNT_OF_SIZES, text)
     has_form_of_size = ":" in text or counted is not None
     try:
-        return cards_named(text).accelerators
+        return cards_named(text)
     except GpuCountError as error:
         raise ValueError(str(error), error.remedy) from None
     except UnknownGpuError as error:
@@ -138,7 +143,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
         if error.nearest and not has_form_of_size:
             raise ValueError(str(error), error.remedy) from None
     if counted is None:
-        return (_gpu_of_size(text),)
+        return NamedCards(accelerators=(_gpu_of_size(text),), label=text)
     count = int(counted[1])
     if count > MOST_CARDS:
         raise ValueError(
@@ -147,7 +152,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
         )
     if count < 1:
         raise ValueError(f"{shortened(text)!r} names 0 GPUs", "write gpu=none")
-    return (_gpu_of_size(counted[2]),) * count
+    return NamedCards(accelerators=(_gpu_of_size(counted[2]),) * count, label=text)
 
 
 def _gpu_of_size(text: str) -> Accelerator:
@@ -312,6 +317,14 @@ def apply(
     return planned(changed.replace(name=shortened(name, 120)))
 
 
+def notes_on_cards(settings: Sequence[str]) -> tuple[str, ...]:
+    """The notes on names of GPUs in settings that `apply` takes: what else a name can mean."""
+    notes: list[str] = []
+    for text in _read_settings(settings).cards:
+        notes += _named_or_sized(text).notes
+    return tuple(notes)
+
+
 def _faults_of_cards(named: Sequence[NamedCards], *, are_set: bool) -> list[Problem]:
     """List the faults of the GPUs given by `--gpu`. `are_set`: `--set gpu=…` is given, too."""
     if not named:
@@ -358,12 +371,13 @@ class _Settings:
     """The settings that were given, and their faults.
 
     `texts` has the settings as they were typed, `values` what they mean, both by the key. Those of
-    `gpu` hold every GPU.
+    `gpu` hold every GPU, and `cards` has the text of each.
     """
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
         self.values: FactValues = {}
+        self.cards: list[str] = []
         self.problems: list[Problem] = []
 
     def source_of(self, key: str) -> str:
@@ -391,6 +405,8 @@ class _Settings:
         except SettingError as error:
             self.problems += error.problems
             return
+        if key == "gpu":
+            self.cards.append(text)
         if key in self.values:
             self.values[key] += value
             self.texts[key] += f", {setting}"

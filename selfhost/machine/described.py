@@ -541,6 +541,20 @@ def _known_machine(computer: _Computer) -> NotedMachine | None:
     return NotedMachine(machine.replace(assumed=assumed), " ".join(notes))
 
 
+def _name_of_alike(computer: _Computer) -> str | None:
+    """The name of the known machine that has the named GPUs and the stated RAM; None where there is
+    none. More is known of that machine: the processor and the bandwidth of the RAM.
+    """
+    about = computer.about
+    if not computer.cards.label or about.setting.system:
+        return None
+    cards = computer.cards.accelerators
+    machine = _machine_with(cards, is_laptop=about.is_laptop)
+    if machine is None or _gib_of(machine) != computer.ram_gib:
+        return None
+    return machine.name
+
+
 def _machine_with(cards: Sequence[Accelerator], *, is_laptop: bool) -> Machine | None:
     """The known laptop with these GPUs, for another computer the desktop, or else the server; of
     several the one with the least memory. None where no known machine of the kind has these GPUs.
@@ -693,6 +707,9 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
     elif processor is None:
         if not computer.is_product:
             yield _note("unsaid")
+            known = _name_of_alike(computer)
+            if known is not None:
+                yield _note("alike", known=known)
     elif computer.chip is None and (series is None or "|" in series.kind):
         # `client|mobile` is the kind of a whole generation: no number of a processor was named
         yield _note("series", series=cpus.written_name(processor))

@@ -15,7 +15,14 @@ from collections.abc import Mapping, Sequence
 
 from ..core.records import Record, shortened
 from . import cpus, gpus
-from .cards import MOST_CARDS, NamedCards, joined, unknown_gpu
+from .cards import (
+    MOST_CARDS,
+    NamedCards,
+    joined,
+    not_sold_so,
+    sizes_of,
+    unknown_gpu,
+)
 from .gazetteer import NamedGpu, names_in
 from .graphics import cards_of, chosen_cards
 from .macs import find_chip
@@ -47,6 +54,9 @@ _MOST_WORDS = 80
 _MOST_LETTERS = 200
 # a larger number is no count of computers: `32x` ends a processor's name
 _MOST_COMPUTERS = 16
+# a size behind the name of a GPU that is at most this share of the memory of the GPU is not taken
+# for the RAM of its computer (assumed: such computers are rare)
+_LITTLE_RAM_SHARE = 0.5
 
 
 class Setting(Record):
@@ -275,6 +285,7 @@ def _described_by(phrase: Phrase) -> Description:
     _refuse_gaps(description)
     _refuse_changed_gpus(phrase, gpus_named)
     _refuse_counts(phrase, gpus_named, cards)
+    _refuse_little_ram(description, gpus_named)
     return description
 
 
@@ -418,6 +429,39 @@ def _refuse_changed_gpus(phrase: Phrase, gpus_named: Sequence[NamedGpu]) -> None
         suffix = phrase.free_word(gpu.run.end)
         if suffix in words.suffixes:
             raise unknown_gpu([*name, suffix])
+
+
+def _refuse_little_ram(about: Description, gpus_named: Sequence[NamedGpu]) -> None:
+    """Refuse a plain size behind a GPU that is not sold with it, where a computer of so little RAM
+    would be rare: `h100 40gb`. The size is most likely that of a GPU which does not exist.
+    """
+    ram_gib = about.memory.ram_gib
+    if about.is_processor_told:
+        return
+    if about.memory.ram_kind is not None:
+        return
+    for gpu in gpus_named:
+        run = about.phrase.with_fillers(gpu.run)
+        beside_gib = _plain_gib(about.phrase.word(run.end))
+        if beside_gib is None:
+            continue
+        if beside_gib != ram_gib:
+            # the size is that of the GPU
+            continue
+        # a GPU inside a processor is sold with no size
+        least_gib = min(sizes_of(gpu.rows), default=0.0)
+        if beside_gib <= _LITTLE_RAM_SHARE * least_gib:
+            raise not_sold_so(gpu.rows, beside_gib, may_be_ram=True)
+
+
+def _plain_gib(word: str) -> float | None:
+    """The GiB of a size that no word calls RAM, GPU memory or a disk; None for any other word."""
+    size = quantity_in(word)
+    if size is None:
+        return None
+    if not size.is_size:
+        return None
+    return None if size.of else size.gib
 
 
 def _word_before(phrase: Phrase, gpu: NamedGpu) -> str:

@@ -446,7 +446,7 @@ def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
 
 def _check_sources(document: Document) -> None:
     """Note each table of facts that has no source, neither in the file nor in the file of sources
-    beside it.
+    beside it, and stated needs without one.
     """
     stated = document.values
     sources = stated.get("sources") or {}
@@ -462,4 +462,13 @@ def _check_sources(document: Document) -> None:
             "is missing",
             f'say where the facts in [{table}] come from: {table} = "…" in [sources], '
             f"or in the file that ends in {SOURCES_ENDING}",
+        )
+    needs = stated.get("needs")
+    if not isinstance(needs, dict) or "needs" in sourced:
+        return
+    if needs and "source" not in needs:
+        document.add(
+            ("needs", "source"),
+            "is missing",
+            'say who states the figures: source = "measured on my laptop"',
         )

@@ -106,6 +106,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
     facts = {
         "": answer_cell(verdict),
         "judged as": judged_as,
+        "program": figures.program,
         "memory": figures.memory,
         "in": place,
         pace: figures.pace,

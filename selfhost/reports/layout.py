@@ -36,9 +36,9 @@ _SPACES = dict.fromkeys(map(ord, "\t\n\r\v\f\xa0\u2028\u2029"), " ")
 # wide as a space. The sign comes from no text, for `clean` escapes it.
 GLUE = "\ue000"
 # Texts that are not broken over lines: a command in backquotes, behind a colon or behind an arrow;
-# an option with its value, or behind a colon; a text in quotes behind an option; and a number with
-# its unit. A number is matched only from its first digit: else the time grew with the square of its
-# length.
+# an option with its value, or behind a colon; a text in quotes behind an option; a sign with the
+# first word that explains it; and a number with its unit. A number is matched only from its first
+# digit: else the time grew with the square of its length.
 _TOGETHER = (
     r"`[^`]+`"
     # a sentence may begin with the program's name, too
@@ -47,6 +47,7 @@ _TOGETHER = (
     r"\b(?: [^\s·;,(]+)*"
     r"|(?:: )?(?<![\w-])--?[a-z][\w-]*(?: (?:'[^']*'|"
     r"(?=[^\s,;()]*[\dA-Z=:'])[^\s,;()]+))?"
+    r"|(?<!\S)[*!~]:? (?=[a-z])"
     r"|(?<![\d.,])[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens|%)(?:/s)?(?= short|[.,;:)]*(?!\S))(?: short)?"
 )
 

@@ -22,7 +22,13 @@ from .answer_words import ATTENTION, how_they_run, reservation_of
 from .api_words import offer_words
 from .labels import LABELS
 from .layout import Blocks, Cells, Hint, Paragraph, Span, Table, line, strong, texts
-from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
+from .model_figures import (
+    ModelFigures,
+    figures_of,
+    have_paces,
+    programs_of,
+    table_of_paces,
+)
 from .words import (
     catalogue_words,
     pace_title,
@@ -34,7 +40,7 @@ from .words import (
 # rows of the first screen
 TOP = 20
 # the columns that the table `listed` has of those of `listed wide`
-_NARROW_COLUMNS = 10
+_NARROW_COLUMNS = 11
 # the place of the column of names, and the longest name in a column that does not wrap: 19 of 20
 # models of the catalogue have a shorter name
 _NAMES = 1
@@ -225,7 +231,7 @@ def _count_words(counts: Counts) -> str:
     models = units.plural(counts.models, "model")
     if counts.running is None:
         return f"{models}, best first,"
-    is_one = counts.running == 1
+    is_one = counts.running == 1 or counts.models == 1
     if counts.is_estimate:
         verb = "fits" if is_one else "fit"
         return f"About {counts.running:,} of {models} {verb} in memory"
@@ -266,28 +272,35 @@ def _table(
     use: str | None,
 ) -> Table:
     """The table with a row for each model; the column of places is left out where all models lie in
-    one place.
+    one place, and that of programs where all are judged in one program.
     """
     title = pace_title(rows)
     figures = [figures_of(row, title, use) for row in rows]
     is_one_place = len({of_model.place for of_model in figures}) == 1
+    are_programs_told = len(programs_of(rows)) > 1
     table_rows = []
     for row, of_model in zip(rows, figures, strict=True):
         place = "" if is_one_place else of_model.place
-        cells = row_cells(row, of_model.replace(place=place))
+        program = of_model.program if are_programs_told else ""
+        cells = row_cells(row, of_model.replace(place=place, program=program))
         table_rows.append(cells if wide else cells[:_NARROW_COLUMNS])
     name = "listed wide" if wide else "listed"
-    table = _with_long_names_wrapped(table_of_paces(name, table_rows, title))
+    table = table_of_paces(name, table_rows, title)
+    if are_programs_told or _has_long_name(table_rows):
+        table = _with_names_wrapped(table)
     # a user who asks for all columns is told which of them have no room
     return table.replace(tells_left_out=wide)
 
 
-def _with_long_names_wrapped(table: Table) -> Table:
-    """The table, in which names may wrap if the longest name is longer than most: unwrapped, one
-    long name would take the room of the memory and the pace of all models.
+def _has_long_name(rows: Sequence[Cells]) -> bool:
+    """Whether the longest name is longer than most: unwrapped, one long name would take the room of
+    the memory and the pace of all models.
     """
-    if max(len(row[_NAMES].strip()) for row in table.rows) <= _LONG_NAME:
-        return table
+    return max(len(row[_NAMES].strip()) for row in rows) > _LONG_NAME
+
+
+def _with_names_wrapped(table: Table) -> Table:
+    """The table, in which names may wrap, so that other columns have room."""
     columns = list(table.columns)
     columns[_NAMES] = columns[_NAMES].replace(wrap=True)
     return table.replace(columns=tuple(columns))
@@ -301,6 +314,7 @@ def row_cells(row: Verdict, figures: ModelFigures) -> Cells:
         figures.memory,
         figures.place,
         figures.quantization,
+        figures.program,
         figures.pace,
         figures.wait,
         _marked_download(row, figures),
@@ -352,6 +366,10 @@ def _footer(
     if first_row > 1:
         place = f"{first_row}-{last_row}"
     parts = [f"{place} of {about}{candidates:,}"]
+    programs = programs_of(rows)
+    if programs:
+        # the memory of a model depends on the program
+        parts.append(f", judged in {units.listed(programs)}")
     if may_go_on and last_row < candidates:
         parts.append(Hint(" · next: ", f"--from {last_row + 1}", shows="rows"))
     if len(rows) < counts.models:

@@ -31,6 +31,8 @@ class ModelFigures(Record):
     download: str
     # the quantization, and the settings that were taken with it
     quantization: str
+    # the id of the runtime for which memory and pace are counted
+    program: str
     # the quantization and the context
     judged_as: str
     parameters: str
@@ -60,6 +62,7 @@ def figures_of(
         wait=wait_of(answer),
         download=_download(answer),
         quantization=_taken(answer),
+        program=answer.runtime or "",
         judged_as=_judged_as(answer),
         parameters=known_figure(model.parameters.total, units.count),
         released=model.released or "-",
@@ -153,6 +156,17 @@ def table_of_paces(
     # long paces, as `~69 minutes for an hour of audio`, wrap
     wraps = "~" if pace_title == PACES else ""
     return Table.of(name, rows, pace=pace_title, wraps=wraps)
+
+
+def programs_of(answers: Iterable[Verdict]) -> list[str]:
+    """The ids of the runtimes for which these models are judged, each once. Models without
+    published weights have none.
+    """
+    programs: dict[str, None] = {}
+    for answer in answers:
+        if answer.runtime is not None:
+            programs[answer.runtime] = None
+    return list(programs)
 
 
 def have_paces(answers: Iterable[Verdict]) -> bool:

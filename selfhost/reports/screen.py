@@ -53,7 +53,9 @@ _BREAK = "\x1f"
 _FINAL = {ord(GLUE): " ", ord(_BREAK): ""}
 # a word of a command, with what is quoted in it
 _SHELL_WORD = r"""(?:[^\s'"]|'[^']*'|"[^"]*"|['"])+"""
-_HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
+# where a name may break: before a letter, for `Apache-2.0` and `0.7-1.8` are read as one, and so is
+# an option such as `--min-speed`
+_HYPHEN = re.compile(r"(?<![-\w])--[\w-]+|(?<=\w)-(?=[^\W\d])")
 
 
 def show(
@@ -189,7 +191,7 @@ def _cell(part: str, *, has_bars: bool) -> Text:
     text = _text(part)
     text.overflow = "fold"
     if GLUE not in text.plain:
-        text.plain = _HYPHEN.sub(f"-{_BREAK}", text.plain)
+        text.plain = _HYPHEN.sub(_with_break, text.plain)
     share = share_of(part)
     if not has_bars or share == 0:
         return text
@@ -197,6 +199,13 @@ def _cell(part: str, *, has_bars: bool) -> Text:
     if part:
         bar.append(GLUE * _GAP)
     return bar.append_text(text)
+
+
+def _with_break(found: re.Match[str]) -> str:
+    """A hyphen with a place to break a line behind it; an option as it is."""
+    if found[0] == "-":
+        return f"-{_BREAK}"
+    return found[0]
 
 
 def _bar(share: float, style: str) -> Text:
@@ -260,7 +269,11 @@ def _table_lines(
         for segment in segments:
             line.append(segment.text.translate(_FINAL), segment.style)
         yield line
-    left_out = [table.columns[at].title for at in widths if at not in shown]
+    left_out = []
+    for at in widths:
+        title = table.columns[at].title
+        if title and at not in shown:
+            left_out.append(title)
     if table.tells_left_out and left_out:
         all_widths = _needed_widths(table, widths, is_narrow=False)
         # the columns of a terminal are its cells

@@ -101,7 +101,16 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
         figures = figures_of(verdict, title)
         name = strong(verdict.model.id)
         answer = answer_cell(verdict)
-        rows.append((answer, name, figures.memory, figures.pace, figures.judged_as))
+        rows.append(
+            (
+                answer,
+                name,
+                figures.memory,
+                figures.pace,
+                figures.judged_as,
+                figures.program,
+            )
+        )
     return table_of_paces("models", rows, title)
 
 

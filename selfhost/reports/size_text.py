@@ -134,7 +134,18 @@ def _memory_rows(size: ContainerSize) -> Iterator[FigureRow]:
         name = cards[0].name or "GPU"
         if len(cards) > 1:
             memory = f"{len(cards)} × {memory}"
-        yield "accelerator", memory, f"of {name}"
+        likely = units.binary(_likely_on_fullest_card(size))
+        # `check` shows the likely figure
+        yield "accelerator", memory, f"at most, of {name}; likely {likely}"
+
+
+def _likely_on_fullest_card(size: ContainerSize) -> int:
+    """The likely bytes on the accelerator that holds the most."""
+    likely_bytes: dict[str, int] = {}
+    for term in size.needs.terms:
+        if term.where != "host":
+            likely_bytes[term.where] = likely_bytes.get(term.where, 0) + term.bytes
+    return max(likely_bytes.values(), default=0)
 
 
 def _growth_row(growth: Growth) -> FigureRow:

@@ -97,7 +97,7 @@ def planned_words(machine: Machine) -> str:
     doubt = ""
     if machine.confidence not in (None, "high"):
         doubt = f" (figures of {machine.confidence} confidence)"
-    return f"A machine from the catalogue{doubt}. All of its memory counts as free."
+    return f"A simulated machine{doubt}. All of its memory counts as free."
 
 
 def limit_words_of(machine: Machine) -> str:

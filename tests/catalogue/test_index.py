@@ -258,6 +258,27 @@ def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) ->
         catalogue.spec("bad")
 
 
+@pytest.mark.parametrize(
+    ("faulty", "told"),
+    [
+        pytest.param(1, "b0.toml", id="one"),
+        pytest.param(9, "b4.toml and 4 more", id="nine"),
+    ],
+)
+def test_an_unknown_name_counts_every_faulty_file(
+    folder: Path, tmp_path: Path, faulty: int, told: str
+) -> None:
+    """Of nine faulty files five were named, as if there were no others."""
+    own = tmp_path / "own"
+    own.mkdir()
+    for number in range(faulty):
+        (own / f"b{number}.toml").write_text("schema = 1\n")
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("nobody-knows-this", open_folder(folder, own))
+    assert caught.value.message.endswith(told)
+    assert f"selfhost spec check {own}" in (caught.value.remedy or "")
+
+
 @pytest.mark.parametrize("path", ["missing", "shipped/alpha-7b.toml", "dead", "nul\0l"])
 def test_a_folder_that_is_none_is_an_error(
     folder: Path, tmp_path: Path, path: str

@@ -308,6 +308,27 @@ def test_a_column_of_paces_is_shown_where_one_is_known(
 
 @needs_plain_sockets
 @pytest.mark.usefixtures("asyncio_wakes_itself")
+@pytest.mark.parametrize(
+    ("model", "is_told"),
+    [
+        pytest.param("smollm2-135m", False, id="one program"),
+        pytest.param("tiny", True, id="llama.cpp and whisper.cpp"),
+    ],
+)
+def test_programs_are_told_where_they_differ(model: str, *, is_told: bool) -> None:
+    """As in `list`: the memory of a model depends on the program."""
+
+    async def walk(screen: Visit) -> None:
+        seen = screen.look()
+        assert seen.ids != []
+        (titles,) = [line for line in seen.lines if " quant " in line]
+        assert (" program " in titles) is is_told
+
+    visit([model, *ON_MAC], walk, columns=260)
+
+
+@needs_plain_sockets
+@pytest.mark.usefixtures("asyncio_wakes_itself")
 def test_what_would_fit_under_a_condition_is_marked() -> None:
     """`↓` of what fits in another type or context; the line above the table says in which, as the
     answer of `check` does.

@@ -248,6 +248,12 @@ def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
         ),
         pytest.param("list --jso", "unknown option --jso", "mean --json?", id="a slip"),
         pytest.param(
+            "check a --usres 5",
+            "unknown option --usres",
+            "mean --users?",
+            id="a slip in a second name",
+        ),
+        pytest.param(
             "check a --purpose agent",
             "unknown option --purpose",
             "mean --for?",

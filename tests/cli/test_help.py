@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from selfhost.cli import COMMANDS
@@ -121,3 +123,11 @@ def test_a_k_of_tokens_is_explained_where_it_is_typed(option: str) -> None:
     explained = shown.partition(f" {option} N ")[2].partition(" --")[0]
     assert "1k is 1,024" in explained
     assert parse_tokens("20k") == 20_480
+
+
+def test_the_examples_of_specs_name_one_model() -> None:
+    """`spec new` wrote model.toml, whose id is `model`, and the next line asked for my-model."""
+    shown = help_of("spec", full=True)
+    (made,) = re.findall(r"spec new \S+ --output (\S+)\.toml", shown)
+    assert f"spec check {made}.toml" in shown
+    assert f"selfhost check {made} --specs ." in shown

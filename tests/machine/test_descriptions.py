@@ -561,3 +561,30 @@ def test_a_chip_of_phones_is_no_windows_computer(text: str) -> None:
     assert machine.system == "linux"
     assert "Termux" in (note or "")
     assert "Windows" not in (note or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        pytest.param(
+            "laptop with 16 GB and an RTX 4060", "laptop-rtx4060-16gb", id="laptop"
+        ),
+        pytest.param("rtx 4090 64gb", "desktop-rtx4090-24gb", id="desktop"),
+        pytest.param("rtx 4060 laptop 32gb", None, id="other RAM"),
+        pytest.param("i5-8400 16gb rtx 4090", None, id="a named processor"),
+    ],
+)
+def test_a_known_machine_of_the_same_parts_is_named(
+    text: str, known: str | None
+) -> None:
+    """rtx-4060-laptop-16gb and laptop-rtx4060-16gb had two answers: of the known machine the
+    bandwidth of the RAM is stated, and nothing said that there is one.
+    """
+    note = named(text).note or ""
+    if known is None:
+        assert "known machine" not in note
+    else:
+        assert f"this RAM is {known}." in note
+        machine = named(known).machine
+        names = [card.name for card in named(text).machine.cards]
+        assert [card.name for card in machine.cards] == names

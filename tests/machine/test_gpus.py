@@ -20,6 +20,7 @@ from selfhost.judge.devices import emptied, idle_bytes, usable_bytes_of
 from selfhost.judge.pace import Step
 from selfhost.judge.pace.rates import gpu_of
 from selfhost.machine import cpus, gpus
+from selfhost.machine.changes import notes_on_cards
 from selfhost.machine.cpus import UNKNOWN_CLASS, class_of
 from selfhost.machine.description import cards_named
 from selfhost.machine.gpus import GpuRow, every_card
@@ -897,6 +898,8 @@ def test_a_name_without_its_form_means_the_usual_form(
     assert f'"{named_otherwise}"' in note
     (other,) = {card.name for card in cards_named(named_otherwise).accelerators}
     assert other != name
+    # `--set gpu=h100` said nothing
+    assert notes_on_cards([f"gpu={text}"]) == cards.notes
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ BAD = sorted(BAD_SPECS.glob("*.toml"))
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
 SHIPPED = sorted(SPEC_FILES.values())
 
-NEEDS = "[needs]\nmemory_bytes = 1_000_000\ndisk_bytes = 1_000_000\n"
+NEEDS = (
+    '[needs]\nmemory_bytes = 1_000_000\ndisk_bytes = 1_000_000\nsource = "made up"\n'
+)
 
 
 def _messages(paths: list[str], catalogue: tuple[ModelSpec, ...] = ()) -> list[str]:
@@ -116,7 +118,7 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
         path.read_text("utf-8") + '[sources]\nopenness = "arXiv"\n', encoding="utf-8"
     )
     assert _messages([str(path)]) == [
-        f"{path}:8: sources: is stated here and in {beside} (keep one of them)"
+        f"{path}:9: sources: is stated here and in {beside} (keep one of them)"
     ]
 
 

@@ -9,10 +9,11 @@ import pytest
 from helpers import report_samples as samples
 from helpers.paths import RECORDS
 from helpers.screens import drawn
-from selfhost import Workload, check
+from selfhost import Machine, Workload, check
 from selfhost.advice.listing import Lister
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli.main import main
+from selfhost.machine.changes import apply
 from selfhost.machine.named import named
 from selfhost.reports import words
 from selfhost.reports.check_text import check_document
@@ -158,11 +159,48 @@ def test_a_speech_model_leaves_the_column_of_paces_narrow() -> None:
     """One made a column of `~3.5 tokens/s` and wrapped `~69 minutes for an hour / of audio`."""
     writer = check("qwen3.5-4b", machine=LAPTOP)
     listener = check("whisper-large-v3", machine=LAPTOP)
-    shown = drawn(list_document(samples.listed([writer, listener])), 80)
+    shown = drawn(list_document(samples.listed([writer, listener])), 90)
     titles, text, speech = shown.splitlines()[2:5]
     assert "tokens/s" in titles
     assert re.search(r"~[\d.]+ +[\d.]+ GB", text)
     assert re.search(r"~[\d.]+ \w+ an hour ", speech)
+
+
+@pytest.mark.parametrize(
+    ("models", "width", "column", "judged_in"),
+    [
+        pytest.param(
+            ("qwen3.5-4b", "gemma-3-4b-it"), 120, None, "llama.cpp", id="one program"
+        ),
+        pytest.param(
+            ("qwen3.5-4b", "whisper-large-v3"),
+            120,
+            ["llama.cpp", "whisper.cpp"],
+            "llama.cpp, whisper.cpp",
+            id="two programs",
+        ),
+        pytest.param(
+            ("qwen3.5-4b", "whisper-large-v3"),
+            60,
+            None,
+            "llama.cpp, whisper.cpp",
+            id="two, without room",
+        ),
+    ],
+)
+def test_a_list_says_in_which_program_each_model_is_judged(
+    models: tuple[str, ...], width: int, column: list[str] | None, judged_in: str
+) -> None:
+    """A row of vLLM had other GiB than one of llama.cpp, and nothing told why."""
+    rows = [check(name, machine=LAPTOP) for name in models]
+    shown = drawn(list_document(samples.listed(rows)), width).splitlines()
+    titles = next(text for text in shown if text.startswith("   model"))
+    assert ("program" in titles) is (column is not None)
+    if column is not None:
+        at = titles.index("program")
+        named = [text[at:].split()[0] for text in shown if text[:1] in ("✓", "!")]
+        assert named == column
+    assert f"judged in {judged_in}" in " ".join(shown)
 
 
 def test_one_long_name_leaves_room_for_the_figures_of_all() -> None:
@@ -173,7 +211,7 @@ def test_one_long_name_leaves_room_for_the_figures_of_all() -> None:
     rows = [check(name, machine=LAPTOP) for name in names]
     shown = drawn(list_document(samples.listed(rows)), 80)
     titles = next(text for text in shown.splitlines() if text.startswith("   model"))
-    assert titles.split()[:4] == ["model", "memory", "quant", "tokens/s"]
+    assert titles.split() == ["model", "memory", "quant", "program", "tokens/s"]
     assert re.search(r"qwen3\.5-4b +[\d.]+ GiB", shown)
 
 
@@ -213,3 +251,27 @@ def test_a_download_that_the_user_converts_is_marked(
     (row,) = [line for line in out.splitlines() if f"  {model} " in line]
     assert ("GB*" in row) is is_marked
     assert ("*: the published weights, which you convert" in out) is is_marked
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param(named("64gb").machine, id="described"),
+        pytest.param(
+            apply(Machine.from_file(RECORD), ["memory=64GiB"]), id="changed record"
+        ),
+    ],
+)
+def test_no_machine_of_the_users_own_is_said_to_be_in_the_catalogue(
+    machine: Machine,
+) -> None:
+    """Both were "a machine from the catalogue"."""
+    told = words.planned_words(machine)
+    assert "catalogue" not in told
+    assert "its memory counts as free" in told
+
+
+def test_one_model_of_one_that_does_not_run_is_told_in_the_singular() -> None:
+    """`list code 70b` said that 0 of 1 model run."""
+    listing = samples.listed([check("codellama-70b-instruct", machine=LAPTOP)])
+    assert "0 of 1 model runs" in plain(list_document(listing))

@@ -325,6 +325,47 @@ def test_columns_left_out_are_named(width: int, told: bool) -> None:
     assert "why" in drawn([table], 74).splitlines()[0]
 
 
+def test_a_column_without_a_title_is_not_named_among_those_left_out() -> None:
+    """`list --wide` at 60 columns told that `license, , parameters` were left out."""
+    columns = (
+        Column(title="model"),
+        Column(drop=1),
+        Column(title="why", drop=2),
+    )
+    row = ("qwen3-coder-30b", "replaced" * 4, "superseded" * 4)
+    table = Table(columns=columns, rows=(row,), tells_left_out=True)
+    assert drawn([table], 36).splitlines()[-1].endswith(" also shows: why")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        pytest.param(
+            "it is below (--min-speed)", ["it is below", "(--min-speed)"], id="option"
+        ),
+        pytest.param(
+            "licensed as Apache-2.0", ["licensed as", "Apache-2.0"], id="version"
+        ),
+        pytest.param("a pace from 10.0-12.8", ["a pace from", "10.0-12.8"], id="range"),
+        pytest.param(
+            "qwen3-coder-reap-instruct", ["qwen3-coder-reap-", "instruct"], id="name"
+        ),
+    ],
+)
+def test_a_cell_breaks_behind_the_hyphens_of_names_alone(
+    text: str, lines: list[str]
+) -> None:
+    """At 60 columns `check` broke `(--min-` / `speed)`."""
+    table = Table(columns=(Column(wrap=True),), rows=((text,),), indent=0)
+    assert drawn([table], 20).splitlines() == lines
+
+
+def test_a_sign_stands_before_what_explains_it() -> None:
+    """At 60 columns the foot of `list` ended a line with `*:`."""
+    shown = drawn([line("columns: --wide · *: the published weights")], 24)
+    assert "*: the" in shown
+
+
 def test_models_side_by_side_stand_one_below_the_other() -> None:
     """At 40 columns three of them broke `paramete / rs`."""
     columns = (

@@ -13,6 +13,7 @@ from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.machine.named import named
 from selfhost.reports.check_text import check_document
+from selfhost.reports.measured_words import score_blocks
 from selfhost.reports.model_figures import figures_of
 from selfhost.reports.show_text import show_document
 from selfhost.reports.words import TOKENS
@@ -143,3 +144,15 @@ def test_a_sentence_that_begins_with_the_programs_name_wraps() -> None:
         assert "selfhost does not cover MLX" in " ".join(before_commands.split())
         longest = max(before_commands.splitlines(), key=len)
         assert len(longest) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_scores_of_one_test_tell_how_they_were_asked(width: int) -> None:
+    """At 80 columns gpt-oss-20b had twelve rows `llme` of one day, and at each width two of
+    Codeforces: OpenAI states one without tools and one with them.
+    """
+    model = open_catalogue().spec("gpt-oss-20b")
+    shown = drawn(score_blocks(model), width)
+    told = " ".join(shown.split())
+    for words in ("Q4_K_M t=2.0 mode=native", "(without tools)", "(with tools)"):
+        assert words in told

@@ -15,12 +15,15 @@ import jsonschema
 import pytest
 
 from helpers.paths import DATA
-from selfhost import Workload
+from selfhost import Workload, check
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
+from selfhost.core import units
 from selfhost.machine.changes import apply
 from selfhost.machine.description import cards_named
+from selfhost.reports.check_text import check_document
 from selfhost.reports.container_files import container_file
+from selfhost.reports.layout import plain
 
 yaml = pytest.importorskip(
     "yaml", reason="PyYAML is not installed: it comes with [test]"
@@ -106,6 +109,19 @@ def sized(case: Case) -> ContainerSize:
     machine = apply(node(), [], [cards_named(case.gpu)]) if case.gpu else None
     workload = Workload(runtime=case.runtime, parallel=case.users)
     return size(case.model, workload, machine=machine)
+
+
+def test_a_size_tells_the_figure_that_check_shows() -> None:
+    """`size` has the most that a GPU may hold, and `check` the likely figure: 22.9 and 20.1 GiB of
+    one model stood there without a word.
+    """
+    own = size("gemma2:9b", machine="rtx 4090")
+    terms = [term for term in own.needs.terms if term.where != "host"]
+    likely = units.binary(sum(term.bytes for term in terms))
+    (row,) = [text for text in str(own).splitlines() if "accelerator" in text]
+    assert row.endswith(f"; likely {likely}")
+    shown = plain(check_document([check("gemma2:9b", machine="rtx 4090")]))
+    assert f"GPU {likely.removesuffix(' GiB')} of" in " ".join(shown.split())
 
 
 def block(kind: str, *sizes: ContainerSize) -> str:
