@@ -914,3 +914,113 @@ def test_the_slower_mode_is_entered_once_by_the_number_of_users(
         if after and not before:
             entered += 1
     assert entered <= 1
+
+
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [
+        pytest.param("llama-3.3-70b", "h100", id="four bits"),
+        pytest.param("mistral-7b", "l4", id="eight bits"),
+        pytest.param("llama-3.1-8b", "rtx 3090", id="sixteen bits"),
+    ],
+)
+def test_fewer_users_are_no_smaller_type(model: str, machine: str) -> None:
+    """Over an answer in fp8 for 100,000 users it said "ONLY IN bfloat16 OR SMALLER", because fewer
+    users get text fast enough in bfloat16.
+    """
+    verdict = check(model, Workload(parallel=100_000), machine=machine)
+    assert not verdict.can_run
+    assert "ONLY IN" not in shown(verdict)
+
+
+@pytest.mark.parametrize(
+    ("users", "words"),
+    [
+        pytest.param(1, "1 user waits for its turn", id="one"),
+        pytest.param(9, "9 users wait for their turn", id="several"),
+    ],
+)
+def test_the_users_who_wait_are_counted_in_grammar(users: int, words: str) -> None:
+    """The answer said "1 users wait"."""
+    stated = {"runtime": "vllm", "kv_cache_type": "f16", "quantization": "bfloat16"}
+    waiting = speed_of(asked(50, **stated)).waiting
+    assert waiting is not None
+    at_once = 50 - waiting
+    # of so many requests as long as the context, all but `users` are served at once
+    verdict = asked(at_once + users, prompt_tokens=3800, context_tokens=4096, **stated)
+    assert speed_of(verdict).waiting == users
+    assert words in finding_of(verdict, "wait").reason
+
+
+def audited(users: int, tmp_path: Path, more: str = "") -> Path:
+    """A policy of so many users in vLLM."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        'schema = 1\n[[model]]\nname = "mistral-7b"\nruntime = "vllm"\n'
+        f"parallel = {users}\n{more}",
+        encoding="utf-8",
+    )
+    return policy
+
+
+@pytest.mark.parametrize(
+    ("users", "waits"),
+    [
+        pytest.param(50, True, id="some wait"),
+        pytest.param(4, False, id="all at once"),
+    ],
+)
+def test_an_audit_says_how_many_users_wait(
+    users: int,
+    waits: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """50 users passed without a word, 37 of whom wait for their turn."""
+    machine = tmp_path / "machine.json"
+    main(["machine", "--json", "--machine", "desktop-rtx4090-24gb"])
+    machine.write_text(capsys.readouterr().out, encoding="utf-8")
+    policy = str(audited(users, tmp_path))
+    assert main(["audit", policy, "--machines", str(machine)]) == 0
+    told = re.search(r"(\d+) of 50 users wait for their turn", capsys.readouterr().out)
+    assert (told is not None) is waits
+    if told is not None:
+        assert 0 < int(told[1]) < users
+
+
+def test_an_audit_holds_the_stated_pace_of_each_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who waits counts: the pace is that of all who were asked for, shared by all of them."""
+    machine = tmp_path / "machine.json"
+    main(["machine", "--json", "--machine", "desktop-rtx4090-24gb"])
+    machine.write_text(capsys.readouterr().out, encoding="utf-8")
+    policy = str(audited(50, tmp_path, "min_tokens_per_second = 20\n"))
+    assert main(["audit", policy, "--machines", str(machine)]) == 1
+    assert "too slow" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [
+        pytest.param("llama-3.3-70b", "2x T4 + 2x A100 40GB", id="four bits"),
+        pytest.param("qwen3.8-27b", "T4 + A100 40GB", id="one of two"),
+        pytest.param("qwen3.8-27b", "V100 + A100 40GB", id="too old for vLLM"),
+    ],
+)
+def test_a_type_is_taken_only_where_each_used_gpu_computes_it(
+    model: str, machine: str
+) -> None:
+    """Marlin computes NVFP4 from compute capability 8.0 on (vLLM, marlin_utils_fp4), which an A100
+    has, and a T4 of 7.5 and a V100 of 7.0 have not: those stay idle.
+    """
+    verdict = check(model, Workload(parallel=16, runtime="vllm"), machine=machine)
+    assert verdict.quantization == "nvfp4"
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    assert verdict.machine.accelerators is not None
+    used = {term.where for term in verdict.needs.memory.terms} - {"host"}
+    assert used
+    for where in used:
+        card = verdict.machine.accelerators[int(where.partition(":")[2])]
+        assert "A100" in card.name
