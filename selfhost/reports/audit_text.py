@@ -331,7 +331,9 @@ def _warnings(row: AuditRow) -> str:
         listed.append(f"{finding.check} ({reason})")
     waiting = _waiting_users(row)
     if verdict is not None and waiting:
-        verb = "waits" if waiting == 1 else "wait"
+        verb = "wait"
+        if waiting == 1:
+            verb = "waits"
         users = verdict.workload.parallel
         listed.append(f"{waiting:,} of {users:,} users {verb} for their turn")
     if not listed:

@@ -436,8 +436,10 @@ class _CardShare(Record):
         are none of them: where these lack room, fewer users are served at once (vLLM:
         check_enough_kv_cache_memory in vllm/v1/core/kv_cache_utils.py).
         """
-        caches = [term for term in self.need.terms if term.name in CACHES]
-        caches_bytes = sum(term.high_bytes for term in caches)
+        caches_bytes = 0
+        for term in self.need.terms:
+            if term.name in CACHES:
+                caches_bytes += term.high_bytes
         return self.need.high_bytes - int(self.waiting_share * caches_bytes)
 
     @property
@@ -587,10 +589,15 @@ class _OnCards(_Layout):
         """The most bytes that may lie on the accelerators, where these do not hold as many: fewer
         users are served at once then. None where they do.
         """
+        most_bytes = 0
+        is_beyond = False
         for share in self.shares:
+            most_bytes += share.need.high_bytes
             if share.need.high_bytes > share.usable_bytes():
-                return sum(share.need.high_bytes for share in self.shares)
-        return None
+                is_beyond = True
+        if not is_beyond:
+            return None
+        return most_bytes
 
     @property
     def _is_lean(self) -> bool:
