@@ -464,19 +464,19 @@ def workload_where_users_wait(
 
 
 def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
-    """The stated workload in the type and runtime that take the least memory without an
-    accelerator.
+    """The stated workload in the type and runtime that take the least memory: without an
+    accelerator, unless the runtime requires one.
     """
     stated = question.stated
     ways: Sequence[Way] = ()
-    if question.in_turn:
+    if question.in_turn or question.program.gpus.required:
         ways = usual_and_smaller(question)
     elif has_picture_ways(question):
         ways = picture_ways(question, catalogue, is_in_ram=False)
     smaller = []
     for way in ways:
         other = in_way(question, way, catalogue, Machine(accelerators=()))
-        if other is None or other.wants_gpu:
+        if other is None or other.wants_gpu is not question.program.gpus.required:
             continue
         # if the file of the usual type is published, the file of the smaller type must be published
         # too

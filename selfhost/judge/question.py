@@ -110,6 +110,7 @@ def _question_of_files(request: Request, loaded: _Loaded, stated: Workload) -> Q
     )
     workload = _completed(loaded.workload, spec, companions)
     case = _case_on(machine, spec, runtime, workload, companions)
+    case = case.replace(users=stated.parallel)
     needs = need.count(case)
     keeps_cache = _keeps_cache(runtime, needs)
     if runtime is not None and stated.kv_cache_type is not None:
@@ -365,6 +366,7 @@ def recounted(
     case = _case_on(
         machine, question.spec, question.runtime, workload, question.companions
     )
+    case = case.replace(users=question.stated.parallel)
     return question.replace(workload=workload, case=case, needs=need.count(case))
 
 

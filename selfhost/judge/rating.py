@@ -38,8 +38,9 @@ STEP = 1.2
 _SIZE_STEPS = 1.25
 # where nearly all users wait for their turn, each must get so many times the pace (assumed)
 _WORTH_A_WAIT = 2
-# what it costs that anybody waits
-_WAITING_STEPS = 1.0
+# what it costs that anybody waits: one step for the wait, one for caches that fill the memory, of
+# which only the likely size is known (assumed)
+_WAITING_STEPS = 2.0
 # what another program than the usual one, and a need that only likely fits, cost
 _OTHER_PROGRAM_STEPS = 1.0
 _TIGHT_STEPS = 1.0

@@ -34,8 +34,6 @@ from .ways import row_of
 SMALLER_CACHES = ("q8_0", "fp8")
 # the largest batch in common use: a program reads the prompt of an agent in a few such batches
 _LARGE_BATCH_TOKENS = 2048
-# vLLM answers so many sequences at once on a small GPU unless told (vllm/engine/arg_utils.py)
-_USUAL_SEQUENCES = 256
 # how much faster text and prompts are without flash attention: 172 pairs of runs on an 8060S had
 # 0.94 to 1.08 and 0.73 to 1.53; an RTX 4090 0.90 to 0.96 and, of prompts of 16,000 tokens, 0.57;
 # Apple's GPUs 0.92 to 0.97. Prompts on processors were as fast, or up to twice as fast
@@ -366,7 +364,8 @@ def _without_encoder(on: Situation, workload: Workload) -> Workload | None:
 
 
 def _with_few_sequences(on: Situation, workload: Workload) -> Workload | None:
-    if workload.parallel >= _USUAL_SEQUENCES:
+    if workload.parallel > 1:
+        # the command for several users states their number
         return None
     names = on.runtime.options_for("sequences_sampled")
     return with_options(workload, names, str(workload.parallel))

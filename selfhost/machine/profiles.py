@@ -38,7 +38,7 @@ _AROUND_LABELS = ("github", "actions", "hosted", "runner")
 _DISKS_TO_CHOOSE = Unread(
     fact="disks",
     reason="whoever orders the machine chooses its disk",
-    remedy="state it by --set disk=…",
+    remedy="state it by --set disk=… (in a policy: by the facts of a class)",
 )
 MEMORY_FACTS = ("memory_total_bytes", "memory_limit_bytes")
 

@@ -501,13 +501,13 @@ _NOT_SAID = Unread(
 _NOT_IN_CATALOGUE = Unread(
     fact="",
     reason="the catalogue does not say",
-    remedy="state what you know by --set, or run `selfhost machine --format json` on such a "
-    "machine and give that file to --machine",
+    remedy="state what you know by --set (in a policy: by the facts of a class), or run "
+    "`selfhost machine --format json` on such a machine and give that file to --machine",
 )
 _NO_LONGER = Unread(
     fact="",
     reason="what was read no longer applies to the machine as you stated it",
-    remedy="state it by --set",
+    remedy="state it by --set (in a policy: by the facts of a class)",
 )
 # sizes in ascending order: none may be larger than a later one
 _SIZES = (

@@ -275,6 +275,7 @@ class Case(Record):
     - `size_times`: how many times as many pixels options ask for as the model's own size has.
     - `draft`: the case of the draft model.
     - `instruction_sets`: of the machine's CPU; None where not known.
+    - `users`: those that were asked for, of whom fewer may be served at once.
     - `device`: the accelerators that hold the model; None where the RAM holds the model.
     - `gpu_maker`: the maker of the GPUs that compute the model; "" where no GPU computes it.
     """
@@ -296,6 +297,7 @@ class Case(Record):
     companions: Companions = Companions()
     draft: Case | None = None
     instruction_sets: tuple[str, ...] | None = None
+    users: int = 1
     device: Device | None = None
     gpu_maker: str = ""
 
@@ -385,6 +387,19 @@ class Case(Record):
     def parallel(self) -> int:
         """The number of users served at once, or of sequences trained at once."""
         return self.workload.parallel
+
+    @property
+    def stated_sequences(self) -> int | None:
+        """The most sequences at once that the printed command states: those of an option, those of
+        several users, or those that stand beside an option to take less memory. None where the
+        program takes its default.
+        """
+        asked = self.number_set("sequences_sampled")
+        if asked:
+            return asked
+        if self.parallel > 1 or self.users > 1 or self.is_lean:
+            return self.parallel
+        return None
 
     @property
     def account(self) -> Account:

@@ -140,17 +140,10 @@ def _longest_prompt(case: Case, device: Device) -> Term:
 
 
 def _sampled_sequences(case: Case, batch: _Batch) -> int:
-    """The number of sequences of which vLLM samples a token in one pass. A command with the option
-    that makes vLLM take less bounds them too.
-    """
+    """The number of sequences of which vLLM samples a token in one pass."""
     if case.embeds:
         return 0
-    asked = case.number_set("sequences_sampled")
-    if asked:
-        return asked
-    if case.is_lean:
-        return case.parallel
-    return max(batch.sequences, case.parallel)
+    return case.stated_sequences or batch.sequences
 
 
 class _VllmPass:
@@ -285,8 +278,8 @@ def _graphs(case: Case, device: Device) -> Term:
     graph = _mib(_VLLM.graph_layer[_kind_of_graph(case)])
     graphs = graph.times(layers)
     graphs_line = f"{plural(layers, 'layer')} × {graph.likely:,} bytes of CUDA graphs"
-    sequences = case.number_set("sequences_sampled")
-    if sequences:
+    sequences = case.stated_sequences
+    if sequences is not None:
         captured = _captured_sizes(sequences)
         largest = _captured_sizes(_MOST_CAPTURED)
         graphs = graphs.scaled(captured, largest)
@@ -332,8 +325,8 @@ def _bytes_of_partial_results(case: Case) -> int:
         if group.kind != "latent":
             widest = max(widest, group.heads * group.value_length)
     split_tokens = _VLLM.split_tokens
-    sequences = case.number_set("sequences_sampled")
-    if sequences:
+    sequences = case.stated_sequences
+    if sequences is not None:
         split_tokens = split_tokens * _largest_graph(sequences) // _MOST_CAPTURED
     return widest * split_tokens * 4
 

@@ -204,9 +204,12 @@ def type_that_runs(answer: Verdict) -> str:
     if not answer.of_same_model:
         return ""
     first = answer.of_same_model[0]
-    if first.runtime != answer.runtime:
+    if first.runtime != answer.runtime or is_too_slow(first):
         return ""
-    if first.context_tokens != answer.context_tokens or is_too_slow(first):
+    if first.context_tokens != answer.context_tokens:
+        return ""
+    if first.workload.parallel != answer.workload.parallel:
+        # for fewer users it may run in a larger type
         return ""
     if first.quantization == answer.quantization:
         return ""

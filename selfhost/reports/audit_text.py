@@ -305,16 +305,17 @@ def _warnings_of_groups(row: AuditRow, groups: Sequence[MachineGroup]) -> str:
         if _warnings(group.row) != words:
             holds_for_all = False
     has_figures = any(finding.code == "speed-slow" for finding in row.findings)
+    has_figures = has_figures or _waiting_users(row) > 0
     if holds_for_all and not has_figures:
         return words
     return words.replace("warns:", f"warns on {hosts([row.machine])}:", 1)
 
 
 def _warnings(row: AuditRow) -> str:
-    """The checks that warn, each with its reason: `warns: license (…), speed (…)`; else empty."""
+    """The checks that warn, each with its reason, then the users who wait for their turn: `warns:
+    license (…), speed (…), 37 of 50 users wait`; else empty.
+    """
     warned = with_outcome(row.findings, Outcome.WARN)
-    if not warned:
-        return ""
     reasons = dict(WORDS.codes)
     if row.verdict is not None and row.verdict.waits_for_setting:
         reasons["accelerator-partly"] = ONCE_RAISED.lower()
@@ -328,7 +329,25 @@ def _warnings(row: AuditRow) -> str:
     for finding in warned:
         reason = reasons.get(finding.code, finding.code)
         listed.append(f"{finding.check} ({reason})")
+    waiting = _waiting_users(row)
+    if verdict is not None and waiting:
+        verb = "wait"
+        if waiting == 1:
+            verb = "waits"
+        users = verdict.workload.parallel
+        listed.append(f"{waiting:,} of {users:,} users {verb} for their turn")
+    if not listed:
+        return ""
     return "warns: " + ", ".join(listed)
+
+
+def _waiting_users(row: AuditRow) -> int:
+    """The users who wait for their turn, because memory does not hold all at once; 0 where nobody
+    waits, and where the row has no verdict.
+    """
+    if row.verdict is None or row.verdict.speed is None:
+        return 0
+    return row.verdict.speed.waiting or 0
 
 
 def _causes(row: AuditRow) -> list[str]:

@@ -317,13 +317,18 @@ def _reasons(plan: Plan) -> Blocks:
 
 def _first_machines(plan: Plan) -> list[KnownMachine]:
     """The machines to show: of each kind the best machine whose GPUs hold the whole model, and the
-    best other machine.
+    best other machine. Machines on which text is likely slower than wanted are left out where
+    others are not.
 
     Kinds that people own or rent come first, doubtful machines last.
     """
-    to_own = [known for known in plan.fitting if known.kind not in NOT_TO_OWN]
+    candidates = plan.fitting
+    if plan.workload.min_tokens_per_second:
+        fast = tuple(known for known in plan.fitting if not known.is_slow)
+        candidates = fast or plan.fitting
+    to_own = [known for known in candidates if known.kind not in NOT_TO_OWN]
     alike: dict[tuple[str, bool], list[KnownMachine]] = {}
-    for known in to_own or plan.fitting:
+    for known in to_own or candidates:
         group = known.kind, known.placement == "accelerator"
         alike.setdefault(group, []).append(known)
     return sorted(map(_best, alike.values()), key=_order)[:_SHOWN]

@@ -16,8 +16,11 @@ from helpers.audits import render
 from helpers.written import validate
 from selfhost.audit.machines import load_machines
 from selfhost.audit.rows import Audit, ExemptionState, Result
+from selfhost.core.tables import shipped_table
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route
+from selfhost.machine import profiles
+from selfhost.machine import record as machine_record
 from selfhost.machine.record import Machine
 
 TODAY = "2026-11-20"
@@ -515,3 +518,20 @@ def test_green_is_earned(
         assert made.exit_code == 2
     if made.exit_code == 0:
         assert made.outcome is Result.PASS
+
+
+def test_remedies_that_name_an_option_of_check_say_what_an_audit_has() -> None:
+    """`audit -v` advised `--set`, which `audit` lacks: a policy states such facts by class, and
+    `selfhost machine` writes the rest into the record.
+    """
+    texts = []
+    for unread in (machine_record._NO_LONGER, machine_record._NOT_IN_CATALOGUE):
+        texts.append(unread.remedy or "")
+    texts.append(profiles._DISKS_TO_CHOOSE.remedy or "")
+    table = shipped_table("findings")
+    texts += table["parts"].values()
+    texts += [sentence.get("remedy", "") for sentence in table["findings"].values()]
+    advised = [text for text in texts if "--set" in text]
+    assert len(advised) >= 4
+    for text in advised:
+        assert "policy" in text or "audit" in text

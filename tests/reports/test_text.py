@@ -677,12 +677,12 @@ def test_room_names_the_options_that_keep_the_type() -> None:
 
 
 def test_room_on_more_cards_is_not_said_to_be_slower() -> None:
-    """One H100 holds Qwen3 32B for a user, and four of them for ten: each of the ten gets more."""
+    """One H100 holds Qwen3 32B for a user, and four of them for twelve, who each get more."""
     one = check("qwen3-32b", machine="4x h100")
-    ten = check("qwen3-32b", machine="4x h100", parallel=10)
+    twelve = check("qwen3-32b", machine="4x h100", parallel=12)
     assert one.users_pace is not None
-    assert ten.users_pace is not None
-    assert ten.users_pace.likely > one.users_pace.likely
+    assert twelve.users_pace is not None
+    assert twelve.users_pace.likely > one.users_pace.likely
     assert "also room for" in shown("qwen3-32b", "4x h100")
     assert "slower" not in shown("qwen3-32b", "4x h100")
     # a program that splits by layers gains nothing by another card
@@ -690,10 +690,10 @@ def test_room_on_more_cards_is_not_said_to_be_slower() -> None:
 
 
 def test_room_for_many_users_needs_no_name_of_a_program() -> None:
-    """`--users 321` alone was an error of llama.cpp, which serves 256 sequences."""
+    """`--users 372` alone was an error of llama.cpp, which serves 256 sequences."""
     text = shown("dolphin-2.5-mixtral-8x7b", "aws-p4d.24xlarge")
-    assert "321 users at once. Each is slower" in text
-    many = check("dolphin-2.5-mixtral-8x7b", parallel=321, machine="aws-p4d.24xlarge")
+    assert "372 users at once. Each is slower" in text
+    many = check("dolphin-2.5-mixtral-8x7b", parallel=372, machine="aws-p4d.24xlarge")
     assert many.can_run
     assert many.runtime == "vllm"
 

@@ -23,7 +23,7 @@ from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_of, maker_called
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Device, Needs, PlaceNeed
+from ...needs.records import CACHES, Device, Needs, PlaceNeed
 from ..devices import (
     LEFT_PERCENT,
     End,
@@ -398,12 +398,14 @@ class _CardShare(Record):
     """The part of a model that lies on one accelerator: the need there, and the accelerator.
 
     `percent` is the percentage of the accelerator's memory that the runtime takes; None for a
-    runtime that takes as much as it needs.
+    runtime that takes as much as it needs. `waiting_share` is the share of the users who may wait
+    for their turn.
     """
 
     need: PlaceNeed
     device: Accelerator
     percent: float | None
+    waiting_share: float = 0.0
 
     @property
     def is_read(self) -> bool:
@@ -429,6 +431,18 @@ class _CardShare(Record):
         return self.need.high_bytes if self.percent is None else self.need.total_bytes
 
     @property
+    def most_bytes_to_start(self) -> int:
+        """The most bytes without which the runtime does not start. The caches of users who may wait
+        are none of them: where these lack room, fewer users are served at once (vLLM:
+        check_enough_kv_cache_memory in vllm/v1/core/kv_cache_utils.py).
+        """
+        caches_bytes = 0
+        for term in self.need.terms:
+            if term.name in CACHES:
+                caches_bytes += term.high_bytes
+        return self.need.high_bytes - int(self.waiting_share * caches_bytes)
+
+    @property
     def lacking_bytes(self) -> int:
         """The bytes that the accelerator lacks now; below 0 where some bytes are left."""
         return self.deciding_bytes - self.usable_bytes()
@@ -443,12 +457,20 @@ def _shares(
     read, or the memory is not known.
     """
     percent = percent_of(question.case) if question.wants_gpu else None
+    waiting_share = 0.0
+    if question.lets_users_wait:
+        waiting_share = 1 - 1 / question.workload.parallel
     if needs.memory is None or not machine.accelerators:
         return
     for place in needs.memory.places:
         if place.where != "host":
             device = machine.accelerators[index_of(place.where)]
-            yield _CardShare(need=place, device=device, percent=percent)
+            yield _CardShare(
+                need=place,
+                device=device,
+                percent=percent,
+                waiting_share=waiting_share,
+            )
 
 
 class _OnCards(_Layout):
@@ -521,12 +543,14 @@ class _OnCards(_Layout):
         return phrase("smaller/placed", names=names, smaller=smaller)
 
     def _hold(self, end: End | None = None, *, is_idle: bool = False) -> bool:
-        """Whether each accelerator holds the bytes that decide, or that end of what may lie there:
-        now or once idle.
+        """Whether each accelerator holds the bytes that decide, or that end of what may lie there,
+        of the most those to start: now or once idle.
         """
         for share in self.shares:
             size = share.deciding_bytes
-            if end is not None:
+            if end is End.MOST:
+                size = share.most_bytes_to_start
+            elif end is not None:
                 size = share.need.size[end]
             if size > share.usable_bytes(is_idle=is_idle):
                 return False
@@ -553,12 +577,27 @@ class _OnCards(_Layout):
         if self._is_lean:
             return warning("accelerator-lean")
         if self.needs.placement != "split":
-            return passing("accelerator-fits")
+            return passing("accelerator-fits", beyond=self._most_beyond)
         if self.needs.offload:
             return warning("accelerator-partly", "in-turn")
         if placing_options(self.question, _LAYER_SETTINGS):
             return warning("accelerator-partly", "stated")
         return warning("accelerator-partly", smaller=self._what_would_fit)
+
+    @property
+    def _most_beyond(self) -> int | None:
+        """The most bytes that may lie on the accelerators, where these do not hold as many: fewer
+        users are served at once then. None where they do.
+        """
+        most_bytes = 0
+        is_beyond = False
+        for share in self.shares:
+            most_bytes += share.need.high_bytes
+            if share.need.high_bytes > share.usable_bytes():
+                is_beyond = True
+        if not is_beyond:
+            return None
+        return most_bytes
 
     @property
     def _is_lean(self) -> bool:

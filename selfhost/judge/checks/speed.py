@@ -409,7 +409,7 @@ def wait_check(question: Question, speed: Speed) -> Finding | None:
             short=max(0.0, least_seconds - limit),
             wait=wait_words(wait),
             least=units.duration(least_seconds),
-            waiting=speed.waiting,
+            waiting=_waiting_words(speed.waiting),
             stated=stated_seconds is not None,
             **common,
         )
@@ -425,6 +425,13 @@ def wait_check(question: Question, speed: Speed) -> Finding | None:
     if stated_seconds is None:
         return None
     return finding(undecided("wait-not-known"), wait=None, **common)
+
+
+def _waiting_words(users: int) -> str:
+    """`1 user waits for its turn`, `37 users wait for their turn`."""
+    if users == 1:
+        return "1 user waits for its turn"
+    return f"{users:,} users wait for their turn"
 
 
 def _wait_ruling(wait: Range, stated_seconds: float | None) -> Ruling:
