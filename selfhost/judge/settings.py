@@ -41,6 +41,14 @@ _USUAL_SEQUENCES = 256
 # Apple's GPUs 0.92 to 0.97. Prompts on processors were as fast, or up to twice as fast
 _TEXT_WITHOUT_FLASH = Range(0.7, 0.97, 1.1)
 _PROMPT_WITHOUT_FLASH = Range(0.55, 0.93, 1.3)
+# how much faster a server is whose GPUs hold whole experts in place of a part of each: a guess
+# around DeepSeek V4 Flash on two H100, 1.18 and 1.22 times the text and prompts in 0.64 of the time
+# (kaito-project/kaito#2305), and R1 on eight H200, prompts in 1.18 of the time
+# (vllm-project/vllm#28887)
+_TEXT_OF_WHOLE_EXPERTS = Range(0.7, 1.0, 1.25)
+_PROMPT_OF_WHOLE_EXPERTS = Range(0.7, 1.0, 1.6)
+# the options of servers that ask for whole experts
+_WHOLE_EXPERTS = ("enable-expert-parallel", "ep-size")
 # no split of each layer is proposed above this pace in tokens a second: dense models of 12 to 51
 # tokens a second gained, one of 175 lost (tests/truth/speed_tensor_split.json); nobody measured one
 # between them
@@ -425,6 +433,11 @@ def _without_flash(on: Situation, workload: Workload) -> Workload | None:
     return with_options(workload, names, SWITCHED_OFF[0])
 
 
+def _with_whole_experts(on: Situation, workload: Workload) -> Workload | None:
+    names = on.runtime.options_to(_WHOLE_EXPERTS[0], "yes")
+    return with_options(workload, names, "yes")
+
+
 def _with_split_layers(on: Situation, workload: Workload) -> Workload | None:
     names = on.runtime.options_to("split_mode", SPLIT_BY_TENSOR)
     return with_options(workload, names, SPLIT_BY_TENSOR)
@@ -475,6 +488,10 @@ def _flash_words(_: Situation) -> str:
     return "flash attention switched off"
 
 
+def _experts_words(_: Situation) -> str:
+    return "whole experts on each GPU"
+
+
 def _split_words(_: Situation) -> str:
     return "each layer split over the GPUs (experimental, prompts may be slower)"
 
@@ -499,6 +516,21 @@ def _effect_of_flash(case: Case) -> Effect:
         how="without flash attention, most prompts are slower, long ones by up to half"
         " (kyuz0/amd-strix-halo-toolboxes@2f2b1b3, matt-c1/llama-cpp-speed-measurements,"
         " ggml-org/llama.cpp#5021 and #27086)",
+    )
+
+
+def _effect_of_whole_experts(case: Case) -> Effect | str:
+    """What a mixture gains or loses where each GPU holds whole experts, as many bytes as parts of
+    all would be.
+    """
+    if case.spec.is_dense:
+        return "a dense model has no experts"
+    return Effect(
+        pace=_TEXT_OF_WHOLE_EXPERTS,
+        total=_TEXT_OF_WHOLE_EXPERTS,
+        prompt=_PROMPT_OF_WHOLE_EXPERTS,
+        how="with whole experts on each GPU, a guess: the GPU with the most chosen experts decides"
+        " (kaito-project/kaito#2305, vllm-project/vllm#28887)",
     )
 
 
@@ -578,6 +610,12 @@ SETTINGS = (
         may_help=_helps_nobody,
         asked=_without_flash,
         effects={"flash_attention": _effect_of_flash},
+    ),
+    RunSetting(
+        what=_experts_words,
+        may_help=_helps_nobody,
+        asked=_with_whole_experts,
+        effects=dict.fromkeys(_WHOLE_EXPERTS, _effect_of_whole_experts),
     ),
     RunSetting(what=_cards_words, may_help=_has_more_cards, asked=_on_more_cards),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from judge.small import finding_of
-from selfhost import Route, Verdict, WorkloadError, check, plan
+from selfhost import Route, Verdict, Workload, WorkloadError, check, plan
 
 VLLM = "tensor-parallel-size"
 
@@ -89,3 +89,54 @@ def test_a_plan_refuses_several_parts() -> None:
         plan("llama-3.3-70b", runtime="vllm", runtime_options={VLLM: "8"})
     least = plan("llama-3.1-8b", runtime="vllm", runtime_options={VLLM: "1"}).least
     assert least is not None
+
+
+@pytest.mark.parametrize(
+    ("program", "parts", "experts"),
+    [
+        pytest.param(
+            "vllm",
+            {"tensor-parallel-size": "4"},
+            {"enable-expert-parallel": "yes"},
+            id="vLLM",
+        ),
+        pytest.param("sglang", {"tp": "4"}, {"ep-size": "4"}, id="SGLang"),
+    ],
+)
+def test_whole_experts_take_as_much_and_their_pace_is_a_guess(
+    program: str, parts: dict[str, str], experts: dict[str, str]
+) -> None:
+    """The experts are divided among all GPUs either way (vllm-project/vllm#30615). With them whole
+    two H100 wrote 1.18 times as fast (kaito-project/kaito#2305), and eight H200 read prompts in
+    1.18 of the time (vllm-project/vllm#28887).
+    """
+    stated = Workload(runtime=program, quantization="fp8", parallel=4)
+    before = check(
+        "qwen3-30b-a3b",
+        stated.replace(runtime_options=parts),
+        machine="8x H100 SXM",
+    )
+    whole = check(
+        "qwen3-30b-a3b",
+        stated.replace(runtime_options={**parts, **experts}),
+        machine="8x H100 SXM",
+    )
+    assert before.needs is not None
+    assert whole.needs is not None
+    assert whole.needs.terms == before.needs.terms
+    assert before.speed is not None
+    assert whole.speed is not None
+    assert before.speed.judged is not None
+    assert whole.speed.judged is not None
+    assert whole.speed.judged.low < before.speed.judged.low
+    assert whole.speed.judged.high > before.speed.judged.high
+    assert "a guess" in whole.speed.how
+    name = next(iter(experts))
+    assert any(f"--{name}" in line for line in whole.commands)
+
+
+def test_a_dense_model_has_no_experts_to_keep_whole() -> None:
+    options = {"tensor-parallel-size": "4", "enable-expert-parallel": "yes"}
+    workload = Workload(runtime="vllm", runtime_options=options)
+    with pytest.raises(WorkloadError, match="no experts"):
+        check("qwen3-32b", workload, machine="8x H100 SXM")

@@ -428,6 +428,7 @@ def test_a_file_in_nvfp4_takes_its_bytes(tmp_path: Path) -> None:
     file = mistral(tmp_path, {"general.file_type": 39}, tensors)
     assert read_local(file).quantization == "NVFP4"
     needs = check(file, machine=AWS).needs
+    assert needs is not None
     weights = [term for term in needs.terms if term.may_be_mapped]
     numbers = sum(prod(shape) for _, shape, type in tensors if type == "NVFP4")
     assert sum_bytes(weights) == pytest.approx(numbers * 4.5 / 8, rel=0.005)
