@@ -38,6 +38,7 @@ COMPUTED_SETTINGS = (
     "denoising_steps",
     "drafted_tokens",
     "flash_attention",
+    "ngrams_in_ram",
 )
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of
@@ -137,7 +138,7 @@ class RuntimeOption(Stated):
     `choices`; else, with `place`, patterns of the names of tensors, each with `=` and the place,
     with commas between them; else up to `most_numbers` numbers with commas between them. Without a
     `line` other lines of the command state the value: an option or a variable of `CommandLines`
-    that has a place for the setting.
+    that has a place for the setting, or `variable`: a variable of the environment with its value.
 
     `uncounted`: choices under which the memory is not computed, each with the reason. `makers`:
     choices that name a device, each with the makers whose GPUs the device may be. `adds`: beside
@@ -146,6 +147,7 @@ class RuntimeOption(Stated):
     """
 
     line: str = ""
+    variable: str = ""
     changes: str = read_by(choices=COMPUTED_SETTINGS, default="")
     to: str = ""
     choices: tuple[str, ...] = ()

@@ -227,6 +227,15 @@ def least_size_with(
     return Size(int(least), int(likely), int(most))
 
 
+def least_share_of_weights(settings: Iterable[RunSetting]) -> float:
+    """The share of the weights on accelerators that the settings leave there at least."""
+    left = 1.0
+    for setting in settings:
+        shares = setting.least_shares or {}
+        left *= shares.get("weights", 1.0)
+    return left
+
+
 def with_options(
     workload: Workload,
     names: Iterable[str],
@@ -409,6 +418,14 @@ def _is_for_one(on: Situation) -> bool:
     return stated.runtime_options.keys().isdisjoint(names)
 
 
+def _with_ngrams_in_ram(on: Situation, workload: Workload) -> Workload | None:
+    architecture = on.judged.model.architecture
+    if architecture is None or not architecture.ngrams:
+        return None
+    names = on.runtime.options_to("ngrams_in_ram", "yes")
+    return with_options(workload, names, "yes")
+
+
 def _with_large_batch(on: Situation, workload: Workload) -> Workload | None:
     stated = workload.runtime_options
     if "micro_batch_tokens" in on.runtime.settings_of(stated):
@@ -471,6 +488,10 @@ def _sequences_words(on: Situation) -> str:
 def _lean_words(on: Situation) -> str:
     names = on.runtime.options_for("lean")
     return f"{' and '.join(names)}, which takes less memory and is slower"
+
+
+def _ngrams_words(_: Situation) -> str:
+    return "its tables of n-grams in RAM, of which a step reads some rows"
 
 
 def _batch_words(_: Situation) -> str:
@@ -595,6 +616,14 @@ SETTINGS = (
     FEW_SEQUENCES,
     LEAN,
     LEAN_FOR_ONE,
+    RunSetting(
+        what=_ngrams_words,
+        may_help=_lacks_room_now,
+        asked=_with_ngrams_in_ram,
+        is_taken=True,
+        # the tables may be nearly all of the weights
+        least_shares={"weights": 0.0},
+    ),
     RunSetting(
         what=_batch_words,
         may_help=_copies_weights,

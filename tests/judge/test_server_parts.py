@@ -6,6 +6,7 @@ import pytest
 
 from judge.small import finding_of
 from selfhost import Route, Verdict, Workload, WorkloadError, check, plan
+from selfhost.needs.records import likely_bytes
 
 VLLM = "tensor-parallel-size"
 
@@ -139,4 +140,68 @@ def test_a_dense_model_has_no_experts_to_keep_whole() -> None:
     options = {"tensor-parallel-size": "4", "enable-expert-parallel": "yes"}
     workload = Workload(runtime="vllm", runtime_options=options)
     with pytest.raises(WorkloadError, match="no experts"):
+        check("qwen3-32b", workload, machine="8x H100 SXM")
+
+
+@pytest.mark.parametrize(
+    ("machine", "quantization", "ram_bytes"),
+    [
+        # vllm-project/vllm#53908: 84 tokens/s on one RTX PRO 6000 with the table in RAM
+        pytest.param(
+            "1x RTX PRO 6000 Blackwell, 256GB ram", "nvfp4", 51.2e9, id="one card"
+        ),
+        # vllm-project/recipes#870: about 51 GB of RAM for the table beside four RTX 5090
+        pytest.param("4x RTX 5090, 128GB ram", "nvfp4", 51.2e9, id="four cards"),
+    ],
+)
+def test_tables_of_ngrams_lie_in_ram_where_gpus_lack_room(
+    machine: str, quantization: str, ram_bytes: float
+) -> None:
+    verdict = check(
+        "qwen3.8-flash-next",
+        machine=machine,
+        runtime="vllm",
+        quantization=quantization,
+        min_tokens_per_second=0,
+    )
+    assert verdict.route is Route.LOCAL
+    assert any("VLLM_PLE_CPU_OFFLOAD=1 vllm serve" in line for line in verdict.commands)
+    assert verdict.needs is not None
+    tables = likely_bytes(verdict.needs.on_host.terms, "embeddings")
+    assert tables == pytest.approx(ram_bytes, rel=0.02)
+
+
+def test_tables_of_ngrams_lie_on_the_gpus_where_they_have_room() -> None:
+    """Eight H100 hold 23.41 GiB of weights each, tables among them, where the files have 172.76 GiB
+    (a public report of 2026-09-02 on Qwen3.8 Flash Next in FP8).
+    """
+    verdict = check(
+        "qwen3.8-flash-next",
+        machine="8x H100 SXM",
+        runtime="vllm",
+        quantization="fp8",
+        runtime_options={VLLM: "8"},
+    )
+    assert not any("OFFLOAD" in line for line in verdict.commands)
+    assert verdict.needs is not None
+    weights = likely_bytes(verdict.needs.on_cards.terms, "weights") / 8
+    assert weights == pytest.approx(23.41 * 2**30, rel=0.1)
+
+
+def test_the_variable_of_an_option_stands_before_the_command() -> None:
+    verdict = check(
+        "qwen3.8-flash-next",
+        machine="4x H100 SXM",
+        runtime="vllm",
+        quantization="fp8",
+        runtime_options={VLLM: "4", "ple-cpu-offload": "yes"},
+    )
+    (line,) = [line for line in verdict.commands if "vllm serve" in line]
+    assert line.startswith("VLLM_PLE_CPU_OFFLOAD=1 ")
+
+
+def test_a_model_without_ngrams_has_no_tables_to_move() -> None:
+    options = {"ple-cpu-offload": "yes"}
+    workload = Workload(runtime="vllm", runtime_options=options)
+    with pytest.raises(WorkloadError, match="no tables of n-grams"):
         check("qwen3-32b", workload, machine="8x H100 SXM")
