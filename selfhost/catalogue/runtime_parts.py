@@ -523,6 +523,8 @@ class MemoryRules(Stated):
       numbers; 0: what they take is not known.
     - `keeps_read_text`: the program keeps keys and values of a text that an encoder read.
     - `reserves_by_device`: the memory left free on a GPU follows from the size of the GPU.
+    - `blocks_for_graphs`: the program starts only where each sequence that it serves at once has a
+      block of the cache, for its CUDA graphs of models with recurrent layers.
     - `component_files`: a model of components is loaded from a file for each of them, in the type
       that was asked for.
 
@@ -559,6 +561,7 @@ class MemoryRules(Stated):
     context_checkpoints: int = _COUNT_OR_ZERO
     kept_context_checkpoints: int = _COUNT_OR_ZERO
     reserves_by_device: bool = False
+    blocks_for_graphs: bool = False
     component_files: bool = False
 
 
