@@ -34,6 +34,7 @@ from .launch import (
     fill_partly,
     options_needed,
     variables_hiding_cards,
+    variables_stated,
 )
 
 # options that a line may lack: they are typed only where the program has them
@@ -253,7 +254,8 @@ def _with_settings(
     if _NOT_TYPED in words:
         return Steps()
     line = " ".join(words)
-    line = _with_variables(_variables_of_cards(launch), line, launch.machine)
+    variables = [*variables_stated(launch), *_variables_of_cards(launch)]
+    line = _with_variables(variables, line, launch.machine)
     if not server:
         return Steps(commands=(line,))
     # the server gets an address of its own beside a service that runs already
@@ -277,7 +279,7 @@ def _stated_options(launch: Launch) -> list[str]:
             options.append(_NOT_TYPED)
             continue
         if not named.line:
-            # another line of the command states the value
+            # another line of the command, or a variable, states the value
             continue
         if named.changes == "split_mode" and launch.keeps_to_one_card:
             # the option for one device sets the split mode, too

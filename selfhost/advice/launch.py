@@ -568,6 +568,16 @@ def variables_hiding_cards(launch: Launch) -> dict[str, str]:
     return variables
 
 
+def variables_stated(launch: Launch) -> list[str]:
+    """The variables of the environment that state options, each as `NAME=value`."""
+    variables = []
+    for name in launch.workload.runtime_options:
+        option = launch.runtime.named_options.get(name)
+        if option is not None and option.variable:
+            variables.append(option.variable)
+    return variables
+
+
 # ------------------------------------------------------------------ facts of a pipeline
 
 

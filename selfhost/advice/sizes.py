@@ -39,7 +39,12 @@ from ..machine.record import (
     Machine,
 )
 from ..needs.records import How, MemoryNeed, Needs, Term, likely_bytes
-from .launch import Launch, bytes_worth_bounding, variables_hiding_cards
+from .launch import (
+    Launch,
+    bytes_worth_bounding,
+    variables_hiding_cards,
+    variables_stated,
+)
 from .notes import note_on_users
 from .understood import (
     Model,
@@ -627,7 +632,7 @@ class _Server(Launch):
         if self.runtime.service is None:
             return {}
         environment = {**self.service.environment, **variables_hiding_cards(self)}
-        for option in self._options:
+        for option in (*self._options, *variables_stated(self)):
             if "=" in option:
                 for variable in option.split():
                     name, _, value = variable.partition("=")

@@ -40,6 +40,7 @@ COMPUTED_SETTINGS = (
     "denoising_steps",
     "drafted_tokens",
     "flash_attention",
+    "ngrams_in_ram",
 )
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of
@@ -160,7 +161,7 @@ class RuntimeOption(Stated):
     `choices`; else, with `place`, patterns of the names of tensors, each with `=` and the place,
     with commas between them; else up to `most_numbers` numbers with commas between them. Without a
     `line` other lines of the command state the value: an option or a variable of `CommandLines`
-    that has a place for the setting.
+    that has a place for the setting, or `variable`: a variable of the environment with its value.
 
     `uncounted`: choices under which the memory is not computed, each with the reason. `devices`: by
     the name of a backend, the makers whose GPUs it computes on; the value is one of `choices`, or
@@ -170,6 +171,7 @@ class RuntimeOption(Stated):
     """
 
     line: str = ""
+    variable: str = ""
     changes: str = read_by(choices=COMPUTED_SETTINGS, default="")
     to: str = ""
     choices: tuple[str, ...] = ()
@@ -568,6 +570,8 @@ class MemoryRules(Stated):
       numbers; 0: what they take is not known.
     - `keeps_read_text`: the program keeps keys and values of a text that an encoder read.
     - `reserves_by_device`: the memory left free on a GPU follows from the size of the GPU.
+    - `blocks_for_graphs`: the program starts only where each sequence that it serves at once has a
+      block of the cache, for its CUDA graphs of models with recurrent layers.
     - `component_files`: a model of components is loaded from a file for each of them, in the type
       that was asked for.
 
@@ -604,6 +608,7 @@ class MemoryRules(Stated):
     context_checkpoints: int = _COUNT_OR_ZERO
     kept_context_checkpoints: int = _COUNT_OR_ZERO
     reserves_by_device: bool = False
+    blocks_for_graphs: bool = False
     component_files: bool = False
 
 

@@ -31,7 +31,12 @@ from .rating import (
     runs_of,
 )
 from .record import MEMORY_CHECKS, MODEL_CHECKS, PACE_CHECKS, Judged, Question
-from .settings import Situation, least_size_with, most_effect
+from .settings import (
+    Situation,
+    least_share_of_weights,
+    least_size_with,
+    most_effect,
+)
 from .table import FileRow
 from .ways import Way, row_of, way_of
 
@@ -152,6 +157,7 @@ class WayBounds(Record):
         if wants_gpu:
             weights_bytes = likely_bytes(self.first.placed.terms, "weights")
             least_bytes = weights_bytes * self._size_share(candidate, self._question)
+            least_bytes *= least_share_of_weights(candidate.way.settings)
         lent = lent_to_gpu(self.machine)
         has_bytes: float = self._card_bytes
         shares_ram = any(card.unified for card in self.machine.cards)

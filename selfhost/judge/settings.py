@@ -39,6 +39,14 @@ _LARGE_BATCH_TOKENS = 2048
 # Apple's GPUs 0.92 to 0.97. Prompts on processors were as fast, or up to twice as fast
 _TEXT_WITHOUT_FLASH = Range(0.7, 0.97, 1.1)
 _PROMPT_WITHOUT_FLASH = Range(0.55, 0.93, 1.3)
+# how much faster a server is whose GPUs hold whole experts in place of a part of each: a guess
+# around DeepSeek V4 Flash on two H100, 1.18 and 1.22 times the text and prompts in 0.64 of the time
+# (kaito-project/kaito#2305), and R1 on eight H200, prompts in 1.18 of the time
+# (vllm-project/vllm#28887)
+_TEXT_OF_WHOLE_EXPERTS = Range(0.7, 1.0, 1.25)
+_PROMPT_OF_WHOLE_EXPERTS = Range(0.7, 1.0, 1.6)
+# the options of servers that ask for whole experts
+_WHOLE_EXPERTS = ("enable-expert-parallel", "ep-size")
 # no split of each layer is proposed above this pace in tokens a second: dense models of 12 to 51
 # tokens a second gained, one of 175 lost (tests/truth/speed_tensor_split.json); nobody measured one
 # between them
@@ -215,6 +223,15 @@ def least_size_with(
         likely += term.bytes * share
         most += term.high_bytes * share * most_shares.get(term.name, 1.0)
     return Size(int(least), int(likely), int(most))
+
+
+def least_share_of_weights(settings: Iterable[RunSetting]) -> float:
+    """The share of the weights on accelerators that the settings leave there at least."""
+    left = 1.0
+    for setting in settings:
+        shares = setting.least_shares or {}
+        left *= shares.get("weights", 1.0)
+    return left
 
 
 def with_options(
@@ -400,6 +417,14 @@ def _is_for_one(on: Situation) -> bool:
     return stated.runtime_options.keys().isdisjoint(names)
 
 
+def _with_ngrams_in_ram(on: Situation, workload: Workload) -> Workload | None:
+    architecture = on.judged.model.architecture
+    if architecture is None or not architecture.ngrams:
+        return None
+    names = on.runtime.options_to("ngrams_in_ram", "yes")
+    return with_options(workload, names, "yes")
+
+
 def _with_large_batch(on: Situation, workload: Workload) -> Workload | None:
     stated = workload.runtime_options
     if "micro_batch_tokens" in on.runtime.settings_of(stated):
@@ -422,6 +447,11 @@ def _without_flash(on: Situation, workload: Workload) -> Workload | None:
     """The workload without flash attention, in a program that has a word for that."""
     names = on.runtime.options_to("flash_attention", SWITCHED_OFF[0])
     return with_options(workload, names, SWITCHED_OFF[0])
+
+
+def _with_whole_experts(on: Situation, workload: Workload) -> Workload | None:
+    names = on.runtime.options_to(_WHOLE_EXPERTS[0], "yes")
+    return with_options(workload, names, "yes")
 
 
 def _with_split_layers(on: Situation, workload: Workload) -> Workload | None:
@@ -459,6 +489,10 @@ def _lean_words(on: Situation) -> str:
     return f"{' and '.join(names)}, which takes less memory and is slower"
 
 
+def _ngrams_words(_: Situation) -> str:
+    return "its tables of n-grams in RAM, of which a step reads some rows"
+
+
 def _batch_words(_: Situation) -> str:
     return f"batches of {_LARGE_BATCH_TOKENS:,} tokens"
 
@@ -472,6 +506,10 @@ def _draft_words(on: Situation) -> str:
 
 def _flash_words(_: Situation) -> str:
     return "flash attention switched off"
+
+
+def _experts_words(_: Situation) -> str:
+    return "whole experts on each GPU"
 
 
 def _split_words(_: Situation) -> str:
@@ -498,6 +536,21 @@ def _effect_of_flash(case: Case) -> Effect:
         how="without flash attention, most prompts are slower, long ones by up to half"
         " (kyuz0/amd-strix-halo-toolboxes@2f2b1b3, matt-c1/llama-cpp-speed-measurements,"
         " ggml-org/llama.cpp#5021 and #27086)",
+    )
+
+
+def _effect_of_whole_experts(case: Case) -> Effect | str:
+    """What a mixture gains or loses where each GPU holds whole experts, as many bytes as parts of
+    all would be.
+    """
+    if case.spec.is_dense:
+        return "a dense model has no experts"
+    return Effect(
+        pace=_TEXT_OF_WHOLE_EXPERTS,
+        total=_TEXT_OF_WHOLE_EXPERTS,
+        prompt=_PROMPT_OF_WHOLE_EXPERTS,
+        how="with whole experts on each GPU, a guess: the GPU with the most chosen experts decides"
+        " (kaito-project/kaito#2305, vllm-project/vllm#28887)",
     )
 
 
@@ -563,6 +616,14 @@ SETTINGS = (
     LEAN,
     LEAN_FOR_ONE,
     RunSetting(
+        what=_ngrams_words,
+        may_help=_lacks_room_now,
+        asked=_with_ngrams_in_ram,
+        is_taken=True,
+        # the tables may be nearly all of the weights
+        least_shares={"weights": 0.0},
+    ),
+    RunSetting(
         what=_batch_words,
         may_help=_copies_weights,
         asked=_with_large_batch,
@@ -577,6 +638,12 @@ SETTINGS = (
         may_help=_helps_nobody,
         asked=_without_flash,
         effects={"flash_attention": _effect_of_flash},
+    ),
+    RunSetting(
+        what=_experts_words,
+        may_help=_helps_nobody,
+        asked=_with_whole_experts,
+        effects=dict.fromkeys(_WHOLE_EXPERTS, _effect_of_whole_experts),
     ),
     RunSetting(what=_cards_words, may_help=_has_more_cards, asked=_on_more_cards),
 )

@@ -604,6 +604,8 @@ def _without_effect(case: Case, option: RuntimeOption) -> str:
             return "undrafted"
         case "experts_in_ram" if case.spec.is_dense:
             return "dense"
+        case "ngrams_in_ram" if not case.model.ngrams:
+            return "no_ngrams"
         case "clip_frames" if case.spec.modality == "image":
             return "still"
         case "cache_streams" if option.to == ONE_STREAM:

@@ -41,6 +41,7 @@ from .llamacpp import memory as gguf_memory
 from .picture_size import resized, size_asked
 from .quantization import (
     GGUF_QUANTIZATIONS,
+    KEPT_QUANTIZATIONS,
     MIXES,
     TRAINED_QUANTIZATIONS,
     canonical_gguf,
@@ -392,11 +393,11 @@ def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
 
 # every name that `canonical_quantization` may return, except a publisher's own mixes
 EVERY_QUANTIZATION: tuple[str, ...] = (
-    *GGUF_QUANTIZATIONS,
     *weight_files.DTYPES,
     *PACKED,
     *MLX_QUANTIZATIONS,
     *CTRANSLATE2_TYPES,
+    *GGUF_QUANTIZATIONS,
 )
 
 
@@ -408,8 +409,9 @@ def canonical_quantization(text: str) -> str | None:
     if text[:3].lower() in ("i1-", "i1_", "i1."):
         text = text[3:]
     gguf = canonical_gguf(text)
-    if gguf is not None:
+    if gguf is not None and gguf not in KEPT_QUANTIZATIONS:
         return gguf
+    # a kept type has the name that it has in the weights it is kept of
     lower = text.strip().lower()
     for name in EVERY_QUANTIZATION:
         if name.lower() == lower:

@@ -41,6 +41,7 @@ _PAGE_BYTES = 4096
 _NAMES_IN_RAM = {
     "table": ("embeddings", "the table of tokens"),
     "expert": ("experts", "experts"),
+    "ngrams": ("embeddings", "tables of n-grams"),
 }
 
 
@@ -204,11 +205,16 @@ def _weights(case: Case, files: Term) -> Term:
 
 
 def _parts_in_ram(case: Case, weights: Term) -> list[Term]:
-    """The weights that the program leaves in RAM, whatever GPUs there are: a table, or experts."""
+    """The weights that the program leaves in RAM, whatever GPUs there are: a table, experts, or
+    tables of n-grams where an option says so.
+    """
     if not case.has_all_tensors:
         return []
+    names = list(case.account.parts_in_ram)
+    if "ngrams_in_ram" in case.settings:
+        names.append("ngrams")
     parts = []
-    for part in case.account.parts_in_ram:
+    for part in names:
         size = weight_files.bytes_of_part(case, part)
         if size:
             name, words = _NAMES_IN_RAM[part]

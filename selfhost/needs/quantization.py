@@ -73,6 +73,7 @@ class TypeRules(Stated):
     - `earlier`: the type of fused matrices before FUSED_AS_VALUES.
     - `trained`: the type of published weights that lose nothing in it, while those of any other
       type are destroyed; "" for a quantization of any model.
+    - `is_kept`: llama-quantize does not make it; a file keeps it of weights published as `trained`.
     - `values`, `downs`, `output`: the rules for matrices of values, for the second matrix of
       feed-forwards, and for the output of attention. The first rule that fits counts.
     """
@@ -84,6 +85,7 @@ class TypeRules(Stated):
     queries: str | None = _TYPE_OR_NONE
     earlier: str | None = _TYPE_OR_NONE
     trained: str = ""
+    is_kept: bool = False
     values: tuple[Rule, ...] = ()
     downs: tuple[Rule, ...] = ()
     output: tuple[Rule, ...] = ()
@@ -219,6 +221,10 @@ GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
 # the type in which such weights are published
 TRAINED_QUANTIZATIONS = {
     name: rules.trained for name, rules in _TYPES.quantization.items() if rules.trained
+}
+# those of them that llama-quantize does not make
+KEPT_QUANTIZATIONS = {
+    name: rules.trained for name, rules in _TYPES.quantization.items() if rules.is_kept
 }
 # types that llama-quantize gives only to stacked matrices such as experts, with the type of all
 # other tensors

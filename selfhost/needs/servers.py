@@ -30,10 +30,12 @@ from .records import (
     Term,
     Terms,
     assumed_term,
+    likely_bytes,
     rounded_up,
     share_by_device,
     stated_term,
     summed,
+    taken_off,
     term,
 )
 from .weight_files import typed_tensors
@@ -477,6 +479,7 @@ def terms_by_device(
     """
     devices = case.devices
     weights = _with_additions(case, weights)
+    others = [_with_blocks_for_graphs(case, part, others) for part in others]
     if devices == 1:
         return weights, *others
     share = _share_of_weights(case, devices)
@@ -492,6 +495,55 @@ def terms_by_device(
         else:
             parts.append(share_by_device(part, devices))
     return tuple(parts)
+
+
+def _with_blocks_for_graphs(case: Case, part: Term, others: list[Term]) -> Term:
+    """The recurrent states with what vLLM's CUDA graphs want: a block of its cache for each of the
+    sequences that it serves at once, or it does not start (vllm/config/compilation.py since
+    vllm-project/vllm#38270).
+
+    A block has the states of as many layers as the smallest group of equal layers has, and the
+    keys and values lie in such blocks, too. A draft lowers the number of sequences.
+    """
+    if part.name != "recurrent_state" or not case.runtime.memory.blocks_for_graphs:
+        return part
+    if case.is_lean or case.workload.draft is not None:
+        return part
+    sequences = _served_sequences(case)
+    block = _bytes_of_block(case, part)
+    keys_bytes = likely_bytes(others, "kv_cache")
+    kept = sequences * block - keys_bytes
+    if kept <= part.bytes:
+        return part
+    line = f"{sequences:,} sequences × {block:,} bytes of a block"
+    line = taken_off(
+        line, keys_bytes, "of the KV cache, which lies in these blocks, too"
+    )
+    return part.with_size(Size(part.low_bytes, kept, kept), line)
+
+
+def _served_sequences(case: Case) -> int:
+    """The most sequences that vLLM serves at once: as its command states, else as many as it takes
+    on such a device.
+    """
+    asked = case.number_set("sequences_sampled")
+    if asked:
+        return asked
+    if case.parallel > 1:
+        return case.parallel
+    device = case.device or Device()
+    batch = _VLLM.large if device.is_large else _VLLM.small
+    return batch.sequences
+
+
+def _bytes_of_block(case: Case, states: Term) -> int:
+    """The bytes of a block of the cache: the states of one sequence in one layer times the layers
+    of the smallest group of equal layers.
+    """
+    layers = sum(len(group.layers) for group in case.model.recurrent)
+    groups = [len(group.layers) for group in case.model.attention]
+    smallest = min([layers, *groups])
+    return states.bytes // case.parallel // layers * smallest
 
 
 def in_equal_parts(terms: Terms, model: Architecture | None, devices: int) -> Terms:

@@ -25,7 +25,7 @@ from selfhost.core.tables import Document, shipped_table
 from selfhost.core.units import canonical
 from selfhost.judge.table import FileRow
 from selfhost.needs import why_not_loaded
-from selfhost.needs.quantization import BASE_TYPES
+from selfhost.needs.quantization import BASE_TYPES, KEPT_QUANTIZATIONS
 
 CATALOGUE = Catalogue.open()
 SPELLINGS = CATALOGUE.spellings()
@@ -473,7 +473,9 @@ def test_file_repository_and_tag_of_a_model_mean_the_same_published_file() -> No
     first.
     """
     contradictions = []
-    for spec, quantization in zip(MODELS, cycle(BASE_TYPES), strict=False):
+    # nobody makes a file in a type that is only kept of published weights
+    made = [name for name in BASE_TYPES if name not in KEPT_QUANTIZATIONS]
+    for spec, quantization in zip(MODELS, cycle(made), strict=False):
         own = (spec.repository or "").rpartition("/")[2]
         tags = [alias for alias in spec.aliases if ":" in alias and "/" not in alias][
             :1

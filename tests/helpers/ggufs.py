@@ -41,6 +41,7 @@ TYPES = {
     "Q5_K": BlockType(13, 256, 176),
     "Q6_K": BlockType(14, 256, 210),
     "I32": BlockType(26, 1, 4),
+    "NVFP4": BlockType(40, 64, 36),
 }
 
 

@@ -33,7 +33,7 @@ from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs.llamacpp.alive import is_measured
 from selfhost.needs.llamacpp.compute import buffer_bytes
-from selfhost.needs.records import likely_bytes
+from selfhost.needs.records import likely_bytes, sum_bytes
 from selfhost.needs.tensors import block_tensors, gguf_tensors
 
 
@@ -415,6 +415,23 @@ def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(
     spec = read_local(write(tmp_path / "x.gguf", changed, size)).spec
     assert spec.architecture is None
     assert "type 250" in spec.unknown["architecture"]
+
+
+def test_a_file_in_nvfp4_takes_its_bytes(tmp_path: Path) -> None:
+    """ggml-org/llama.cpp#19769 and the constants of gguf 0.19: type 40, in blocks of 64 numbers and
+    36 bytes, 4.5 bits each; file type 39 (include/llama.h).
+    """
+    tensors = [
+        (name, shape, type if len(shape) == 1 else "NVFP4")
+        for name, shape, type in placed(MISTRAL)
+    ]
+    file = mistral(tmp_path, {"general.file_type": 39}, tensors)
+    assert read_local(file).quantization == "NVFP4"
+    needs = check(file, machine=AWS).needs
+    assert needs is not None
+    weights = [term for term in needs.terms if term.may_be_mapped]
+    numbers = sum(prod(shape) for _, shape, type in tensors if type == "NVFP4")
+    assert sum_bytes(weights) == pytest.approx(numbers * 4.5 / 8, rel=0.005)
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,13 @@ from ...catalogue.spec_values import TRAINED_FOR
 from ...core.records import Record, Stated, Unread
 from ...core.tables import shipped_record
 from ...core.templates import fill
-from ..case import Case, published_size, unread_of
+from ..case import Case, published_size, stored_type, unread_of
 from ..quantization import (
     ACCOUNTS,
     BITS_PER_WEIGHT,
     FUSED,
     FUSED_AS_VALUES,
+    KEPT_QUANTIZATIONS,
     MIXES,
     Mix,
     RecipeShare,
@@ -156,6 +157,10 @@ def size_of(case: Case) -> Term | Unread:
         return unread(
             why, "use a quantization with a known recipe, for example --quant Q4_K_M"
         )
+    published_as = KEPT_QUANTIZATIONS.get(recipe, "")
+    if published_as and stored_type(case.model) != published_as:
+        why = f"llama-quantize makes no {recipe}, which others convert from {published_as} weights"
+        return unread(why, "name a file of it, by its path or its repository")
     if case.has_all_tensors:
         return _size_by_recipe(case, recipe)
     if spec.parameters.total is None:
