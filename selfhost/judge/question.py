@@ -109,8 +109,8 @@ def _question_of_files(request: Request, loaded: _Loaded, stated: Workload) -> Q
         spec, runtime, loaded.workload.quantization, stated, catalogue
     )
     workload = _completed(loaded.workload, spec, companions)
-    case = _case_on(machine, spec, runtime, workload, companions)
-    case = case.replace(users=stated.parallel)
+    users = stated.parallel
+    case = _case_on(machine, spec, runtime, workload, companions, users)
     needs = need.count(case)
     keeps_cache = _keeps_cache(runtime, needs)
     if runtime is not None and stated.kv_cache_type is not None:
@@ -336,8 +336,11 @@ def _case_on(
     runtime: RuntimeSpec | None,
     workload: Workload,
     companions: need.Companions | None,
+    users: int,
 ) -> need.Case:
-    """The case from which the memory under the workload is counted, on a machine."""
+    """The case from which the memory under the workload is counted, on a machine. `users`: those
+    that were asked for, of whom the workload may have fewer.
+    """
     shared = shared_gpu_of(machine, is_used=True)
     sets = machine.instruction_sets
     maker = ""
@@ -352,6 +355,7 @@ def _case_on(
         instruction_sets=sets,
         companions=companions,
         gpu_maker=maker,
+        users=users,
     )
 
 
@@ -364,9 +368,13 @@ def recounted(
     found anew.
     """
     case = _case_on(
-        machine, question.spec, question.runtime, workload, question.companions
+        machine,
+        question.spec,
+        question.runtime,
+        workload,
+        question.companions,
+        question.stated.parallel,
     )
-    case = case.replace(users=question.stated.parallel)
     return question.replace(workload=workload, case=case, needs=need.count(case))
 
 

@@ -66,12 +66,14 @@ def case_for(
     instruction_sets: tuple[str, ...] | None = None,
     companions: Companions | None = None,
     gpu_maker: str = "",
+    users: int = 1,
 ) -> Case:
     """The case of a model in a runtime, under a workload whose runtime, format and quantization are
     filled in.
 
     `instruction_sets` of the machine (Linux kernel names) decide which weights llama.cpp copies
-    into a second layout; None leaves that out. `companions` are loaded beside the model.
+    into a second layout; None leaves that out. `companions` are loaded beside the model. `users`
+    were asked for, of whom fewer may be served at once.
     """
     companions = companions or Companions()
     case = case_of(spec, runtime, workload)
@@ -84,7 +86,7 @@ def case_for(
             kv_cache_type="f16",
         )
         draft = case_of(companions.draft, runtime, alone)
-    case = case.replace(companions=companions, draft=draft)
+    case = case.replace(companions=companions, draft=draft, users=users)
     return case.with_draft_alike(instruction_sets=instruction_sets, gpu_maker=gpu_maker)
 
 

@@ -121,13 +121,13 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     Encoders, where each token sees all others, read a text whole (vllm/config/model.py,
     is_chunked_prefill_supported). Embedding models sample no token.
     """
-    batch = _VLLM.large if device.is_large else _VLLM.small
+    batch = _batch_on(device)
     tokens = batch.tokens
     most_tokens = batch.most_tokens
     if case.embeds and case.row.encoder:
         tokens = max(tokens, case.context_tokens)
         most_tokens = max(most_tokens, case.context_tokens)
-    sampled = _sampled_sequences(case, batch)
+    sampled = 0 if case.embeds else _served_sequences(case)
     likely_pass = _VllmPass(case, tokens, sampled)
     largest_pass = _VllmPass(case, most_tokens, sampled)
     size = likely_pass.size._replace(most=largest_pass.size.most)
@@ -141,11 +141,19 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     return term("activations", size, _VLLM.source, line, how)
 
 
-def _sampled_sequences(case: Case, batch: _Batch) -> int:
-    """The number of sequences of which vLLM samples a token in one pass."""
-    if case.embeds:
-        return 0
-    return case.stated_sequences or batch.sequences
+def _served_sequences(case: Case) -> int:
+    """The most sequences that vLLM serves at once, and samples a token of in one pass: as its
+    command states, else as many as it takes on such a device.
+    """
+    stated = case.stated_sequences
+    if stated is not None:
+        return stated
+    return _batch_on(case.device or Device()).sequences
+
+
+def _batch_on(device: Device) -> _Batch:
+    """The batches that vLLM takes on such a device unless told."""
+    return _VLLM.large if device.is_large else _VLLM.small
 
 
 class _VllmPass:
@@ -520,20 +528,6 @@ def _with_blocks_for_graphs(case: Case, part: Term, others: list[Term]) -> Term:
         line, keys_bytes, "of the KV cache, which lies in these blocks, too"
     )
     return part.with_size(Size(part.low_bytes, kept, kept), line)
-
-
-def _served_sequences(case: Case) -> int:
-    """The most sequences that vLLM serves at once: as its command states, else as many as it takes
-    on such a device.
-    """
-    asked = case.number_set("sequences_sampled")
-    if asked:
-        return asked
-    if case.parallel > 1:
-        return case.parallel
-    device = case.device or Device()
-    batch = _VLLM.large if device.is_large else _VLLM.small
-    return batch.sequences
 
 
 def _bytes_of_block(case: Case, states: Term) -> int:
