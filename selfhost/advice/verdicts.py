@@ -100,7 +100,8 @@ def verdict_on(
         day=today or units.utc_today(),
     )
     # a draft is told beside the pace without it
-    return advice.replace(judged=with_undrafted_pace(advice)).verdict(notes)
+    told = with_undrafted_pace(advice)
+    return advice.replace(judged=told).verdict(notes)
 
 
 def _loaded_bits(judged: Judged) -> int | None:

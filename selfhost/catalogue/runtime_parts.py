@@ -167,7 +167,7 @@ class RuntimeOption(Stated):
     the name of a backend, the makers whose GPUs it computes on; the value is one of `choices`, or
     devices of one backend with commas between them, such as ROCm0,ROCm1. `adds`: beside
     another option for the same setting, both count. `contradicts`: an option that says the
-    opposite.
+    opposite. `vendors`: the makers of the GPUs on which the program has the option (empty: all).
     """
 
     line: str = ""
@@ -183,7 +183,12 @@ class RuntimeOption(Stated):
     most: float = 1.0
     adds: bool = False
     contradicts: str = ""
+    vendors: tuple[str, ...] = ()
     source: str
+
+    def is_for(self, gpu_maker: str) -> bool:
+        """Whether the program has the option on GPUs of that maker; True for no known maker."""
+        return not self.vendors or gpu_maker in ("", *self.vendors)
 
     @property
     def is_number(self) -> bool:

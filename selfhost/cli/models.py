@@ -13,7 +13,7 @@ from ..advice.makers import understand_on
 from ..advice.understood import Understood
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.names import id_of, name_in_command
-from ..core.errors import SelfhostError, UsageError
+from ..core.errors import SelfhostError, UnknownModelError, UsageError
 from ..core.records import Record
 from ..judge.record import Verdict
 from ..machine.record import Machine
@@ -35,7 +35,7 @@ class Answers(Record):
 
     # the verdicts on each machine, in the order of the names
     by_machine: list[list[Verdict]]
-    # by name: why the model has no verdict on any machine
+    # by name: the first error that leaves a machine without a verdict on the model
     errors: dict[str, SelfhostError]
 
     @property
@@ -119,16 +119,16 @@ def judge_models(
     done = 0
     with Progress("judging models") as tell:
         for place in places:
+            main = place if isinstance(place, Machine) else place.main
             judged_place = place
             on_place: list[Verdict] = []
             answers.by_machine.append(on_place)
             for name in names:
                 tell(done, total)
                 done += 1
-                if name in answers.errors:
-                    # an error found on an earlier machine is reported once
+                if isinstance(answers.errors.get(name), UnknownModelError):
+                    # the name is unknown on every machine
                     continue
-                main = place if isinstance(place, Machine) else place.main
                 try:
                     meant = understand_on(catalogue, name, workload, main)
                     # an unknown name or a closed model needs no measurement
@@ -136,7 +136,7 @@ def judge_models(
                         judged_place = measured_where_unknown(options, judged_place)
                     verdict = _verdict(meant, judged_place, options, carry)
                 except SelfhostError as error:
-                    answers.errors[name] = error
+                    answers.errors.setdefault(name, error)
                     continue
                 on_place.append(verdict)
     # notes on a whole folder of machines are told once, beside the report

@@ -474,9 +474,10 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     elif has_picture_ways(question):
         ways = picture_ways(question, catalogue, is_in_ram=False)
     smaller = []
+    wants_gpu = question.program.gpus.required
     for way in ways:
         other = in_way(question, way, catalogue, Machine(accelerators=()))
-        if other is None or other.wants_gpu is not question.program.gpus.required:
+        if other is None or other.wants_gpu != wants_gpu:
             continue
         # if the file of the usual type is published, the file of the smaller type must be published
         # too

@@ -54,7 +54,7 @@ def layouts_of_gpu_programs(
     """
     groups = _smallest_group_first(needs, machine, question)
     has_room = False
-    for group in _smallest_and_largest_with_room(groups):
+    for group in _groups_with_room(groups):
         has_room = True
         yield group.layout
     if has_room:
@@ -149,19 +149,22 @@ def _suited(candidates: Sequence[Place], question: Question) -> list[Place]:
     return suited
 
 
-def _smallest_and_largest_with_room(groups: Sequence[_Group]) -> Iterator[_Group]:
-    """Yield the smallest group if it has room, and the largest group that has room.
+def _groups_with_room(groups: Sequence[_Group]) -> Iterator[_Group]:
+    """Yield groups that have room, in the order in which they are tried: the smallest of all, then
+    the largest.
 
-    Before each come the groups of which memory is surer. More accelerators hold less of the model
-    each, and fewer have fewer processes that take RAM.
+    Before each come the groups of which memory is surer, so that a group may come twice. More
+    accelerators hold less of the model each, and fewer have fewer processes that take RAM.
 
     A larger group is faster, and leaves more of each accelerator for requests (vLLM documentation,
     parallelism and scaling: as many as the machine has).
     """
-    for group in groups[:1]:
-        if group.has_room:
-            yield from _surer_than(group, groups)
-            yield group
+    if not groups:
+        return
+    smallest = groups[0]
+    if smallest.has_room:
+        yield from _surer_than(smallest, groups)
+        yield smallest
     for group in reversed(groups[1:]):
         if group.has_room:
             yield from _surer_than(group, groups)

@@ -22,7 +22,7 @@ from ..machine.record import Machine
 from ..needs.case import Case
 from ..needs.records import Size, Term
 from .checks.accelerator import placing_options
-from .devices import index_of
+from .devices import gpu_maker, index_of
 from .pace import PLAIN_TYPES, Range, Speed
 from .pace.rates import sums_are_measured
 from .rating import STEP, Runs, has_waiting_users, runs_of, waiting_steps
@@ -226,11 +226,14 @@ def least_size_with(
 
 
 def least_share_of_weights(settings: Iterable[RunSetting]) -> float:
-    """The share of the weights on accelerators that the settings leave there at least."""
+    """The share of the weights on accelerators that the settings leave there at least; 0 where a
+    setting may save any byte.
+    """
     left = 1.0
     for setting in settings:
-        shares = setting.least_shares or {}
-        left *= shares.get("weights", 1.0)
+        if setting.least_shares is None:
+            return 0.0
+        left *= setting.least_shares.get("weights", 1.0)
     return left
 
 
@@ -421,7 +424,10 @@ def _with_ngrams_in_ram(on: Situation, workload: Workload) -> Workload | None:
     architecture = on.judged.model.architecture
     if architecture is None or not architecture.ngrams:
         return None
-    names = on.runtime.options_to("ngrams_in_ram", "yes")
+    names = []
+    for name in on.runtime.options_to("ngrams_in_ram", "yes"):
+        if on.runtime.named_options[name].is_for(gpu_maker(on.machine, on.runtime)):
+            names.append(name)
     return with_options(workload, names, "yes")
 
 
@@ -557,6 +563,9 @@ def _effect_of_whole_experts(case: Case) -> Effect | str:
 # ------------------------------------------------------------------ the rows
 
 
+# what a server needs beside weights and cache, of which these options may save any byte
+_BESIDE_WEIGHTS = {"activations": 0.0, "runtime": 0.0, "recurrent_state": 0.0}
+
 # the option by which a server makes CUDA graphs for the users' sequences alone: as fast as all are,
 # and all further requests wait for their turn
 FEW_SEQUENCES = RunSetting(
@@ -565,6 +574,7 @@ FEW_SEQUENCES = RunSetting(
     asked=_with_few_sequences,
     is_taken=True,
     cost_steps=waiting_steps(1.0),
+    least_shares=_BESIDE_WEIGHTS,
 )
 
 # the option by which a server takes less memory, and is slower: no CUDA graphs in vLLM
@@ -574,6 +584,7 @@ LEAN = RunSetting(
     asked=_lean_for_many,
     is_taken=True,
     cost_steps=0.0,
+    least_shares=_BESIDE_WEIGHTS,
 )
 
 # the same for one user, where the command of vLLM bounds the sequences as that of FEW_SEQUENCES
@@ -583,6 +594,7 @@ LEAN_FOR_ONE = RunSetting(
     asked=_lean_for_one,
     is_taken=True,
     cost_steps=waiting_steps(1.0),
+    least_shares=_BESIDE_WEIGHTS,
 )
 
 # in the order in which "faster with" tells them
@@ -620,7 +632,7 @@ SETTINGS = (
         may_help=_lacks_room_now,
         asked=_with_ngrams_in_ram,
         is_taken=True,
-        # the tables may be nearly all of the weights
+        # the tables may be nearly all of the weights on the accelerators
         least_shares={"weights": 0.0},
     ),
     RunSetting(

@@ -32,6 +32,7 @@ from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from ..needs.picture_size import STATED_SIZES, why_not_resized
 from .checks import OptionFault, error_of
+from .devices import gpu_maker
 from .record import NamedFiles
 from .settings import why_no_effect
 from .table import USUAL, ProgramRow, ProgramTable
@@ -513,6 +514,16 @@ class _TypedRequest(Request):
                 users=waiting,
                 least=f"{option.least:g}",
                 most=f"{option.most:g}",
+            )
+            return
+        maker = gpu_maker(self.machine, program.runtime)
+        if not option.is_for(maker):
+            self._fault(
+                "runtime_options",
+                "option-other-gpu",
+                name=name,
+                program=program.runtime.name,
+                gpu=self.machine.cards[0].name,
             )
             return
         case = case_of(self.spec, program.runtime, workload)

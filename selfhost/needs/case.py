@@ -402,6 +402,15 @@ class Case(Record):
         return None
 
     @property
+    def keeps_block_of_each_sequence(self) -> bool:
+        """Whether the program starts only with a block of its cache for each sequence that it
+        serves at once, for the graphs of recurrent layers.
+        """
+        if not self.runtime.memory.blocks_for_graphs or not self.model.recurrent:
+            return False
+        return not self.is_lean and self.workload.draft is None
+
+    @property
     def account(self) -> Account:
         """The figures by which the program's memory is counted."""
         return self.runtime.account

@@ -513,9 +513,7 @@ def _with_blocks_for_graphs(case: Case, part: Term, others: list[Term]) -> Term:
     A block has the states of as many layers as the smallest group of equal layers has, and the
     keys and values lie in such blocks, too. A draft lowers the number of sequences.
     """
-    if part.name != "recurrent_state" or not case.runtime.memory.blocks_for_graphs:
-        return part
-    if case.is_lean or case.workload.draft is not None:
+    if part.name != "recurrent_state" or not case.keeps_block_of_each_sequence:
         return part
     sequences = _served_sequences(case)
     block = _bytes_of_block(case, part)

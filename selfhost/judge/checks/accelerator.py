@@ -398,14 +398,14 @@ class _CardShare(Record):
     """The part of a model that lies on one accelerator: the need there, and the accelerator.
 
     `percent` is the percentage of the accelerator's memory that the runtime takes; None for a
-    runtime that takes as much as it needs. `waiting_share` is the share of the users who may wait
-    for their turn.
+    runtime that takes as much as it needs. `spared_share` is the share of the caches without which
+    the runtime starts, too, and serves fewer users at once.
     """
 
     need: PlaceNeed
     device: Accelerator
     percent: float | None
-    waiting_share: float = 0.0
+    spared_share: float = 0.0
 
     @property
     def is_read(self) -> bool:
@@ -432,15 +432,14 @@ class _CardShare(Record):
 
     @property
     def most_bytes_to_start(self) -> int:
-        """The most bytes without which the runtime does not start. The caches of users who may wait
-        are none of them: where these lack room, fewer users are served at once (vLLM:
-        check_enough_kv_cache_memory in vllm/v1/core/kv_cache_utils.py).
+        """The most bytes that may have to lie there for the runtime to start. The caches of one
+        user are enough (vLLM: check_enough_kv_cache_memory in vllm/v1/core/kv_cache_utils.py).
         """
         caches_bytes = 0
         for term in self.need.terms:
             if term.name in CACHES:
                 caches_bytes += term.high_bytes
-        return self.need.high_bytes - int(self.waiting_share * caches_bytes)
+        return self.need.high_bytes - int(self.spared_share * caches_bytes)
 
     @property
     def lacking_bytes(self) -> int:
@@ -457,9 +456,12 @@ def _shares(
     read, or the memory is not known.
     """
     percent = percent_of(question.case) if question.wants_gpu else None
-    waiting_share = 0.0
-    if question.lets_users_wait:
-        waiting_share = 1 - 1 / question.workload.parallel
+    spared_share = 0.0
+    case = question.case
+    keeps_blocks = case is not None and case.keeps_block_of_each_sequence
+    if question.lets_users_wait and not keeps_blocks:
+        # the caches of all users but one
+        spared_share = 1 - 1 / question.workload.parallel
     if needs.memory is None or not machine.accelerators:
         return
     for place in needs.memory.places:
@@ -469,7 +471,7 @@ def _shares(
                 need=place,
                 device=device,
                 percent=percent,
-                waiting_share=waiting_share,
+                spared_share=spared_share,
             )
 
 
