@@ -237,7 +237,8 @@ def rank(
     lister = Lister(catalogue, stated, found.machine, use=use)
     most = len(ids) if top is None else top
     ranking = lister.first(most, ids, only_running=False)
-    return ranking.replace(notes=found.notes)
+    carry = _options_to_repeat(found.names, gpu, specs)
+    return ranking.replace(notes=found.notes, options=f"{stated.options()}{carry}")
 
 
 @_with_python_errors

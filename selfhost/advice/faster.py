@@ -123,7 +123,12 @@ def with_undrafted_pace(asking: Asking) -> Judged:
     speed = judged.speed
     if speed is None or speed.undrafted_tokens_per_second is None:
         return judged
-    alone = asking.in_same_type(judged.question.asked.replace(draft=None))
+    asked = judged.question.asked
+    options = dict(asked.runtime_options)
+    for name in judged.question.program.options_for("drafted_tokens"):
+        # without a draft the program takes no number of tokens to draft
+        options.pop(name, None)
+    alone = asking.in_same_type(asked.replace(draft=None, runtime_options=options))
     if alone is None:
         return judged
     undrafted = alone.decode_tokens_per_second

@@ -147,7 +147,7 @@ class Ranking(Report):
     `catalogue_as_of` is the day of the catalogue, which has no model and no price of a later day;
     None where a clone states none. `prices_as_of` and `boards_as_of` are the days of the prices and
     of the newest score that the order rests on. `notes` are sentences about how the machine's name
-    was understood.
+    was understood. `options` repeat the machine and the needs in a command, a space before each.
     """
 
     machine: Machine
@@ -160,6 +160,7 @@ class Ranking(Report):
     refused: Mapping[str, WorkloadError] = {}
     use: str | None = None
     notes: tuple[str, ...] = ()
+    options: str = ""
 
 
 # ---------------------------------------------------------------- the first rows

@@ -122,7 +122,8 @@ def _note_on_cache(judged: Judged, machine: Machine) -> Iterator[str]:
     for rule in rules:
         if rule.cuda_note:
             yield rule.cuda_note
-    if types.differ:
+    case = judged.question.case
+    if types.differ and case is not None and case.why_flash_is_off is None:
         yield from remark(
             "cache-build",
             program=runtime.name,

@@ -523,7 +523,7 @@ def reasons(judged: Judged, standing: Standing) -> str:
         reasons.append("in Ollama's library")
     elif standing.is_adopted:
         reasons.append(f"{standing.api_providers} API providers")
-    if judged.placement == "accelerator":
+    if judged.placed.is_whole_on_cards:
         is_likely = judged.has("accelerator-tight")
         reasons.append("likely fits the GPU" if is_likely else "fits the GPU")
     reasons += reservations(judged)

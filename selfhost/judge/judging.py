@@ -335,9 +335,8 @@ class _OnMachine(Record):
         users = self.question.workload.parallel
         full_contexts = layout.workload.parallel
         at_once = max(full_contexts, self._requests_at_once())
-        asked = _for_users(at_once, layout.question)
-        pace = pace_of_text(asked, layout.placed, self.machine)
-        pace = pace.in_turn(users, at_once, full_contexts)
+        served = self.replace(question=_for_users(at_once, layout.question))
+        pace = served._pace_of(layout).in_turn(users, at_once, full_contexts)
         return self._paced(layout, pace)
 
     def _requests_at_once(self) -> int:

@@ -349,9 +349,14 @@ def not_sold_so(
     sold = [f"{size:g}" for size in sizes_of(several)]
     first = several[0]
     near = map(first.label_with, first.memory_gib)
+    # "H100" of "H100 PCIe" and "H100 NVL", each of which has sizes of its own
+    shared = first.label.split()
+    for row in several:
+        words = row.label.split()
+        shared = [word for word in shared if word in words]
     return bad_name(
         "gpu_size",
-        first.label,
+        " ".join(shared) or first.label,
         near,
         gib=f"{memory_gib:g}",
         sold=sold,

@@ -408,6 +408,15 @@ class Needs(Record):
         terms = [term for term in self.terms if term.where == "host"]
         return MemoryNeed(terms=tuple(terms))
 
+    @property
+    def is_whole_on_cards(self) -> bool:
+        """Whether accelerators hold all weights. A program that needs an accelerator may keep
+        experts in RAM beside.
+        """
+        if self.placement != "accelerator":
+            return False
+        return not likely_bytes(self.on_host.terms, "experts")
+
     @cached_property
     def on_cards(self) -> MemoryNeed:
         """The known terms of the memory that lie on accelerators."""

@@ -88,7 +88,7 @@ def _(answer: ContainerSize) -> Blocks:
 @_of_command.register
 def _(answer: Ranking) -> Blocks:
     """The screen of `list`."""
-    return list_document(answer, notes=answer.notes)
+    return list_document(answer, notes=answer.notes, options=answer.options)
 
 
 _of_command.register(Comparison, compare_document)

@@ -352,14 +352,16 @@ def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
 
 def _is_little_beside_gpu(finding: Finding, verdict: Verdict) -> bool:
     """Whether a GPU holds the model, RAM suffices, and the program keeps little there: at most a
-    GiB, or as much as lies on the GPU.
+    GiB, or as much as lies on the GPU and no more than half of the RAM.
     """
     if verdict.placement != "accelerator":
         return False
     if finding.outcome is not Outcome.PASS:
         return False
-    most_bytes = max(units.GIB, verdict.placed.on_cards.high_bytes)
-    return verdict.placed.on_host.high_bytes <= most_bytes
+    on_gpu_bytes: float = verdict.placed.on_cards.high_bytes
+    if finding.amounts is not None:
+        on_gpu_bytes = min(on_gpu_bytes, finding.amounts.has / 2)
+    return verdict.placed.on_host.high_bytes <= max(units.GIB, on_gpu_bytes)
 
 
 def _pace_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:

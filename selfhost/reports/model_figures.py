@@ -77,6 +77,8 @@ def _place(answer: Verdict) -> str:
     """`GPU`, `RAM` or `GPU+RAM`; empty where no need is known. A GPU that shares the RAM holds the
     model where the model fits into its share, or once a limit of the system is raised.
     """
+    if answer.placement == "accelerator" and not answer.placed.is_whole_on_cards:
+        return PLACES["split"]
     if answer.is_on_accelerators or answer.waits_for_setting:
         return "GPU"
     return PLACES.get(answer.placement, "")

@@ -123,7 +123,7 @@ def memory_words(needs: Needs | None) -> str:
     if needs is None or needs.memory is None:
         return ""
     memory = needs.memory
-    if needs.placement == "accelerator":
+    if needs.is_whole_on_cards:
         memory = needs.on_cards
     return units.binary(memory.total_bytes)
 

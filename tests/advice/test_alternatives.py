@@ -97,7 +97,8 @@ def test_nothing_is_proposed_that_takes_more_than_is_there(
         assert other.needs is not None
         need = other.needs.on_cards
         on_cards = need.high_bytes
-        if other.has("accelerator-tight"):
+        if other.has("accelerator-tight") or workload.parallel > 1:
+            # of several users fewer are served at once where the most is not there
             on_cards = need.total_bytes
         # another program may take more of the card than was found
         assert on_cards <= accelerator.has or other.runtime != workload.runtime, other

@@ -175,7 +175,7 @@ def test_more_gpus_are_never_worse(
     ("model", "quantization", "gpus", "used"),
     [
         pytest.param("gpt-oss-120b", None, "2x H100", 2, id="one-of-80gb-is-tight"),
-        pytest.param("qwen3.6-27b", "awq", "2x RTX 3090", 2, id="one-of-24gb-is-tight"),
+        pytest.param("qwen3-32b", "awq", "2x RTX 3090", 2, id="one-of-24gb-is-tight"),
         pytest.param("llama-3.1-8b", None, "2x RTX 3090", 1, id="one-surely-holds-it"),
     ],
 )

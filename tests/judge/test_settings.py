@@ -358,7 +358,7 @@ def test_the_choice_takes_it_where_it_is_worth_its_cost(
 
 def test_the_pace_in_another_program_says_nothing_of_the_setting() -> None:
     """A smaller cache in vLLM had "about 35 tokens/s in place of 70", which were llama.cpp's."""
-    verdict = answer("falcon-h1-34b-instruct", Workload(), "server-8x-h100")
+    verdict = answer("mistral-7b", Workload(parallel=50), "desktop-rtx4090-24gb")
     way = verdict.question.way
     assert way is not None
     assert way.settings

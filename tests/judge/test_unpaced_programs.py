@@ -169,7 +169,8 @@ def test_ktransformers_has_the_experts_alone_in_the_types_of_amx(
     """
     verdict = check(
         "qwen3-235b-a22b",
-        machine="rtx 5090, 512 GB RAM, linux",
+        # of Sapphire Rapids, with AMX
+        machine="xeon gold 6430, rtx 5090, 512 GB RAM, linux",
         runtime="ktransformers",
         quantization=typed,
     )
