@@ -1014,7 +1014,8 @@ def test_a_type_is_taken_only_where_each_used_gpu_computes_it(
     """Marlin computes NVFP4 from compute capability 8.0 on (vLLM, marlin_utils_fp4), which an A100
     has, and a T4 of 7.5 and a V100 of 7.0 have not: those stay idle.
     """
-    verdict = check(model, Workload(parallel=16, runtime="vllm"), machine=machine)
+    workload = Workload(parallel=16, runtime="vllm", quantization="nvfp4")
+    verdict = check(model, workload, machine=machine)
     assert verdict.quantization == "nvfp4"
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
