@@ -237,14 +237,15 @@ def names() -> tuple[str, ...]:
 @cache
 def _names_by_spelling() -> Mapping[str, Sequence[str]]:
     """The names of profiles that a typed name can mean, by the name as `canonical` writes it, with
-    and without its first word.
+    and without its first word. That of a laptop is not left out: its GPU is another one than the
+    card of that name.
     """
     names_of_key: dict[str, list[str]] = {}
     for name in names():
-        rest = name.partition("-")[2]
+        first, _, rest = name.partition("-")
         kind = rest.partition("-")[0]
         # `desktop 8gb` describes a computer, and does not mean `docker-desktop-8gb`
-        if rest and kind not in KINDS:
+        if rest and kind not in KINDS and first != "laptop":
             several = names_of_key.setdefault(canonical(rest), [])
             several.append(name)
     for name in names():
