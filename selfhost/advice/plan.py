@@ -464,19 +464,17 @@ def _find_least(
         just_enough += search.candidates()
     if not just_enough:
         return _Found(judged=judge(question, vast))
-    # where the model runs on none, it fits at least on the one with a GPU, which comes last
-    taken = just_enough[-1]
-    for machine in just_enough:
-        if search.checked(machine).fits:
-            taken = machine
-            break
-    else:
-        for machine in _on_gpus(known):
-            best = search.checked(machine)
-            if best.fits:
-                # the smallest way is too slow: the figures are those of the way that is not
-                search = search.replace(question=best.question)
-                return _Found(judged=best, least=search.least_machine(machine, best))
+    taken = search.first_that_fits(just_enough)
+    if taken is None:
+        on_gpus = search.first_that_fits(_on_gpus(known))
+        if on_gpus is not None:
+            # the smallest way is too slow: the figures are those of the way that is not
+            best = search.checked(on_gpus)
+            in_best_way = search.replace(question=best.question)
+            least = in_best_way.least_machine(on_gpus, best)
+            return _Found(judged=best, least=least)
+        # the model runs on none; it fits at least on the one with a GPU, which comes last
+        taken = just_enough[-1]
     judged = judge(question, taken)
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
         return _Found(judged=judged)
@@ -534,6 +532,13 @@ class _Search(Record):
     catalogue: Catalogue
     question: Question
     vast: Machine
+
+    def first_that_fits(self, machines: Iterable[Machine]) -> Machine | None:
+        """The first machine on which `check` says that the model runs; None for none."""
+        for machine in machines:
+            if self.checked(machine).fits:
+                return machine
+        return None
 
     def checked(self, machine: Machine) -> Judged:
         """The judgement of `check` on the machine."""

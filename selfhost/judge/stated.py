@@ -491,13 +491,13 @@ class _TypedRequest(Request):
         if option.changes == "sequences_sampled":
             option = option.replace(least=workload.parallel)
             waiting = workload.parallel if workload.parallel > 1 else None
-        choices: Sequence[str] = option.listed
-        guess = nearest(value, choices)
-        instead = self._devices_instead(option, value)
-        if instead:
-            choices = instead
-            guess = ",".join(instead)
-        if instead or not option.takes(value):
+        devices = self._devices_instead(option, value)
+        if devices or not option.takes(value):
+            choices: Sequence[str] = option.listed
+            guess = nearest(value, choices)
+            if devices:
+                choices = devices
+                guess = ",".join(devices)
             self._fault(
                 "runtime_options",
                 "option-value",
