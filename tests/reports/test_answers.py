@@ -322,11 +322,16 @@ def test_a_plan_in_python_names_no_switch() -> None:
 def test_a_ranking_in_python_names_no_switch(
     arguments: dict[str, Any], told: str
 ) -> None:
-    """`all: --all · columns: --wide` was told to a program, which has neither."""
+    """`all: --all · columns: --wide` was told to a program, which has neither. The command about
+    one model names the machine, as that of a comparison does.
+    """
     ranking = selfhost.rank(machine=MAC, **arguments)
     shown = str(ranking)
     assert told in shown
-    assert "--" not in shown
+    own, _, asked = shown.partition("selfhost check MODEL")
+    assert "--" not in own
+    if asked:
+        assert f"--machine {MAC}" in asked
     assert told in " ".join(drawn_text(ranking).split())
 
 
